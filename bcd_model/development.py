@@ -1,0 +1,305 @@
+"""From annotated films to a weight file: cross-validated by patient first, then trained on all.
+
+The weight file carries the figures of the *recipe*, measured on films that its networks had not
+seen; the shipped network itself has seen them all, so no film is left here to measure it on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bcd_model.dense import scan_level
+from bcd_model.errors import TruthError, UsageError
+from bcd_model.evaluation import (
+    FALSE_MARKS,
+    HIT_RULE,
+    Calibration,
+    Interval,
+    ScoredFilm,
+    ScoredMark,
+    at_threshold,
+    auc,
+    bootstrap,
+    film_auc,
+    film_score,
+    fit_calibration,
+    froc,
+    hits,
+    patient_folds,
+)
+from bcd_model.marks import find_marks, merge
+from bcd_model.model import save_model
+from bcd_model.networks import ScanningBCDCNN
+from bcd_model.sampling import TrainingFilm
+from bcd_model.training import Progress, TrainingConfig, data_digest, train_network
+from bcd_model.words import OperatingPoint
+
+SCORE_FLOOR = -6.0
+"""log(P / (1 - P)) below which a maximum is not kept as a mark."""
+
+MARKS_PER_FILM = 12
+OPERATING_FALSE_MARKS = 1.0
+"""The operating point is where the recipe makes this many false marks per film."""
+
+
+def score_film(network: ScanningBCDCNN, film: TrainingFilm) -> ScoredFilm:
+    """Scan a prepared film and keep its merged marks beside its truth."""
+    marks = [
+        mark
+        for level in film.pyramid.levels
+        for mark in find_marks(film.pyramid, level, scan_level(network, level), SCORE_FLOOR)
+    ]
+    return ScoredFilm(
+        film.name,
+        film.patient,
+        film.lesions,
+        film.unlocated,
+        tuple(ScoredMark(m.center, m.score, m.malignant) for m in merge(marks, MARKS_PER_FILM)),
+    )
+
+
+def folds_of(films: Sequence[TrainingFilm], folds: int, seed: int) -> dict[str, int]:
+    """Return each patient's fold, stratified by the worst class of the patient's films."""
+    severity: dict[str, int] = {}
+    for film in films:
+        malignant = any(lesion.label == "malignant" for lesion in film.lesions)
+        worst = 2 if malignant else 1 if film.lesions or film.unlocated else 0
+        severity[film.patient] = max(severity.get(film.patient, 0), worst)
+    return patient_folds(severity, folds, seed)
+
+
+def cross_validate(
+    films: Sequence[TrainingFilm],
+    config: TrainingConfig,
+    folds: int,
+    out: Path,
+    progress: Progress = lambda _: None,
+) -> list[ScoredFilm]:
+    """Scan each film with a network that has seen no film of its patient.
+
+    Folds that are done stand in ``out`` and are not done again.
+
+    Raises:
+        UsageError: ``out`` holds folds of other films or settings.
+    """
+    placed = folds_of(films, folds, config.seed)
+    scored = []
+    for fold in range(folds):
+        training = [film for film in films if placed[film.patient] != fold]
+        testing = [film for film in films if placed[film.patient] == fold]
+        path = out / f"fold-{fold}.json"
+        digest = config.digest(training)
+        marks = _read_fold(path, digest)
+        if marks is None:
+            network = train_network(
+                training,
+                config,
+                out / f"fold-{fold}.safetensors",
+                lambda text, fold=fold: progress(f"fold {fold + 1} of {folds}, {text}"),  # type: ignore[misc]
+            )
+            results = [score_film(network, film) for film in testing]
+            marks = {film.name: film.marks for film in results}
+            _write_fold(path, digest, marks)
+        scored += [
+            ScoredFilm(film.name, film.patient, film.lesions, film.unlocated, marks[film.name])
+            for film in testing
+        ]
+        progress(f"fold {fold + 1} of {folds} done")
+    return sorted(scored, key=lambda film: film.name)
+
+
+def _write_fold(path: Path, digest: str, marks: dict[str, tuple[ScoredMark, ...]]) -> None:
+    rows = {name: [asdict(mark) for mark in found] for name, found in marks.items()}
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(json.dumps({"digest": digest, "marks": rows}, indent=1))
+    temporary.replace(path)
+
+
+def _read_fold(path: Path, digest: str) -> dict[str, tuple[ScoredMark, ...]] | None:
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text())
+        known = content["digest"]
+        found = {
+            name: tuple(ScoredMark(tuple(m["center"]), m["score"], m["malignant"]) for m in marks)
+            for name, marks in content["marks"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is damaged", "remove it: the fold is then done again") from error
+    if known != digest:
+        raise UsageError(f"{path} belongs to other films or settings", "remove it or name another folder")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The cross-validated figures of a recipe, and what a model takes from them."""
+
+    sensitivity: dict[float, Interval]
+    film_auc: Interval
+    malignant_auc: Interval
+    at_operating_point: tuple[Interval, Interval]
+    lesions: int
+    films: int
+    patients: int
+    calibration: Calibration
+    film_calibration: Calibration
+    operating_point: OperatingPoint
+
+
+def measure(scored: Sequence[ScoredFilm], folds: int) -> Measured:
+    """Return the figures of marks on unseen films, with intervals over patients.
+
+    Calibration and operating point are fitted on these very marks: they are for use on films to
+    come, and only the ranking figures (FROC, AUC) are free of that.
+    """
+    judged = [film for film in scored if not film.unlocated]
+    scores = np.array([mark.score for film in judged for mark in film.marks])
+    truth = np.array([_on_lesion(film, mark) for film in judged for mark in film.marks], dtype=bool)
+    calibration = fit_calibration(scores, truth)
+    film_scores = np.array([max(film_score(film), SCORE_FLOOR) for film in scored])
+    film_calibration = fit_calibration(film_scores, np.array([film.abnormal for film in scored]))
+    curve = froc(scored)
+    score = curve.threshold[FALSE_MARKS.index(OPERATING_FALSE_MARKS)]
+    if not np.isfinite(score):
+        raise TruthError(
+            "the network marks too little to set an operating point", "train longer, on more films"
+        )
+
+    def figures(films: Sequence[ScoredFilm]) -> list[float]:
+        return [*froc(films).sensitivity, film_auc(films), malignant_auc(films), *at_threshold(films, score)]
+
+    intervals = bootstrap(scored, figures)
+    count = len(FALSE_MARKS)
+    patients = len({film.patient for film in scored})
+    basis = (
+        f"{folds}-fold cross-validation by patient of the training recipe, {len(scored)} films of "
+        f"{patients} patients, {curve.lesions} lesions; {HIT_RULE}"
+    )
+    point = OperatingPoint(
+        calibration.probability(score), intervals[count + 2].value, intervals[count + 3].value, basis
+    )
+    return Measured(
+        dict(zip(FALSE_MARKS, intervals[:count], strict=True)),
+        intervals[count],
+        intervals[count + 1],
+        (intervals[count + 2], intervals[count + 3]),
+        curve.lesions,
+        len(scored),
+        patients,
+        calibration,
+        film_calibration,
+        point,
+    )
+
+
+def malignant_auc(films: Sequence[ScoredFilm]) -> float:
+    """AUC of malignant against benign among the lesions that were marked, by their best mark."""
+    shares: dict[str, list[float]] = {"benign": [], "malignant": []}
+    for film in films:
+        for lesion in film.lesions:
+            on = [mark for mark in film.marks if hits(mark, lesion)]
+            if on and not film.unlocated:
+                shares[lesion.label].append(max(on, key=lambda mark: mark.score).malignant)
+    return auc(np.array(shares["malignant"]), np.array(shares["benign"]))
+
+
+def _on_lesion(film: ScoredFilm, mark: ScoredMark) -> bool:
+    return any(hits(mark, lesion) for lesion in film.lesions)
+
+
+def figures_table(measured: Measured) -> dict[str, Any]:
+    """Return the figures as the model card holds them: value, low and high of each."""
+
+    def row(interval: Interval) -> dict[str, float]:
+        return {key: round(value, 4) for key, value in asdict(interval).items()}
+
+    return {
+        "protocol": "out of fold, by patient; 95 % intervals from a bootstrap over patients",
+        "hit_rule": HIT_RULE,
+        "films": measured.films,
+        "patients": measured.patients,
+        "lesions": measured.lesions,
+        "sensitivity_at_false_marks_per_film": {
+            str(rate): row(interval) for rate, interval in measured.sensitivity.items()
+        },
+        "film_auc": row(measured.film_auc),
+        "malignant_against_benign_auc": row(measured.malignant_auc),
+        "operating_point": {
+            "sensitivity": row(measured.at_operating_point[0]),
+            "false_marks_per_film": row(measured.at_operating_point[1]),
+        },
+    }
+
+
+def change_by_float16(network: ScanningBCDCNN, film: TrainingFilm) -> float:
+    """Return how much storing the weights as float16 changes a class probability of ``film`` at most."""
+    rounded = ScanningBCDCNN(network.units).eval()
+    rounded.load_state_dict({name: value.half().float() for name, value in network.state_dict().items()})
+    changes = []
+    for level in film.pyramid.levels:
+        before, after = (
+            torch.softmax(torch.from_numpy(scan_level(each, level)), 0) for each in (network, rounded)
+        )
+        changes.append(float((before - after).abs().max()))
+    return max(changes)
+
+
+def develop(
+    films: Sequence[TrainingFilm],
+    config: TrainingConfig,
+    out: Path,
+    *,
+    folds: int = 5,
+    version: str,
+    data: dict[str, Any],
+    command: str,
+    progress: Progress = lambda _: None,
+) -> Path:
+    """Cross-validate the recipe, train it on all films and write ``out/bcd-scan.safetensors``.
+
+    Args:
+        data: what the model card says of the films: name, licence.
+        command: what made the file, for the model card.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    measured = measure(cross_validate(films, config, folds, out, progress), folds)
+    network = train_network(
+        films, config, out / "final.safetensors", lambda text: progress(f"all films, {text}")
+    )
+    path = out / "bcd-scan.safetensors"
+    change = change_by_float16(network, films[0])
+    progress(f"stored as float16, which changes a probability of {films[0].name} by {change:.1e} at most")
+    card = {
+        "data": {
+            **data,
+            "digest": data_digest(films),
+            "films": measured.films,
+            "patients": measured.patients,
+        },
+        "command": command,
+        "recipe": asdict(config),
+        "folds": folds,
+        "cross_validated": figures_table(measured),
+        "greatest_change_by_float16": round(change, 6),
+    }
+    save_model(
+        path,
+        network,
+        name="bcd-scan",
+        version=version,
+        steps_mm=config.steps_mm,
+        operating_point=measured.operating_point,
+        calibration=measured.calibration,
+        film_calibration=measured.film_calibration,
+        card=card,
+    )
+    return path

@@ -1,0 +1,113 @@
+"""From a probability per window to places: local maxima, merged across the scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bcd_model.breast import Mask
+from bcd_model.pyramid import Level, Pyramid
+from bcd_model.words import Pixels, Point
+
+_SPREAD = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place one level holds suspicious.
+
+    Attributes:
+        center: source (row, column).
+        place_mm: (row, column) in mm, for distances.
+        radius_mm: of the lesion the level is meant for.
+        score: logit of P(abnormal) there, log(P / (1 - P)).
+        malignant: P(malignant) / P(abnormal) there.
+    """
+
+    center: Point
+    place_mm: Point
+    radius_mm: float
+    score: float
+    malignant: float
+
+
+def abnormal_score(logits: npt.NDArray[np.float32]) -> Pixels:
+    """Return log(P(abnormal) / P(normal)) of logits (3, ...)."""
+    return np.asarray(np.logaddexp(logits[1], logits[2]) - logits[0], dtype=np.float32)
+
+
+def malignant_share(logits: npt.NDArray[np.float32]) -> Pixels:
+    """Return P(malignant) / P(abnormal) of logits (3, ...)."""
+    return np.asarray(1 / (1 + np.exp(np.clip(logits[1] - logits[2], -60, 60))), dtype=np.float32)
+
+
+def local_maxima(score: Pixels, inside: Mask) -> npt.NDArray[np.intp]:
+    """Return (n, 2) windows inside the breast that no neighbour of the 8 surpasses.
+
+    Of a plateau the first in reading order stands for all its neighbours.
+    """
+    h, w = score.shape
+    masked = np.where(inside, score, -np.inf)
+    framed = np.pad(masked, 1, constant_values=-np.inf)
+    peak = inside.copy()
+    for du in (-1, 0, 1):
+        for dv in (-1, 0, 1):
+            if (du, dv) == (0, 0):
+                continue
+            neighbour = framed[1 + du : 1 + du + h, 1 + dv : 1 + dv + w]
+            peak &= masked > neighbour if (du, dv) < (0, 0) else masked >= neighbour
+    return np.argwhere(peak)
+
+
+def find_marks(pyramid: Pyramid, level: Level, logits: npt.NDArray[np.float32], floor: float) -> list[Mark]:
+    """Return the marks of one level: local maxima of the abnormal score above ``floor``.
+
+    A peak's place is refined to the centroid of the 3x3 windows around it, weighted by P(abnormal).
+
+    Args:
+        logits: (3, u, v), one column a window of ``level``.
+        floor: log(P / (1 - P)) below which a maximum is no mark.
+    """
+    score = abnormal_score(logits)
+    share = malignant_share(logits)
+    marks = []
+    for u, v in local_maxima(score, level.inside & (score > floor)):
+        place = _refine(score, int(u), int(v))
+        center = pyramid.to_source(level, place)
+        mm = ((center[0] + 0.5) * pyramid.spacing[0], (center[1] + 0.5) * pyramid.spacing[1])
+        marks.append(Mark(center, mm, level.radius, float(score[u, v]), float(share[u, v])))
+    return marks
+
+
+def _refine(score: Pixels, u: int, v: int) -> tuple[float, float]:
+    top, left = max(u - _SPREAD, 0), max(v - _SPREAD, 0)
+    patch = score[top : u + _SPREAD + 1, left : v + _SPREAD + 1].astype(np.float64)
+    weight = 1 / (1 + np.exp(-np.clip(patch, -30, 30)))
+    # Only what rises above the lowest neighbour pulls: a flat surrounding must not.
+    weight = weight - weight.min() + 1e-12
+    rows, columns = np.indices(patch.shape)
+    total = weight.sum()
+    place = (top + float((rows * weight).sum() / total), left + float((columns * weight).sum() / total))
+    # A maximum cut by the grid's border has neighbours on one side only; stay within half a window step.
+    return tuple(float(np.clip(p, c - 0.5, c + 0.5)) for p, c in zip(place, (u, v), strict=True))  # type: ignore[return-value]
+
+
+def merge(marks: Sequence[Mark], limit: int) -> list[Mark]:
+    """Return the most suspicious marks, one a place, at most ``limit``.
+
+    A mark is the same place as a more suspicious one if either circle holds the other's centre.
+    """
+    kept: list[Mark] = []
+    for mark in sorted(marks, key=lambda m: (-m.score, m.center)):
+        if len(kept) == limit:
+            break
+        if all(_distance(mark, other) > max(mark.radius_mm, other.radius_mm) for other in kept):
+            kept.append(mark)
+    return kept
+
+
+def _distance(a: Mark, b: Mark) -> float:
+    return float(np.hypot(a.place_mm[0] - b.place_mm[0], a.place_mm[1] - b.place_mm[1]))

@@ -1,0 +1,106 @@
+"""A trained detector: network, scales, calibration and operating point in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from bcd_model.errors import ModelError
+from bcd_model.evaluation import UNCALIBRATED, Calibration
+from bcd_model.networks import ScanningBCDCNN
+from bcd_model.weights import METADATA_KEY, read_info
+from bcd_model.words import ModelIdentity, OperatingPoint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """Everything a scan needs.
+
+    Attributes:
+        network: images (B, 1, H, W) -> logits (B, 3, h, w) of 48x48 windows 4 pixels apart.
+        steps_mm: pixel spacings of the scan's levels.
+        calibration: of a mark's score to P(abnormal).
+        film_calibration: of a film's highest score to P(abnormal).
+    """
+
+    network: nn.Module
+    identity: ModelIdentity
+    operating_point: OperatingPoint
+    steps_mm: tuple[float, ...]
+    calibration: Calibration = UNCALIBRATED
+    film_calibration: Calibration = UNCALIBRATED
+
+
+def load_model(path: Path | None = None) -> Model:
+    """Return the model in weight file ``path``, by default the shipped one.
+
+    Raises:
+        ModelError: the file is missing, damaged or not a BCD weight file.
+    """
+    info = read_info(path)
+    try:
+        network = ScanningBCDCNN(int(info.metadata["units"]))
+        tensors = {name: tensor.float() for name, tensor in load_file(info.path).items()}
+        network.load_state_dict(tensors)
+        return Model(
+            network.eval(),
+            info.identity,
+            info.operating_point,
+            tuple(float(step) for step in info.metadata["steps_mm"]),
+            Calibration(**info.metadata["calibration"]),
+            Calibration(**info.metadata["film_calibration"]),
+        )
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{info.path} holds no weights of this version's network", "train it again with 'bcd-admin train'"
+        ) from error
+
+
+def save_model(
+    path: Path,
+    network: ScanningBCDCNN,
+    *,
+    name: str,
+    version: str,
+    steps_mm: tuple[float, ...],
+    operating_point: OperatingPoint,
+    calibration: Calibration = UNCALIBRATED,
+    film_calibration: Calibration = UNCALIBRATED,
+    card: dict[str, Any] | None = None,
+    half: bool = True,
+) -> None:
+    """Write a weight file; the same arguments give the same bytes.
+
+    Args:
+        half: store float16, which halves the file; the network still computes in float32.
+    """
+    metadata = {
+        "name": name,
+        "version": version,
+        "network": type(network).__name__,
+        "units": network.units,
+        "steps_mm": list(steps_mm),
+        "calibration": {"slope": calibration.slope, "intercept": calibration.intercept},
+        "film_calibration": {"slope": film_calibration.slope, "intercept": film_calibration.intercept},
+        "operating_point": {
+            "threshold": operating_point.threshold,
+            "sensitivity": operating_point.sensitivity,
+            "false_marks_per_film": operating_point.false_marks_per_film,
+            "basis": operating_point.basis,
+        },
+        "card": card or {},
+    }
+    dtype = torch.float16 if half else torch.float32
+    tensors: dict[str, Tensor] = {
+        key: value.detach().to(dtype).contiguous() for key, value in network.state_dict().items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not save_file: it makes the file readable for its owner alone.
+    path.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))

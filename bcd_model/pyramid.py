@@ -1,0 +1,113 @@
+"""A film at the scales of the scan: what the network sees, in training and in use.
+
+The window is 48x48 pixels at every level; the levels' pixels grow by a factor of 1.5, so that at
+one of them the window is about twice as wide as the lesion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import SimpleITK as sitk
+
+from bcd_model.breast import Mask, breast_mask, fit_mask, normalise, resample, to_image
+from bcd_model.words import WINDOW, Film, Pixels, Point, Region
+
+STEPS_MM = (0.3, 0.45, 0.675, 1.0125, 1.51875)
+"""Pixel spacing of each level in mm: windows of 14.4 to 72.9 mm, lesions of 3.6 to 18 mm radius."""
+
+CONTEXT = 2.0
+"""Width of the window over the width of the lesion it is meant for."""
+
+STRIDE = 4
+"""Level pixels from one window to the next."""
+
+_PAD = WINDOW // 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """A film at one scale.
+
+    Attributes:
+        pixels: (h, w) float32, normalised contrast, with a border of half a window of zeros.
+        step: mm between pixels.
+        inside: (u, v) bool; whether the centre of window (u, v) lies in the breast. The window's
+            top-left corner is at ``pixels[4u, 4v]`` and its centre 4u, 4v pixels from the film's
+            top-left corner.
+    """
+
+    pixels: Pixels
+    step: float
+    inside: Mask
+
+    @property
+    def radius(self) -> float:
+        """Radius in mm of the lesions this level is meant for."""
+        return WINDOW * self.step / (2 * CONTEXT)
+
+
+@dataclass(frozen=True, eq=False)
+class Pyramid:
+    """All levels of one film, and the way back to its source pixels."""
+
+    levels: tuple[Level, ...]
+    spacing: tuple[float, float]
+
+    def to_source(self, level: Level, window: tuple[float, float]) -> Point:
+        """Return the source (row, column) of the centre of window (u, v) of ``level``."""
+        u, v = window
+        return (
+            u * STRIDE * level.step / self.spacing[0] - 0.5,
+            v * STRIDE * level.step / self.spacing[1] - 0.5,
+        )
+
+    def to_window(self, level: Level, point: Point) -> tuple[float, float]:
+        """Return the (fractional) window of ``level`` whose centre is at a source (row, column)."""
+        return (
+            (point[0] + 0.5) * self.spacing[0] / (STRIDE * level.step),
+            (point[1] + 0.5) * self.spacing[1] / (STRIDE * level.step),
+        )
+
+    @cached_property
+    def windows(self) -> int:
+        """How many windows the scan looks at."""
+        return sum(int(level.inside.sum()) for level in self.levels)
+
+
+def build_pyramid(film: Film, steps: tuple[float, ...] = STEPS_MM) -> Pyramid:
+    """Return the levels of ``film``; a film without a breast in it has no window inside."""
+    pixels, spacing = film.pixels, film.spacing
+    mask = breast_mask(pixels, spacing)
+    source = to_image(normalise(pixels, mask), spacing)
+    breast = to_image(mask.astype(np.uint8), spacing)
+    return Pyramid(tuple(_level(source, breast, step) for step in steps), spacing)
+
+
+def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_MM) -> Pixels:
+    """Return the (48, 48) window the scan would look at ``region`` through.
+
+    It is twice as wide as the region, as far as the scan's own scales reach.
+    """
+    mask = breast_mask(film.pixels, film.spacing)
+    wanted = 2 * CONTEXT * region.radius * film.spacing[0] / WINDOW
+    step = min(max(wanted, min(steps)), max(steps))
+    source = resample(to_image(normalise(film.pixels, mask), film.spacing), (step, step))
+    pixels = np.pad(sitk.GetArrayFromImage(source), WINDOW)
+    corner = [
+        round((place + 0.5) * spacing / step) + WINDOW - _PAD
+        for place, spacing in zip(region.center, film.spacing, strict=True)
+    ]
+    row, column = (min(max(c, 0), n - WINDOW) for c, n in zip(corner, pixels.shape, strict=True))
+    return np.ascontiguousarray(pixels[row : row + WINDOW, column : column + WINDOW])
+
+
+def _level(source: sitk.Image, breast: sitk.Image, step: float) -> Level:
+    coarse = sitk.GetArrayFromImage(resample(source, (step, step)))
+    pixels = np.pad(coarse, _PAD)
+    windows = [(n - WINDOW) // STRIDE + 1 for n in pixels.shape]
+    grid = sitk.Image(windows[1], windows[0], sitk.sitkUInt8)
+    grid.SetSpacing((STRIDE * step, STRIDE * step))  # window (0, 0) is centred on the film's corner
+    return Level(pixels, step, fit_mask(breast, grid))

@@ -1,0 +1,171 @@
+"""The scan of a film: every window of every level, marks merged to findings, a class for the film."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bcd_model.dense import scan_level
+from bcd_model.evaluation import Calibration
+from bcd_model.marks import Mark, abnormal_score, find_marks, merge
+from bcd_model.model import Model
+from bcd_model.pyramid import STRIDE, Pyramid, build_pyramid, region_window
+from bcd_model.words import (
+    Film,
+    FilmScan,
+    Finding,
+    HeatMap,
+    ModelIdentity,
+    OperatingPoint,
+    Pixels,
+    Point,
+    Probability,
+    Region,
+    by_suspicion,
+)
+
+MAX_FINDINGS = 10
+"""Findings per film at most; the least suspicious are left out."""
+
+FLOOR = 0.02
+"""Calibrated P(abnormal) below which a place is not worth a finding."""
+
+_CORNERS = 32
+
+
+class Scanner:
+    """Scans films with one model.
+
+    Args:
+        model: from ``bcd_model.model.load_model``.
+        threads: torch threads, for the whole process; torch's own default if None.
+    """
+
+    def __init__(self, model: Model, *, threads: int | None = None) -> None:
+        self.model = model
+        if threads is not None:
+            torch.set_num_threads(threads)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights scan."""
+        return self.model.identity
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """From where findings are presented."""
+        return self.model.operating_point
+
+    def scan(self, film: Film) -> FilmScan:
+        """Return the findings of ``film``, its class and its heat map.
+
+        Findings reach down to P(abnormal) 0.02, so that a reader may lower the threshold; the
+        film's class follows from those at or above the operating point.
+        """
+        pyramid = build_pyramid(film, self.model.steps_mm)
+        marks, heat = scan_pyramid(self.model, pyramid)
+        kept = merge(marks, MAX_FINDINGS)
+        findings = by_suspicion(
+            [_finding(mark, pyramid, film.shape, self.model.calibration) for mark in kept]
+        )
+        findings = tuple(f for f in findings if f.probability.abnormal >= FLOOR)
+        presented = [f for f in findings if self.operating_point.presents(f)]
+        warnings = film.warnings
+        if pyramid.windows == 0:
+            warnings = (*warnings, "no breast was found in this film: nothing was scanned")
+        return FilmScan(
+            label=presented[0].label if presented else "normal",
+            probability=self._film_probability(kept),
+            findings=findings,
+            heat_map=heat,
+            warnings=warnings,
+        )
+
+    def classify(self, film: Film, region: Region) -> Probability:
+        """Return the class probabilities of one region, as the paper classifies a crop.
+
+        The window is cut with the context and contrast of the scan. The probabilities are the
+        network's own, at its training's prevalence: half normal, a quarter each of the others.
+        """
+        window = region_window(film, region, self.model.steps_mm)
+        with torch.inference_mode():
+            logits = self.model.network(torch.from_numpy(window)[None, None])[0, :, 0, 0].double()
+        normal, benign, malignant = torch.softmax(logits, 0).tolist()
+        return Probability(normal, benign, malignant)
+
+    def _film_probability(self, marks: list[Mark]) -> Probability:
+        if not marks:
+            return Probability(1.0, 0.0, 0.0)
+        return _probability(marks[0], self.model.film_calibration)
+
+
+def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> tuple[list[Mark], HeatMap]:
+    """Return the marks of all levels, not yet merged, and the heat map.
+
+    Args:
+        floor: score below which a maximum is no mark; by default where P(abnormal) is ``FLOOR``.
+    """
+    if floor is None:
+        floor = _floor_score(model.calibration)
+    marks: list[Mark] = []
+    finest = pyramid.levels[0]
+    heat = np.full(finest.inside.shape, -np.inf, dtype=np.float32)
+    for level in pyramid.levels:
+        logits = scan_level(model.network, level)
+        marks += find_marks(pyramid, level, logits, floor)
+        score = np.where(level.inside, abnormal_score(logits), -np.inf)
+        # Nearest window of this level for each of the finest: window centres share their origin.
+        ratio = finest.step / level.step
+        rows = _nearest(len(heat), len(score), ratio)
+        columns = _nearest(len(heat.T), len(score.T), ratio)
+        np.maximum(heat, score[np.ix_(rows, columns)], out=heat)
+    values = _logistic(model.calibration.slope * heat + model.calibration.intercept)
+    values[~finest.inside] = 0
+    step = (STRIDE * finest.step / pyramid.spacing[0], STRIDE * finest.step / pyramid.spacing[1])
+    return marks, HeatMap(values.astype(np.float32), (-0.5, -0.5), step)
+
+
+def _nearest(fine: int, coarse: int, ratio: float) -> npt.NDArray[np.intp]:
+    nearest = np.rint(np.arange(fine) * ratio).clip(0, coarse - 1)
+    return np.asarray(nearest, dtype=np.intp)
+
+
+def _floor_score(calibration: Calibration) -> float:
+    return float((np.log(FLOOR / (1 - FLOOR)) - calibration.intercept) / max(calibration.slope, 1e-6))
+
+
+def _logistic(x: Pixels) -> Pixels:
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -40, 40))), dtype=np.float32)
+
+
+def _probability(mark: Mark, calibration: Calibration) -> Probability:
+    abnormal = calibration.probability(mark.score)
+    malignant = abnormal * mark.malignant
+    return Probability(1 - abnormal, abnormal - malignant, malignant)
+
+
+def _finding(mark: Mark, pyramid: Pyramid, shape: tuple[int, int], calibration: Calibration) -> Finding:
+    probability = _probability(mark, calibration)
+    radii = (mark.radius_mm / pyramid.spacing[0], mark.radius_mm / pyramid.spacing[1])
+    return Finding(
+        center=_within(mark.center, shape),
+        radius=radii[0],
+        outline=_circle(mark.center, radii, shape),
+        label=probability.abnormal_label,
+        probability=probability,
+    )
+
+
+def _circle(center: Point, radii: Point, shape: tuple[int, int]) -> tuple[Point, ...]:
+    """A circle in mm as a polygon in source pixels, cut by the film's border."""
+    angles = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
+    corners = [
+        _within((center[0] + radii[0] * float(np.sin(a)), center[1] + radii[1] * float(np.cos(a))), shape)
+        for a in angles
+    ]
+    return tuple(dict.fromkeys(corners))
+
+
+def _within(point: Point, shape: tuple[int, int]) -> Point:
+    return min(max(point[0], 0.0), shape[0] - 1.0), min(max(point[1], 0.0), shape[1] - 1.0)

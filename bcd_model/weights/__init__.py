@@ -1,0 +1,73 @@
+"""The weight files that ship, and what they say of themselves; reads no network and no torch.
+
+A weight file is one safetensors file. Its metadata entry ``bcd`` is a JSON object:
+
+========================  =====================================================================
+``name``, ``version``     the model's identity, with the file's SHA-256 as digest
+``network``, ``units``    class in ``bcd_model.networks`` and width of its dense layer
+``steps_mm``              pixel spacings of the scan's levels
+``calibration``           Platt scaling of a mark's score: ``slope``, ``intercept``
+``film_calibration``      the same for a film's highest score
+``operating_point``       ``threshold`` on the calibrated P(abnormal), with its measured figures
+``card``                  training data and its digest, command, seed, cross-validated figures
+========================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bcd_model.errors import ModelError
+from bcd_model.words import ModelIdentity, OperatingPoint
+
+SHIPPED = Path(__file__).with_name("bcd-scan.safetensors")
+"""The weights used unless others are named."""
+
+METADATA_KEY = "bcd"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsInfo:
+    """What a weight file says of itself."""
+
+    path: Path
+    identity: ModelIdentity
+    operating_point: OperatingPoint
+    metadata: dict[str, Any]
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """Training data, command, seed and cross-validated figures."""
+        card: dict[str, Any] = self.metadata.get("card", {})
+        return card
+
+
+def read_info(path: Path | None = None) -> WeightsInfo:
+    """Return what the weight file ``path`` (by default the shipped one) says of itself.
+
+    Raises:
+        ModelError: the file is missing, damaged or not a BCD weight file.
+    """
+    path = path or SHIPPED
+    remedy = "name a file made by 'bcd-admin train', or leave BCD_MODEL unset for the shipped one"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"weight file {path} cannot be read: {error.strerror}", remedy) from error
+    try:
+        # The format: 8 bytes little-endian length, then a JSON header of that length.
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + length])
+        metadata = json.loads(header["__metadata__"][METADATA_KEY])
+        point = metadata["operating_point"]
+        identity = ModelIdentity(metadata["name"], metadata["version"], hashlib.sha256(content).hexdigest())
+        operating_point = OperatingPoint(
+            float(point["threshold"]), point["sensitivity"], point["false_marks_per_film"], point["basis"]
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path} is not a BCD weight file", remedy) from error
+    return WeightsInfo(path, identity, operating_point, metadata)

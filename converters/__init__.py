@@ -1,0 +1,1 @@
+"""BCD's first floor: films in, result objects out. Knows DICOM and MIAS, no torch and no queue."""

@@ -1,0 +1,26 @@
+"""Read a study, scan it, write the results: ``python three_steps.py DICOM_FOLDER RESULTS_FOLDER``."""
+
+import sys
+from pathlib import Path
+
+from bcd_model.model import load_model
+from bcd_model.scan import Scanner
+from converters.studies import find_studies
+from worker.pipeline import new_job, scan_study
+from worker.publish import publish
+
+source, results = Path(sys.argv[1]), Path(sys.argv[2])
+scanner = Scanner(load_model())
+for study in find_studies([source]).studies:
+    result = scan_study(study, scanner, new_job(study, scanner))
+    for film in result.films:
+        if film.scan is None:
+            print(film.file, "failed:", film.reason)
+            continue
+        print(film.file, film.scan.label)
+        for finding in filter(result.operating_point.presents, film.scan.findings):
+            row, column = finding.center
+            print(
+                f"  {finding.label} at row {row:.0f}, column {column:.0f}: {finding.probability.abnormal:.0%}"
+            )
+    print("wrote", publish(result, results))

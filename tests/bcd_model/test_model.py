@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from bcd_model.errors import ModelError
+from bcd_model.evaluation import Calibration
+from bcd_model.model import load_model, save_model
+from bcd_model.networks import ScanningBCDCNN, initialise
+from bcd_model.weights import METADATA_KEY, SHIPPED, read_info
+from bcd_model.words import OperatingPoint
+
+POINT = OperatingPoint(0.3, 0.5, 1.0, "a test")
+
+
+def _saved(path: Path) -> ScanningBCDCNN:
+    network = ScanningBCDCNN(8)
+    initialise(network, 0)
+    save_model(
+        path, network, name="toy", version="1", steps_mm=(0.3, 0.6), operating_point=POINT,
+        calibration=Calibration(2, -1), half=False,
+    )  # fmt: skip
+    return network.eval()
+
+
+def test_a_saved_model_comes_back(tmp_path: Path) -> None:
+    network = _saved(tmp_path / "w.safetensors")
+    model = load_model(tmp_path / "w.safetensors")
+    image = torch.ones(1, 1, 60, 60)
+    assert torch.equal(model.network(image), network(image))
+    assert model.operating_point == POINT
+    assert model.calibration == Calibration(2, -1)
+    assert model.steps_mm == (0.3, 0.6)
+    assert model.identity.digest == hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
+
+
+def test_saving_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    _saved(tmp_path / "a.safetensors")
+    _saved(tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no weights",
+        b"\xff" * 64,
+        b"\x02\0\0\0\0\0\0\0{}",
+        b"\x02\0\0\0\0\0\0\0[]",
+        b"\0\0\x01\0\0\0\0\0" + b"[" * 65536,
+    ],
+)
+def test_what_is_no_weight_file_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(ModelError, match=r"w\.safetensors is not a BCD weight file; name a file made by"):
+        load_model(tmp_path / "w.safetensors")
+
+
+def test_a_missing_weight_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"w\.safetensors cannot be read"):
+        load_model(tmp_path / "w.safetensors")
+
+
+def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    _saved(path)
+    metadata = read_info(path).metadata
+    save_file({"x": torch.zeros(1)}, path, metadata={METADATA_KEY: json.dumps(metadata)})
+    with pytest.raises(ModelError, match=r"w\.safetensors holds no weights of this version's network"):
+        load_model(path)
+
+
+def test_a_truncated_weight_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    _saved(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=r"w\.safetensors"):
+        load_model(path)
+
+
+def test_the_shipped_weights_say_what_they_are() -> None:
+    info = read_info()
+    assert info.card["command"].startswith("bcd-admin train")
+    assert {"digest", "name", "licence"} <= info.card["data"].keys()
+    assert info.card["cross_validated"]["protocol"].startswith("out of fold, by patient")
+    assert SHIPPED.stat().st_size < 25_000_000
+    assert load_model().identity == info.identity
+
+
+def test_the_words_and_the_facts_of_the_weights_come_without_torch() -> None:
+    code = (
+        "import sys, bcd_model, bcd_model.weights, bcd_model.words; bcd_model.weights.read_info();"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

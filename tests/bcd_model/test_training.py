@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bcd_model.development import cross_validate, develop, folds_of
+from bcd_model.errors import TruthError, UsageError
+from bcd_model.evaluation import froc
+from bcd_model.model import load_model
+from bcd_model.sampling import WindowSampler, fitting_levels
+from bcd_model.scan import Scanner
+from bcd_model.training import TrainingConfig, data_digest, prepare, train_network
+from bcd_model.weights import read_info
+from bcd_model.words import CLASSES
+
+from .films import toy_films
+
+CONFIG = TrainingConfig(steps=40, batch=16, units=8, mining=(20,), mined_films=4, steps_mm=(0.8, 1.2))
+
+
+@pytest.fixture(scope="module")
+def films() -> list:
+    return prepare(toy_films(), CONFIG.steps_mm)
+
+
+def _weights(network: torch.nn.Module) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in network.state_dict().values())
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(films: list, tmp_path: Path) -> None:
+    whole = train_network(films, CONFIG)
+    checkpoint = tmp_path / "run.safetensors"
+
+    class KilledError(Exception):
+        pass
+
+    def kill(text: str) -> None:
+        if text.startswith("step 20: "):  # after a checkpoint at step 10, in the midst of mining
+            raise KilledError
+
+    config = replace(CONFIG, checkpoint_every=10)
+    with pytest.raises(KilledError):
+        train_network(films, config, checkpoint, kill)
+    assert _weights(train_network(films, config, checkpoint)) == _weights(whole)
+
+
+def test_other_seed_other_weights(films: list) -> None:
+    short = replace(CONFIG, steps=3, mining=())
+    assert _weights(train_network(films, short)) != _weights(train_network(films, replace(short, seed=1)))
+
+
+def test_a_checkpoint_of_another_run_is_refused(films: list, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.safetensors"
+    short = replace(CONFIG, steps=2, mining=())
+    train_network(films, short, checkpoint)
+    with pytest.raises(UsageError, match=r"run\.safetensors belongs to other films or settings"):
+        train_network(films, replace(short, seed=1), checkpoint)
+
+
+def test_batches_are_balanced_and_lesions_are_in_their_windows(films: list) -> None:
+    sampler = WindowSampler(films, seed=0)
+    windows, labels = sampler.batch(step=0, size=64)
+    assert windows.shape == (64, 48, 48)
+    assert np.bincount(labels, minlength=3).tolist() == [32, 16, 16]
+    middle = windows[:, 18:30, 18:30].mean(axis=(1, 2))
+    assert middle[labels != CLASSES.index("normal")].mean() > middle[labels == 0].mean() + 1
+
+
+def test_normal_windows_come_from_the_levels_of_the_lesions(films: list) -> None:
+    fitting = {
+        level for film in films for lesion in film.lesions for level in fitting_levels(film.pyramid, lesion)
+    }
+    sampler = WindowSampler(films, seed=0)
+    rng = np.random.default_rng(0)
+    assert {sampler._draw_clear(rng)[1] for _ in range(200)} <= fitting
+
+
+def test_normal_windows_keep_away_from_lesions(films: list) -> None:
+    sampler = WindowSampler(films, seed=0)
+    for film, levels in zip(sampler.films, sampler.clear, strict=True):
+        for lesion in film.lesions:
+            for level, windows in zip(film.pyramid.levels, levels, strict=True):
+                for window in windows:
+                    row, column = film.pyramid.to_source(level, tuple(window))
+                    assert np.hypot(row - lesion.center[0], column - lesion.center[1]) > lesion.radius
+
+
+def test_folds_never_part_a_patient_and_spread_the_classes(films: list) -> None:
+    placed = folds_of(films, 4, seed=0)
+    malignant = [f.patient for f in films if f.lesions and f.lesions[0].label == "malignant"]
+    assert sorted(placed[patient] for patient in malignant) == [0, 1, 2, 3]
+    assert np.bincount(list(placed.values())).tolist() == [2, 2, 2, 2]
+
+
+def test_development_gives_a_weight_file_that_finds_obvious_lesions_of_unseen_patients(
+    films: list, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, steps=120, mining=(60,))
+    messages: list[str] = []
+    path = develop(
+        films,
+        config,
+        tmp_path,
+        folds=2,
+        version="9",
+        data={"name": "toy"},
+        command="test",
+        progress=messages.append,
+    )
+    info = read_info(path)
+    figures = info.card["cross_validated"]
+    assert figures["lesions"] == 8
+    assert figures["sensitivity_at_false_marks_per_film"]["1.0"]["value"] >= 0.75
+    assert info.card["data"]["digest"] == data_digest(films)
+    assert any("fold 2 of 2" in message for message in messages)
+    seen = toy_films(9)[16].film
+    assert Scanner(load_model(path)).scan(seen).label != "normal"
+
+    first = path.read_bytes()
+    again = develop(films, config, tmp_path, folds=2, version="9", data={"name": "toy"}, command="test")
+    assert again.read_bytes() == first
+
+
+def test_cross_validation_takes_up_finished_folds_and_refuses_foreign_ones(
+    films: list, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, steps=2, mining=())
+    first = cross_validate(films, config, 2, tmp_path)
+    assert froc(cross_validate(films, config, 2, tmp_path)) == froc(first)
+    content = json.loads((tmp_path / "fold-0.json").read_text())
+    (tmp_path / "fold-0.json").write_text(json.dumps({**content, "digest": "other"}))
+    with pytest.raises(UsageError, match=r"fold-0\.json belongs to other"):
+        cross_validate(films, config, 2, tmp_path)
+    for damaged in ('{"digest": "', "[]", '{"digest": "x", "marks": []}'):
+        (tmp_path / "fold-0.json").write_text(damaged)
+        with pytest.raises(UsageError, match=r"fold-0\.json is damaged"):
+            cross_validate(films, config, 2, tmp_path)
+
+
+def test_data_no_detector_can_be_trained_on_is_refused_by_name() -> None:
+    films = toy_films(2)
+    with pytest.raises(TruthError, match="no films"):
+        prepare([], CONFIG.steps_mm)
+    with pytest.raises(TruthError, match="film f0left is given twice"):
+        prepare([*films, films[0]], CONFIG.steps_mm)
+    with pytest.raises(TruthError, match="no film has a malignant lesion"):
+        prepare(films[:2], CONFIG.steps_mm)

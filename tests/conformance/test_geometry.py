@@ -1,0 +1,179 @@
+"""A finding lies at the same place in result.json, CAD SR, presentation state and overlay."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pydicom
+import pytest
+import result_builder as build
+
+from converters.result_objects import write_results
+
+HALF = 0.5
+
+
+def distances(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """Of each point to the closed polygon; plain formula, apart from the writer's own."""
+    best = np.full(len(points), np.inf)
+    for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        along = np.clip(((points - a) @ (b - a)) / max(((b - a) ** 2).sum(), 1e-12), 0, 1)
+        best = np.minimum(best, np.linalg.norm(points - a - along[:, None] * (b - a), axis=1))
+    return best
+
+
+def items(dataset: pydicom.Dataset):
+    """Every content item below ``dataset``."""
+    for item in dataset.get("ContentSequence", ()):
+        yield item
+        yield from items(item)
+
+
+def value(item: pydicom.Dataset, code: str) -> pydicom.Dataset:
+    """The child of ``item`` whose concept is ``code``."""
+    (found,) = (
+        child
+        for child in item.ContentSequence
+        if "ConceptNameCodeSequence" in child and child.ConceptNameCodeSequence[0].CodeValue == code
+    )
+    return found
+
+
+def follow(document: pydicom.Dataset, identifier: list[int]) -> pydicom.Dataset:
+    """The content item at a position (PS3.3 C.17.3.2.5): the root is 1."""
+    item = document
+    for position in identifier[1:]:
+        item = item.ContentSequence[position - 1]
+    return item
+
+
+def as_points(graphic_data) -> np.ndarray:
+    """Graphic Data to (row, column) of pixel centres."""
+    pairs = np.asarray(graphic_data, dtype=float).reshape(-1, 2)
+    return pairs[:, ::-1] - 0.5
+
+
+@pytest.mark.parametrize("laterality", ["L", "R"])
+@pytest.mark.parametrize("spacing", [(0.2, 0.2), (0.1, 0.25)])
+@pytest.mark.parametrize("shape", [(200, 150), (150, 200)])
+def test_outline_and_center_agree_everywhere(laterality, spacing, shape, tmp_path):
+    # Off the film's middle and off whole pixels, near one edge, so that no swap or flip goes unseen.
+    found = [
+        build.finding((30.3, 110.8), 17.4),
+        build.finding((110.9, 21.25), 9.7, malignant=0.2, benign=0.6),
+    ]
+    film = build.scanned(1, found, laterality=laterality, spacing=spacing, shape=shape)
+    write_results(build.study(film), tmp_path)
+    (told,) = json.loads((tmp_path / "result.json").read_bytes())["films"]
+    (state,) = (tmp_path / "presentation").iterdir()
+    (picture,) = (tmp_path / "overlay").iterdir()
+
+    document = pydicom.dcmread(tmp_path / "cad_sr.dcm")
+    findings = [
+        item
+        for item in items(document)
+        if "ConceptNameCodeSequence" in item and item.ConceptNameCodeSequence[0].CodeValue == "111059"
+    ]
+    assert len(findings) == len(told["findings"]) == 2
+    for item, entry in zip(findings, told["findings"], strict=True):
+        assert entry["tracking_uid"] == value(item, "112040").UID
+        center, outline = value(item, "111010"), value(item, "111041")
+        assert (center.GraphicType, outline.GraphicType) == ("POINT", "POLYLINE")
+        np.testing.assert_allclose(as_points(center.GraphicData)[0], entry["center"], atol=1e-3)
+        points = as_points(outline.GraphicData)
+        np.testing.assert_array_equal(points[0], points[-1])
+        np.testing.assert_allclose(points[:-1], entry["outline"], atol=1e-3)
+
+    graphics = [
+        graphic
+        for annotation in pydicom.dcmread(state).GraphicAnnotationSequence
+        for graphic in annotation.get("GraphicObjectSequence", ())
+    ]
+    lines = sorted((as_points(graphic.GraphicData) for graphic in graphics), key=lambda p: p[0][0])
+    wanted = sorted((np.array(entry["outline"]) for entry in told["findings"]), key=lambda p: p[0][0])
+    for line, outline in zip(lines, wanted, strict=True):
+        np.testing.assert_array_equal(line[0], line[-1])
+        np.testing.assert_allclose(line[:-1], outline, atol=1e-3)
+
+    pixels = pydicom.dcmread(picture).pixel_array.astype(int)
+    colored = np.argwhere(np.ptp(pixels, axis=2) > 0)
+    assert pixels.shape == (*shape, 3)
+    assert np.min([distances(colored, outline) for outline in wanted], axis=0).max() <= HALF + 1e-6
+    for outline in wanted:
+        edges = zip(outline, np.roll(outline, -1, axis=0), strict=True)
+        along = np.concatenate([np.linspace(start, end, 9) for start, end in edges])
+        # A pixel covers half a pixel around its centre: the line is drawn all the way round.
+        beside = np.maximum(np.abs(along[:, None] - colored[None]) - HALF, 0)
+        assert np.min(np.linalg.norm(beside, axis=2), axis=1).max() <= HALF
+
+
+@pytest.mark.parametrize("case", ["two films", "many findings", "one film failed", "all films failed"])
+def test_references_point_to_the_right_film(case, written):
+    study = written(case)
+    document = pydicom.dcmread(study.folder / "cad_sr.dcm")
+    told = {
+        finding["tracking_uid"]: film["sop_instance_uid"]
+        for film in json.loads((study.folder / "result.json").read_bytes())["films"]
+        for finding in film["findings"]
+    }
+    seen = {}
+    for item in items(document):
+        for child in item.get("ContentSequence", ()):
+            if child.get("ValueType") == "SCOORD":
+                (selected,) = child.ContentSequence
+                image = follow(document, list(selected.ReferencedContentItemIdentifier))
+                assert image.ValueType == "IMAGE"
+                seen.setdefault(value(item, "112040").UID, set()).add(
+                    image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+                )
+    assert seen == {tracking: {film} for tracking, film in told.items()}
+
+    for code, status in (("111063", "scanned"), ("111025", "failed")):
+        listed = [
+            follow(document, list(reference.ReferencedContentItemIdentifier))
+            .ReferencedSOPSequence[0]
+            .ReferencedSOPInstanceUID
+            for container in items(document)
+            if "ConceptNameCodeSequence" in container
+            and container.ConceptNameCodeSequence[0].CodeValue == code
+            for reference in container.ContentSequence[0].ContentSequence
+            if "ReferencedContentItemIdentifier" in reference
+        ]
+        expected = [
+            film.sop_instance_uid for film in study.result.films if film.failed == (status == "failed")
+        ]
+        assert listed == expected
+
+
+@pytest.mark.parametrize("case", sorted(build.CASES))
+def test_coordinates_lie_on_the_film(case, written):
+    study = written(case)
+    document = pydicom.dcmread(study.folder / "cad_sr.dcm")
+    for item in items(document):
+        if item.get("ValueType") == "SCOORD":
+            pairs = np.asarray(item.GraphicData).reshape(-1, 2)
+            image = follow(document, list(item.ContentSequence[0].ReferencedContentItemIdentifier))
+            uid = image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            (film,) = (film for film in study.result.films if film.sop_instance_uid == uid)
+            assert (pairs >= 0).all()
+            assert (pairs <= (film.header.Columns, film.header.Rows)).all()
+
+
+@pytest.mark.parametrize("case", sorted(build.CASES))
+def test_presentation_states_use_what_they_define(case, written):
+    study = written(case)
+    for path in study.files("presentation/*.dcm"):
+        state = pydicom.dcmread(path)
+        defined = {layer.GraphicLayer for layer in state.GraphicLayerSequence}
+        used = {annotation.GraphicLayer for annotation in state.GraphicAnnotationSequence}
+        assert used == defined
+        (series,) = state.ReferencedSeriesSequence
+        (image,) = series.ReferencedImageSequence
+        (film,) = (film for film in study.result.films if film.sop_instance_uid == path.stem)
+        assert image.ReferencedSOPInstanceUID == path.stem
+        assert image.ReferencedSOPClassUID == film.header.SOPClassUID
+        assert series.SeriesInstanceUID == film.header.SeriesInstanceUID
+        area = state.DisplayedAreaSelectionSequence[0]
+        assert area.DisplayedAreaTopLeftHandCorner == [1, 1]
+        assert area.DisplayedAreaBottomRightHandCorner == [film.header.Columns, film.header.Rows]

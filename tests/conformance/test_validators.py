@@ -1,0 +1,158 @@
+"""Every object of every kind of study, judged by the independent validators."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import result_builder
+import validators
+from PIL import Image
+
+from converters.dicom_in import read_film
+from converters.mias_dicom import convert_mias
+from converters.result import FilmResult
+from converters.result_objects import write_results
+from converters.studies import find_studies
+
+CASES = sorted(result_builder.CASES)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_dciodvfy_and_dcentvfy(case, written, need):
+    need("dciodvfy")
+    study = written(case)
+    problems = [found for file in study.files("**/*.dcm") for found in validators.dciodvfy(file)]
+    problems += validators.dcentvfy([*study.films.values(), *study.files("**/*.dcm")])
+    if any(film.failed for film in study.result.films):
+        # The file of a failed film is not there to be compared.
+        problems = [p for p in problems if "Missing SOPInstanceUID" not in p.text]
+    assert validators.unexplained(problems) == []
+
+
+@pytest.mark.debian
+@pytest.mark.parametrize("case", CASES)
+def test_dcmtk(case, written, need, tmp_path):
+    need("dsrdump")
+    study = written(case)
+    problems = validators.dsrdump(study.folder / "cad_sr.dcm")
+    for state in study.files("presentation/*.dcm"):
+        problems += validators.dcmpschk(state)
+        problems += validators.dcmp2pgm(study.films[state.stem], state, tmp_path / "shown.pgm")
+    assert validators.unexplained(problems) == []
+
+
+@pytest.mark.jvm
+@pytest.mark.parametrize("case", CASES)
+def test_pixelmed_templates(case, written):
+    pytest.importorskip("jpype")
+    if not validators.PIXELMED.exists() or shutil.which("java") is None:
+        pytest.skip("PixelMed's validator or a Java runtime is not installed")
+    assert validators.unexplained(validators.pixelmed(written(case).folder / "cad_sr.dcm")) == []
+
+
+@pytest.mark.jvm
+def test_pixelmed_sees_a_missing_center(written, tmp_path):
+    pytest.importorskip("jpype")
+    if not validators.PIXELMED.exists() or shutil.which("java") is None:
+        pytest.skip("PixelMed's validator or a Java runtime is not installed")
+    document = pydicom.dcmread(written("finding").folder / "cad_sr.dcm")
+    single = document.ContentSequence[2].ContentSequence[-1].ContentSequence[1]
+    single.ContentSequence = [i for i in single.ContentSequence if i.get("GraphicType") != "POINT"]
+    document.save_as(tmp_path / "broken.dcm")
+    assert any(
+        "Center" in p.text for p in validators.unexplained(validators.pixelmed(tmp_path / "broken.dcm"))
+    )
+
+
+@pytest.mark.debian
+def test_dcmtk_sees_what_is_wrong(written, need, tmp_path):
+    need("dsrdump")
+    study = written("finding")
+    document = pydicom.dcmread(study.folder / "cad_sr.dcm")
+    center = document.ContentSequence[2].ContentSequence[-1].ContentSequence[1].ContentSequence[-2]
+    center.ContentSequence[0].ReferencedContentItemIdentifier = [1, 2, 99]
+    document.save_as(tmp_path / "dangling.dcm")
+    assert validators.unexplained(validators.dsrdump(tmp_path / "dangling.dcm"))
+
+    state = pydicom.dcmread(study.files("presentation/*.dcm")[0])
+    del state.DisplayedAreaSelectionSequence
+    state.save_as(tmp_path / "no_area.dcm")
+    assert validators.unexplained(validators.dcmpschk(tmp_path / "no_area.dcm"))
+
+
+@pytest.mark.debian
+@pytest.mark.parametrize("case", ["finding", "MONOCHROME1"])
+def test_presentation_state_shows_the_film_the_right_way_round(case, written, need, tmp_path):
+    """dcmtk renders the film through the state: bright is bright, whatever the photometric interpretation."""
+    need("dcmp2pgm")
+    study = written(case)
+    (state,) = study.files("presentation/*.dcm")
+    assert validators.dcmp2pgm(study.films[state.stem], state, tmp_path / "shown.pgm") == []
+    shown = np.asarray(Image.open(tmp_path / "shown.pgm"), dtype=float)
+    scanned = study.result.films[0].film.pixels
+    assert shown.shape == scanned.shape
+    assert np.corrcoef(shown.ravel(), scanned.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.debian
+def test_dcmtk_decodes_the_overlay_to_the_pixels_that_were_drawn(written, need, tmp_path):
+    need("dcmdjpls")
+    (overlay,) = written("finding").files("overlay/*.dcm")
+    raw = tmp_path / "raw.dcm"
+    run = validators.run("dcmdjpls", overlay, raw)
+    assert run.returncode == 0, run.stderr
+    decoded = pydicom.dcmread(raw)
+    pixels = np.frombuffer(decoded.PixelData, np.uint8).reshape(decoded.Rows, decoded.Columns, 3)
+    np.testing.assert_array_equal(pixels, pydicom.dcmread(overlay).pixel_array)
+
+
+def test_command_line_prints_a_table(written, need, capsys):
+    need("dciodvfy")
+    import validate_results
+
+    folder: Path = written("two films").folder
+    assert validate_results.main([str(folder), "--tools", "dciodvfy"]) == 0
+    printed = capsys.readouterr().out
+    assert "overlay" in printed
+    assert "dciodvfy" in printed
+
+
+@pytest.mark.films
+@pytest.mark.debian
+def test_results_on_converted_films(need, tmp_path):
+    """Real films, converted and read back: every tool but PixelMed's, over the whole folder."""
+    import validate_results
+
+    need("dciodvfy")
+    need("dsrdump")
+    collection = os.environ.get("BCD_MIAS_DIR")
+    if not collection:
+        pytest.skip("BCD_MIAS_DIR is not set")
+    source = tmp_path / "mias"
+    source.mkdir()
+    shutil.copy(Path(collection) / "Info.txt", source)
+    first = next(path for path in sorted(Path(collection).glob("mdb*.pgm")) if int(path.stem[3:]) % 2)
+    for path in (first, first.with_stem(f"mdb{int(first.stem[3:]) + 1:03}")):
+        shutil.copy(path, source)
+    convert_mias(source, tmp_path / "dicom")
+    (study,) = find_studies([tmp_path / "dicom"]).studies
+    films = []
+    for found in study.films:
+        dicom = read_film(found.path)
+        scan = result_builder.scanned(1, [result_builder.finding((400, 500), 40)]).scan
+        films.append(FilmResult(found.path.name, found.sop_instance_uid, dicom.header, dicom.film, scan))
+    result = dataclasses.replace(result_builder.study(*films), study_instance_uid=study.study_instance_uid)
+    folder = tmp_path / "results" / study.study_instance_uid
+    folder.mkdir(parents=True)
+    write_results(result, folder)
+    tools = ["dciodvfy", "dsrdump", "dcmpschk", "dcmp2pgm", "dcentvfy"]
+    options = [str(tmp_path / "results"), "--films", str(tmp_path / "dicom"), "--tools", *tools]
+    assert validate_results.main(options) == 0
+    # Results are never taken for films.
+    assert find_studies([tmp_path / "dicom", tmp_path / "results"]).studies == (study,)

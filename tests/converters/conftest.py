@@ -1,0 +1,8 @@
+"""Makes the made-up studies of tests/conformance known here (pytest runs in importlib mode)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))

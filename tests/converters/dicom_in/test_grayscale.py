@@ -1,0 +1,232 @@
+"""Stored values to [0, 1]; oracles: pydicom's own functions, dcmtk's dcm2pnm, and values by hand."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, apply_windowing
+
+from converters.dicom_in import read_film
+from converters.grayscale import to_unit_range
+from converters.pgm import read_pgm
+
+MakeFilm = Callable[..., FileDataset]
+SaveFilm = Callable[..., Path]
+
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def header(bits: int = 8, signed: int = 0, **elements: object) -> Dataset:
+    dataset = Dataset()
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.BitsAllocated = 8 if bits == 8 else 16
+    dataset.BitsStored = bits
+    dataset.PixelRepresentation = signed
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def lut(first: int, entries: list[int], bits: int) -> Dataset:
+    item = Dataset()
+    item.LUTDescriptor = [len(entries), first, bits]
+    item.LUTData = entries
+    item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
+    return item
+
+
+def pixels(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    return to_unit_range(stored, dataset).pixels
+
+
+def test_8_bit_film_with_full_window_is_value_over_255_exactly() -> None:
+    expected = (RAMP / 255).astype(np.float32)
+    np.testing.assert_array_equal(pixels(RAMP, header(WindowCenter=128, WindowWidth=256)), expected)
+    exact = header(WindowCenter=127.5, WindowWidth=255, VOILUTFunction="LINEAR_EXACT")
+    np.testing.assert_array_equal(pixels(RAMP, exact), expected)
+
+
+def test_8_bit_film_without_window_is_value_over_255_exactly() -> None:
+    got = to_unit_range(RAMP[:8], header())  # not stretched although it has no value above 127
+    np.testing.assert_array_equal(got.pixels, (RAMP[:8] / 255).astype(np.float32))
+    assert got.warnings == ()
+
+
+@given(
+    bits=st.integers(8, 16),
+    signed=st.sampled_from([0, 1]),
+    function=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
+    center=st.floats(-3000, 70000).map(lambda value: round(value, 2)),
+    width=st.floats(1, 70000).map(lambda value: round(value, 2)),
+    slope=st.floats(0.01, 4).map(lambda value: round(value, 3)),
+    intercept=st.integers(-1024, 1024),
+)
+def test_window_after_rescale_agrees_with_pydicom(
+    bits: int, signed: int, function: str, center: float, width: float, slope: float, intercept: int
+) -> None:
+    dataset = header(bits, signed, WindowCenter=center, WindowWidth=width, VOILUTFunction=function)
+    dataset.RescaleSlope, dataset.RescaleIntercept = slope, intercept
+    low = -(1 << (bits - 1)) if signed else 0
+    dtype = f"{'i' if signed else 'u'}{1 if bits == 8 else 2}"
+    stored = np.linspace(low, low + (1 << bits) - 1, 64).astype(dtype).reshape(8, 8)
+    with np.errstate(over="ignore"):  # pydicom's sigmoid
+        shown = apply_windowing(apply_modality_lut(stored, dataset), dataset)
+    smallest = low * slope + intercept
+    expected = (shown - smallest) / (((1 << bits) - 1) * slope)
+    np.testing.assert_allclose(pixels(stored, dataset), expected, atol=2e-6)
+
+
+def test_first_of_several_windows() -> None:
+    several = header(WindowCenter=[50, 200], WindowWidth=[20, 20])
+    first = header(WindowCenter=50, WindowWidth=20)
+    np.testing.assert_array_equal(pixels(RAMP, several), pixels(RAMP, first))
+
+
+@given(
+    entries=st.lists(st.integers(0, 4095), min_size=2, max_size=300),
+    first=st.integers(0, 250),
+)
+def test_voi_lut_comes_before_the_window_and_agrees_with_pydicom(entries: list[int], first: int) -> None:
+    dataset = header(WindowCenter=1, WindowWidth=2, VOILUTSequence=[lut(first, entries, 12)])
+    stored = RAMP.astype(np.uint16)
+    expected = apply_voi_lut(stored, dataset) / 4095
+    np.testing.assert_allclose(pixels(stored, dataset), expected, atol=1e-6)
+
+
+def test_modality_lut_comes_before_the_window() -> None:
+    dataset = header(WindowCenter=150.5, WindowWidth=101)
+    dataset.ModalityLUTSequence = [lut(10, [100, 150, 200], 8)]
+    stored = np.array([[0, 10, 11, 12, 255]], dtype=np.uint8)
+    np.testing.assert_allclose(pixels(stored, dataset), [[0, 0, 0.5, 1, 1]], atol=1e-6)
+
+
+def test_lut_data_as_bytes_of_words() -> None:
+    item = lut(0, [0] * 256, 16)
+    item.add_new("LUTData", "OW", (RAMP.ravel().astype("<u2") * 257).tobytes())
+    np.testing.assert_allclose(pixels(RAMP, header(VOILUTSequence=[item])), RAMP / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape"),
+    [("MONOCHROME1", None), ("MONOCHROME2", "INVERSE"), ("MONOCHROME1", "INVERSE")],
+)
+def test_inversion_is_done_once_and_after_the_window(photometric: str, shape: str | None) -> None:
+    dataset = header(WindowCenter=51, WindowWidth=101)
+    dataset.PhotometricInterpretation = photometric
+    if shape:
+        dataset.PresentationLUTShape = shape
+    stored = np.array([[0, 25, 100, 200]], dtype=np.uint8)
+    np.testing.assert_allclose(pixels(stored, dataset), [[1, 0.755, 0.005, 0]], atol=1e-6)
+
+
+def test_padding_is_background_whatever_the_photometric_interpretation() -> None:
+    dataset = header(12, WindowCenter=2048, WindowWidth=4096)
+    dataset.PixelPaddingValue, dataset.PixelPaddingRangeLimit = 4095, 4090
+    stored = np.array([[0, 4089, 4090, 4092, 4095]], dtype=np.uint16)
+    np.testing.assert_allclose(pixels(stored, dataset), [[0, 4089 / 4095, 0, 0, 0]], atol=1e-6)
+    dataset.PhotometricInterpretation = "MONOCHROME1"
+    np.testing.assert_allclose(pixels(stored, dataset), [[1, 6 / 4095, 0, 0, 0]], atol=1e-6)
+
+
+def test_negative_padding_value_written_as_unsigned() -> None:
+    dataset = header(16, 1, WindowCenter=0, WindowWidth=200, PixelPaddingValue=65535 - 1999)
+    stored = np.array([[-2000, -1999, 0, 99]], dtype=np.int16)
+    assert pixels(stored, dataset)[0, 0] == 0
+    dataset.PhotometricInterpretation = "MONOCHROME1"
+    np.testing.assert_array_equal(pixels(stored, dataset)[0, :2], [0, 1])
+
+
+def test_deep_image_without_window_is_stretched_between_its_percentiles() -> None:
+    stored = np.repeat(np.arange(1000, 2000, dtype=np.uint16), 10).reshape(100, 100)
+    stored[0, 0] = 65535  # a single hot pixel
+    got = to_unit_range(stored, header(16))
+    assert got.pixels[50, 50] == pytest.approx((stored[50, 50] - 1000) / 999, abs=5e-3)
+    assert got.pixels[0, 0] == 1
+    assert any("no window" in warning for warning in got.warnings)
+
+
+def test_padding_does_not_count_towards_the_percentiles() -> None:
+    stored = np.full((100, 100), 5, dtype=np.uint16)
+    stored[:, :50] = np.arange(1000, 6000, dtype=np.uint16).reshape(100, 50)
+    got = pixels(stored, header(16, PixelPaddingValue=5))
+    assert got[50, 25] == pytest.approx(0.5, abs=0.01)
+    assert got[:, 50:].max() == 0
+
+
+def test_negative_slope_without_window_keeps_the_order_of_the_output() -> None:
+    dataset = header(8, RescaleSlope=-1, RescaleIntercept=255)
+    np.testing.assert_allclose(pixels(RAMP, dataset), 1 - RAMP / 255, atol=1e-6)
+
+
+def test_blank_film_is_told() -> None:
+    got = to_unit_range(RAMP, header(WindowCenter=5000, WindowWidth=10))
+    assert any(warning.startswith("blank") for warning in got.warnings)
+
+
+def test_window_without_width_is_not_used() -> None:
+    got = to_unit_range(RAMP, header(WindowCenter=5, WindowWidth=0))
+    np.testing.assert_allclose(got.pixels, RAMP / 255, atol=1e-6)
+    assert any("no width" in warning for warning in got.warnings)
+
+
+@pytest.mark.parametrize(
+    ("elements", "message"),
+    [
+        ({"RescaleSlope": 0, "RescaleIntercept": 0}, "Rescale Slope"),
+        ({"WindowCenter": 1, "WindowWidth": 2, "VOILUTFunction": "CUBIC"}, "VOI LUT Function"),
+        ({"VOILUTSequence": [lut(0, [1, 2], 40)]}, "40 bits"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_named(elements: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        to_unit_range(RAMP, header(**elements))  # type: ignore[arg-type]
+
+
+def test_lut_shorter_than_it_says() -> None:
+    item = lut(0, [1, 2, 3], 8)
+    item.LUTDescriptor = [200, 0, 8]
+    with pytest.raises(ValueError, match="shorter"):
+        to_unit_range(RAMP, header(VOILUTSequence=[item]))
+
+
+@pytest.mark.debian
+@pytest.mark.skipif(shutil.which("dcm2pnm") is None, reason="needs dcmtk's dcm2pnm")
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(
+    ("option", "elements"),
+    [
+        (["+Wi", "1"], {"WindowCenter": [900, 5], "WindowWidth": [1500, 5]}),
+        (["+Wi", "1"], {"WindowCenter": 2000, "WindowWidth": 3000, "VOILUTFunction": "SIGMOID"}),
+        (
+            ["+Wi", "1"],
+            {"WindowCenter": 100, "WindowWidth": 700, "RescaleSlope": 0.25, "RescaleIntercept": -100},
+        ),
+        (["+Wl", "1"], {"VOILUTSequence": [lut(0, [i * i // 4095 for i in range(4096)], 12)]}),
+    ],
+)
+def test_agrees_with_dcmtk(
+    save_film: SaveFilm, tmp_path: Path, photometric: str, option: list[str], elements: dict[str, object]
+) -> None:
+    stored = np.linspace(0, 4095, 64 * 96).astype(np.uint16).reshape(64, 96)
+    shape = "INVERSE" if photometric == "MONOCHROME1" else "IDENTITY"
+    path = save_film(
+        "film.dcm",
+        stored,
+        BitsStored=12,
+        PhotometricInterpretation=photometric,
+        PresentationLUTShape=shape,
+        **elements,
+    )
+    shown = tmp_path / "film.pgm"
+    subprocess.run(["dcm2pnm", "+op", *option, path, shown], check=True, timeout=60)
+    ours = read_film(path).film.pixels
+    # dcm2pnm cuts off to 8 bits where we round to float32, and rounds after the rescale.
+    assert np.abs(ours - read_pgm(shown) / 255).max() <= 1.5 / 255

@@ -1,0 +1,281 @@
+"""Any heap of files to studies, as somebody would give it on the command line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import zipfile
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    ExplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+    SecondaryCaptureImageStorage,
+)
+
+from bcd_model.errors import InputError, UsageError
+from bcd_model.words import FilmScan, Finding, HeatMap, ModelIdentity, OperatingPoint, Probability
+from converters.dicom_in import read_film
+from converters.result import FilmResult, JobIdentity, StudyResult
+from converters.result_objects import write_results
+from converters.studies import StudyInput, find_studies
+
+SaveFilm = Callable[..., Path]
+
+CERTAIN = Probability(normal=0.0, benign=1.0, malignant=0.0)
+
+
+def names(study: StudyInput) -> list[str]:
+    return [film.path.name for film in study.films]
+
+
+@pytest.fixture
+def two_studies(save_film: SaveFilm, tmp_path: Path) -> Path:
+    """Two studies whose files are mixed over folders."""
+    for number, (study, folder) in enumerate(
+        [("1.2.1", "a"), ("1.2.2", "a"), ("1.2.1", "b/c"), ("1.2.2", ".")]
+    ):
+        save_film(f"in/{folder}/{number}.dcm", SOPInstanceUID=f"1.2.9.{number}", StudyInstanceUID=study)
+    return tmp_path / "in"
+
+
+def test_studies_are_what_the_films_say(two_studies: Path) -> None:
+    found = find_studies([two_studies])
+    assert [study.study_instance_uid for study in found.studies] == ["1.2.1", "1.2.2"]
+    assert [names(study) for study in found.studies] == [["0.dcm", "2.dcm"], ["1.dcm", "3.dcm"]]
+    assert found.skipped == ()
+    film = found.studies[0].films[0]
+    assert film.sha256 == hashlib.sha256(film.path.read_bytes()).hexdigest()
+    assert film.reason is None
+
+
+def test_digest_follows_from_the_content_alone(two_studies: Path, tmp_path: Path) -> None:
+    first = find_studies([two_studies])
+    files = sorted(two_studies.rglob("*.dcm"))
+    random.Random(1).shuffle(files)
+    (tmp_path / "flat").mkdir()
+    copies = [shutil.copy(file, tmp_path / "flat" / f"IM{index}") for index, file in enumerate(files)]
+    second = find_studies([Path(copy) for copy in copies])
+    assert [study.digest for study in second.studies] == [study.digest for study in first.studies]
+    assert len({study.digest for study in first.studies}) == 2
+
+
+def test_digest_changes_with_a_pixel(save_film: SaveFilm, tmp_path: Path) -> None:
+    path = save_film("film.dcm")
+    before = find_studies([path]).studies[0].digest
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert find_studies([path]).studies[0].digest != before
+
+
+def test_our_results_among_the_input_change_nothing(two_studies: Path, save_film: SaveFilm) -> None:
+    before = [study.digest for study in find_studies([two_studies]).studies]
+    ours = {"StudyInstanceUID": "1.2.1", "Manufacturer": "BCD", "ManufacturerModelName": "bcd-cad"}
+    save_film("in/r/overlay.dcm", SOPClassUID=SecondaryCaptureImageStorage, **ours)
+    save_film("in/r/cad_sr.dcm", SOPClassUID=ComprehensiveSRStorage, **ours)
+    found = find_studies([two_studies])
+    assert [study.digest for study in found.studies] == before
+    reasons = {skipped.path.name: skipped.reason for skipped in found.skipped}
+    assert reasons["overlay.dcm"] == "a result of this software"
+    assert "SR" in reasons["cad_sr.dcm"]
+
+
+def test_what_the_writers_of_results_write_is_never_input(two_studies: Path) -> None:
+    before = find_studies([two_studies])
+    study = before.studies[0]
+    finding = Finding((30.0, 40.0), 9.0, ((20.0, 30.0), (20.0, 50.0), (40.0, 40.0)), "benign", CERTAIN)
+    heat = HeatMap(np.zeros((2, 2), np.float32), (10.0, 10.0), (20.0, 20.0))
+    films = []
+    for source in study.films:
+        read = read_film(source.path)
+        scan = FilmScan("benign", CERTAIN, (finding,), heat)
+        films.append(FilmResult(source.path.name, source.sop_instance_uid, read.header, read.film, scan))
+    result = StudyResult(
+        JobIdentity("job", datetime(2024, 1, 1, tzinfo=timezone.utc)),
+        study.study_instance_uid,
+        study.digest,
+        ModelIdentity("model", "1", "0" * 64),
+        OperatingPoint(0.5),
+        tuple(films),
+    )
+    (two_studies / "results").mkdir()
+    written = [path for path in write_results(result, two_studies / "results") if path.suffix == ".dcm"]
+    after = find_studies([two_studies])
+    assert after.studies == before.studies
+    assert {skipped.path for skipped in after.skipped} >= set(written)
+    assert len(written) >= 5  # CAD SR, two presentations, two overlays
+
+
+def test_only_our_own_results(save_film: SaveFilm, tmp_path: Path) -> None:
+    save_film(
+        "in/overlay.dcm",
+        SOPClassUID=SecondaryCaptureImageStorage,
+        Manufacturer="BCD",
+        ManufacturerModelName="bcd-cad",
+    )
+    with pytest.raises(InputError, match="no mammogram among 1 file: a result of this software"):
+        find_studies([tmp_path / "in"])
+
+
+def test_the_same_file_twice(save_film: SaveFilm, tmp_path: Path) -> None:
+    path = save_film("film.dcm")
+    (study,) = find_studies([tmp_path, path, path]).studies
+    assert names(study) == ["film.dcm"]
+    assert study.warnings == ("film.dcm was given 3 times; it is read once",)
+    assert study.digest == find_studies([path]).studies[0].digest
+
+
+def test_a_copy_of_a_film(save_film: SaveFilm, tmp_path: Path) -> None:
+    path = save_film("film.dcm")
+    alone = find_studies([path]).studies[0]
+    shutil.copy(path, tmp_path / "other.dcm")
+    (study,) = find_studies([tmp_path]).studies
+    assert names(study) == ["film.dcm"]
+    assert study.digest == alone.digest
+    assert "film.dcm, other.dcm" in study.warnings[0]
+
+
+def test_two_films_with_one_sop_instance_uid(save_film: SaveFilm, tmp_path: Path) -> None:
+    for name, value in (("a.dcm", 0), ("b.dcm", 9)):
+        save_film(f"in/{name}", np.full((64, 64), value, np.uint8), SOPInstanceUID="1.2.9")
+    save_film("in/c.dcm", SOPInstanceUID="1.2.10")
+    (study,) = find_studies([tmp_path / "in"]).studies
+    failed, good = study.films[1], study.films[0]
+    assert good.reason is None
+    assert failed.sop_instance_uid == "1.2.9"
+    assert failed.reason is not None
+    assert "different files" in failed.reason
+    swapped = [tmp_path / "in" / name for name in ("b.dcm", "c.dcm", "a.dcm")]
+    assert find_studies(swapped).studies[0].digest == study.digest
+
+
+def test_films_that_cannot_be_used_are_failed_films(save_film: SaveFilm, tmp_path: Path) -> None:
+    save_film("in/good.dcm", SOPInstanceUID="1.2.1")
+    cut = save_film("in/cut.dcm", SOPInstanceUID="1.2.2")
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    save_film("in/burned.dcm", SOPInstanceUID="1.2.3", BurnedInAnnotation="YES")
+    header_only = save_film("in/header.dcm", SOPInstanceUID="1.2.4")
+    header_only.write_bytes(header_only.read_bytes()[: -6144 - 12])
+    (study,) = find_studies([tmp_path / "in"]).studies
+    reasons = {film.path.name: film.reason for film in study.films}
+    assert reasons == {
+        "good.dcm": None,
+        "cut.dcm": "cut short: 5144 of 6144 bytes of pixels",
+        "burned.dcm": "burned-in annotation: its pixels show more than the breast",
+        "header.dcm": "holds no Pixel Data; it may be cut short",
+    }
+
+
+def cut_header(path: Path) -> Path:
+    """Cut ``path`` off within its Image Type: a DICOM file that does not tell its study."""
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"ORIGINAL") + 4])
+    return path
+
+
+def test_a_lost_film_belongs_to_the_only_study_of_its_folder(save_film: SaveFilm, tmp_path: Path) -> None:
+    save_film("in/good.dcm")
+    lost = cut_header(save_film("in/lost.dcm"))
+    (study,) = find_studies([tmp_path / "in"]).studies
+    (failed,) = [film for film in study.films if film.reason]
+    assert (failed.path, failed.sop_instance_uid) == (lost, None)
+
+
+def test_a_lost_film_among_two_studies_is_skipped(save_film: SaveFilm, tmp_path: Path) -> None:
+    save_film("in/one.dcm", StudyInstanceUID="1.2.1", SOPInstanceUID="1.2.1.1")
+    save_film("in/two.dcm", StudyInstanceUID="1.2.2", SOPInstanceUID="1.2.2.1")
+    lost = cut_header(save_film("in/lost.dcm"))
+    found = find_studies([tmp_path / "in"])
+    assert [skipped.path for skipped in found.skipped] == [lost]
+    assert all(film.reason is None for study in found.studies for film in study.films)
+
+
+def test_study_uid_that_is_a_path_is_no_study(save_film: SaveFilm, tmp_path: Path) -> None:
+    path = save_film("film.dcm", StudyInstanceUID="1.2.345")
+    path.write_bytes(path.read_bytes().replace(b"1.2.345\0", b"../../x\0"))
+    with pytest.raises(InputError, match="no Study Instance UID"):
+        find_studies([path])
+
+
+def test_every_film_refused_is_still_a_study(save_film: SaveFilm) -> None:
+    (study,) = find_studies([save_film("film.dcm", BurnedInAnnotation="YES")]).studies
+    assert study.films[0].reason is not None
+
+
+def test_what_is_no_film_is_skipped_with_its_reason(save_film: SaveFilm, tmp_path: Path) -> None:
+    save_film("in/film.dcm")
+    (tmp_path / "in/text.dcm").write_text("no DICOM\n" * 100)
+    (tmp_path / "in/empty.dcm").write_bytes(b"")
+    (tmp_path / "in/.hidden").write_text("x")
+    with zipfile.ZipFile(tmp_path / "in/films.zip", "w") as archive:
+        archive.write(tmp_path / "in/film.dcm")
+    os.mkfifo(tmp_path / "in/pipe")
+    found = find_studies([tmp_path / "in"])
+    assert {skipped.path.name: skipped.reason for skipped in found.skipped} == {
+        "text.dcm": "no DICOM file",
+        "empty.dcm": "no DICOM file",
+        "films.zip": "an archive: unpack it first",
+        "pipe": "no regular file",
+    }
+
+
+def test_dicomdir_is_passed_over(save_film: SaveFilm, tmp_path: Path) -> None:
+    save_film("media/film.dcm")
+    directory = Dataset()
+    directory.FileSetID = "MEDIA"
+    directory.DirectoryRecordSequence = []
+    directory.file_meta = FileMetaDataset()
+    directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    directory.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    directory.save_as(tmp_path / "media" / "DICOMDIR", enforce_file_format=True)
+    found = find_studies([tmp_path / "media"])
+    assert (len(found.studies), found.skipped) == (1, ())
+
+
+def test_links_do_not_lead_out_of_the_folder(save_film: SaveFilm, tmp_path: Path) -> None:
+    inside = save_film("in/film.dcm", SOPInstanceUID="1.2.1")
+    outside = save_film("out/other.dcm", SOPInstanceUID="1.2.2")
+    (tmp_path / "in/link.dcm").symlink_to(outside)
+    (tmp_path / "in/folder").symlink_to(outside.parent)
+    (tmp_path / "in/loop").symlink_to(tmp_path / "in")
+    found = find_studies([tmp_path / "in"])
+    assert [film.path for film in found.studies[0].films] == [inside]
+    assert [skipped.path.name for skipped in found.skipped] == ["folder", "link.dcm"]
+    given = find_studies([tmp_path / "in/link.dcm"])  # but who names the link means it
+    assert given.studies[0].films[0].sop_instance_uid == "1.2.2"
+
+
+def test_files_that_may_not_be_opened(save_film: SaveFilm, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may open everything")
+    save_film("in/film.dcm", SOPInstanceUID="1.2.1")
+    save_film("in/closed.dcm", SOPInstanceUID="1.2.2").chmod(0)
+    (skipped,) = find_studies([tmp_path / "in"]).skipped
+    assert "cannot be opened" in skipped.reason
+
+
+def test_films_of_different_patients_in_one_study(save_film: SaveFilm, tmp_path: Path) -> None:
+    save_film("in/a.dcm", SOPInstanceUID="1.2.1", PatientID="Anna")
+    save_film("in/b.dcm", SOPInstanceUID="1.2.2", PatientID="Berta")
+    (study,) = find_studies([tmp_path / "in"]).studies
+    assert study.warnings == ("its films name different patients",)
+
+
+def test_nothing_to_be_found(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        find_studies([tmp_path / "absent"])
+    with pytest.raises(InputError, match="empty"):
+        find_studies([tmp_path])
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match=r"no DICOM file among 1 file \(notes.txt: no DICOM file\)"):
+        find_studies([tmp_path])

@@ -1,0 +1,228 @@
+"""Small films, a small model with random weights, and the command line as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+
+from bcd_model.model import save_model
+from bcd_model.networks import ScanningBCDCNN, initialise
+from bcd_model.words import OperatingPoint
+from converters.mias_dicom import convert_mias
+from converters.phantom import write_phantom
+from worker.cli import main
+from worker.engine_host import socket_path, wait_for
+from worker.records import Records
+
+
+@dataclass
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> str:
+        """The one line of the error; fails the test if there are more or a traceback."""
+        lines = [line for line in self.err.splitlines() if line.startswith("bcd-admin: error:")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        return lines[0].removeprefix("bcd-admin: error: ")
+
+
+@dataclass
+class Admin:
+    """``bcd-admin`` in a process of its own, with a state folder, a model and a current folder of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+    started: list[subprocess.Popen] = field(default_factory=list)
+
+    @property
+    def state(self) -> Path:
+        return Path(self.environment["BCD_STATE_DIR"])
+
+    def command(self, *arguments: object) -> list[str]:
+        return [sys.executable, "-P", "-m", "worker", *map(str, arguments)]
+
+    def __call__(self, *arguments: object, timeout: float = 120, **environment: str) -> Answer:
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: object, **environment: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def processes(self) -> dict[int, str]:
+        """Every living process that runs with this state folder: pid and command line."""
+        return processes_with(f"BCD_STATE_DIR={self.state}")
+
+    @staticmethod
+    def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
+        """Fail unless ``condition`` comes true in time."""
+        assert wait_for(lambda: bool(condition()), seconds), "it did not happen in time"
+
+    def records(self) -> Records:
+        """The job records, while the embedded engine runs."""
+        return Records(f"redis+socket://{socket_path(self.state)}")
+
+    def close(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+def processes_with(variable: str) -> dict[int, str]:
+    """Living processes whose environment holds ``variable`` (Linux)."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes().split(b"\0")
+            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if variable.encode() in environment and state != "Z":
+            found[int(entry.name)] = command
+    return found
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weight file with random weights: a real model, small and quick, that is never right."""
+    return make_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors", seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another model."""
+    return make_weights(tmp_path_factory.mktemp("weights") / "other.safetensors", seed=1)
+
+
+def make_weights(path: Path, seed: int) -> Path:
+    torch.set_num_threads(1)
+    network = ScanningBCDCNN(8)
+    initialise(network, seed)
+    save_model(
+        path,
+        network,
+        name="tiny",
+        version=str(seed),
+        steps_mm=(1.6,),
+        operating_point=OperatingPoint(0.3, basis="random weights, for tests"),
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two converted phantom studies of two small films each, with their truth.json."""
+    return make_studies(tmp_path_factory.mktemp("studies"), patients=2, side=256)
+
+
+def make_studies(folder: Path, patients: int, side: int, seed: int = 0) -> Path:
+    write_phantom(folder / "films", patients=patients, seed=seed, shape=(side, side))
+    convert_mias(folder / "films", folder / "dicom")
+    return folder / "dicom"
+
+
+@pytest.fixture(scope="session")
+def patients(studies: Path) -> list[Path]:
+    """The folders of the two studies."""
+    return sorted(path for path in studies.iterdir() if path.is_dir())
+
+
+@pytest.fixture(scope="session")
+def many_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough studies to be in the middle of them for some seconds."""
+    return make_studies(tmp_path_factory.mktemp("many"), patients=12, side=256)
+
+
+def make_admin(folder: Path, weights: Path) -> Admin:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("BCD_")}
+    settings = {
+        "BCD_STATE_DIR": str(folder / "state"),
+        "BCD_MODEL": str(weights),
+        "BCD_TORCH_THREADS": "1",
+        "BCD_WORKER_PROCESSES": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    (folder / "work").mkdir()
+    return Admin(folder / "work", clean | settings)
+
+
+@pytest.fixture
+def admin(tmp_path: Path, weights: Path) -> Iterator[Admin]:
+    """A command line whose engine starts and ends with each command."""
+    admin = make_admin(tmp_path, weights)
+    yield admin
+    admin.close()
+    admin.eventually(lambda: not admin.processes(), 20)
+
+
+@pytest.fixture
+def local(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
+    """The same command line, run in this process: quicker, for what starts nothing."""
+    for name in [name for name in os.environ if name.startswith("BCD_")]:
+        monkeypatch.delenv(name)
+    for name, value in admin.environment.items():
+        if name.startswith("BCD_"):
+            monkeypatch.setenv(name, value)
+    monkeypatch.chdir(admin.folder)
+
+    def run(*arguments: object, **environment: str) -> Answer:
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            capsys.readouterr()
+            code = main([str(argument) for argument in arguments])
+            captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[Admin]:
+    """A command line whose engine ``bcd-admin up`` keeps running for all tests of a module."""
+    admin = make_admin(tmp_path_factory.mktemp("kept"), weights)
+    up = admin.start("up", BCD_WORKER_PROCESSES="2")
+    assert up.stderr is not None
+    assert "is up" in up.stderr.readline()
+    yield admin
+    up.terminate()
+    _, err = up.communicate(timeout=30)
+    assert up.returncode == 0, err
+    admin.close()
+    admin.eventually(lambda: not admin.processes(), 20)

@@ -1,0 +1,21 @@
+"""The same three steps in Python: read a study, scan it, write the results."""
+
+from pathlib import Path
+
+from converters.result_json import read_result
+
+
+def test_read_scan_write(studies: Path, weights: Path, tmp_path: Path) -> None:
+    from bcd_model.model import load_model
+    from bcd_model.scan import Scanner
+    from converters.studies import find_studies
+    from worker.pipeline import new_job, scan_study
+    from worker.publish import publish
+
+    scanner = Scanner(load_model(weights))
+    for study in find_studies([studies]).studies:
+        result = scan_study(study, scanner, new_job(study, scanner))
+        folder = publish(result, tmp_path)
+        written = read_result(folder)
+        assert written["study_instance_uid"] == study.study_instance_uid == folder.name
+        assert len(written["films"]) == 2

@@ -1,0 +1,311 @@
+"""The command line: answers, one line for every error, and the exit codes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMANDS = (
+    "demo",
+    "convert",
+    "phantom",
+    "scan",
+    "classify",
+    "submit",
+    "jobs",
+    "status",
+    "results",
+    "worker",
+    "up",
+    "train",
+    "model",
+    "doctor",
+)
+
+
+def film(patients: list[Path]) -> Path:
+    return sorted(patients[0].glob("*.dcm"))[0]
+
+
+def test_help_names_every_command_and_says_research_use_only(local: Any) -> None:
+    answer = local("--help")
+    assert answer.code == 0
+    assert "Research use only" in answer.out
+    for command in COMMANDS:
+        assert re.search(rf"^  {command}\b", answer.out, re.MULTILINE), command
+        assert local(command, "--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "forbidden"),
+    [
+        (["--help"], {"torch", "celery", "redis", "numpy", "pydicom", "pydantic", "rich"}),
+        (["submit", "nowhere"], {"torch", "SimpleITK"}),
+        (["jobs"], {"torch", "SimpleITK", "celery"}),
+    ],
+)
+def test_commands_import_only_what_they_need(admin: Any, arguments: list[str], forbidden: set[str]) -> None:
+    program = (
+        "import sys; from worker.cli import main; main(sys.argv[1:]);"
+        "print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, *arguments],
+        cwd=admin.folder,
+        env=admin.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = set(done.stdout.splitlines()[-1].split()[1:])
+    assert not loaded & forbidden
+
+
+def test_without_a_command_it_shows_its_help(local: Any) -> None:
+    answer = local()
+    assert answer.code == 0
+    assert "Usage: bcd-admin" in answer.out
+
+
+def test_the_version(local: Any) -> None:
+    assert re.fullmatch(r"bcd-cad \d+\.\d+\.\d+\n", local("--version").out)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["submit"],
+        ["submit", "--nonsense", "x"],
+        ["convert"],
+        ["convert", "mias"],
+        ["phantom", "out", "--patients", "0"],
+        ["phantom", "out", "--patients", "many"],
+        ["worker"],
+        ["classify", "missing.pgm", "--center", "1,1", "--radius", "5"],
+        ["submit", "missing"],
+        ["scan", "missing"],
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(local: Any, arguments: list[str]) -> None:
+    answer = local(*arguments)
+    assert answer.code == 2
+    assert answer.error
+    assert answer.out == ""
+
+
+def test_a_wrong_setting_stops_every_command_that_needs_it(local: Any, studies: Path) -> None:
+    for command in (["submit", studies], ["scan", studies], ["jobs"], ["worker"], ["model"]):
+        answer = local(*command, BCD_WORKER_PROCESSES="none")
+        assert answer.code == 2
+        assert answer.error.startswith("BCD_WORKER_PROCESSES='none' cannot be used; ")
+
+
+@pytest.mark.parametrize("command", ["submit", "scan"])
+def test_nothing_usable_in_the_input(local: Any, tmp_path: Path, command: str) -> None:
+    empty, texts = tmp_path / "empty", tmp_path / "texts"
+    empty.mkdir()
+    texts.mkdir()
+    (texts / "notes.dcm").write_text("this is no DICOM file")
+    for folder in (empty, texts):
+        answer = local(command, folder)
+        assert answer.code == 3
+        assert str(folder) in answer.error
+
+
+@pytest.mark.parametrize("command", ["submit", "scan"])
+def test_an_output_below_a_file_is_told_before_any_work(
+    local: Any, admin: Any, studies: Path, command: str
+) -> None:
+    (admin.folder / "file").touch()
+    answer = local(command, studies, "--out", "file/results")
+    assert answer.code == 5
+    assert "file/results" in answer.error
+
+
+@pytest.mark.parametrize("command", [["jobs"], ["submit", "STUDIES"], ["worker"], ["status", "x"]])
+def test_a_queue_that_does_not_answer_is_told_in_time(local: Any, studies: Path, command: list[str]) -> None:
+    arguments = [studies if argument == "STUDIES" else argument for argument in command]
+    answer = local(*arguments, BCD_BROKER_URL="redis://:secret@127.0.0.1:1/0")
+    assert answer.code == 4
+    assert "redis://***@127.0.0.1:1/0" in answer.error
+    assert "secret" not in answer.err
+
+
+def test_a_weight_file_that_is_none_is_told(local: Any, studies: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(b"not weights")
+    for command in (["scan", studies], ["submit", studies], ["model"]):
+        answer = local(*command, BCD_MODEL=str(tmp_path / "weights"))
+        assert answer.code == 3
+        assert "weight file" in answer.error
+
+
+def test_debug_shows_the_traceback_anywhere(local: Any) -> None:
+    for arguments in (["--debug", "scan", "missing"], ["scan", "missing", "--debug"]):
+        answer = local(*arguments)
+        assert answer.code == 2
+        assert "Traceback" in answer.err
+
+
+def test_an_unexpected_error_is_one_line_too(local: Any, admin: Any, studies: Path) -> None:
+    # a state folder that is a link to itself: a system error that no command looks for
+    loop = admin.folder / "loop"
+    loop.symlink_to(loop)
+    answer = local("convert", "mias", loop, "out")
+    assert answer.code != 0
+    assert answer.error
+
+
+def test_a_reader_that_goes_away_is_no_error(admin: Any) -> None:
+    process = subprocess.Popen(
+        admin.command("doctor"),
+        env=admin.environment,
+        cwd=admin.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(30) == 141
+
+
+def test_classify_gives_three_probabilities(local: Any, patients: list[Path]) -> None:
+    answer = local("classify", film(patients), "--center", "100,90", "--radius", "20", "--json")
+    assert answer.code == 0, answer.err
+    probability = answer.json["probability"]
+    assert sum(probability.values()) == pytest.approx(1)
+    assert answer.json["class"] == max(probability, key=probability.get)
+    text = local("classify", film(patients), "--center", "100,90", "--radius", "20")
+    assert text.out.splitlines()[0] == answer.json["class"]
+    assert "Research use only" in text.err
+
+
+def test_classify_takes_a_pgm_as_well(local: Any, studies: Path, patients: list[Path]) -> None:
+    dicom = film(patients)
+    pgm = studies.parent / "films" / f"{dicom.stem}.pgm"
+    region = ["--center", "100,90", "--radius", "20", "--json"]
+    assert local("classify", pgm, *region).json["probability"] == pytest.approx(
+        local("classify", dicom, *region).json["probability"], abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("center", ["300,10", "10,-1", "10", "a,b", "nan,1", "1,2,3"])
+def test_classify_wants_a_place_on_the_film(local: Any, patients: list[Path], center: str) -> None:
+    answer = local("classify", film(patients), f"--center={center}", "--radius", "20")
+    assert answer.code == 2
+    assert "--center" in answer.error
+
+
+def test_a_pgm_with_a_lying_header_is_told(local: Any, tmp_path: Path) -> None:
+    (tmp_path / "lie.pgm").write_bytes(b"P5 1000 1000 255\n" + bytes(100))
+    answer = local("classify", tmp_path / "lie.pgm", "--center", "10,10", "--radius", "5")
+    assert answer.code == 3
+    assert "lie.pgm" in answer.error
+
+
+def test_phantom_and_convert(local: Any, admin: Any) -> None:
+    phantom = local("phantom", "films", "--patients", "1")
+    assert phantom.code == 0, phantom.err
+    converted = local("convert", "mias", "films", "dicom", "--json")
+    assert converted.code == 0
+    assert (converted.json["studies"], converted.json["films"]) == (1, 2)
+    assert len(list((admin.folder / "dicom").rglob("*.dcm"))) == 2
+
+
+def test_convert_without_annotations_is_told(local: Any, admin: Any, studies: Path) -> None:
+    (admin.folder / "films").mkdir()
+    for path in (studies.parent / "films").glob("*.pgm"):
+        (admin.folder / "films" / path.name).write_bytes(path.read_bytes())
+    missing = local("convert", "mias", "films", "dicom")
+    assert missing.code == 3
+    assert "Info.txt" in missing.error
+    (admin.folder / "films" / "Info.txt").write_text("mdb001 G WHAT B 1 2 3\n")
+    unknown = local("convert", "mias", "films", "dicom")
+    assert unknown.code == 3
+    assert "Info.txt" in unknown.error
+
+
+def test_scan_shows_what_it_found_and_leaves_no_queue(local: Any, admin: Any, studies: Path) -> None:
+    answer = local("scan", studies, "--out", "out")
+    assert answer.code == 0, answer.err
+    assert answer.out.count("study 2.25.") == 2
+    assert "Research use only" in answer.out
+    assert not admin.state.exists()
+    structured = local("scan", studies, "--out", "out", "--json").json["results"]
+    assert len(structured) == 2
+
+
+def test_the_model_says_what_it_is(local: Any, weights: Path) -> None:
+    import hashlib
+
+    facts = local("model", "--json").json
+    assert facts["digest"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert facts["operating_point"]["threshold"] == 0.3
+    text = local("model").out
+    assert "tiny" in text
+    assert "not measured" in text
+
+
+def test_the_doctor_finds_a_healthy_machine_usable(local: Any) -> None:
+    answer = local("doctor", "--json", BCD_TRESHOLD="1")
+    assert answer.code == 0, answer.out
+    assert answer.json["usable"]
+    states = {check["name"]: check["state"] for check in answer.json["checks"]}
+    assert states["embedded engine"] == "ok"
+    assert states["model"] == "ok"
+    misspelt = [check for check in answer.json["checks"] if "BCD_TRESHOLD" in check["found"]]
+    assert [check["state"] for check in misspelt] == ["warn"]
+    assert local("doctor").out.endswith("usable\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "code", "found"),
+    [
+        ({"BCD_THRESHOLD": "2"}, 2, "BCD_THRESHOLD"),
+        ({"BCD_MODEL": __file__}, 3, "weight file"),
+        ({"BCD_BROKER_URL": "redis://127.0.0.1:1/0"}, 4, "127.0.0.1"),
+        ({"BCD_RESULTS_DIR": f"{__file__}/results"}, 5, "results"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong(
+    local: Any, environment: dict[str, str], code: int, found: str
+) -> None:
+    answer = local("doctor", **environment)
+    assert answer.code == code
+    failed = [line for line in answer.out.splitlines() if line.startswith("fail")]
+    assert len(failed) == 1
+    assert found in failed[0]
+    assert "-> " in answer.out
+    assert answer.out.endswith("not usable\n")
+
+
+def test_no_jobs_yet(local: Any) -> None:
+    assert local("jobs").err == "no jobs yet\n"
+    assert local("jobs", "--json").json == {"jobs": []}
+
+
+def test_the_current_folder_never_shadows_the_program(admin: Any) -> None:
+    (admin.folder / "worker").mkdir()
+    (admin.folder / "worker" / "__init__.py").write_text("raise SystemExit('shadowed')")
+    script = Path(sys.executable).with_name("bcd-admin")
+    if not script.exists():
+        pytest.skip("needs the installed command")
+    done = subprocess.run(
+        [script, "jobs"],
+        cwd=admin.folder,
+        env=admin.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "no jobs yet\n")
+    assert [path.name for path in admin.folder.iterdir()] == ["worker"]

@@ -1,0 +1,123 @@
+"""The study pipeline with a scanner whose answer is known."""
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bcd_model.words import (
+    Film,
+    FilmScan,
+    HeatMap,
+    ModelIdentity,
+    OperatingPoint,
+    Probability,
+)
+from converters.studies import find_studies
+from worker.pipeline import new_job, scan_study
+from worker.tasks import outcome_of
+
+CREATED = datetime(2024, 5, 6, tzinfo=timezone.utc)
+
+
+class MeanScanner:
+    """A scanner that says how bright a film is, and which films it was given."""
+
+    identity = ModelIdentity("mean", "1", "none")
+    operating_point = OperatingPoint(0.5)
+
+    def __init__(self) -> None:
+        self.seen: list[str | None] = []
+
+    def scan(self, film: Film) -> FilmScan:
+        self.seen.append(film.sop_instance_uid)
+        mean = float(film.pixels.mean())
+        heat = HeatMap(np.zeros((1, 1), np.float32), (0.0, 0.0), (1.0, 1.0))
+        return FilmScan("normal", Probability(1 - mean, mean, 0.0), (), heat)
+
+
+def copy_studies(studies: Path, folder: Path) -> list[Path]:
+    """The films of the first study, as copies that may be damaged."""
+    patient = sorted(path for path in studies.iterdir() if path.is_dir())[0]
+    copies = []
+    for path in sorted(patient.glob("*.dcm")):
+        copies.append(folder / path.name)
+        copies[-1].write_bytes(path.read_bytes())
+    return copies
+
+
+def test_every_film_is_scanned_once_and_in_order(studies: Path) -> None:
+    scanner = MeanScanner()
+    study = find_studies([studies]).studies[0]
+    steps: list[tuple[int, int]] = []
+    result = scan_study(study, scanner, new_job(study, scanner), progress=lambda *s: steps.append(s))
+    assert steps == [(1, 2), (2, 2)]
+    assert scanner.seen == [film.sop_instance_uid for film in study.films]
+    assert [film.failed for film in result.films] == [False, False]
+    assert result.input_digest == study.digest
+    assert outcome_of(result).state == "done"
+
+
+def test_a_damaged_film_costs_only_itself(studies: Path, tmp_path: Path) -> None:
+    good, bad = copy_studies(studies, tmp_path)
+    bad.write_bytes(bad.read_bytes()[:20000])
+    study = find_studies([tmp_path]).studies[0]
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    by_file = {film.file: film for film in result.films}
+    assert not by_file[good.name].failed
+    assert by_file[bad.name].failed
+    assert by_file[bad.name].reason
+    header = by_file[bad.name].header
+    assert header is not None, "the CAD SR could not list the film as a failed detection"
+    assert header.SOPInstanceUID == by_file[bad.name].sop_instance_uid
+    outcome = outcome_of(result)
+    assert (outcome.state, outcome.exit_code) == ("done with failures", 1)
+
+
+def test_no_film_left_is_a_failed_study(studies: Path, tmp_path: Path) -> None:
+    for path in copy_studies(studies, tmp_path):
+        path.write_bytes(path.read_bytes()[:20000])
+    study = find_studies([tmp_path]).studies[0]
+    outcome = outcome_of(scan_study(study, MeanScanner(), new_job(study, MeanScanner())))
+    assert (outcome.state, outcome.exit_code) == ("failed", 3)
+
+
+@pytest.mark.parametrize("change", ["other content", "deleted"])
+def test_a_film_that_changed_since_its_submission_is_not_scanned(
+    studies: Path, tmp_path: Path, change: str
+) -> None:
+    first, second = copy_studies(studies, tmp_path)
+    study = find_studies([tmp_path]).studies[0]
+    if change == "deleted":
+        first.unlink()
+    else:
+        first.write_bytes(second.read_bytes())
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    reasons = {film.file: film.reason for film in result.films}
+    assert "submit the study again" in (reasons[first.name] or "")
+    assert reasons[second.name] is None
+
+
+def test_progress_may_end_the_job(studies: Path) -> None:
+    class StopError(Exception):
+        pass
+
+    def progress(film: int, _: int) -> None:
+        if film == 2:
+            raise StopError
+
+    scanner = MeanScanner()
+    study = find_studies([studies]).studies[0]
+    with pytest.raises(StopError):
+        scan_study(study, scanner, new_job(study, scanner), progress=progress)
+    assert len(scanner.seen) == 1
+
+
+def test_the_job_follows_from_study_model_and_threshold(studies: Path) -> None:
+    study = find_studies([studies]).studies[0]
+    one, other = MeanScanner(), MeanScanner()
+    other.operating_point = replace(other.operating_point, threshold=0.4)
+    assert new_job(study, one, created=CREATED) == new_job(study, MeanScanner(), created=CREATED)
+    assert new_job(study, one).job_id != new_job(study, other).job_id

@@ -1,0 +1,182 @@
+"""Publishing against a real file system: whole or not at all."""
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from bcd_model.errors import OutputError
+from bcd_model.words import ModelIdentity, OperatingPoint
+from converters.result import FilmResult, JobIdentity, StudyResult
+from worker.publish import check_target, publish, published
+
+CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
+
+
+def make_result(job: str = "job1", warnings: tuple[str, ...] = ()) -> StudyResult:
+    return StudyResult(
+        job=JobIdentity(job, CREATED),
+        study_instance_uid="1.2.3",
+        input_digest="d",
+        model=ModelIdentity("m", "1", "x"),
+        operating_point=OperatingPoint(0.5),
+        films=(FilmResult("a.dcm", None, reason="its DICOM header cannot be read"),),
+        warnings=warnings,
+    )
+
+
+def content(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def test_a_result_says_whose_it_is(tmp_path: Path) -> None:
+    folder = publish(make_result(), tmp_path / "new" / "root")
+    there = published(folder)
+    assert folder == tmp_path / "new" / "root" / "1.2.3"
+    assert there is not None
+    assert (there.job_id, there.created, there.films, there.failures) == ("job1", CREATED, 1, 1)
+    assert content(folder.parent) == ["1.2.3", "1.2.3/result.json"]
+
+
+def test_everybody_whom_the_umask_lets_may_read_it(tmp_path: Path) -> None:
+    folder = publish(make_result(), tmp_path)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert folder.stat().st_mode == plain.stat().st_mode
+
+
+def test_the_same_job_replaces_its_result(tmp_path: Path) -> None:
+    folder = publish(make_result(), tmp_path)
+    (folder / "of the first run").touch()
+    publish(make_result(), tmp_path)
+    assert content(tmp_path) == ["1.2.3", "1.2.3/result.json"]
+
+
+def test_another_jobs_result_is_replaced_only_on_demand(tmp_path: Path) -> None:
+    folder = publish(make_result("job1"), tmp_path)
+    with pytest.raises(OutputError, match=r"another job \(job1\).*--force"):
+        publish(make_result("job2"), tmp_path)
+    assert content(tmp_path) == ["1.2.3", "1.2.3/result.json"]
+    publish(make_result("job2"), tmp_path, replace=True)
+    there = published(folder)
+    assert there is not None
+    assert there.job_id == "job2"
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_is_no_result_is_never_touched(tmp_path: Path, replace: bool) -> None:
+    (tmp_path / "1.2.3").mkdir()
+    (tmp_path / "1.2.3" / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="no result of this software"):
+        publish(make_result(), tmp_path, replace=replace)
+    assert content(tmp_path) == ["1.2.3", "1.2.3/thesis.txt"]
+
+
+def test_a_failed_writer_leaves_nothing_behind(tmp_path: Path) -> None:
+    def write(result: StudyResult, folder: Path) -> None:
+        (folder / "half.dcm").write_bytes(b"half")
+        raise OutputError("a finding lies outside its film")
+
+    with pytest.raises(OutputError, match="outside"):
+        publish(make_result(), tmp_path, write=write)
+    assert content(tmp_path) == []
+
+
+def test_a_result_that_could_not_be_replaced_still_stands(tmp_path: Path) -> None:
+    def write(result: StudyResult, folder: Path) -> None:
+        raise OutputError("no")
+
+    publish(make_result(), tmp_path)
+    before = (tmp_path / "1.2.3" / "result.json").read_bytes()
+    with pytest.raises(OutputError):
+        publish(make_result(), tmp_path, write=write)
+    assert (tmp_path / "1.2.3" / "result.json").read_bytes() == before
+
+
+def test_a_reader_never_finds_it_missing_or_half(tmp_path: Path) -> None:
+    publish(make_result(), tmp_path)
+    stop = threading.Event()
+    seen: list[object] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.append(published(tmp_path / "1.2.3"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(100):
+        publish(make_result(warnings=(f"run {number}",)), tmp_path)
+    stop.set()
+    reader.join()
+    assert seen
+    assert None not in seen
+
+
+def test_what_a_killed_process_left_is_cleared_and_what_is_at_work_is_not(tmp_path: Path) -> None:
+    dead, alive = tmp_path / ".bcd-staging-dead", tmp_path / ".bcd-staging-alive"
+    held: list[Path] = []
+
+    def write(result: StudyResult, folder: Path) -> None:
+        # while this one is being written and held, another job publishes in the same root
+        os.utime(folder, (0, 0))
+        dead.mkdir()
+        os.utime(dead, (0, 0))
+        publish(make_result("job2"), tmp_path, write=lambda r, f: (f / "result.json").write_text("{}"))
+        held.extend(path for path in tmp_path.iterdir() if path.name.startswith(".bcd-staging-"))
+        shutil.rmtree(tmp_path / "1.2.3")
+
+    publish(make_result("job1"), tmp_path, write=write)
+    assert len(held) == 1
+    assert dead not in held
+    assert not alive.exists()
+
+
+def test_a_root_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file.*--out") as caught:
+        publish(make_result(), tmp_path / "file" / "results")
+    assert caught.value.exit_code == 5
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB; needs the right to mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mount.returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_is_told_and_left_clean(tiny_disk: Path) -> None:
+    def write(result: StudyResult, folder: Path) -> None:
+        (folder / "large").write_bytes(bytes(1 << 20))
+
+    with pytest.raises(OutputError, match=r"No space left.*free space"):
+        publish(make_result(), tiny_disk, write=write)
+    assert content(tiny_disk) == []
+
+
+def test_a_read_only_disk_is_told(tiny_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
+    with pytest.raises(OutputError, match="Read-only"):
+        publish(make_result(), tiny_disk)
+
+
+def test_a_free_place_may_be_used_by_any_job(tmp_path: Path) -> None:
+    check_target(tmp_path / "none", "job", replace=False)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"job_id": "x", "films": 3}', "\xff"])
+def test_a_damaged_result_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_text(text, encoding="latin-1")
+    assert published(tmp_path) is None

@@ -1,0 +1,292 @@
+"""Studies through a real queue: real Redis, real Celery worker, real (random) network."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from converters.result_json import read_result
+
+pytestmark = pytest.mark.redis
+
+
+def objects(folder: Path) -> dict[str, bytes]:
+    """Every file of a results folder and its bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_study_goes_the_whole_way(kept: Any, studies: Path) -> None:
+    answer = kept("submit", studies, "--out", "whole", "--json")
+    assert answer.code == 0, answer.err
+    jobs = answer.json["jobs"]
+    assert [job["state"] for job in jobs] == ["done", "done"]
+    for job in jobs:
+        folder = kept.folder / "whole" / job["study_instance_uid"]
+        assert job["result"] == str(folder)
+        result = read_result(folder)
+        assert result["job_id"] == job["job_id"]
+        assert [film["status"] for film in result["films"]] == ["scanned", "scanned"]
+        names = {film["sop_instance_uid"] for film in result["films"]}
+        assert {path.stem for path in (folder / "presentation").iterdir()} == names
+        assert {path.stem for path in (folder / "overlay").iterdir()} == names
+        assert (folder / "cad_sr.dcm").is_file()
+    assert {path.name for path in (kept.folder / "whole").iterdir()} == {
+        job["study_instance_uid"] for job in jobs
+    }
+
+
+def test_the_same_work_again_is_nothing_to_do_and_force_gives_the_same_bytes(
+    kept: Any, patients: list[Path]
+) -> None:
+    out = kept.folder / "again"
+    assert kept("submit", patients[0], "--out", "again").code == 0
+    first = objects(out)
+    again = kept("submit", patients[0], "--out", "again")
+    assert again.code == 0
+    assert "1 done already: nothing to do" in again.err
+    inode = next(out.iterdir()).stat().st_ino
+    forced = kept("submit", patients[0], "--out", "again", "--force")
+    assert forced.code == 0
+    assert "1 queued" in forced.err
+    assert next(out.iterdir()).stat().st_ino != inode
+    assert objects(out) == first
+
+
+def test_scan_gives_the_same_result_as_the_queue(kept: Any, patients: list[Path]) -> None:
+    assert kept("submit", patients[0], "--out", "queued").code == 0
+    first = objects(kept.folder / "queued")
+    scanned = kept("scan", patients[0], "--out", "queued")
+    assert scanned.code == 0, scanned.err
+    assert objects(kept.folder / "queued") == first
+
+
+def test_another_results_folder_gets_the_same_result(kept: Any, patients: list[Path]) -> None:
+    for out in ("here", "there"):
+        assert kept("submit", patients[1], "--out", out).code == 0
+    assert objects(kept.folder / "here") == objects(kept.folder / "there")
+
+
+def test_a_deleted_result_is_made_again_with_the_same_bytes(kept: Any, patients: list[Path]) -> None:
+    assert kept("submit", patients[1], "--out", "deleted").code == 0
+    first = objects(kept.folder / "deleted")
+    shutil.rmtree(kept.folder / "deleted")
+    again = kept("submit", patients[1], "--out", "deleted")
+    assert "1 queued" in again.err
+    assert objects(kept.folder / "deleted") == first
+
+
+def test_a_forgotten_job_is_known_from_its_result(
+    kept: Any, admin: Any, patients: list[Path], weights: Path
+) -> None:
+    assert kept("submit", patients[1], "--out", "known").code == 0
+    first = objects(kept.folder / "known")
+    shutil.copytree(kept.folder / "known", admin.folder / "known")  # to a machine whose queue is empty
+    answer = admin("submit", patients[1], "--out", "known")
+    assert answer.code == 0
+    assert "done already" in answer.err
+    forced = admin("submit", patients[1], "--out", "known", "--force")
+    assert forced.code == 0, forced.err
+    assert objects(admin.folder / "known") == first
+
+
+def test_a_damaged_film_costs_only_itself(kept: Any, patients: list[Path], tmp_path: Path) -> None:
+    good, bad = sorted(patients[0].glob("*.dcm"))
+    shutil.copy(good, tmp_path)
+    (tmp_path / bad.name).write_bytes(bad.read_bytes()[:20000])
+    answer = kept("submit", tmp_path, "--out", "damaged", "--json")
+    assert answer.code == 1
+    (job,) = answer.json["jobs"]
+    assert job["state"] == "done with failures"
+    assert bad.name in job["reason"]
+    result = read_result(Path(job["result"]))
+    assert sorted(film["status"] for film in result["films"]) == ["failed", "scanned"]
+    again = kept("submit", tmp_path, "--out", "damaged")
+    assert again.code == 1
+    assert "done already" in again.err
+    shown = kept("results", job["job_id"])
+    assert shown.code == 0
+    assert "failed:" in shown.out
+
+
+def test_every_film_refused_is_a_failed_job_that_says_so(
+    kept: Any, patients: list[Path], tmp_path: Path
+) -> None:
+    for path in patients[0].glob("*.dcm"):
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:20000])
+    answer = kept("submit", tmp_path, "--out", "refused", "--json")
+    assert answer.code == 3
+    (job,) = answer.json["jobs"]
+    assert job["state"] == "failed"
+    assert "no film of 2 could be scanned" in job["reason"]
+    assert {film["status"] for film in read_result(Path(job["result"]))["films"]} == {"failed"}
+
+
+def test_a_failed_study_does_not_keep_others_from_being_done(
+    kept: Any, patients: list[Path], tmp_path: Path
+) -> None:
+    for path in patients[0].glob("*.dcm"):
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:20000])
+    answer = kept("submit", tmp_path, patients[1], "--out", "mixed", "--json")
+    assert answer.code == 1
+    assert sorted(job["state"] for job in answer.json["jobs"]) == ["done", "failed"]
+
+
+def test_results_among_the_input_are_not_scanned(kept: Any, patients: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(patients[0], tmp_path / "in")
+    assert kept("submit", tmp_path / "in", "--out", tmp_path / "in" / "results").code == 0
+    again = kept("submit", tmp_path / "in", "--out", tmp_path / "in" / "results")
+    assert again.code == 0
+    assert "1 study, 2 films: 1 done already" in again.err
+
+
+def test_a_film_twice_is_scanned_once_with_a_warning(kept: Any, patients: list[Path], tmp_path: Path) -> None:
+    for path in patients[0].glob("*.dcm"):
+        shutil.copy(path, tmp_path)
+        shutil.copy(path, tmp_path / f"copy of {path.name}")
+    answer = kept("submit", tmp_path, "--out", "twice")
+    assert answer.code == 0
+    assert "1 study, 2 films" in answer.err
+    assert "warning: study" in answer.err
+
+
+def test_another_jobs_result_is_kept_unless_forced(
+    kept: Any, admin: Any, patients: list[Path], other_weights: Path
+) -> None:
+    assert kept("submit", patients[0], "--out", "taken").code == 0
+    first = objects(kept.folder / "taken")
+    taken = kept.folder / "taken"
+    refused = admin("submit", patients[0], "--out", taken, BCD_MODEL=str(other_weights))
+    assert refused.code == 5
+    assert "--force" in refused.out
+    assert objects(taken) == first
+    forced = admin("submit", patients[0], "--out", taken, "--force", BCD_MODEL=str(other_weights))
+    assert forced.code == 0, forced.err
+    assert objects(taken).keys() == first.keys()
+    assert objects(taken) != first
+
+
+def test_a_worker_with_another_model_refuses_the_job(
+    kept: Any, patients: list[Path], other_weights: Path
+) -> None:
+    answer = kept("submit", patients[0], "--out", "model", BCD_MODEL=str(other_weights))
+    assert answer.code == 3
+    assert "BCD_MODEL" in answer.out
+
+
+def test_a_threshold_of_ones_own_is_another_job(kept: Any, patients: list[Path]) -> None:
+    answer = kept("submit", patients[0], "--out", "strict", "--json", BCD_THRESHOLD="0.999")
+    assert answer.code == 0, answer.err
+    result = read_result(Path(answer.json["jobs"][0]["result"]))
+    assert result["operating_point"]["threshold"] == 0.999
+    assert result["operating_point"]["sensitivity"] is None
+    assert {film["class"] for film in result["films"]} == {"normal"}
+
+
+def test_two_at_once_with_the_same_work_are_one_job(kept: Any, patients: list[Path]) -> None:
+    both = [kept.start("submit", patients[0], "--out", "race", "--force") for _ in range(2)]
+    for submit in both:
+        _, err = submit.communicate(timeout=120)
+        assert submit.returncode == 0, err
+    jobs = kept("jobs", "--json").json["jobs"]
+    assert len({job["job_id"] for job in jobs}) == len(jobs)
+    assert len(list((kept.folder / "race").iterdir())) == 1
+
+
+def test_no_wait_returns_at_once_and_the_job_goes_on(kept: Any, patients: list[Path]) -> None:
+    answer = kept("submit", patients[1], "--out", "later", "--no-wait", "--force", "--json")
+    assert answer.code == 0
+    (job,) = answer.json["jobs"]
+    assert job["submission"] == "queued"
+    kept.eventually(lambda: kept("status", job["job_id"], "--json").json["state"] == "done")
+
+
+def test_no_wait_needs_an_engine_that_stays(admin: Any, studies: Path) -> None:
+    answer = admin("submit", studies, "--no-wait")
+    assert answer.code == 2
+    assert "bcd-admin up" in answer.error
+
+
+def test_results_are_shown_by_id_and_by_folder(kept: Any, patients: list[Path]) -> None:
+    assert kept("submit", patients[0], "--out", "shown").code == 0
+    (folder,) = (kept.folder / "shown").iterdir()
+    result = read_result(folder)
+    assert kept("results", result["job_id"][:13]).code == 0
+    answer = kept("results", folder)
+    assert answer.code == 0, answer.err
+    assert "Research use only" in answer.out
+    for film in result["films"]:
+        assert film["sop_instance_uid"] in answer.out
+        for finding in film["findings"]:
+            if finding["presented"]:
+                assert str(round(finding["center"][0])) in answer.out
+    assert "cad_sr.dcm" in answer.out
+    structured = kept("results", folder, "--json").json
+    assert structured["films"] == result["films"]
+    assert "result.json" in structured["files"]
+
+
+def test_status_and_jobs_are_for_people_and_for_programs(kept: Any, patients: list[Path]) -> None:
+    assert kept("submit", patients[0], "--out", "listed").code == 0
+    (folder,) = (kept.folder / "listed").iterdir()
+    job = read_result(folder)["job_id"]
+    status = kept("status", job)
+    assert "state     done" in status.out
+    assert str(folder) in status.out
+    listed = kept("jobs")
+    assert f"{job}  done" in listed.out
+    assert kept("status", job, "--json").json["state"] == "done"
+
+
+def test_an_unknown_job_is_told(kept: Any) -> None:
+    for command in ("status", "results"):
+        answer = kept(command, "zzz")
+        assert answer.code == 2
+        assert "bcd-admin jobs" in answer.error
+
+
+def test_a_worker_keeps_to_its_folders(admin: Any, patients: list[Path], tmp_path: Path) -> None:
+    reads = admin("submit", patients[0], "--out", "out", BCD_INPUT_ROOTS=str(tmp_path / "elsewhere"))
+    assert reads.code == 2
+    assert "BCD_INPUT_ROOTS" in reads.out
+    writes = admin("submit", patients[0], "--out", "out", BCD_OUTPUT_ROOTS=str(tmp_path / "elsewhere"))
+    assert writes.code == 2
+    assert "BCD_OUTPUT_ROOTS" in writes.out
+    assert not any((admin.folder / "out").iterdir())
+
+
+def test_no_patient_data_in_records_logs_or_messages(
+    admin: Any, patients: list[Path], tmp_path: Path
+) -> None:
+    import pydicom
+
+    for path in patients[0].glob("*.dcm"):
+        data = pydicom.dcmread(path)
+        data.PatientName, data.PatientID = "Marked^Nameless", "MARKED-4711"
+        data.save_as(tmp_path / path.name)
+    answer = admin("submit", tmp_path, "--out", "out")
+    assert answer.code == 0, answer.err
+    shown = answer.out + answer.err + admin("jobs").out
+    assert "arked" not in shown
+    assert "MARKED" not in shown
+    for path in admin.state.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert b"Marked" not in content, path
+            assert b"MARKED" not in content, path
+
+
+def test_the_demo_ends_with_findings_against_the_truth(kept: Any) -> None:
+    answer = kept("demo", "--patients", "1", "--out", "demo")
+    assert answer.code == 0, answer.err
+    verdicts = [line.split()[-1] for line in answer.out.splitlines() if "SPIC malignant" in line]
+    assert verdicts in (["found"], ["missed"])
+    assert "of 1 lesion found" in answer.out
+    assert "Research use only" in answer.out
+    for name, folder in (("films", "films"), ("DICOM", "dicom"), ("results", "results")):
+        assert f"{kept.folder / 'demo' / folder}" in answer.out, name
+    assert len(list((kept.folder / "demo" / "results").glob("*/cad_sr.dcm"))) == 1
+    again = kept("demo", "--patients", "1", "--out", "demo")
+    assert again.code == 0
+    assert "done already" in again.err

@@ -1,0 +1,1 @@
+"""BCD's second floor: jobs, the queue and the command line."""

@@ -1,0 +1,65 @@
+"""The command line, ``bcd-admin``.
+
+One module a group of commands. None of them imports anything heavy at its top: a command imports what it
+needs when it runs, so that ``--help`` and the queue's commands answer at once and never import torch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from worker.cli.console import PROGRAM, ReaderGoneError
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+_BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code.
+
+    Every error is one line on standard error. ``--debug``, anywhere, shows the traceback before it.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        code = _run([argument for argument in arguments if argument != "--debug"])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _fail("interrupted", _INTERRUPTED)
+    except (BrokenPipeError, ReaderGoneError):
+        # whoever read our output has gone; keep Python from complaining about it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last resort: no user sees a bare traceback
+        if debug:
+            traceback.print_exc()
+        return _explain(error)
+    return _fail("interrupted", code) if code == _INTERRUPTED else code
+
+
+def _run(arguments: list[str]) -> int:
+    from worker.cli.commands import make_cli
+
+    result = make_cli()(args=arguments or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    from bcd_model.errors import BcdError
+
+    if isinstance(error, BcdError):
+        return _fail(str(error), error.exit_code)
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own usage errors
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else PROGRAM
+        return _fail(f"{error.format_message()} See '{command} --help'.", int(error.exit_code))
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return _fail(f"unexpected {what}; run again with --debug and report it", BcdError.exit_code)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"{PROGRAM}: error: {message}", file=sys.stderr, flush=True)
+    return code

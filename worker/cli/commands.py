@@ -1,0 +1,59 @@
+"""All commands under one roof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+from typer.main import get_command
+
+from worker.cli import data, demo, engine, inspect, jobs, scan, science
+
+_HELP = "Computer-aided detection on mammograms: DICOM in, CNN scan, CAD SR out. Research use only."
+_SHORT = {"help_option_names": ["-h", "--help"]}
+
+
+def make_cli() -> Callable[..., object]:
+    """The command ``bcd-admin`` with everything below it."""
+    app = typer.Typer(
+        help=_HELP,
+        add_completion=False,
+        context_settings=_SHORT,
+        rich_markup_mode=None,
+    )
+    app.callback()(_options)
+    convert = typer.Typer(help="Convert collections of films to DICOM.")
+    convert.command("mias")(data.convert_mias)
+
+    app.command("demo", short_help="A phantom study, end to end.")(demo.demo)
+    app.add_typer(convert, name="convert")
+    app.command("phantom", short_help="Draw films with known lesions.")(data.phantom)
+    app.command("scan", short_help="Scan studies in this process, no queue.")(scan.scan)
+    app.command("classify", short_help="Classify one region of a film.")(scan.classify)
+    app.command("submit")(jobs.submit)
+    app.command("jobs")(jobs.jobs)
+    app.command("status")(jobs.status)
+    app.command("results", short_help="Show what was found in a study.")(inspect.results)
+    app.command("worker", short_help="Work on the jobs of a queue.")(engine.worker)
+    app.command("up", short_help="Keep the embedded engine running.")(engine.up)
+    app.command("train", short_help="Cross-validate and train the recipe.")(science.train)
+    app.command("model", short_help="Show the model: data, figures, limits.")(inspect.model)
+    app.command("doctor", short_help="Check settings, queue and folders.")(engine.doctor)
+    return get_command(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from bcd_model import __version__
+
+        typer.echo(f"bcd-cad {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", is_eager=True, callback=_show_version
+    ),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; works anywhere."),
+) -> None:
+    """What stands before the command; ``main`` itself looks for ``--debug``."""

@@ -1,0 +1,55 @@
+"""``convert mias`` and ``phantom``: films to work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from worker.cli.console import counted, say, say_json, warn
+from worker.cli.jobs import JSON
+
+
+def convert_mias(
+    source: Path = typer.Argument(metavar="SRC", help="Folder with PGM films and Info.txt."),
+    out: Path = typer.Argument(metavar="OUT", help="Folder for OUT/<patient>/<film>.dcm and truth.json."),
+    as_json: bool = JSON,
+) -> None:
+    """Convert mini-MIAS films to DICOM: one study a patient, the pixels bit for bit."""
+    from converters.mias_dicom import convert_mias
+    from worker.settings import load_settings
+
+    conversion = convert_mias(source, out, uid_root=load_settings().uid_root)
+    for skipped in conversion.skipped:
+        warn(str(skipped))
+    for text in conversion.warnings:
+        warn(text)
+    if as_json:
+        say_json(
+            {
+                "studies": conversion.studies,
+                "films": conversion.films,
+                "skipped": [str(item) for item in conversion.skipped],
+                "warnings": list(conversion.warnings),
+                "out": str(out.absolute()),
+            }
+        )
+    else:
+        studies = counted(conversion.studies, "study", "studies")
+        say(f"{studies}, {counted(conversion.films, 'film')} written to {out.absolute()}")
+    if conversion.skipped:
+        raise typer.Exit(1)
+
+
+def phantom(
+    out: Path = typer.Argument(metavar="OUT", help="Folder for the films and Info.txt."),
+    patients: int = typer.Option(2, "--patients", min=1, max=160, help="Patients, two films each."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same films."),
+) -> None:
+    """Make procedural films with known lesions, in MIAS form (PGM and Info.txt)."""
+    from converters.phantom import write_phantom
+
+    collection = write_phantom(out, patients=patients, seed=seed)
+    lesions = sum(len(film.lesions) for film in collection.films)
+    films = counted(len(collection.films), "film")
+    say(f"{films} with {counted(lesions, 'lesion')} written to {out.absolute()}")

@@ -1,0 +1,89 @@
+"""``demo``: a phantom study the whole way, with what was found against what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from worker.cli.console import counted, note, percent, say, say_table
+from worker.cli.jobs import queue_studies, wait_for_jobs
+from worker.cli.session import open_queue, read_studies
+
+if TYPE_CHECKING:
+    from converters.truth import FilmTruth
+
+
+def demo(
+    out: Path = typer.Option(Path("bcd-demo"), "--out", "-o", metavar="DIR", help="Folder for everything."),
+    patients: int = typer.Option(2, "--patients", min=1, max=160, help="Phantom patients, two films each."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same films."),
+) -> None:
+    """Phantom films -> DICOM -> queue -> scan -> CAD SR and overlays -> findings against the truth."""
+    from bcd_model.words import DISCLAIMER
+    from converters.mias_dicom import convert_mias
+    from converters.phantom import write_phantom
+    from converters.result_json import read_result
+    from converters.truth import TRUTH_FILE, read_truth
+    from worker.settings import load_settings
+    from worker.submission import exit_code
+
+    settings = load_settings()
+    films, dicom, results = out / "films", out / "dicom", out / "results"
+    write_phantom(films, patients=patients, seed=seed)
+    conversion = convert_mias(films, dicom, uid_root=settings.uid_root)
+    note(f"{counted(conversion.films, 'phantom film')} converted to DICOM")
+    studies = read_studies([dicom])
+    with open_queue(settings) as queue:
+        submitted = queue_studies(queue, studies, results.absolute(), force=True)
+        records = wait_for_jobs(queue, submitted, cancel_on_interrupt=True)
+    truth = read_truth(dicom / TRUTH_FILE)
+    rows: list[tuple[object, ...]] = []
+    for record in records:
+        folder = record.result_folder()
+        if folder is not None:
+            for film in read_result(folder)["films"]:
+                rows += _rows(film, truth.get(film["sop_instance_uid"]))
+    say_table(("FILM", "SIDE", "LESION", "AT", "FINDING", "AT", "P(ABNORMAL)", "VERDICT"), rows)
+    hits = sum(row[-1] == "found" for row in rows)
+    lesions = sum(len(film.lesions) for film in truth.values())
+    say(f"{hits} of {counted(lesions, 'lesion')} found; films are procedural phantoms. {DISCLAIMER}")
+    say(f"films    {films.absolute()}")
+    say(f"DICOM    {dicom.absolute()}")
+    say(f"results  {results.absolute()}")
+    if records:
+        say(f"next:    bcd-admin results {records[0].job_id}")
+    raise typer.Exit(exit_code(records, submitted))
+
+
+def _rows(film: Mapping[str, Any], truth: FilmTruth | None) -> list[tuple[object, ...]]:
+    """A row for each lesion, with the finding that hits it, and for each finding that hits none."""
+    from bcd_model.evaluation import lies_on
+
+    name = truth.name if truth else film["file"]
+    side = film["laterality"] or "?"
+    if film["status"] == "failed":
+        return [(name, side, "", "", "", "", "", f"failed: {film['reason']}")]
+    left = [finding for finding in film["findings"] if finding["presented"]]
+    rows: list[tuple[object, ...]] = []
+    for lesion in truth.lesions if truth else ():
+        hits = [finding for finding in left if lies_on(finding["center"], lesion)]
+        left = [finding for finding in left if finding not in hits]
+        about = (name, side, f"{lesion.kind} {lesion.label}", _place(lesion.center))
+        if hits:
+            rows.append((*about, hits[0]["class"], _place(hits[0]["center"]), _abnormal(hits[0]), "found"))
+        else:
+            rows.append((*about, "", "", "", "missed"))
+    rows += [(name, side, "", "", f["class"], _place(f["center"]), _abnormal(f), "false mark") for f in left]
+    return rows or [(name, side, "none", "", "none", "", "", "nothing to find")]
+
+
+def _place(point: tuple[float, float] | list[float]) -> str:
+    return f"{point[0]:.0f},{point[1]:.0f}"
+
+
+def _abnormal(finding: Mapping[str, Any]) -> str:
+    probability = finding["probability"]
+    return percent(probability["benign"] + probability["malignant"])

@@ -1,0 +1,84 @@
+"""``worker``, ``up`` and ``doctor``: what does the work, and whether it can."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import typer
+
+from worker.cli.console import note, say, say_json
+from worker.cli.jobs import JSON
+
+
+def worker(
+    processes: int | None = typer.Option(
+        None,
+        "--processes",
+        min=1,
+        max=256,
+        help="Films at the same time.",
+        show_default="BCD_WORKER_PROCESSES",
+    ),
+    resume: bool = typer.Option(
+        False,
+        "--resume",
+        help="Take up at once what a worker that is gone left unfinished; only if no other one runs.",
+    ),
+) -> None:
+    """Work on jobs of the queue that BCD_BROKER_URL names, until told to end."""
+    from bcd_model.errors import UsageError
+    from worker.settings import load_settings
+
+    settings = load_settings(worker_processes=processes)
+    if settings.embedded:
+        raise UsageError("a worker needs a queue", "set BCD_BROKER_URL, or use 'bcd-admin up'")
+    from worker.serve import run_worker
+
+    raise typer.Exit(run_worker(settings, alone=resume))
+
+
+def up() -> None:
+    """Keep the embedded engine running, in the foreground, until Ctrl-C."""
+    from bcd_model.errors import UsageError
+    from worker.app import answering_workers, make_app
+    from worker.cli.session import open_queue
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    if not settings.embedded:
+        raise UsageError("BCD_BROKER_URL names a queue of your own", "use 'bcd-admin worker', or unset it")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with open_queue(settings) as queue:
+            queue.start_worker()
+            app = make_app(queue.settings)
+            while not answering_workers(app):
+                queue.check()
+            note(f"the embedded engine is up (state in {settings.state_dir}); Ctrl-C ends it")
+            while True:
+                queue.check()
+                time.sleep(1)
+    except KeyboardInterrupt:
+        note("the embedded engine has ended")
+
+
+def doctor(as_json: bool = JSON) -> None:
+    """Check what is configured, reachable and writable, and say how to mend what is not."""
+    from worker.doctor import examine
+
+    checks = examine()
+    failed = [check for check in checks if check.state == "fail"]
+    if as_json:
+        say_json({"usable": not failed, "checks": [check.as_json() for check in checks]})
+    else:
+        for check in checks:
+            say(f"{check.state:4}  {check.name}: {check.found}")
+            if check.remedy:
+                say(f"      -> {check.remedy}")
+        say("usable" if not failed else "not usable")
+    raise typer.Exit(failed[0].exit_code if failed else 0)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,147 @@
+"""``results`` and ``model``: what was found, and by which model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from worker.cli.console import counted, percent, say, say_json, say_table
+from worker.cli.jobs import JSON
+from worker.cli.session import open_queue
+
+_ALL = typer.Option(False, "--all", help="Also findings below the operating point.")
+
+
+def results(
+    job: str = typer.Argument(
+        metavar="ID", help="Job id, its beginning, a Study Instance UID, or a result's folder."
+    ),
+    everything: bool = _ALL,
+    as_json: bool = JSON,
+) -> None:
+    """Show what was found in each film of a study, and where the files are."""
+    from converters.result_json import read_result
+
+    folder = Path(job) if (Path(job) / "result.json").is_file() else _folder_of(job)
+    result = read_result(folder)
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    if as_json:
+        say_json(result | {"folder": str(folder.absolute()), "files": [str(path) for path in files]})
+        return
+    show_result(result, everything=everything)
+    say()
+    say(f"files in {folder.absolute()}:")
+    for path in files:
+        say(f"  {path}")
+
+
+def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
+    """Print ``result.json`` for people: a table of findings for every film."""
+    from bcd_model.words import DISCLAIMER
+
+    model = result["model"]
+    say(f"study {result['study_instance_uid']}")
+    say(f"job   {result['job_id']}, {model['name']} {model['version']} ({model['digest'][:12]})")
+    say(f"findings from P(abnormal) {percent(result['operating_point']['threshold'])}. {DISCLAIMER}")
+    for text in result["warnings"]:
+        say(f"warning: {text}")
+    for film in result["films"]:
+        say()
+        _show_film(film, everything=everything)
+
+
+def _show_film(film: Mapping[str, Any], *, everything: bool) -> None:
+    side = " ".join(filter(None, (film["laterality"], film["view"])))
+    title = f"film {film['sop_instance_uid'] or film['file']}" + (f" ({side})" if side else "")
+    if film["status"] == "failed":
+        say(f"{title}: failed: {film['reason']}")
+        return
+    shown = [finding for finding in film["findings"] if everything or finding["presented"]]
+    hidden = len(film["findings"]) - len(shown)
+    abnormal = film["probability"]["benign"] + film["probability"]["malignant"]
+    say(f"{title}: {film['class']}, P(abnormal) {percent(abnormal)}")
+    for text in film["warnings"]:
+        say(f"  warning: {text}")
+    if shown:
+        say_table(FINDING_COLUMNS, [finding_row(n, finding) for n, finding in enumerate(shown, start=1)])
+    else:
+        say("  no findings")
+    if hidden:
+        say(f"  {counted(hidden, 'finding')} below the operating point; --all shows them")
+
+
+FINDING_COLUMNS = ("  #", "ROW", "COLUMN", "RADIUS", "CLASS", "NORMAL", "BENIGN", "MALIGNANT")
+
+
+def finding_row(number: int, finding: Mapping[str, Any]) -> Sequence[object]:
+    """One finding for a table: place in source pixels, class, probabilities."""
+    probability = finding["probability"]
+    return (
+        number,
+        round(finding["center"][0]),
+        round(finding["center"][1]),
+        round(finding["radius"]),
+        finding["class"],
+        *(percent(probability[name]).rjust(7) for name in ("normal", "benign", "malignant")),
+    )
+
+
+def _folder_of(job: str) -> Path:
+    from bcd_model.errors import InputError
+    from worker.settings import load_settings
+
+    with open_queue(load_settings()) as queue:
+        record = queue.records.find(job)
+    folder = record.result_folder()
+    if folder is not None:
+        return folder
+    if not record.final:
+        raise InputError(f"job {record.job_id} is {record.description}", "wait until it is done")
+    reason = f": {record.reason}" if record.reason else ", and its result is gone"
+    raise InputError(f"job {record.job_id} is {record.state}{reason}", "submit the study again")
+
+
+def model(as_json: bool = JSON) -> None:
+    """Show which model is used: its data, its figures, its limits."""
+    from bcd_model.weights import read_info
+    from bcd_model.words import DISCLAIMER
+    from worker.settings import load_settings
+
+    info = read_info(load_settings().model)
+    point = info.operating_point
+    facts: dict[str, Any] = {
+        "name": info.identity.name,
+        "version": info.identity.version,
+        "digest": info.identity.digest,
+        "file": str(info.path),
+        "operating_point": {
+            "threshold": point.threshold,
+            "sensitivity": point.sensitivity,
+            "false_marks_per_film": point.false_marks_per_film,
+            "basis": point.basis,
+        },
+        "card": info.card,
+        "disclaimer": DISCLAIMER,
+    }
+    if as_json:
+        say_json(facts)
+    else:
+        _show_facts(facts)
+
+
+def _show_facts(facts: Mapping[str, Any], indent: str = "") -> None:
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        label = name.replace("_", " ")
+        if isinstance(value, Mapping) and value.keys() == {"value", "low", "high"}:
+            shown = f"{value['value']:.3f} (95 % interval {value['low']:.3f} to {value['high']:.3f})"
+            say(f"{indent}{label.ljust(width)}  {shown}")
+        elif isinstance(value, Mapping):
+            say(f"{indent}{label}:")
+            _show_facts(value, indent + "  ")
+        else:
+            shown = "not measured" if value is None else value
+            say(f"{indent}{label.ljust(width)}  {shown}")

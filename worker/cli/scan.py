@@ -1,0 +1,172 @@
+"""``scan`` and ``classify``: in this process, no queue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli.console import film_progress, note, percent, say, say_json
+from worker.cli.inspect import show_result
+from worker.cli.jobs import JSON, OUT, PATHS
+from worker.cli.session import read_studies, results_root
+
+if TYPE_CHECKING:
+    from bcd_model.words import Film, Region
+
+
+def scan(
+    paths: list[Path] = PATHS,
+    out: Path | None = OUT,
+    force: bool = typer.Option(False, "--force", "-f", help="Replace the result of another job."),
+    as_json: bool = JSON,
+) -> None:
+    """Scan studies in this process and write their results; no queue, no record.
+
+    The result is the one that 'submit' would give: the same job, the same bytes.
+    """
+    from bcd_model.errors import BcdError
+    from converters.result_json import to_json
+    from worker.cli.console import warn
+    from worker.pipeline import new_job, scan_study
+    from worker.publish import check_target, prepare_root, publish, published
+    from worker.settings import load_settings
+    from worker.tasks import make_scanner, outcome_of
+
+    settings = load_settings()
+    root = results_root(out, settings)
+    prepare_root(root)
+    studies = read_studies(paths)
+    scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold)
+    answers: list[dict[str, object]] = []
+    codes: list[int] = []
+    with film_progress(sum(len(study.films) for study in studies)) as progress:
+        before = 0
+        for study in studies:
+            folder = root / study.study_instance_uid
+            job = new_job(study, scanner, uid_root=settings.uid_root)
+            there = published(folder)
+            if there is not None and there.job_id == job.job_id:
+                job = new_job(study, scanner, uid_root=settings.uid_root, created=there.created)
+
+            def show(
+                film: int, films: int, before: int = before, uid: str = study.study_instance_uid
+            ) -> None:
+                progress.update(before + film - 1, f"{uid} film {film} of {films}")
+
+            try:
+                check_target(folder, job.job_id, replace=force)
+                result = scan_study(study, scanner, job, progress=show)
+                publish(result, root, replace=force)
+            except BcdError as error:  # the other studies go on
+                warn(f"study {study.study_instance_uid}: {error}")
+                codes.append(error.exit_code)
+                continue
+            finally:
+                before += len(study.films)
+            outcome = outcome_of(result)
+            codes.append(outcome.exit_code)
+            answers.append(to_json(result) | {"folder": str(folder)})
+    if as_json:
+        say_json({"results": answers})
+    else:
+        for answer in answers:
+            show_result(answer)
+            say(f"files in {answer['folder']}")
+            say()
+    raise typer.Exit(_exit_code(codes))
+
+
+def classify(
+    file: Path = typer.Argument(metavar="FILE", help="One film, PGM or DICOM.", show_default=False),
+    center: str = typer.Option(..., "--center", metavar="R,C", help="Row and column of the region's centre."),
+    radius: float = typer.Option(..., "--radius", metavar="N", help="Its radius in pixels.", min=1),
+    as_json: bool = JSON,
+) -> None:
+    """Classify one region of a film: normal, benign or malignant, as in the paper."""
+    from bcd_model.words import DISCLAIMER
+    from worker.settings import load_settings
+    from worker.tasks import make_scanner
+
+    settings = load_settings()
+    film = _read(file)
+    region = _region(center, radius, film)
+    scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold)
+    probability = scanner.classify(film, region)
+    if as_json:
+        values = {name: getattr(probability, name) for name in ("normal", "benign", "malignant")}
+        identity = scanner.identity
+        say_json(
+            {
+                "file": file.name,
+                "center": list(region.center),
+                "radius": region.radius,
+                "class": probability.label,
+                "probability": values,
+                "model": {"name": identity.name, "version": identity.version, "digest": identity.digest},
+                "warnings": list(film.warnings),
+                "disclaimer": DISCLAIMER,
+            }
+        )
+        return
+    say(f"{probability.label}")
+    for name in ("normal", "benign", "malignant"):
+        say(f"  {name:9} {percent(getattr(probability, name)):>7}")
+    for text in film.warnings:
+        note(f"warning: {text}")
+    note(DISCLAIMER)
+
+
+def _read(file: Path) -> Film:
+    from bcd_model.errors import UsageError
+
+    if not file.is_file():
+        raise UsageError(f"{file}: there is no such file", "name one film, PGM or DICOM")
+    with file.open("rb") as stream:
+        start = stream.read(2)
+    if start in (b"P2", b"P5"):
+        return _read_pgm(file)
+    from converters.dicom_in import read_film
+
+    return read_film(file).film
+
+
+def _read_pgm(file: Path) -> Film:
+    import numpy as np
+
+    from bcd_model.words import Film
+    from converters.mias import SPACING
+    from converters.pgm import read_graymap
+
+    image = read_graymap(file)
+    return Film(
+        pixels=image.pixels.astype(np.float32) / np.float32(image.maxval),
+        spacing=SPACING,
+        spacing_assumed=True,
+        file=file.name,
+        warnings=(f"a PGM states no pixel spacing: {SPACING[0]} mm assumed, that of mini-MIAS",),
+    )
+
+
+def _region(center: str, radius: float, film: Film) -> Region:
+    from bcd_model.errors import UsageError
+    from bcd_model.words import Region
+
+    try:
+        row, column = (float(part) for part in center.split(","))
+    except ValueError:
+        raise UsageError(f"--center {center!r} is no place", "give row and column, like 512,300") from None
+    rows, columns = film.shape
+    if not (0 <= row < rows and 0 <= column < columns):
+        raise UsageError(
+            f"--center {center} is outside the film", f"it has {rows} rows and {columns} columns, from 0"
+        )
+    return Region((row, column), radius)
+
+
+def _exit_code(codes: list[int]) -> int:
+    """0 if all went well; if nothing did, the one code all failures share; else 1."""
+    if not any(codes):
+        return 0
+    return codes[0] if len(set(codes)) == 1 else 1

@@ -1,0 +1,58 @@
+"""``train``: the science on the command line; the work is done by ``bcd_model.development``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def train(
+    mias: Path = typer.Option(..., "--mias", metavar="DIR", help="Folder with PGM films and Info.txt."),
+    out: Path = typer.Option(..., "--out", "-o", metavar="DIR", help="Folder for weights and checkpoints."),
+    folds: int = typer.Option(5, "--folds", min=2, help="Folds of the cross-validation by patient."),
+    steps: int | None = typer.Option(None, "--steps", min=1, help="Training steps of each network."),
+    units: int = typer.Option(256, "--units", min=1, help="Width of the dense layer (paper: 1024)."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same weights."),
+) -> None:
+    """Cross-validate the recipe by patient, train it on all films, write a weight file.
+
+    A run that was ended goes on where it stood when it is started again with the same --out.
+    """
+    from dataclasses import replace
+
+    from safetensors import SafetensorError
+
+    import bcd_model
+    from bcd_model.development import develop
+    from bcd_model.errors import OutputError
+    from bcd_model.training import TrainingConfig, prepare
+    from converters.mias import read_collection
+    from worker.cli.console import note, say, warn
+
+    config = TrainingConfig(seed=seed, units=units)
+    if steps is not None:
+        config = replace(config, steps=steps, mining=tuple(steps * part // 3 for part in (1, 2)))
+    collection = read_collection(mias)
+    for text in (*collection.warnings, *(f"{film.path}: {film.reason}" for film in collection.skipped)):
+        warn(text)
+    films = prepare(collection.films, config.steps_mm, note)
+    try:
+        path = develop(
+            films,
+            config,
+            out,
+            folds=folds,
+            version=bcd_model.__version__,
+            data={
+                "name": "mini-MIAS database of mammograms (Suckling et al. 1994)",
+                "licence": "research purposes only; no renting, leasing or selling; cite it in publications",
+            },
+            command=f"bcd-admin train --mias DIR --out DIR --folds {folds} --steps {config.steps} "
+            f"--units {units} --seed {seed}",
+            progress=note,
+        )
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OutputError(f"{out} cannot be written: {why}", "choose a folder with room") from error
+    say(str(path))

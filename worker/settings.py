@@ -1,0 +1,184 @@
+"""Settings: ``BCD_*`` environment variables, typed, and checked before anything starts.
+
+The descriptions below are the reference: ``bcd-admin doctor`` prints them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bcd_model.errors import SettingsError
+from converters.uids import UUID_ROOT, check_root
+
+PREFIX = "BCD_"
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
+NOT_SETTINGS = frozenset({"BCD_MIAS_DIR"})
+"""Variables with our prefix that only the test suite reads."""
+
+_MOST_PROCESSES = 4  # by default; each holds PyTorch and the model, about half a gigabyte
+_SECRET_IN_URL = re.compile(r"(?<=://)[^/]*@")
+
+
+def _broker_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in BROKER_SCHEMES:
+        raise ValueError("use redis://HOST:6379/0, rediss://HOST:6380/0 or redis+socket:///PATH")
+    if parts.scheme == "redis+socket":
+        if not parts.path:
+            raise ValueError("name the socket's path, like redis+socket:///run/redis.sock")
+    elif not parts.hostname:
+        raise ValueError("name the host, like redis://localhost:6379/0")
+    elif parts.path.strip("/") and not parts.path.strip("/").isdigit():
+        raise ValueError("the path is the number of the Redis database, like redis://localhost:6379/0")
+    else:
+        _ = parts.port  # a port out of range raises ValueError here
+    return value
+
+
+def _uid_root(value: str) -> str:
+    try:
+        return value if value == UUID_ROOT else check_root(value)
+    except SettingsError as error:
+        raise ValueError(error.remedy or error.message) from None
+
+
+def _folders(value: object) -> object:
+    """``A:B`` as the list of folders A and B, as in PATH."""
+    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def _existing_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+def _state_dir() -> Path:
+    base = os.environ.get("XDG_STATE_HOME")
+    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".local" / "state"
+    return root / "bcd"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its default; read from the environment by `load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+
+    broker_url: Annotated[str, AfterValidator(_broker_url)] | None = Field(
+        default=None, description="Redis of the queue; unset: the embedded engine"
+    )
+    results_dir: Path = Field(
+        default=Path("bcd-results"), description="where results go when --out does not say"
+    )
+    state_dir: Path = Field(
+        default_factory=_state_dir, description="the embedded engine's queue and its logs; yours alone"
+    )
+    uid_root: Annotated[str, AfterValidator(_uid_root)] = Field(
+        default=UUID_ROOT, description="root of every UID that is made; 2.25 needs no registration"
+    )
+    model: Annotated[Path, AfterValidator(_existing_file)] | None = Field(
+        default=None, description="weight file (safetensors); unset: the shipped one"
+    )
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="probability of abnormality from which a finding is presented; unset: the model's own",
+    )
+    input_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
+        default=(), description="folders a worker may read films from, A:B; unset: any"
+    )
+    output_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
+        default=(), description="folders a worker may publish results in, A:B; unset: any"
+    )
+    worker_processes: int = Field(
+        default_factory=lambda: min(_MOST_PROCESSES, available_cores()),
+        ge=1,
+        le=256,
+        description="films scanned at the same time by one worker; unset: one a core, at most 4",
+    )
+    torch_threads: int | None = Field(
+        default=None, ge=1, le=256, description="threads of one scan; unset: the cores shared out evenly"
+    )
+    visibility_timeout: int = Field(
+        default=3600,
+        ge=10,
+        le=7 * 86400,
+        description="seconds after which a study no worker finished is given to another one",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="what the worker logs: DEBUG, INFO, WARNING or ERROR"
+    )
+
+    @property
+    def embedded(self) -> bool:
+        """True if no broker is named, so that the queue is the embedded engine."""
+        return self.broker_url is None
+
+    @property
+    def threads_per_scan(self) -> int:
+        """Torch threads of one worker process, so that the processes do not fight for cores."""
+        return self.torch_threads or max(1, available_cores() // self.worker_processes)
+
+    @classmethod
+    def variables(cls) -> Iterator[tuple[str, str, str]]:
+        """(environment variable, field, description) of every setting."""
+        for name, info in cls.model_fields.items():
+            yield f"{PREFIX}{name.upper()}", name, info.description or ""
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def hide_secrets(value: str) -> str:
+    """``value`` without the user and password of a URL."""
+    return _SECRET_IN_URL.sub("***@", value)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment; ``overrides`` (what the command line says) win, None is no override.
+
+    Raises:
+        SettingsError: one variable that cannot be used, with its value (no password) and the remedy.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    problems = settings_problems(given)
+    if problems:
+        raise problems[0]
+    return Settings(**given)  # type: ignore[arg-type]
+
+
+def settings_problems(given: Mapping[str, object] | None = None) -> tuple[SettingsError, ...]:
+    """One error for every variable that cannot be used."""
+    given = given or {}
+    try:
+        Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        return tuple(_explained(dict(problem), given) for problem in error.errors(include_url=False))
+    return ()
+
+
+def _explained(problem: Mapping[str, Any], given: Mapping[str, object]) -> SettingsError:
+    name = str(problem["loc"][0])
+    variable = f"{PREFIX}{name.upper()}"
+    value = hide_secrets(str(given.get(name, os.environ.get(variable, ""))))
+    reason = str(problem["msg"]).removeprefix("Value error, ")
+    return SettingsError(f"{variable}={value!r} cannot be used", reason[:1].lower() + reason[1:])
+
+
+def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """``BCD_*`` variables that nothing reads: most likely misspelt."""
+    known = {variable for variable, _, _ in Settings.variables()} | NOT_SETTINGS
+    return tuple(sorted(name for name in environment if name.startswith(PREFIX) and name not in known))
