@@ -185,7 +185,8 @@ def _contribution(result: StudyResult, when: datetime) -> Dataset:
     item.ManufacturerModelName = clean(model.name)[:64]
     item.SoftwareVersions = clean(model.version)[:64]
     item.DeviceSerialNumber = clean(model.digest)[:64]
-    item.ContributionDateTime = date_of(when) + time_of(when) + (offset_of(when) or "")
+    # Without an offset, in the same zone as the object's other times: dcmpschk takes "+0000" for an error.
+    item.ContributionDateTime = date_of(when) + time_of(when)
     item.ContributionDescription = clean(
         f"Model {model.name}, version {model.version}, SHA-256 of its weights {model.digest}. {DISCLAIMER}"
     )[:1024]

@@ -40,6 +40,7 @@ def make_app(settings: Settings) -> Celery:
         },
         enable_utc=True,
         task_acks_late=True,
+        task_acks_on_timeout=False,  # the hard limit counts as an attempt, not as an end without a record
         task_default_queue=QUEUE,
         task_ignore_result=True,
         task_reject_on_worker_lost=True,

@@ -23,7 +23,7 @@ from worker.engine_host import (
     make_private,
     module_command,
     opened_lock,
-    socket_path,
+    socket_url,
     try_lock,
     wait_for,
 )
@@ -57,7 +57,7 @@ class Engine:
     @property
     def url(self) -> str:
         """Address of its Redis, in the form of ``BCD_BROKER_URL``."""
-        return f"redis+socket://{socket_path(self._state)}"
+        return socket_url(self._state)
 
     def start_worker(self) -> None:
         """Have jobs worked on from now on; without it there is only Redis."""
@@ -79,6 +79,7 @@ def embedded_engine(state_dir: Path) -> Iterator[Engine]:
     """
     state = state_dir.absolute()
     try:
+        state = state.resolve()  # the folder itself may be a link, to a larger disk for example
         make_private(state)
     except OSError as error:
         message = f"the state folder {state} cannot be used: {error.strerror or error}"

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import hashlib
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -29,11 +31,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 _POLL = 0.1  # seconds
 _REDIS_STARTS = 120.0  # seconds; a long append-only file takes a while to read
 _STOPS = 5.0  # seconds before a process that was asked to end is killed
 _RESTARTS = 3
+_STEADY = 60.0  # seconds after which a worker that ends was not broken from the start
 _SOCKET_LIMIT = 100  # bytes; sockaddr_un holds 104 (macOS) to 108 (Linux)
 _PR_SET_PDEATHSIG = 1
 
@@ -47,16 +51,25 @@ def socket_path(state: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"bcd-{os.getuid()}-{name}" / "redis.sock"
 
 
+def socket_url(state: Path) -> str:
+    """Address of the private Redis, in the form of ``BCD_BROKER_URL``."""
+    return f"redis+socket://{quote(os.fsencode(socket_path(state)))}"
+
+
 def make_private(folder: Path) -> None:
-    """Make ``folder`` for this user alone.
+    """Make ``folder`` for this user alone; what others use already (``/tmp``, say) is not taken from them.
 
     Raises:
-        PermissionError: it belongs to somebody else.
+        PermissionError: it belongs to somebody else, or others may use it and there is something in it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise PermissionError(1, "belongs to another user", str(folder))
-    folder.chmod(0o700)
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(folder))
+    if found.st_mode & 0o077:
+        if any(folder.iterdir()):
+            raise PermissionError(errno.EPERM, "it is open to others and not empty", str(folder))
+        folder.chmod(0o700)
 
 
 @contextlib.contextmanager
@@ -139,6 +152,7 @@ class _Host:
         self._redis: subprocess.Popen[bytes] | None = None
         self._worker: subprocess.Popen[bytes] | None = None
         self._worker_starts = 0
+        self._worker_since = 0.0
         self._ended = False
 
     def run(self) -> int:
@@ -213,7 +227,9 @@ class _Host:
             raise _HostError(f"Redis ended: {self._last_redis_line()}")
         if self._worker is not None and self._worker.poll() is None:
             return
-        if self._worker is not None and self._worker_starts > _RESTARTS:
+        if time.monotonic() - self._worker_since > _STEADY:
+            self._worker_starts = 0
+        if self._worker_starts > _RESTARTS:
             raise _HostError(
                 f"the worker ended {self._worker_starts} times; see {self._state / 'worker.log'}"
             )
@@ -222,7 +238,8 @@ class _Host:
 
     def _start_worker(self) -> None:
         self._worker_starts += 1
-        environment = os.environ | {"BCD_BROKER_URL": f"redis+socket://{self._socket}"}
+        self._worker_since = time.monotonic()
+        environment = os.environ | {"BCD_BROKER_URL": socket_url(self._state)}
         with (self._state / "worker.log").open("ab") as log:
             self._worker = subprocess.Popen(
                 module_command("worker", "worker", "--resume"),

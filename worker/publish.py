@@ -119,7 +119,9 @@ def publish(result: StudyResult, root: Path, *, replace: bool = False, write: Wr
             write(result, stage)
             stage.chmod(0o777 & ~_umask())  # mkdtemp's 0700 would hide the result from the site's readers
             _flush(stage)
-            _make_visible(stage, target)
+            with _held(root):  # one at a time, so that what is checked is what is replaced
+                check_target(target, result.job.job_id, replace=replace)
+                _make_visible(stage, target)
             _flush_entry(root)
     finally:
         _remove(stage)

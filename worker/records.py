@@ -301,7 +301,7 @@ class Records:
         ]
 
     def find(self, start: str) -> Record:
-        """The record whose id, or whose study's UID, is or begins with ``start``.
+        """The record whose id begins with ``start``, or whose study's UID it is.
 
         Raises:
             UsageError: no job or more than one is meant.
@@ -341,6 +341,7 @@ def _client(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         decode_responses=True,
+        encoding_errors="surrogateescape",  # names of files and folders need not be UTF-8
         socket_timeout=10,
         socket_connect_timeout=5,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.1), 1),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,10 +25,12 @@ NOT_SETTINGS = frozenset({"BCD_MIAS_DIR"})
 """Variables with our prefix that only the test suite reads."""
 
 _MOST_PROCESSES = 4  # by default; each holds PyTorch and the model, about half a gigabyte
-_SECRET_IN_URL = re.compile(r"(?<=://)[^/]*@")
+# up to the last @, for a password may hold / and @; redis-py also takes a password in the query
+_SECRET_IN_URL = re.compile(r"(?<=://).*@|(?<=[?&]password=)[^&]*", re.DOTALL)
 
 
 def _broker_url(value: str) -> str:
+    value = value.strip()
     parts = urlsplit(value)
     if parts.scheme not in BROKER_SCHEMES:
         raise ValueError("use redis://HOST:6379/0, rediss://HOST:6380/0 or redis+socket:///PATH")
@@ -63,8 +66,12 @@ def _existing_file(path: Path) -> Path:
 
 def _state_dir() -> Path:
     base = os.environ.get("XDG_STATE_HOME")
-    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".local" / "state"
-    return root / "bcd"
+    if base and Path(base).is_absolute():
+        return Path(base) / "bcd"
+    try:
+        return Path.home() / ".local" / "state" / "bcd"
+    except RuntimeError:  # a user without a home, as in a container
+        return Path(tempfile.gettempdir()) / f"bcd-{os.getuid()}"
 
 
 class Settings(BaseSettings):
@@ -144,7 +151,7 @@ def available_cores() -> int:
 
 def hide_secrets(value: str) -> str:
     """``value`` without the user and password of a URL."""
-    return _SECRET_IN_URL.sub("***@", value)
+    return _SECRET_IN_URL.sub(lambda secret: "***@" if secret[0].endswith("@") else "***", value)
 
 
 def load_settings(**overrides: object) -> Settings:

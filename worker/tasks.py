@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celery import Celery
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from bcd_model.errors import BcdError, InputError, ModelError, QueueError, UsageError
 from converters.result import JobIdentity, StudyResult
@@ -69,7 +69,7 @@ def run_job(job_id: str, settings: Settings) -> None:
         log.warning("job %s refused: there is no record of it", job_id)
         return
     if record.state == "running" and record.attempts >= MAX_ATTEMPTS:
-        reason = f"it ended its worker {record.attempts} times; put aside"
+        reason = f"it ended its worker, or took too long, {record.attempts} times; put aside"
         records.advance(job_id, allowed=UNDER_WAY, state="failed", reason=reason, exit_code=1)
         log.error("job %s %s", job_id, reason)
         return
@@ -87,6 +87,9 @@ def run_job(job_id: str, settings: Settings) -> None:
         raise
     except BcdError as error:
         outcome = Outcome("failed", str(error), error.exit_code)
+    except SoftTimeLimitExceeded:
+        reason = f"not done within its share of {settings.visibility_timeout} s; raise BCD_VISIBILITY_TIMEOUT"
+        outcome = Outcome("failed", reason, BcdError.exit_code)
     except Exception as error:  # noqa: BLE001 - whatever happens, the job ends with a reason
         # where it happened, not what it says: a library's message may quote the header of a film
         frames = "".join(traceback.format_tb(error.__traceback__))

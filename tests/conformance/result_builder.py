@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -168,7 +169,15 @@ MANY = tuple(
     for column in range(4)
 )
 
+
+def in_utc(result: StudyResult) -> StudyResult:
+    """The same result of a job that was submitted on a machine in UTC."""
+    job = dataclasses.replace(result.job, created=CREATED.astimezone(timezone.utc))
+    return dataclasses.replace(result, job=job)
+
+
 CASES = {
+    "job made in UTC": lambda: in_utc(study(scanned(1, [finding((50.25, 40.75))]))),
     "finding": lambda: study(scanned(1, [finding((50.25, 40.75))])),
     "no finding": lambda: study(scanned(1)),
     "below the operating point": lambda: study(scanned(1, [finding((50, 40), malignant=0.1, benign=0.2)])),

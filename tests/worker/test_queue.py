@@ -289,4 +289,5 @@ def test_the_demo_ends_with_findings_against_the_truth(kept: Any) -> None:
     assert len(list((kept.folder / "demo" / "results").glob("*/cad_sr.dcm"))) == 1
     again = kept("demo", "--patients", "1", "--out", "demo")
     assert again.code == 0
-    assert "done already" in again.err
+    assert "1 queued" in again.err, "a demo is run, not looked up: another model may have made what is there"
+    assert again.out == answer.out

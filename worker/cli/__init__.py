@@ -6,12 +6,14 @@ needs when it runs, so that ``--help`` and the queue's commands answer at once a
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
-from worker.cli.console import PROGRAM, ReaderGoneError
+from worker.cli.console import PROGRAM, AnswerLostError, ReaderGoneError, flush, on_one_line
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -24,20 +26,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    _prepare_output()
     try:
         code = _run([argument for argument in arguments if argument != "--debug"])
-        sys.stdout.flush()
+        flush()
     except KeyboardInterrupt:
         return _fail("interrupted", _INTERRUPTED)
     except (BrokenPipeError, ReaderGoneError):
-        # whoever read our output has gone; keep Python from complaining about it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it has gone
         return _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last resort: no user sees a bare traceback
         if debug:
             traceback.print_exc()
+        if isinstance(error, AnswerLostError):
+            _drop_output()
         return _explain(error)
     return _fail("interrupted", code) if code == _INTERRUPTED else code
+
+
+def _prepare_output() -> None:
+    """Let nothing that is printed fail: no closed stream, no file name that is not in its encoding."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller, as with >&-
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open to the end of the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Throw away what is not written yet, or Python would try again at exit and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> int:
@@ -56,10 +75,14 @@ def _explain(error: Exception) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else PROGRAM
         return _fail(f"{error.format_message()} See '{command} --help'.", int(error.exit_code))
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    # where it happened, not what it says: a library's message may quote the header of a film
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+    if isinstance(error, OSError):
+        what = " ".join(str(error).split())
     return _fail(f"unexpected {what}; run again with --debug and report it", BcdError.exit_code)
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"{PROGRAM}: error: {message}", file=sys.stderr, flush=True)
+    print(f"{PROGRAM}: error: {on_one_line(message)}", file=sys.stderr, flush=True)
     return code

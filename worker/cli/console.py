@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from bcd_model.errors import OutputError
+
 PROGRAM = "bcd-admin"
 
 
@@ -14,17 +16,41 @@ class ReaderGoneError(Exception):
     """Whoever read the answer has gone, as in ``bcd-admin jobs | head``."""
 
 
+class AnswerLostError(OutputError):
+    """The answer cannot be written, as in ``bcd-admin jobs > FILE`` on a full disk."""
+
+
 def say(text: str = "") -> None:
     """A line of the answer."""
-    try:
+    with _answer_errors():
         print(text)
+
+
+def flush() -> None:
+    """Write what has been said so far."""
+    with _answer_errors():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _answer_errors() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:  # not left to Typer, for which it is a failure
         raise ReaderGoneError from None
+    except OSError as error:
+        message = f"the answer cannot be written: {error.strerror or error}"
+        raise AnswerLostError(message, "send it to another place") from error
+
+
+def on_one_line(text: str) -> str:
+    """``text`` with what would break the line (a file's name may hold it) or steer the terminal escaped."""
+    return "".join(c if c.isprintable() or c == " " else repr(c)[1:-1] for c in text)
 
 
 def note(text: str) -> None:
     """A line beside the answer."""
-    print(text, file=sys.stderr, flush=True)
+    print(on_one_line(text), file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
@@ -39,7 +65,7 @@ def say_json(content: object) -> None:
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """An aligned table; numbers to the right, nothing cut off, the same on a terminal and in a pipe."""
-    text = [[str(value) for value in row] for row in rows]
+    text = [[on_one_line(str(value)) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(columns), *text]) for i in range(len(columns))]
     right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
     for line in [list(columns), *text]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from worker.cli.console import counted, note, percent, say, say_table
-from worker.cli.jobs import queue_studies, wait_for_jobs
+from worker.cli.jobs import cancelled_on_interrupt, queue_studies, wait_for_jobs
 from worker.cli.session import open_queue, read_studies
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def demo(
     conversion = convert_mias(films, dicom, uid_root=settings.uid_root)
     note(f"{counted(conversion.films, 'phantom film')} converted to DICOM")
     studies = read_studies([dicom])
-    with open_queue(settings) as queue:
-        submitted = queue_studies(queue, studies, results.absolute(), force=True)
-        records = wait_for_jobs(queue, submitted, cancel_on_interrupt=True)
+    with open_queue(settings) as queue, cancelled_on_interrupt(queue) as submitted:
+        queue_studies(queue, studies, results.absolute(), submitted, force=True)
+        records = wait_for_jobs(queue, submitted)
     truth = read_truth(dicom / TRUTH_FILE)
     rows: list[tuple[object, ...]] = []
     for record in records:

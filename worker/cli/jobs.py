@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,9 +51,10 @@ def submit(
         prepare_root(root)  # a site's worker may see other disks than this machine
     studies = read_studies(paths)
     with open_queue(settings) as queue:
-        submitted = queue_studies(queue, studies, root, force=force, quiet=as_json)
         waiting = settings.embedded if wait is None else wait
-        records = wait_for_jobs(queue, submitted, cancel_on_interrupt=settings.embedded) if waiting else []
+        with cancelled_on_interrupt(queue) as submitted:
+            queue_studies(queue, studies, root, submitted, force=force, quiet=as_json)
+            records = wait_for_jobs(queue, submitted) if waiting else []
     report(submitted, records, as_json=as_json)
     raise typer.Exit(exit_code(records, submitted))
 
@@ -66,18 +68,42 @@ def check_engine_is_kept(state_dir: Path) -> None:
         raise UsageError("--no-wait needs an engine that stays", "start 'bcd-admin up' in another terminal")
 
 
+@contextmanager
+def cancelled_on_interrupt(queue: Queue) -> Iterator[list[Submitted]]:
+    """A list for what is submitted; on Ctrl-C the embedded engine's jobs in it are cancelled."""
+    from worker.submission import cancel
+
+    submitted: list[Submitted] = []
+    try:
+        yield submitted
+    except KeyboardInterrupt:
+        if queue.embedded:
+            ours = [answer.job_id for answer in submitted if answer.answer == "queued"]
+            stopped = cancel(queue.records, ours)
+            note(f"{counted(stopped, 'job')} cancelled; submit again to do what is missing")
+        else:
+            note("the jobs go on; see bcd-admin jobs")
+        raise
+
+
 def queue_studies(
-    queue: Queue, studies: Sequence[StudyInput], root: Path, *, force: bool, quiet: bool = False
-) -> list[Submitted]:
-    """Submit every study, and say what came of it."""
+    queue: Queue,
+    studies: Sequence[StudyInput],
+    root: Path,
+    submitted: list[Submitted],
+    *,
+    force: bool,
+    quiet: bool = False,
+) -> None:
+    """Submit every study, append to ``submitted`` what came of it, and say it."""
     from bcd_model.weights import read_info
     from worker.app import make_app
     from worker.submission import submit_study
 
     weights = read_info(queue.settings.model)
     app = make_app(queue.settings)
-    submitted = [
-        submit_study(
+    for study in studies:
+        answer = submit_study(
             study,
             root,
             records=queue.records,
@@ -86,16 +112,14 @@ def queue_studies(
             settings=queue.settings,
             force=force,
         )
-        for study in studies
-    ]
+        submitted.append(answer)
     if not quiet:
         note(_summary(studies, submitted))
-    return submitted
 
 
-def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted], *, cancel_on_interrupt: bool) -> list[Record]:
+def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
     """Wait for all jobs that were not refused, showing progress a film at a time."""
-    from worker.submission import cancel, wait
+    from worker.submission import wait
 
     ids = [answer.job_id for answer in submitted if answer.answer != "refused"]
     records = queue.records.listing(ids)
@@ -105,22 +129,13 @@ def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted], *, cancel_on_int
     scanned: dict[str, int] = {}
     queue.start_worker()
     warn_if_nobody_works(queue)
-    try:
-        with film_progress(sum(films.values())) as progress:
+    with film_progress(sum(films.values())) as progress:
 
-            def changed(record: Record) -> None:
-                scanned[record.job_id] = record.films if record.final else max(0, record.film - 1)
-                progress.update(sum(scanned.values()), f"{record.job_id} {record.description}")
+        def changed(record: Record) -> None:
+            scanned[record.job_id] = record.films if record.final else max(0, record.film - 1)
+            progress.update(sum(scanned.values()), f"{record.job_id} {record.description}")
 
-            return wait(queue.records, ids, check=queue.check, changed=changed)
-    except KeyboardInterrupt:
-        if cancel_on_interrupt:
-            ours = [answer.job_id for answer in submitted if answer.answer == "queued"]
-            stopped = cancel(queue.records, ours)
-            note(f"{counted(stopped, 'job')} cancelled; submit again to do what is missing")
-        else:
-            note("the jobs go on; see bcd-admin jobs")
-        raise
+        return wait(queue.records, ids, check=queue.check, changed=changed)
 
 
 def warn_if_nobody_works(queue: Queue) -> None:
