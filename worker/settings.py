@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -34,6 +34,11 @@ def _broker_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in BROKER_SCHEMES:
         raise ValueError("use redis://HOST:6379/0, rediss://HOST:6380/0 or redis+socket:///PATH")
+    options = parse_qs(parts.query, keep_blank_values=True)
+    if not all(name.startswith("ssl_") or name == "virtual_host" for name in options):
+        raise ValueError(
+            "after ? it takes ssl_... alone; a password goes before the host: redis://:PASSWORD@HOST"
+        )
     if parts.scheme == "redis+socket":
         if not parts.path:
             raise ValueError("name the socket's path, like redis+socket:///run/redis.sock")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bcd_model.weights import read_info
 from converters.mias_dicom import convert_mias
 from converters.phantom import write_phantom
 
@@ -35,3 +36,14 @@ def test_every_setting_stands_in_the_reference() -> None:
     reference = (ROOT / "docs" / "reference" / "settings.md").read_text()
     for name, field in Settings.model_fields.items():
         assert f"| `{PREFIX}{name.upper()}` | {field.description} |" in reference
+
+
+def test_the_figures_in_the_documents_are_those_of_the_shipped_weights() -> None:
+    figures = read_info().card["cross_validated"]
+    shown = [figures["film_auc"], figures["malignant_against_benign_auc"]]
+    shown += figures["sensitivity_at_false_marks_per_film"].values()
+    for document in (ROOT / "README.md", ROOT / "docs" / "model-card.md"):
+        text = document.read_text().replace("*", "")
+        for figure in shown:
+            assert f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})" in text
+    assert read_info().card["command"] in (ROOT / "docs" / "model-card.md").read_text()

@@ -160,6 +160,52 @@ def test_an_unexpected_error_is_one_line_too(local: Any, admin: Any, studies: Pa
     assert answer.error
 
 
+def test_an_unexpected_error_quotes_no_library(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_info(_: object) -> None:
+        raise ValueError("could not convert 'Marked^Nameless'")
+
+    monkeypatch.setattr("bcd_model.weights.read_info", read_info)
+    answer = local("model")
+    assert answer.code == 1
+    assert "unexpected ValueError in test_cli.py, line" in answer.error
+    assert "Marked" not in answer.err
+
+
+def test_a_file_name_never_breaks_the_line(local: Any, patients: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("two\nlines.dcm", "no utf-8 \udcff.dcm", "\x1b[2Jclears"):
+        (tmp_path / "in" / name).write_text("this is no DICOM file")
+    answer = local("submit", tmp_path / "in", *patients, "--out", tmp_path / "in" / "two\nlines.dcm" / "out")
+    assert answer.code == 5
+    assert r"two\nlines.dcm/out cannot be written" in answer.error
+    answer = local("scan", tmp_path / "in", patients[0], "--out", "out")
+    assert answer.code == 0, answer.err
+    assert len(answer.err.splitlines()) == 3
+    assert "\x1b" not in answer.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_answer_that_cannot_be_written_is_told(admin: Any) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            admin.command("model"),
+            cwd=admin.folder,
+            env=admin.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 5
+    assert done.stderr.startswith("bcd-admin: error: the answer cannot be written: No space left")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_closed_output_is_no_error(admin: Any) -> None:
+    command = ["sh", "-c", '"$@" >&- 2>&-', "sh", *admin.command("model")]
+    assert subprocess.run(command, cwd=admin.folder, env=admin.environment, check=False).returncode == 0
+
+
 def test_a_reader_that_goes_away_is_no_error(admin: Any) -> None:
     process = subprocess.Popen(
         admin.command("doctor"),

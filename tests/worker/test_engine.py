@@ -4,15 +4,21 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bcd_model.errors import QueueError
+from converters.studies import StudyInput, find_studies
+from worker.cli.jobs import cancelled_on_interrupt, queue_studies
+from worker.cli.session import open_queue
 from worker.engine import embedded_engine, find_redis_server, worker_wanted
 from worker.engine_host import redis_answer, socket_path
 from worker.records import Records
+from worker.settings import load_settings
+from worker.submission import Submitted
 
 pytestmark = [
     pytest.mark.redis,
@@ -95,6 +101,49 @@ def test_a_long_state_folder_gets_a_short_socket(tmp_path: Path) -> None:
         folder = socket_path(state).parent
         assert folder.stat().st_mode & 0o777 == 0o700
     folder.rmdir()
+
+
+@pytest.mark.parametrize("name", ["with space", "50%20", "a#b?c", "ü\udcff", "two\nlines"])
+def test_a_state_folder_may_have_any_name(admin: Any, name: str) -> None:
+    answer = admin("jobs", BCD_STATE_DIR=str(admin.folder / name))
+    assert (answer.code, answer.err) == (0, "no jobs yet\n")
+
+
+def test_a_folder_that_others_use_is_not_taken_from_them(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    (shared / "theirs").touch()
+    with pytest.raises(QueueError, match=r"open to others.*BCD_STATE_DIR"), embedded_engine(shared):
+        pass
+    assert shared.stat().st_mode & 0o777 == 0o777
+
+
+def test_the_state_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "state").symlink_to(tmp_path / "disk")
+    with embedded_engine(tmp_path / "state") as engine:
+        Records(engine.url).ping()
+    assert (tmp_path / "disk").stat().st_mode & 0o777 == 0o700
+
+
+def test_an_interrupt_while_jobs_are_being_queued_cancels_those_that_are(
+    tmp_path: Path, studies: Path, weights: Path
+) -> None:
+    queued: list[Submitted] = []
+    found = find_studies([studies]).studies
+
+    def give_up_at_the_second() -> Iterator[StudyInput]:
+        yield found[0]
+        raise KeyboardInterrupt
+
+    settings = load_settings(state_dir=tmp_path / "state", model=weights, broker_url=None)
+    with open_queue(settings) as queue:
+        with pytest.raises(KeyboardInterrupt), cancelled_on_interrupt(queue) as queued:
+            queue_studies(queue, give_up_at_the_second(), tmp_path / "out", queued, force=False)
+        (record,) = queue.records.listing()
+    assert [record.job_id] == [answer.job_id for answer in queued]
+    assert record.state == "cancelled"
 
 
 def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

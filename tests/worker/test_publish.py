@@ -68,6 +68,22 @@ def test_another_jobs_result_is_replaced_only_on_demand(tmp_path: Path) -> None:
     assert there.job_id == "job2"
 
 
+@pytest.mark.parametrize("other", ["job2", None])
+def test_what_came_in_between_is_not_replaced(tmp_path: Path, other: str | None) -> None:
+    def write(result: StudyResult, folder: Path) -> None:
+        (folder / "result.json").write_text("{}")
+        if other is None:
+            (tmp_path / "1.2.3").mkdir()
+        else:
+            publish(make_result(other), tmp_path)
+
+    with pytest.raises(OutputError, match="another job" if other else "no result of this software"):
+        publish(make_result("job1"), tmp_path, write=write)
+    there = published(tmp_path / "1.2.3")
+    assert (there and there.job_id) == other
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 @pytest.mark.parametrize("replace", [False, True])
 def test_what_is_no_result_is_never_touched(tmp_path: Path, replace: bool) -> None:
     (tmp_path / "1.2.3").mkdir()

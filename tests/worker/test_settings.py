@@ -28,6 +28,7 @@ def test_defaults_need_no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ("BCD_BROKER_URL", "redis://host:99999/0", "port"),
         ("BCD_BROKER_URL", "redis://host/queue", "number"),
         ("BCD_BROKER_URL", "redis+socket://", "socket"),
+        ("BCD_BROKER_URL", "redis://host/0?timeout=1", "ssl_"),
         ("BCD_UID_ROOT", "1.02", "digits"),
         ("BCD_UID_ROOT", "1." + "9" * 60, "characters"),
         ("BCD_THRESHOLD", "1.5", "less than or equal to 1"),
@@ -59,6 +60,31 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
     assert "cret" not in str(caught.value)
     assert hide_secrets("rediss://:pw@host:1/0") == "rediss://***@host:1/0"
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:se/cret@host/0", "redis://host/0?password=secret", "amqp://:s#e@cret@host"]
+)
+def test_nor_one_in_an_odd_place(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("BCD_BROKER_URL", url)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "cret" not in str(caught.value)
+    assert "host" in str(caught.value)
+
+
+def test_a_space_around_the_address_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BCD_BROKER_URL", " redis://host/0\n")
+    assert load_settings().broker_url == "redis://host/0"
+
+
+def test_a_user_without_a_home_has_settings_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert load_settings().state_dir.is_absolute()
 
 
 def test_every_wrong_variable_gets_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
+from bcd_model.weights import read_info
+from converters.studies import find_studies
 from worker.app import make_app, send
 from worker.engine import embedded_engine
-from worker.settings import Settings
+from worker.records import Records
+from worker.settings import Settings, load_settings
+from worker.submission import make_record
+from worker.tasks import run_job
 
 pytestmark = pytest.mark.redis
 
@@ -68,6 +74,25 @@ def test_waiting_without_a_worker_is_told_and_ctrl_c_leaves_the_job_queued(
     states = {job["state"] for job in admin("jobs", "--json", BCD_BROKER_URL=site).json["jobs"]}
     assert "queued" in states
     assert "cancelled" not in states
+
+
+def test_a_study_that_takes_too_long_says_so(
+    site: str, patients: list[Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan_study(*_: object, **__: object) -> None:  # Celery raises it wherever the task is
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr("worker.tasks.scan_study", scan_study)
+    settings = load_settings(broker_url=site, model=weights, threshold=0.123, results_dir=tmp_path)
+    records = Records(site)
+    (study,) = find_studies([patients[0]]).studies
+    record = make_record(study, tmp_path, read_info(weights), settings)
+    records.submit(record, published=False, force=False)
+    run_job(record.job_id, settings)
+    ended = records.get(record.job_id)
+    assert ended is not None
+    assert ended.state == "failed"
+    assert "BCD_VISIBILITY_TIMEOUT" in ended.reason
 
 
 def test_the_doctor_warns_when_no_worker_answers(site: str, admin: Any) -> None:

@@ -46,6 +46,7 @@ def demo(
         if folder is not None:
             for film in read_result(folder)["films"]:
                 rows += _rows(film, truth.get(film["sop_instance_uid"]))
+    rows.sort(key=lambda row: str(row[0]))
     say_table(("FILM", "SIDE", "LESION", "AT", "FINDING", "AT", "P(ABNORMAL)", "VERDICT"), rows)
     hits = sum(row[-1] == "found" for row in rows)
     lesions = sum(len(film.lesions) for film in truth.values())
