@@ -21,7 +21,7 @@ from converters.uids import UUID_ROOT, check_root
 
 PREFIX = "BCD_"
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
-NOT_SETTINGS = frozenset({"BCD_MIAS_DIR"})
+NOT_SETTINGS = frozenset({"BCD_MIAS_DIR", "BCD_DICOM_SAMPLES"})
 """Variables with our prefix that only the test suite reads."""
 
 _MOST_PROCESSES = 4  # by default; each holds PyTorch and the model, about half a gigabyte
