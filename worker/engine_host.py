@@ -21,6 +21,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import signal
 import socket
 import stat
@@ -31,7 +32,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
 
 _POLL = 0.1  # seconds
 _REDIS_STARTS = 120.0  # seconds; a long append-only file takes a while to read
@@ -53,7 +53,9 @@ def socket_path(state: Path) -> Path:
 
 def socket_url(state: Path) -> str:
     """Address of the private Redis, in the form of ``BCD_BROKER_URL``."""
-    return f"redis+socket://{quote(os.fsencode(socket_path(state)))}"
+    # only what ends or folds a path in a URL: urllib's quoting does not bring back names that are not UTF-8
+    path = re.sub(r"[\x00-\x20%?#]", lambda found: f"%{ord(found[0]):02X}", str(socket_path(state)))
+    return f"redis+socket://{path}"
 
 
 def make_private(folder: Path) -> None:

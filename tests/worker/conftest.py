@@ -164,7 +164,7 @@ def patients(studies: Path) -> list[Path]:
 @pytest.fixture(scope="session")
 def many_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough studies to be in the middle of them for some seconds."""
-    return make_studies(tmp_path_factory.mktemp("many"), patients=12, side=256)
+    return make_studies(tmp_path_factory.mktemp("many"), patients=8, side=256)
 
 
 def make_admin(folder: Path, weights: Path) -> Admin:

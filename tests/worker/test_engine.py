@@ -236,7 +236,24 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(admin: Any, many_studie
     _, err = submit.communicate(timeout=120)
     assert submit.returncode == 0, err
     results = [path for path in (admin.folder / "out").iterdir() if (path / "result.json").is_file()]
-    assert len(results) == 12
+    assert len(results) == 8
+
+
+def test_a_worker_that_hangs_is_ended_and_the_job_is_tried_again(admin: Any, patients: list[Path]) -> None:
+    submit = admin.start("submit", patients[0], "--out", "out", BCD_VISIBILITY_TIMEOUT="10")
+    admin.eventually(
+        lambda: (
+            redis_answer(socket_path(admin.state)) == "+PONG"
+            and [record.state for record in admin.records().listing()] == ["running"]
+        )
+    )
+    child = max(processes_named(admin, "worker worker --resume"))
+    os.kill(child, signal.SIGSTOP)
+    _, err = submit.communicate(timeout=120)
+    assert "Traceback" not in err
+    (job,) = admin("jobs", "--json").json["jobs"]
+    assert job["attempts"] == 2
+    assert child not in admin.processes()
 
 
 def test_two_submits_at_once_share_the_engine(admin: Any, patients: list[Path]) -> None:

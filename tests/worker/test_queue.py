@@ -151,6 +151,20 @@ def test_a_film_twice_is_scanned_once_with_a_warning(kept: Any, patients: list[P
     assert "warning: study" in answer.err
 
 
+def test_file_names_need_not_be_utf_8(kept: Any, patients: list[Path], tmp_path: Path) -> None:
+    good, bad = sorted(patients[0].glob("*.dcm"))
+    shutil.copy(good, tmp_path / "good \udcfe.dcm")
+    (tmp_path / "bad \udcff.dcm").write_bytes(bad.read_bytes()[:20000])
+    answer = kept("submit", tmp_path, "--out", tmp_path / "out \udcfd", "--json")
+    assert answer.code == 1, answer.err
+    (job,) = answer.json["jobs"]
+    assert job["state"] == "done with failures"
+    assert "bad \udcff.dcm" in job["reason"]
+    assert Path(job["result"]) == tmp_path / "out \udcfd" / job["study_instance_uid"]
+    assert read_result(Path(job["result"]))["job_id"] == job["job_id"]
+    assert kept("jobs").code == kept("results", job["job_id"]).code == 0
+
+
 def test_another_jobs_result_is_kept_unless_forced(
     kept: Any, admin: Any, patients: list[Path], other_weights: Path
 ) -> None:

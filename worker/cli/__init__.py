@@ -38,8 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: no user sees a bare traceback
         if debug:
             traceback.print_exc()
-        if isinstance(error, AnswerLostError):
-            _drop_output()
         return _explain(error)
     return _fail("interrupted", code) if code == _INTERRUPTED else code
 
@@ -67,8 +65,11 @@ def _run(arguments: list[str]) -> int:
 
 
 def _explain(error: Exception) -> int:
-    from bcd_model.errors import BcdError
+    from bcd_model.errors import BcdError, OutputError
 
+    if isinstance(error, AnswerLostError):
+        _drop_output()
+        return _fail(str(error), OutputError.exit_code)
     if isinstance(error, BcdError):
         return _fail(str(error), error.exit_code)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own usage errors

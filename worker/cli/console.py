@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from bcd_model.errors import OutputError
-
 PROGRAM = "bcd-admin"
 
 
@@ -16,7 +14,7 @@ class ReaderGoneError(Exception):
     """Whoever read the answer has gone, as in ``bcd-admin jobs | head``."""
 
 
-class AnswerLostError(OutputError):
+class AnswerLostError(Exception):
     """The answer cannot be written, as in ``bcd-admin jobs > FILE`` on a full disk."""
 
 
@@ -39,8 +37,8 @@ def _answer_errors() -> Iterator[None]:
     except BrokenPipeError:  # not left to Typer, for which it is a failure
         raise ReaderGoneError from None
     except OSError as error:
-        message = f"the answer cannot be written: {error.strerror or error}"
-        raise AnswerLostError(message, "send it to another place") from error
+        message = f"the answer cannot be written: {error.strerror or error}; send it to another place"
+        raise AnswerLostError(message) from error
 
 
 def on_one_line(text: str) -> str:

@@ -8,15 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.cli.console import warn
+from worker.cli.console import counted, warn
 
 if TYPE_CHECKING:
     from converters.studies import StudyInput
     from worker.records import Record, Records
     from worker.settings import Settings
-
-
-_SHOWN = 10  # files left out that are named one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +75,14 @@ def read_studies(paths: Sequence[Path]) -> tuple[StudyInput, ...]:
     from converters.truth import TRUTH_FILE
 
     found = find_studies([path.absolute() for path in paths])
-    left_out = [skipped for skipped in found.skipped if skipped.path.name != TRUTH_FILE]
-    for skipped in left_out[:_SHOWN]:
-        warn(f"{skipped.path}: left out: {skipped.reason}")
-    if len(left_out) > _SHOWN:
-        warn(f"{len(left_out) - _SHOWN} more files left out")
+    left_out: dict[str, list[Path]] = {}
+    for skipped in found.skipped:
+        if skipped.path.name != TRUTH_FILE:
+            left_out.setdefault(skipped.reason, []).append(skipped.path)
+    # Results come back beside the films: one line a reason, not one a file.
+    for reason, files in left_out.items():
+        more = f" and {counted(len(files) - 1, 'more file')}" if len(files) > 1 else ""
+        warn(f"{files[0]}{more}: left out: {reason}")
     for study in found.studies:
         for text in study.warnings:
             warn(f"study {study.study_instance_uid}: {text}")
