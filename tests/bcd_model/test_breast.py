@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from blob_films import half_disc
 
 from bcd_model.breast import breast_mask, normalise
-
-from .conftest import half_disc
 
 SHAPE = (512, 400)
 SPACING = (0.4, 0.4)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from blob_films import blob_film
 
 from bcd_model.model import Model
 from bcd_model.pyramid import CONTEXT, STRIDE
@@ -19,8 +20,6 @@ from converters.pgm import write_pgm
 from converters.studies import find_studies
 from worker.pipeline import new_job, scan_study
 from worker.publish import publish
-
-from .conftest import blob_film
 
 STEP = 0.45
 RADIUS_MM = WINDOW * STEP / (2 * CONTEXT)

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from blob_films import blob_film
 
 from bcd_model.dense import patch_loop, scan_level
 from bcd_model.networks import BCDCNN, ScanningBCDCNN, initialise
 from bcd_model.pyramid import build_pyramid
 from bcd_model.words import WINDOW
-
-from .conftest import blob_film
 
 
 def test_the_papers_network_has_the_size_that_follows_from_its_text() -> None:

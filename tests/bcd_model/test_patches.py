@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
+from blob_films import blob_film
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_films import StoredFilm
 
 from bcd_model.patches import eight_variants, leaves_film, paper_crops, square_crop
 from bcd_model.words import Film, Lesion, Region
-
-from .conftest import blob_film
-from .films import StoredFilm
 
 
 def test_eight_variants_are_the_eight_symmetries_of_the_square() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from blob_films import BLOB_STEPS, blob_film
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +12,6 @@ from bcd_model.model import Model
 from bcd_model.pyramid import CONTEXT, STRIDE, build_pyramid
 from bcd_model.scan import Scanner
 from bcd_model.words import WINDOW, Film, Region
-
-from .conftest import BLOB_STEPS, blob_film
 
 SPACINGS = [(0.2, 0.2), (0.1, 0.1), (0.2, 0.1), (0.15, 0.25)]
 

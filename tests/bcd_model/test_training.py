@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_films import toy_films
 
 from bcd_model.development import cross_validate, develop, folds_of
 from bcd_model.errors import TruthError, UsageError
@@ -17,8 +18,6 @@ from bcd_model.scan import Scanner
 from bcd_model.training import TrainingConfig, data_digest, prepare, train_network
 from bcd_model.weights import read_info
 from bcd_model.words import CLASSES
-
-from .films import toy_films
 
 CONFIG = TrainingConfig(steps=40, batch=16, units=8, mining=(20,), mined_films=4, steps_mm=(0.8, 1.2))
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 
+_NAMED = 3  # files left out for one reason that are named
+
+
 @dataclass(frozen=True, slots=True)
 class Queue:
     """The queue that a command uses.
@@ -81,8 +84,9 @@ def read_studies(paths: Sequence[Path]) -> tuple[StudyInput, ...]:
             left_out.setdefault(skipped.reason, []).append(skipped.path)
     # Results come back beside the films: one line a reason, not one a file.
     for reason, files in left_out.items():
-        more = f" and {counted(len(files) - 1, 'more file')}" if len(files) > 1 else ""
-        warn(f"{files[0]}{more}: left out: {reason}")
+        named = ", ".join(str(path) for path in files[:_NAMED])
+        more = f" and {counted(len(files) - _NAMED, 'more file')}" if len(files) > _NAMED else ""
+        warn(f"{named}{more}: left out: {reason}")
     for study in found.studies:
         for text in study.warnings:
             warn(f"study {study.study_instance_uid}: {text}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from blob_films import half_disc
 
 from bcd_model.words import Film, Label, Lesion
-
-from .conftest import half_disc
 
 
 @dataclass(frozen=True)
