@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def cross_validate(
                 training,
                 config,
                 out / f"fold-{fold}.safetensors",
-                lambda text, fold=fold: progress(f"fold {fold + 1} of {folds}, {text}"),  # type: ignore[misc]
+                partial(_say, progress, f"fold {fold + 1} of {folds}"),
             )
             results = [score_film(network, film) for film in testing]
             marks = {film.name: film.marks for film in results}
@@ -120,6 +121,10 @@ def _write_fold(path: Path, digest: str, marks: dict[str, tuple[ScoredMark, ...]
     temporary = path.with_suffix(".partial")
     temporary.write_text(json.dumps({"digest": digest, "marks": rows}, indent=1))
     temporary.replace(path)
+
+
+def _say(progress: Progress, network: str, text: str) -> None:
+    progress(f"{network}, {text}")
 
 
 def _read_fold(path: Path, digest: str) -> dict[str, tuple[ScoredMark, ...]] | None:
@@ -272,9 +277,7 @@ def develop(
     """
     out.mkdir(parents=True, exist_ok=True)
     measured = measure(cross_validate(films, config, folds, out, progress), folds)
-    network = train_network(
-        films, config, out / "final.safetensors", lambda text: progress(f"all films, {text}")
-    )
+    network = train_network(films, config, out / "final.safetensors", partial(_say, progress, "all films"))
     path = out / "bcd-scan.safetensors"
     change = change_by_float16(network, films[0])
     progress(f"stored as float16, which changes a probability of {films[0].name} by {change:.1e} at most")

@@ -92,7 +92,7 @@ def _refine(score: Pixels, u: int, v: int) -> tuple[float, float]:
     total = weight.sum()
     place = (top + float((rows * weight).sum() / total), left + float((columns * weight).sum() / total))
     # A maximum cut by the grid's border has neighbours on one side only; stay within half a window step.
-    return tuple(float(np.clip(p, c - 0.5, c + 0.5)) for p, c in zip(place, (u, v), strict=True))  # type: ignore[return-value]
+    return float(np.clip(place[0], u - 0.5, u + 0.5)), float(np.clip(place[1], v - 0.5, v + 0.5))
 
 
 def merge(marks: Sequence[Mark], limit: int) -> list[Mark]:

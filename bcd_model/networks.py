@@ -35,7 +35,8 @@ class BCDCNN(nn.Module):
         x = functional.max_pool2d(functional.relu(self.conv1(crops)), 2)  # (B, 32, 24, 24)
         x = functional.max_pool2d(functional.relu(self.conv2(x)), 2)  # (B, 64, 12, 12)
         x = functional.relu(self.dense(x.flatten(1)))  # (B, 1024)
-        return self.logits(self.dropout(x))  # type: ignore[no-any-return]
+        logits: Tensor = self.logits(self.dropout(x))
+        return logits
 
 
 class ScanningBCDCNN(nn.Module):
@@ -69,7 +70,8 @@ class ScanningBCDCNN(nn.Module):
 
     def classify(self, features: Tensor) -> Tensor:
         """Return logits (B, 3, h - 8, w - 8) of features (B, 64, h, w)."""
-        return self.logits(self.dropout(functional.relu(self.dense(features))))  # type: ignore[no-any-return]
+        logits: Tensor = self.logits(self.dropout(functional.relu(self.dense(features))))
+        return logits
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, 3, h, w) of the windows of images (B, 1, H, W).

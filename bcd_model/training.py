@@ -157,7 +157,7 @@ def train_network(
         logits = network(torch.from_numpy(windows)[:, None])[:, :, 0, 0]  # (B, 3)
         loss = functional.cross_entropy(logits, torch.from_numpy(labels))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimizer.step()
         loss_average += (loss.item() - loss_average) * (1 if step == first else 0.05)
         done = step + 1

@@ -32,7 +32,7 @@ from converters.dicom_in import read_film
 from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.studies import FilmSource, StudyInput
 from converters.uids import UUID_ROOT
-from worker.records import job_id, now
+from worker.job import job_id, now
 
 Progress = Callable[[int, int], None]
 """Called with (k, n) before film k of n is read, k from 1; may raise to end the job."""

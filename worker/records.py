@@ -1,20 +1,16 @@
-"""Job records: what is known of every job, in Redis; and the id that names a job.
+"""The job records of one Redis: what is known of every job.
 
 A record is the hash ``bcd:job:<id>``; the sorted set ``bcd:jobs`` lists the ids by the time of their
 first submission. Every change of state is one Lua script, so that two submitters or a submitter and
-a worker never overwrite each other. A record holds UIDs, digests, paths and states; no patient data.
+a worker never overwrite each other.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
-from typing import Any, Final, Literal, cast
+from dataclasses import replace
+from typing import Any, Literal, cast
 from urllib.parse import parse_qs, urlsplit
 
 import redis
@@ -23,20 +19,13 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
 from bcd_model.errors import QueueError, UsageError
-from bcd_model.words import ModelIdentity
-from converters.studies import FilmSource, StudyInput
+from worker.job import KEY, Record, State, from_fields, now, study_from_json, to_fields
 from worker.settings import hide_secrets
-
-State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
-UNDER_WAY: Final[frozenset[State]] = frozenset({"queued", "running"})
-PUBLISHED: Final[frozenset[State]] = frozenset({"done", "done with failures"})
 
 Answer = Literal["queued", "under way", "done"]
 """What a submission comes to: new work, work already begun, or work already done."""
 
 _INDEX = "bcd:jobs"
-_KEY = "bcd:job:"
-_ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever collide
 _SHORT = (
     "study_instance_uid",
     "state",
@@ -106,102 +95,6 @@ return 1
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One job: a study, a model and the settings that shape the result.
-
-    Attributes:
-        created: when it was first submitted; kept by ``--force``, for the dates and UIDs follow from it.
-        film: films scanned so far, of ``films``.
-        attempts: how often a worker has begun it.
-        reason: why it failed, one line.
-        exit_code: what the command line ends with because of it.
-        outs: results folders in which this run's result is to stand, absolute; the last asked for is last.
-        replace: whether another job's result there may be replaced (``--force``).
-        study: the films; empty in listings.
-    """
-
-    job_id: str
-    study_instance_uid: str
-    input_digest: str
-    model: ModelIdentity
-    settings: Mapping[str, Any]
-    created: datetime
-    updated: datetime
-    films: int
-    outs: tuple[Path, ...]
-    state: State = "queued"
-    film: int = 0
-    attempts: int = 0
-    reason: str = ""
-    exit_code: int = 0
-    replace: bool = False
-    study: StudyInput | None = None
-
-    @property
-    def final(self) -> bool:
-        """True if nothing more will happen by itself."""
-        return self.state not in UNDER_WAY
-
-    @property
-    def description(self) -> str:
-        """The state for people."""
-        return f"running (film {self.film} of {self.films})" if self.state == "running" else self.state
-
-    def result_folder(self) -> Path | None:
-        """The newest published result that still stands, None if there is none."""
-        for out in reversed(self.outs):
-            folder = out / self.study_instance_uid
-            if (folder / "result.json").is_file():
-                return folder
-        return None
-
-    def as_json(self) -> dict[str, object]:
-        """The record for ``--json``."""
-        folder = self.result_folder()
-        return {
-            "job_id": self.job_id,
-            "study_instance_uid": self.study_instance_uid,
-            "state": self.state,
-            "film": self.film,
-            "films": self.films,
-            "created": self.created.isoformat(),
-            "updated": self.updated.isoformat(),
-            "attempts": self.attempts,
-            "reason": self.reason or None,
-            "model": {
-                "name": self.model.name,
-                "version": self.model.version,
-                "digest": self.model.digest,
-            },
-            "settings": dict(self.settings),
-            "input_digest": self.input_digest,
-            "result": str(folder) if folder else None,
-        }
-
-
-def job_id(study: StudyInput, model: ModelIdentity, settings: Mapping[str, object]) -> str:
-    """The id of the job: it follows from the study's content, the model and ``settings``.
-
-    The results folder is no part of it: the same work published in two places is the same result,
-    with the same UIDs, and is done once.
-    """
-    parts = [
-        study.study_instance_uid,
-        study.digest,
-        model.name,
-        model.version,
-        model.digest,
-        json.dumps(dict(settings), sort_keys=True),
-    ]
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_ID_LENGTH]
-
-
-def now() -> datetime:
-    """The time, to the second, with the zone of this machine."""
-    return datetime.now().astimezone().replace(microsecond=0)
-
-
 class Records:
     """The job records of one Redis.
 
@@ -238,7 +131,7 @@ class Records:
             published: whether its result stands there already.
             force: whether to run it again even so.
         """
-        fields = _flat(_to_hash(record))
+        fields = _flat(to_fields(record))
         arguments: list[Any] = [
             record.job_id,
             int(published),
@@ -247,15 +140,15 @@ class Records:
             record.created.timestamp(),
         ]
         with self._errors():
-            keys = [_KEY + record.job_id, _INDEX]
+            keys = [KEY + record.job_id, _INDEX]
             return cast(Answer, self._submit(keys=keys, args=arguments + fields))
 
     def restore(self, record: Record) -> None:
         """Write a record that was lost; one that is there stays as it is."""
-        fields = _flat(_to_hash(record))
+        fields = _flat(to_fields(record))
         arguments = [record.job_id, record.created.timestamp(), str(record.outs[0]), *fields]
         with self._errors():
-            self._restore(keys=[_KEY + record.job_id, _INDEX], args=arguments)
+            self._restore(keys=[KEY + record.job_id, _INDEX], args=arguments)
 
     def forget_messages(self, queue: str) -> None:
         """Delete every message of ``queue``, also those that a worker has taken and not acknowledged."""
@@ -267,23 +160,23 @@ class Records:
         fields["updated"] = now().isoformat()
         arguments = [len(allowed), *sorted(allowed), *_flat(fields)]
         with self._errors():
-            return bool(self._advance(keys=[_KEY + job], args=arguments))
+            return bool(self._advance(keys=[KEY + job], args=arguments))
 
     def finish(self, record: Record, **fields: object) -> bool:
         """End a running job; False if a results folder has been added that ``record`` does not know."""
         fields["updated"] = now().isoformat()
         arguments = [len(record.outs), *_flat(fields)]
         with self._errors():
-            return bool(self._finish(keys=[_KEY + record.job_id], args=arguments))
+            return bool(self._finish(keys=[KEY + record.job_id], args=arguments))
 
     def get(self, job: str) -> Record | None:
         """The whole record, with its study; None if there is none."""
         with self._errors():
-            fields = cast("dict[str, str]", self._redis.hgetall(_KEY + job))
+            fields = cast("dict[str, str]", self._redis.hgetall(KEY + job))
         if not fields:
             return None
-        record = _from_hash(job, fields)
-        return replace(record, study=_study_from_json(fields["study"], record.study_instance_uid))
+        record = from_fields(job, fields)
+        return replace(record, study=study_from_json(fields["study"], record.study_instance_uid))
 
     def listing(self, ids: Sequence[str] | None = None) -> list[Record]:
         """Records without their studies: of ``ids``, or all, the newest first."""
@@ -292,10 +185,10 @@ class Records:
                 ids = cast("list[str]", self._redis.zrevrange(_INDEX, 0, -1))
             pipeline = self._redis.pipeline(transaction=False)
             for job in ids:
-                pipeline.hmget(_KEY + job, list(_SHORT))
+                pipeline.hmget(KEY + job, list(_SHORT))
             rows = pipeline.execute() if ids else []
         return [
-            _from_hash(job, dict(zip(_SHORT, row, strict=True)))
+            from_fields(job, dict(zip(_SHORT, row, strict=True)))
             for job, row in zip(ids, rows, strict=True)
             if row[0] is not None
         ]
@@ -357,61 +250,3 @@ def _flat(fields: Mapping[str, object]) -> list[Any]:
     for name, value in fields.items():
         flat += [name, int(value) if isinstance(value, bool) else value]
     return flat
-
-
-def _to_hash(record: Record) -> dict[str, object]:
-    if record.study is None:
-        raise ValueError("a record is submitted with its study")
-    return {
-        "study_instance_uid": record.study_instance_uid,
-        "input_digest": record.input_digest,
-        "model_name": record.model.name,
-        "model_version": record.model.version,
-        "model_digest": record.model.digest,
-        "settings": json.dumps(dict(record.settings), sort_keys=True),
-        "created": record.created.isoformat(),
-        "updated": record.updated.isoformat(),
-        "films": record.films,
-        "state": record.state,
-        "film": record.film,
-        "attempts": record.attempts,
-        "reason": record.reason,
-        "exit_code": record.exit_code,
-        "replace": record.replace,
-        "study": _study_to_json(record.study),
-    }
-
-
-def _from_hash(job: str, fields: Mapping[str, str]) -> Record:
-    try:
-        return Record(
-            job_id=job,
-            study_instance_uid=fields["study_instance_uid"],
-            input_digest=fields["input_digest"],
-            model=ModelIdentity(fields["model_name"], fields["model_version"], fields["model_digest"]),
-            settings=json.loads(fields["settings"]),
-            created=datetime.fromisoformat(fields["created"]),
-            updated=datetime.fromisoformat(fields["updated"]),
-            films=int(fields["films"]),
-            outs=tuple(Path(out) for out in json.loads(fields["outs"])),
-            state=cast(State, fields["state"]),
-            film=int(fields["film"]),
-            attempts=int(fields["attempts"]),
-            reason=fields["reason"],
-            exit_code=int(fields["exit_code"]),
-            replace=fields["replace"] == "1",
-        )
-    except (KeyError, ValueError, TypeError):
-        message = f"the record of job {job} cannot be read"
-        raise QueueError(message, f"delete the key {_KEY}{job} in Redis and submit the study again") from None
-
-
-def _study_to_json(study: StudyInput) -> str:
-    films = [[str(f.path), f.sop_instance_uid, f.sha256, f.reason] for f in study.films]
-    return json.dumps({"films": films, "warnings": list(study.warnings)})
-
-
-def _study_from_json(text: str, uid: str) -> StudyInput:
-    stored = json.loads(text)
-    films = tuple(FilmSource(Path(path), *rest) for path, *rest in stored["films"])
-    return StudyInput(uid, films, tuple(stored["warnings"]))

@@ -165,18 +165,18 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         SettingsError: one variable that cannot be used, with its value (no password) and the remedy.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
     problems = settings_problems(given)
     if problems:
         raise problems[0]
-    return Settings(**given)  # type: ignore[arg-type]
+    return Settings(**given)
 
 
-def settings_problems(given: Mapping[str, object] | None = None) -> tuple[SettingsError, ...]:
+def settings_problems(given: Mapping[str, Any] | None = None) -> tuple[SettingsError, ...]:
     """One error for every variable that cannot be used."""
     given = given or {}
     try:
-        Settings(**given)  # type: ignore[arg-type]
+        Settings(**given)
     except ValidationError as error:
         return tuple(_explained(dict(problem), given) for problem in error.errors(include_url=False))
     return ()

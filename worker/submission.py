@@ -13,9 +13,10 @@ from bcd_model.errors import BcdError, OutputError, QueueError
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.app import QUEUE, send
+from worker.job import UNDER_WAY, Record, State, job_id, now
 from worker.pipeline import shaping
 from worker.publish import Published, check_target, published
-from worker.records import UNDER_WAY, Answer, Record, Records, State, job_id, now
+from worker.records import Answer, Records
 from worker.settings import Settings
 
 _POLL = 0.2  # seconds

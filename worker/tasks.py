@@ -17,9 +17,10 @@ from bcd_model.errors import BcdError, InputError, ModelError, QueueError, Usage
 from converters.result import JobIdentity, StudyResult
 from converters.studies import StudyInput
 from worker.app import TASK
+from worker.job import UNDER_WAY, Record, State
 from worker.pipeline import scan_study
 from worker.publish import check_target, prepare_root, publish
-from worker.records import UNDER_WAY, Record, Records, State
+from worker.records import Records
 from worker.settings import Settings
 
 if TYPE_CHECKING:

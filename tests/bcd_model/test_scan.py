@@ -55,14 +55,20 @@ def test_the_heat_map_peaks_at_the_blob(blob_model: Model) -> None:
     assert abs(heat.origin[1] + v * heat.step[1] - 150) <= 5.4 / 0.2
 
 
-def test_outline_is_a_circle_in_mm_and_stays_on_the_film(blob_model: Model) -> None:
-    film = blob_film((320, 30), 8.1, spacing=(0.2, 0.1), shape=(640, 960))
+def test_outline_is_a_circle_in_mm(blob_model: Model) -> None:
+    film = blob_film((320, 350), 8.1, spacing=(0.2, 0.1), shape=(640, 960))
     found = Scanner(blob_model).scan(film).findings[0]
-    outline = np.array(found.outline)
+    reach = np.hypot(*((np.array(found.outline) - found.center) * (0.2, 0.1)).T)
+    np.testing.assert_allclose(reach, 8.1, atol=1e-6)
+    assert found.radius == pytest.approx(8.1 / 0.2)
+
+
+def test_outline_is_cut_by_the_films_border(blob_model: Model) -> None:
+    film = blob_film((320, 30), 8.1)
+    outline = np.array(Scanner(blob_model).scan(film).findings[0].outline)
+    assert outline[:, 1].min() == 0
     assert outline.min() >= 0
     assert (outline <= np.array(film.shape) - 1).all()
-    height, width = np.ptp(outline, axis=0)
-    assert width / height > 1.5 or outline[:, 1].min() == 0
 
 
 def test_probabilities_add_up_and_findings_come_most_suspicious_first(blob_model: Model) -> None:

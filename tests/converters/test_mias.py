@@ -231,7 +231,7 @@ def test_a_place_outside_the_film_is_told(tmp_path: Path) -> None:
 def test_an_info_line_is_read_back(
     tmp_path: Path, row: int, column: int, radius: int, label: str, kind: str
 ) -> None:
-    lesion = Lesion((float(row), float(column)), float(radius), label, kind)  # type: ignore[arg-type]
+    lesion = Lesion((float(row), float(column)), float(radius), label, kind)
     line = info_line("mdb001", "D", 64, lesion)
     assert only(collection(tmp_path, line, "mdb001", shape=(64, 48))).lesions == (lesion,)
 

@@ -78,7 +78,7 @@ def test_no_answer_where_there_is_no_breast(image: Image) -> None:
     ],
 )
 def test_patient_orientation(laterality: str, wall: Side, expected: tuple[str, str]) -> None:
-    assert patient_orientation(laterality, wall) == expected  # type: ignore[arg-type]
+    assert patient_orientation(laterality, wall) == expected
 
 
 @pytest.mark.films

@@ -15,7 +15,8 @@ from bcd_model.errors import QueueError, UsageError
 from bcd_model.words import ModelIdentity
 from converters.studies import FilmSource, StudyInput
 from worker.engine import embedded_engine
-from worker.records import UNDER_WAY, Record, Records, job_id
+from worker.job import UNDER_WAY, Record, job_id
+from worker.records import Records
 
 pytestmark = pytest.mark.redis
 

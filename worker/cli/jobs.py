@@ -14,7 +14,7 @@ from worker.cli.session import Queue, open_queue, read_studies, results_root
 
 if TYPE_CHECKING:
     from converters.studies import StudyInput
-    from worker.records import Record
+    from worker.job import Record
     from worker.submission import Submitted
 
 PATHS = typer.Argument(metavar="PATH...", help="DICOM files, or folders of any shape.", show_default=False)

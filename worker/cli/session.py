@@ -12,7 +12,8 @@ from worker.cli.console import counted, warn
 
 if TYPE_CHECKING:
     from converters.studies import StudyInput
-    from worker.records import Record, Records
+    from worker.job import Record
+    from worker.records import Records
     from worker.settings import Settings
 
 

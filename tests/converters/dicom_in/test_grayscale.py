@@ -187,7 +187,7 @@ def test_window_without_width_is_not_used() -> None:
 )
 def test_what_cannot_be_carried_out_is_named(elements: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        to_unit_range(RAMP, header(**elements))  # type: ignore[arg-type]
+        to_unit_range(RAMP, header(**elements))
 
 
 def test_lut_shorter_than_it_says() -> None:
