@@ -267,8 +267,10 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> InputError:
         return InputError(f"{where}: empty", "give a folder or files with DICOM mammograms")
     if not heap.dicom:
         first = heap.skipped[0]
+        alone = len(paths) == len(heap.skipped) == 1 and first.path == paths[0]
+        among = f"no DICOM file among {_count(heap.skipped)} ({first.path.name}: {first.reason})"
         return InputError(
-            f"{where}: no DICOM file among {_count(heap.skipped)} ({first.path.name}: {first.reason})",
+            f"{where}: {first.reason if alone else among}",
             "give DICOM mammograms, or convert films with 'bcd-admin convert mias'",
         )
     reasons = sorted({skipped.reason for skipped in heap.skipped})
