@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench faults clean
 
 setup: $(INSTALLED)
 
@@ -28,6 +28,10 @@ test: check
 bench: setup
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/scan.py
+	$(BIN)/python tests/benchmarks/scale.py
+
+faults: setup
+	$(BIN)/python tests/faults/run.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

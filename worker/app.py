@@ -1,21 +1,25 @@
 """The Celery application: how messages travel. What a task does is in `worker.tasks`.
 
 At-least-once, on purpose: a message is acknowledged after the work (``acks_late``), goes back when the
-process that had it dies (``reject_on_worker_lost``), and a worker takes one study at a time. A message
-holds a job's id and nothing else; everything about the job is in its record, and so is the outcome:
-there is no Celery result backend, hence nothing that would have to expire.
+process that had it dies (``reject_on_worker_lost``), and a worker takes no more studies than it has
+processes. A message holds a job's id and nothing else; everything about the job is in its record, and so
+is the outcome: there is no Celery result backend, hence nothing that would have to expire. What a message
+cannot carry safely through a crash of Redis or of a worker, the records do (`worker.transitions`).
 """
 
 from __future__ import annotations
 
 from celery import Celery
+from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
 from bcd_model.errors import QueueError
+from worker.job import LANES, Lane
 from worker.settings import Settings, hide_secrets
 
-QUEUE = "bcd"
 TASK = "bcd.scan_study"
+
+_LOST_AFTER = 2.0  # seconds a process may be gone before its parent gives its study back
 
 
 def make_app(settings: Settings) -> Celery:
@@ -37,19 +41,29 @@ def make_app(settings: Settings) -> Celery:
             "socket_timeout": 30,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
+            # BRPOP looks at the lists in this order, so one study at noon is served before the batch
+            "queue_order_strategy": "priority",
+            "priority_steps": [0],
         },
+        broker_connection_max_retries=None,  # however long Redis is away
         enable_utc=True,
         task_acks_late=True,
         task_acks_on_timeout=False,  # the hard limit counts as an attempt, not as an end without a record
-        task_default_queue=QUEUE,
+        task_create_missing_queues=False,
+        task_default_queue=queue_name("batch"),
+        task_queues=[Queue(queue_name(lane)) for lane in LANES],
         task_ignore_result=True,
         task_reject_on_worker_lost=True,
         task_serializer="json",
-        # shorter than the visibility timeout, or a slow study would run twice at the same time;
+        # shorter than the visibility timeout, so that a slow study ends before its message comes again;
         # the soft limit lets the job say why it failed, the hard one ends what does not listen
         task_soft_time_limit=settings.visibility_timeout * 0.8,
         task_time_limit=settings.visibility_timeout * 0.9,
-        worker_cancel_long_running_tasks_on_connection_loss=True,
+        # a study goes on while Redis is away: its lease keeps others off, and its end is recorded later
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_consumer="worker.consumer:Consumer",
+        worker_enable_remote_control=False,  # anybody who reaches Redis could stop the workers
+        worker_lost_wait=_LOST_AFTER,
         worker_concurrency=settings.worker_processes,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
@@ -59,31 +73,20 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def send(app: Celery, job_id: str) -> None:
-    """Put the job's message on the queue.
+def queue_name(lane: Lane) -> str:
+    """The queue, and Redis list, of a lane."""
+    return f"bcd.{lane}"
+
+
+def send(app: Celery, job_id: str, lane: Lane) -> None:
+    """Put a message for the job on the queue of its lane.
 
     Raises:
         QueueError: the broker does not take it.
     """
     try:
-        app.send_task(TASK, args=[job_id], retry=False)
+        app.send_task(TASK, args=[job_id], queue=queue_name(lane), retry=False)
     except OperationalError as error:
         shown = hide_secrets(app.conf.broker_url)
         reason = " ".join(str(error).split())
         raise QueueError(f"the queue at {shown} takes no job: {reason}", "see bcd-admin doctor") from error
-
-
-def answering_workers(app: Celery, seconds: float = 1.0) -> list[str]:
-    """Names of the workers that answer within ``seconds``.
-
-    Raises:
-        QueueError: the broker cannot be reached.
-    """
-    try:
-        replies = app.control.ping(timeout=seconds)
-    except OperationalError as error:
-        shown = hide_secrets(app.conf.broker_url)
-        raise QueueError(
-            f"the queue at {shown} does not answer", "start Redis or mend BCD_BROKER_URL"
-        ) from error
-    return sorted(name for reply in replies for name in reply)

@@ -7,17 +7,20 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from bcd_model.errors import BcdError, OutputError, QueueError
 from bcd_model.weights import read_info
+from worker.job import LANES
 from worker.records import Records
 from worker.settings import Settings, hide_secrets, settings_problems, unknown_variables
 
 _LOW_SPACE = 2 << 30  # bytes
+_NEARLY_FULL = 0.8  # of its memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ def _settings() -> Iterator[Check]:
     settings = Settings()
     for variable, field, description in Settings.variables():
         value = getattr(settings, field)
-        shown = hide_secrets(str(value)) if value not in (None, ()) else "unset"
+        text = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+        shown = hide_secrets(text) if value not in (None, ()) else "unset"
         origin = "" if os.environ.get(variable) else " (default)"
         yield Check(variable, "ok", f"{shown}{origin}: {description}")
 
@@ -118,18 +122,44 @@ def _embedded(settings: Settings) -> Check:
 
 
 def _broker(settings: Settings) -> Iterator[Check]:
-    from worker.app import answering_workers, make_app
-
     url = settings.broker_url or ""
     try:
         records = Records(url)
         records.ping()
         configuration = records.configuration()
-        workers = answering_workers(make_app(settings))
+        workers = records.workers()
     except QueueError as error:
         yield Check("queue", "fail", error.message, error.remedy, error.exit_code)
         return
     yield Check("queue", "ok", f"{hide_secrets(url)} answers")
+    yield from _redis_settings(url, configuration)
+    figures = records.figures()
+    waiting = ", ".join(f"{count} {lane}" for lane, count in figures.waiting.items())
+    yield Check("queue", "ok", f"waiting: {waiting}; running: {figures.running}")
+    if figures.refused:
+        refused = ", ".join(f"{reason}: {count}" for reason, count in sorted(figures.refused.items()))
+        yield Check("queue", "warn", f"messages refused: {refused}", "find out who else writes to this Redis")
+    if workers:
+        yield Check("workers", "ok", f"{len(workers)} at work: {', '.join(workers)}")
+        yield from _workers(workers, settings)
+    else:
+        yield Check("workers", "warn", "none is at work: jobs will wait", "start 'bcd-admin worker'")
+
+
+def _workers(workers: Mapping[str, Mapping[str, Any]], settings: Settings) -> Iterator[Check]:
+    """Whether the workers can do what is submitted from here."""
+    digest = read_info(settings.model).identity.digest
+    others = [node for node, about in workers.items() if about["model"] != digest]
+    if others:
+        found = f"{', '.join(others)}: another model than here; jobs submitted here fail there"
+        yield Check("workers", "warn", found, "give submit and workers the same BCD_MODEL")
+    for lane in LANES:
+        if not any(lane in about["lanes"] for about in workers.values()):
+            yield Check("workers", "warn", f"none serves the {lane} lane", "start a worker without --lane")
+
+
+def _redis_settings(url: str, configuration: Mapping[str, str]) -> Iterator[Check]:
+    """What a Redis must be set to, so that it forgets no job and tells nobody of any."""
     policy = configuration.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
         yield Check(
@@ -137,7 +167,26 @@ def _broker(settings: Settings) -> Iterator[Check]:
         )
     if configuration.get("appendonly", "yes") != "yes":
         yield Check("queue", "warn", "appendonly is no: a crash of Redis loses jobs", "set appendonly yes")
-    if workers:
-        yield Check("workers", "ok", f"{len(workers)} answering: {', '.join(workers)}")
-    else:
-        yield Check("workers", "warn", "none answers: jobs will wait", "start 'bcd-admin worker'")
+    if configuration.get("appendfsync") == "no":
+        yield Check(
+            "queue", "warn", "appendfsync is no: a power cut loses jobs", "set appendfsync everysec or always"
+        )
+    limit, used = int(configuration.get("maxmemory", 0)), int(configuration.get("used_memory", 0))
+    if limit and used > _NEARLY_FULL * limit:
+        yield Check(
+            "queue",
+            "warn",
+            f"Redis uses {used >> 20} of {limit >> 20} MiB",
+            "raise maxmemory before it is full",
+        )
+    parts = urlsplit(url)
+    if parts.scheme == "redis+socket" or parts.hostname in ("localhost", "127.0.0.1", "::1"):
+        return
+    if not parts.password:
+        yield Check(
+            "queue", "warn", "Redis asks for no password", "set requirepass and name it in BCD_BROKER_URL"
+        )
+    if parts.scheme == "redis":
+        yield Check(
+            "queue", "warn", "the connection is not encrypted", "use TLS (rediss://) or a private network"
+        )

@@ -38,6 +38,7 @@ _REDIS_STARTS = 120.0  # seconds; a long append-only file takes a while to read
 _STOPS = 5.0  # seconds before a process that was asked to end is killed
 _RESTARTS = 3
 _STEADY = 60.0  # seconds after which a worker that ends was not broken from the start
+_LOG_LIMIT = 8 << 20  # bytes after which a log is begun anew; the last one is kept
 _SOCKET_LIMIT = 100  # bytes; sockaddr_un holds 104 (macOS) to 108 (Linux)
 _PR_SET_PDEATHSIG = 1
 
@@ -196,7 +197,12 @@ class _Host:
         command = [self._redis_server, "--port", "0", "--daemonize", "no"]
         command += ["--unixsocket", str(self._socket), "--unixsocketperm", "700"]
         command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-        command += ["--maxmemory-policy", "noeviction", "--logfile", str(self._state / "redis.log")]
+        command += [
+            "--maxmemory-policy",
+            "noeviction",
+            "--logfile",
+            str(_begun_anew(self._state / "redis.log")),
+        ]
         self._redis = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, preexec_fn=_child_setup(signal.SIGTERM)
         )
@@ -242,7 +248,7 @@ class _Host:
         self._worker_starts += 1
         self._worker_since = time.monotonic()
         environment = os.environ | {"BCD_BROKER_URL": socket_url(self._state)}
-        with (self._state / "worker.log").open("ab") as log:
+        with _begun_anew(self._state / "worker.log").open("ab") as log:
             self._worker = subprocess.Popen(
                 module_command("worker", "worker", "--resume"),
                 stdin=subprocess.DEVNULL,
@@ -266,6 +272,13 @@ class _Host:
             except subprocess.TimeoutExpired:
                 self._redis.kill()
                 self._redis.wait()
+
+
+def _begun_anew(log: Path) -> Path:
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > _LOG_LIMIT:
+            log.replace(log.with_name(log.name + ".1"))
+    return log
 
 
 class _HostError(Exception):

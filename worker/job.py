@@ -1,4 +1,4 @@
-"""A job: its id, its states, and the record that is kept of it.
+"""A job: its id, its states, its lane, and the record that is kept of it.
 
 A record holds UIDs, digests, paths and states; no patient data.
 """
@@ -11,14 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from bcd_model.errors import QueueError
 from bcd_model.words import ModelIdentity
 from converters.studies import FilmSource, StudyInput
 
 State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
+STATES: Final[tuple[State, ...]] = get_args(State)
 UNDER_WAY: Final[frozenset[State]] = frozenset({"queued", "running"})
+
+Lane = Literal["interactive", "batch"]
+LANES: Final[tuple[Lane, ...]] = get_args(Lane)
+"""In the order in which workers serve them."""
 
 KEY = "bcd:job:"
 """What the key of a record in Redis begins with; the job's id follows."""
@@ -27,13 +32,41 @@ _ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What a finished job found, as far as a summary of many jobs needs it.
+
+    Attributes:
+        scanned: films scanned.
+        failed: films that could not be scanned.
+        flagged: films with a finding at or above the operating point.
+        highest: the highest probability of abnormality of any finding; 0 if there is none.
+    """
+
+    scanned: int = 0
+    failed: int = 0
+    flagged: int = 0
+    highest: float = 0.0
+
+
+NOTHING = Tally()
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One job: a study, a model and the settings that shape the result.
 
     Attributes:
         created: when it was first submitted; kept by ``--force``, for the dates and UIDs follow from it.
+        lane: which queue it waits in.
+        batch: the last batch it was submitted with, "" if none.
         film: films scanned so far, of ``films``.
-        attempts: how often a worker has begun it.
+        attempts: how often a worker has begun it since it was last submitted.
+        lost: how many of these ended without an outcome, as the process that worked on it died.
+        tries: how many of these ended because the storage failed, and are to be made again.
+        holder: who works on it; "" if nobody.
+        begun: when the last attempt began, seconds since 1970 by Redis's clock; 0 if there was none.
+        ended: when the job ended, likewise; 0 if it has not.
+        due: when it is to be tried again, likewise; 0 if it need not wait.
         reason: why it failed, one line.
         exit_code: what the command line ends with because of it.
         outs: results folders in which this run's result is to stand, absolute; the last asked for is last.
@@ -50,12 +83,21 @@ class Record:
     updated: datetime
     films: int
     outs: tuple[Path, ...]
+    lane: Lane = "interactive"
+    batch: str = ""
     state: State = "queued"
     film: int = 0
     attempts: int = 0
+    lost: int = 0
+    tries: int = 0
+    holder: str = ""
+    begun: float = 0.0
+    ended: float = 0.0
+    due: float = 0.0
     reason: str = ""
     exit_code: int = 0
     replace: bool = False
+    tally: Tally = NOTHING
     study: StudyInput | None = None
 
     @property
@@ -85,10 +127,20 @@ class Record:
             "state": self.state,
             "film": self.film,
             "films": self.films,
+            "lane": self.lane,
+            "batch": self.batch or None,
             "created": self.created.isoformat(),
             "updated": self.updated.isoformat(),
+            "begun": _iso(self.begun),
+            "ended": _iso(self.ended),
+            "tried_again_at": _iso(self.due),
             "attempts": self.attempts,
+            "attempts_lost": self.lost,
             "reason": self.reason or None,
+            "films_scanned": self.tally.scanned,
+            "films_failed": self.tally.failed,
+            "films_flagged": self.tally.flagged,
+            "highest_probability": self.tally.highest,
             "model": {
                 "name": self.model.name,
                 "version": self.model.version,
@@ -122,8 +174,24 @@ def now() -> datetime:
     return datetime.now().astimezone().replace(microsecond=0)
 
 
+def _iso(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds") if seconds else None
+
+
+def tally_fields(tally: Tally) -> dict[str, object]:
+    """The tally as fields of the record's hash."""
+    return {
+        "scanned": tally.scanned,
+        "failed_films": tally.failed,
+        "flagged": tally.flagged,
+        "highest": round(tally.highest, 6),
+    }
+
+
 def to_fields(record: Record) -> dict[str, object]:
-    """The record as the fields of a Redis hash, all but ``outs``, which the queue keeps up to date itself.
+    """The record as the fields of a Redis hash.
+
+    All but ``outs`` and ``state``, which the scripts of `worker.transitions` alone may set.
 
     Raises:
         ValueError: the record has no study.
@@ -140,13 +208,20 @@ def to_fields(record: Record) -> dict[str, object]:
         "created": record.created.isoformat(),
         "updated": record.updated.isoformat(),
         "films": record.films,
-        "state": record.state,
+        "lane": record.lane,
         "film": record.film,
         "attempts": record.attempts,
+        "lost": record.lost,
+        "tries": record.tries,
+        "holder": record.holder,
+        "begun": record.begun,
+        "ended": record.ended,
+        "due": record.due,
         "reason": record.reason,
         "exit_code": record.exit_code,
-        "replace": record.replace,
+        "replace": int(record.replace),
         "study": _study_to_json(record.study),
+        **tally_fields(record.tally),
     }
 
 
@@ -167,12 +242,26 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             updated=datetime.fromisoformat(fields["updated"]),
             films=int(fields["films"]),
             outs=tuple(Path(out) for out in json.loads(fields["outs"])),
+            lane=cast(Lane, fields["lane"]),
+            batch=fields.get("batch") or "",
             state=cast(State, fields["state"]),
             film=int(fields["film"]),
             attempts=int(fields["attempts"]),
+            lost=int(fields["lost"]),
+            tries=int(fields["tries"]),
+            holder=fields["holder"],
+            begun=float(fields["begun"]),
+            ended=float(fields["ended"]),
+            due=float(fields["due"]),
             reason=fields["reason"],
             exit_code=int(fields["exit_code"]),
             replace=fields["replace"] == "1",
+            tally=Tally(
+                int(fields["scanned"]),
+                int(fields["failed_films"]),
+                int(fields["flagged"]),
+                float(fields["highest"]),
+            ),
         )
     except (KeyError, ValueError, TypeError):
         message = f"the record of job {job} cannot be read"

@@ -17,7 +17,9 @@ The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Pytho
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -36,6 +38,42 @@ from worker.job import job_id, now
 
 Progress = Callable[[int, int], None]
 """Called with (k, n) before film k of n is read, k from 1; may raise to end the job."""
+
+
+Scanned = Callable[[int, FilmResult, float], None]
+"""Called with (k, its result, seconds) after film k."""
+
+# The storage may be well again in a while: it is full, its server is away, the machine is short of something.
+_MAY_PASS = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.EDQUOT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EINTR,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENETUNREACH,
+        errno.ENFILE,
+        errno.ENOLCK,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.ENOTCONN,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether ``error`` comes from a failure of the storage that may pass by itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause.errno in _MAY_PASS
+        cause = cause.__cause__
+    return False
 
 
 def shaping(uid_root: str, threshold: float) -> dict[str, object]:
@@ -58,18 +96,28 @@ def scan_study(
     *,
     settings: Mapping[str, object] | None = None,
     progress: Progress | None = None,
+    scanned: Scanned | None = None,
+    patient: bool = False,
 ) -> StudyResult:
     """Read and scan every film of ``study``; a film that cannot be used costs only itself.
 
     Args:
         settings: as they are to stand in the result; by default those of ``shaping``.
         progress: see `Progress`.
+        scanned: see `Scanned`.
+        patient: whether the study is to be tried again when the storage fails in a way that may pass.
+
+    Raises:
+        FilmError: only if ``patient``: the storage fails in such a way (see `may_pass`).
     """
     films = []
     for index, source in enumerate(study.films, start=1):
         if progress is not None:
             progress(index, len(study.films))
-        films.append(_scan_film(source, scanner))
+        since = time.perf_counter()
+        films.append(_scan_film(source, scanner, patient))
+        if scanned is not None:
+            scanned(index, films[-1], time.perf_counter() - since)
     threshold = scanner.operating_point.threshold
     return StudyResult(
         job=job,
@@ -83,7 +131,7 @@ def scan_study(
     )
 
 
-def _scan_film(source: FilmSource, scanner: StudyScanner) -> FilmResult:
+def _scan_film(source: FilmSource, scanner: StudyScanner, patient: bool) -> FilmResult:
     result = FilmResult(source.path.name, source.sop_instance_uid)
     try:
         _check_unchanged(source)
@@ -92,6 +140,8 @@ def _scan_film(source: FilmSource, scanner: StudyScanner) -> FilmResult:
         read = read_film(source.path)
         return replace(result, header=read.header, film=read.film, scan=scanner.scan(read.film))
     except FilmError as error:
+        if patient and may_pass(error):
+            raise
         return replace(result, header=_header(source), reason=str(error))
 
 

@@ -30,6 +30,7 @@ from converters.result_objects import write_results
 _STAGE = ".bcd-staging-"
 _YOUNG_SECONDS = 5.0  # between making a folder and locking it
 _STALE_SECONDS = 3600.0  # where folders cannot be locked: writing a study takes seconds, not an hour
+_PROBE = 1 << 16  # bytes that must fit
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -40,13 +41,19 @@ Writer = Callable[[StudyResult, Path], object]
 class Published:
     """What a results folder says of the job that made it.
 
-    ``failures`` is how many of its ``films`` could not be scanned.
+    Attributes:
+        created: the time of the job from which the UIDs and dates of its objects follow.
+        films: how many there are; of these, ``failures`` could not be scanned, and ``flagged`` have a
+            finding at or above the operating point.
+        highest: the highest probability of abnormality of any finding; 0 if there is none.
     """
 
     job_id: str
     created: datetime | None
     films: int
     failures: int
+    flagged: int
+    highest: float
 
 
 def published(folder: Path) -> Published | None:
@@ -54,12 +61,17 @@ def published(folder: Path) -> Published | None:
     try:
         content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         films = content["films"]
+        findings = [film.get("findings", []) for film in films]
         created = content.get("created")
         return Published(
             str(content["job_id"]),
             datetime.fromisoformat(created) if created else None,
             len(films),
-            sum(film["status"] == "failed" for film in films),
+            failures=sum(film["status"] == "failed" for film in films),
+            flagged=sum(any(finding["presented"] for finding in of_film) for of_film in findings),
+            highest=max(
+                (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
+            ),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -91,8 +103,10 @@ def prepare_root(root: Path) -> None:
     with _output_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(root)
-        with tempfile.TemporaryFile(dir=root):
-            pass
+        with tempfile.TemporaryFile(dir=root) as probe:  # no scan for a disk that has no room for its result
+            probe.write(bytes(_PROBE))
+            probe.flush()
+            _sync(probe.fileno())
 
 
 def publish(result: StudyResult, root: Path, *, replace: bool = False, write: Writer = write_results) -> Path:
@@ -102,6 +116,9 @@ def publish(result: StudyResult, root: Path, *, replace: bool = False, write: Wr
         root: the results folder; made if need be.
         replace: whether the result of another job may be replaced.
         write: what writes the objects into an empty folder.
+
+    A result of the same job that somebody else has published first, under the UIDs of another time, is
+    left as it is: whoever has seen it keeps what they have seen.
 
     Returns:
         the published folder.
@@ -121,11 +138,22 @@ def publish(result: StudyResult, root: Path, *, replace: bool = False, write: Wr
             _flush(stage)
             with _held(root):  # one at a time, so that what is checked is what is replaced
                 check_target(target, result.job.job_id, replace=replace)
-                _make_visible(stage, target)
+                if not _won_by_another(target, result):
+                    _make_visible(stage, target)
             _flush_entry(root)
     finally:
         _remove(stage)
     return target
+
+
+def _won_by_another(target: Path, result: StudyResult) -> bool:
+    there = published(target)
+    return (
+        there is not None
+        and there.job_id == result.job.job_id
+        and there.created is not None
+        and there.created != result.job.created
+    )
 
 
 @contextmanager
@@ -185,12 +213,17 @@ def _flush(folder: Path) -> None:
 def _flush_entry(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    try:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no fsync
             raise
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

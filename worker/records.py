@@ -1,41 +1,66 @@
-"""The job records of one Redis: what is known of every job.
-
-A record is the hash ``bcd:job:<id>``; the sorted set ``bcd:jobs`` lists the ids by the time of their
-first submission. Every change of state is one Lua script, so that two submitters or a submitter and
-a worker never overwrite each other.
-"""
+"""The job records of one Redis: what is known of every job, and the only way to change it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, Literal, cast
-from urllib.parse import parse_qs, urlsplit
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, cast
 
-import redis
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
-from redis.retry import Retry
+from redis.commands.core import Script
+from redis.exceptions import ResponseError
 
-from bcd_model.errors import QueueError, UsageError
-from worker.job import KEY, Record, State, from_fields, now, study_from_json, to_fields
-from worker.settings import hide_secrets
+from bcd_model.errors import UsageError
+from worker import transitions
+from worker.figures import QueueFigures
+from worker.job import (
+    KEY,
+    LANES,
+    NOTHING,
+    STATES,
+    Lane,
+    Record,
+    State,
+    Tally,
+    from_fields,
+    now,
+    study_from_json,
+    tally_fields,
+    to_fields,
+)
+from worker.redis_link import RedisLink
 
 Answer = Literal["queued", "under way", "done"]
 """What a submission comes to: new work, work already begun, or work already done."""
 
+MAX_LOST: Final = 3
+"""So often may a job end the process that works on it, before it is put aside."""
+
 _INDEX = "bcd:jobs"
+_BATCH = "bcd:batch:"
 _SHORT = (
     "study_instance_uid",
     "state",
+    "lane",
+    "batch",
     "film",
     "films",
     "created",
     "updated",
     "attempts",
+    "lost",
+    "tries",
+    "holder",
+    "begun",
+    "ended",
+    "due",
     "reason",
     "exit_code",
+    "scanned",
+    "failed_films",
+    "flagged",
+    "highest",
     "outs",
     "model_name",
     "model_version",
@@ -44,154 +69,349 @@ _SHORT = (
     "settings",
     "replace",
 )
+_PAGE = 500  # records read at a time
+_SWEPT = 200  # jobs that one sweep puts right, of each kind
+_MESSAGE_LOST = 10.0  # seconds after which a job without a message is sent again
+_WORKER_GONE = 4  # leases without a sign of life, until a worker counts as gone
 
-# KEYS: record, index. ARGV: id, result is published (0/1), force (0/1), out, score, then the fields.
-# A job under way gets the folder as one more destination; a job done and published there is left alone.
-_SUBMIT = """
-local state = redis.call('HGET', KEYS[1], 'state')
-local under_way = state == 'queued' or state == 'running'
-local done = (state == 'done' or state == 'done with failures') and ARGV[2] == '1' and ARGV[3] == '0'
-if under_way or done then
-  local outs = cjson.decode(redis.call('HGET', KEYS[1], 'outs'))
-  local kept = {}
-  for _, out in ipairs(outs) do if out ~= ARGV[4] then table.insert(kept, out) end end
-  table.insert(kept, ARGV[4])
-  redis.call('HSET', KEYS[1], 'outs', cjson.encode(kept))
-  return done and 'done' or 'under way'
-end
-for i = 6, #ARGV, 2 do
-  if not (state and ARGV[i] == 'created') then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-end
-redis.call('HSET', KEYS[1], 'outs', cjson.encode({ARGV[4]}))
-redis.call('ZADD', KEYS[2], 'NX', ARGV[5], ARGV[1])
-return 'queued'
-"""
 
-# KEYS: record, index. ARGV: id, score, out, then the fields.
-_RESTORE = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('HSET', KEYS[1], 'outs', cjson.encode({ARGV[3]}))
-redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[1])
-return 1
-"""
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found.
 
-# KEYS: record. ARGV: number of states allowed, these states, then the fields to set.
-_ADVANCE = """
-local state = redis.call('HGET', KEYS[1], 'state')
-local allowed = false
-for i = 2, 1 + tonumber(ARGV[1]) do allowed = allowed or ARGV[i] == state end
-if not allowed then return 0 end
-for i = 2 + tonumber(ARGV[1]), #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-return 1
-"""
+    Attributes:
+        send: (job, lane) for which a message is to be sent.
+        requeued: jobs whose holder was gone.
+        aside: likewise, but once too often.
+    """
 
-# KEYS: record. ARGV: number of outs published to, then the fields to set. 0 if one was added since.
-_FINISH = """
-if redis.call('HGET', KEYS[1], 'state') ~= 'running' then return 1 end
-if #cjson.decode(redis.call('HGET', KEYS[1], 'outs')) > tonumber(ARGV[1]) then return 0 end
-for i = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-return 1
-"""
+    send: tuple[tuple[str, Lane], ...] = ()
+    requeued: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
 
 
 class Records:
     """The job records of one Redis.
 
-    Every method raises QueueError if Redis cannot be reached or refuses.
+    Every method raises QueueError if Redis cannot be reached, refuses or is full.
+
+    Args:
+        url: as in ``BCD_BROKER_URL``.
+        patience: seconds for which each call waits for a Redis that is away.
     """
 
-    def __init__(self, url: str) -> None:
-        self._shown_url = hide_secrets(url)
-        self._redis = _client(url)
-        self._submit = self._redis.register_script(_SUBMIT)
-        self._restore = self._redis.register_script(_RESTORE)
-        self._advance = self._redis.register_script(_ADVANCE)
-        self._finish = self._redis.register_script(_FINISH)
+    def __init__(self, url: str, patience: float = 0.0) -> None:
+        self._link = RedisLink(url, patience)
+        self._redis = self._link.redis
+        self._scripts: dict[str, Script] = {}
+
+    def _run(self, script: str, *arguments: Any) -> Any:
+        known = self._scripts.get(script)
+        if known is None:
+            known = self._scripts[script] = self._redis.register_script(script)
+        return self._link.call(lambda: known(args=list(arguments)))
+
+    # Redis itself
 
     def ping(self) -> None:
         """Raise QueueError if Redis does not answer."""
-        with self._errors():
-            self._redis.ping()
+        self._link.call(self._redis.ping)
 
     def configuration(self) -> dict[str, str]:
-        """Redis's own ``maxmemory-policy`` and ``appendonly``; empty if it may not be asked."""
-        with self._errors():
-            try:
-                policy = cast("dict[str, str]", self._redis.config_get("maxmemory-policy"))
-                return policy | cast("dict[str, str]", self._redis.config_get("appendonly"))
-            except ResponseError:
-                return {}
+        """Redis's own settings that matter here, and its used memory; what may not be asked is left out."""
 
-    def submit(self, record: Record, *, published: bool, force: bool) -> Answer:
+        def read() -> dict[str, str]:
+            found: dict[str, str] = {}
+            with suppress(ResponseError):
+                for name in ("maxmemory-policy", "maxmemory", "appendonly", "appendfsync"):
+                    found |= cast("dict[str, str]", self._redis.config_get(name))
+                found["used_memory"] = str(self._redis.info("memory")["used_memory"])
+            return found
+
+        return self._link.call(read)
+
+    def figures(self) -> QueueFigures:
+        """Queue depth and age, jobs by state, refused messages, workers: for metrics and summaries."""
+
+        def read() -> list[Any]:
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.time()
+            pipeline.zcard("bcd:later")
+            pipeline.zcard("bcd:running")
+            pipeline.hgetall("bcd:states")
+            pipeline.hgetall("bcd:refused")
+            for lane in LANES:
+                pipeline.zcard(f"bcd:waiting:{lane}")
+                pipeline.zrange(f"bcd:waiting:{lane}", 0, 0, withscores=True)
+            return pipeline.execute()
+
+        (seconds, micro), later, running, states, refused, *lanes = self._link.call(read)
+        time = seconds + micro / 1e6
+        oldest: dict[str, float] = {
+            lane: max(0.0, time - first[0][1]) if first else 0.0
+            for lane, first in zip(LANES, lanes[1::2], strict=True)
+        }
+        return QueueFigures(
+            waiting=dict(zip(LANES, lanes[0::2], strict=True)),
+            oldest=oldest,
+            later=later,
+            running=running,
+            states={state: int(states.get(state, 0)) for state in STATES},
+            refused={reason: int(count) for reason, count in refused.items()},
+            workers=len(self.workers()),
+        )
+
+    # Submitting
+
+    def submit(self, record: Record, *, published: bool, force: bool, days: int = 90) -> tuple[Answer, bool]:
         """Queue the job unless it is under way or done.
 
         Args:
             record: as it is to stand if the job is new; ``outs`` holds the one folder asked for.
             published: whether its result stands there already.
             force: whether to run it again even so.
+            days: for how long the batch is remembered.
+
+        Returns:
+            what it comes to, and whether a message is to be sent.
         """
-        fields = _flat(to_fields(record))
-        arguments: list[Any] = [
+        answer, send = self._run(
+            transitions.SUBMIT,
             record.job_id,
             int(published),
             int(force),
             str(record.outs[0]),
             record.created.timestamp(),
-        ]
-        with self._errors():
-            keys = [KEY + record.job_id, _INDEX]
-            return cast(Answer, self._submit(keys=keys, args=arguments + fields))
+            record.lane,
+            record.batch,
+            now().isoformat(),
+            days,
+            *_flat(to_fields(record)),
+        )
+        return cast(Answer, answer), bool(send)
 
     def restore(self, record: Record) -> None:
         """Write a record that was lost; one that is there stays as it is."""
-        fields = _flat(to_fields(record))
-        arguments = [record.job_id, record.created.timestamp(), str(record.outs[0]), *fields]
-        with self._errors():
-            self._restore(keys=[KEY + record.job_id, _INDEX], args=arguments)
+        self._run(
+            transitions.RESTORE,
+            record.job_id,
+            record.state,
+            record.created.timestamp(),
+            str(record.outs[0]),
+            now().isoformat(),
+            *_flat(to_fields(record)),
+        )
 
-    def forget_messages(self, queue: str) -> None:
-        """Delete every message of ``queue``, also those that a worker has taken and not acknowledged."""
-        with self._errors():
-            self._redis.delete(queue, "unacked", "unacked_index", "unacked_mutex")
+    def cancel(self, job: str, reason: str, *, unless_shared: bool = False) -> bool:
+        """End a job that has not ended; a running one stops before its next film. Whether it was ended.
 
-    def advance(self, job: str, *, allowed: frozenset[State], **fields: object) -> bool:
-        """Set ``fields`` if the job's state is one of ``allowed``; whether it was."""
-        fields["updated"] = now().isoformat()
-        arguments = [len(allowed), *sorted(allowed), *_flat(fields)]
-        with self._errors():
-            return bool(self._advance(keys=[KEY + job], args=arguments))
+        Args:
+            unless_shared: leave it alone if somebody else has submitted it too.
+        """
+        return bool(self._run(transitions.CANCEL, job, reason, int(unless_shared), now().isoformat()))
 
-    def finish(self, record: Record, **fields: object) -> bool:
-        """End a running job; False if a results folder has been added that ``record`` does not know."""
-        fields["updated"] = now().isoformat()
-        arguments = [len(record.outs), *_flat(fields)]
-        with self._errors():
-            return bool(self._finish(keys=[KEY + record.job_id], args=arguments))
+    def retry(self, job: str) -> bool:
+        """Queue again what failed, was cancelled or waits for its storage; whether there was anything."""
+        return bool(self._run(transitions.RETRY, job, now().isoformat()))
+
+    def forget_messages(self) -> None:
+        """Delete every message, also those that a worker has taken and not acknowledged."""
+        keys = [f"bcd.{lane}" for lane in LANES] + ["unacked", "unacked_index", "unacked_mutex"]
+        self._link.call(lambda: self._redis.delete(*keys))
+
+    # Working
+
+    def claim(self, job: str, holder: str, lease: float) -> str:
+        """Become the holder of a job that waits, or whose holder is gone.
+
+        Returns:
+            "claimed"; else why not: "unknown", "held", "later", "put aside", or the state it is in.
+        """
+        return str(self._run(transitions.CLAIM, job, holder, lease, MAX_LOST, now().isoformat()))
+
+    def renew(self, job: str, holder: str, lease: float, film: int | None = None) -> bool:
+        """A sign of life; False if the job is not the holder's any more."""
+        shown = "" if film is None else film
+        return bool(self._run(transitions.RENEW, job, holder, lease, now().isoformat(), shown))
+
+    def end(
+        self,
+        job: str,
+        holder: str,
+        *,
+        state: State,
+        reason: str = "",
+        exit_code: int = 0,
+        tally: Tally = NOTHING,
+        outs: int | None = None,
+    ) -> bool | None:
+        """End the holder's job.
+
+        Args:
+            outs: in how many folders the result has been published; None if that does not matter.
+
+        Returns:
+            True; False if another results folder was added meanwhile; None if the job is not the holder's
+            any more.
+        """
+        ended = self._run(
+            transitions.END,
+            job,
+            holder,
+            -1 if outs is None else outs,
+            state,
+            reason,
+            exit_code,
+            now().isoformat(),
+            *_flat(tally_fields(tally)),
+        )
+        return None if ended < 0 else bool(ended)
+
+    def later(self, job: str, holder: str, delay: float, reason: str, patience: float) -> bool | None:
+        """Give a job back, to be tried again after ``delay`` seconds.
+
+        Returns:
+            True; False if it has been tried for ``patience`` seconds; None if it is not the
+            holder's any more.
+        """
+        given = self._run(transitions.LATER, job, holder, delay, reason, now().isoformat(), patience)
+        return None if given < 0 else bool(given)
+
+    def release(self, job: str, holder_start: str, *, lost: bool) -> str:
+        """Take a job from a holder that is gone, or that has not tried; its new state, "" if nothing changed.
+
+        Args:
+            holder_start: what the holder's name begins with; "" is any holder.
+            lost: whether it was gone without an outcome; after three times the job is put aside.
+        """
+        arguments = (job, holder_start, int(lost), MAX_LOST, now().isoformat())
+        return str(self._run(transitions.RELEASE, *arguments))
+
+    def held_by(self, node: str) -> dict[str, str]:
+        """The jobs that processes of the worker ``node`` hold: id and name of the holder."""
+
+        def read() -> dict[str, str]:
+            jobs = cast("list[str]", self._redis.zrange("bcd:running", 0, -1))
+            holders = {job: cast("str | None", self._redis.hget(KEY + job, "holder")) for job in jobs}
+            return {job: holder for job, holder in holders.items() if holder and f"/{node}/" in holder}
+
+        return self._link.call(read)
+
+    def sweep(self, interval: float, lease: float, days: int) -> Swept:
+        """Find jobs whose holder is gone, whose time has come, or whose message was lost.
+
+        Nothing is done if somebody has swept within ``interval`` seconds.
+        """
+        arguments = (interval, lease, _MESSAGE_LOST, MAX_LOST, _SWEPT, days, now().isoformat())
+        found = json.loads(self._run(transitions.SWEEP, *arguments))
+        return Swept(
+            tuple((job, lane) for job, lane in found.get("send") or ()),
+            tuple(found.get("requeued") or ()),
+            tuple(found.get("aside") or ()),
+        )
+
+    def count_refused(self, reason: str) -> None:
+        """Count a message that was none of ours."""
+        self._link.call(lambda: self._redis.hincrby("bcd:refused", reason, 1))
+
+    # Workers
+
+    def beat(self, node: str, about: Mapping[str, object], lease: float) -> None:
+        """A worker's sign of life, with what it tells of itself."""
+
+        def write() -> None:
+            seconds, _ = self._redis.time()
+            entry = json.dumps({**about, "seen": seconds, "gone": seconds + _WORKER_GONE * lease})
+            self._redis.hset("bcd:workers", node, entry)
+
+        self._link.call(write)
+
+    def leave(self, node: str) -> None:
+        """A worker ends."""
+        self._link.call(lambda: self._redis.hdel("bcd:workers", node))
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """The workers that have given a sign of life lately: node and what it tells of itself."""
+
+        def read() -> tuple[int, dict[str, str]]:
+            seconds, _ = self._redis.time()
+            return seconds, cast("dict[str, str]", self._redis.hgetall("bcd:workers"))
+
+        seconds, entries = self._link.call(read)
+        all_nodes = {node: json.loads(entry) for node, entry in sorted(entries.items())}
+        gone = [node for node, about in all_nodes.items() if about["gone"] < seconds]
+        if gone:
+            self._link.call(lambda: self._redis.hdel("bcd:workers", *gone))
+        return {node: about for node, about in all_nodes.items() if node not in gone}
+
+    # Reading
 
     def get(self, job: str) -> Record | None:
         """The whole record, with its study; None if there is none."""
-        with self._errors():
-            fields = cast("dict[str, str]", self._redis.hgetall(KEY + job))
+        fields = self._link.call(lambda: cast("dict[str, str]", self._redis.hgetall(KEY + job)))
         if not fields:
             return None
         record = from_fields(job, fields)
         return replace(record, study=study_from_json(fields["study"], record.study_instance_uid))
 
+    def ids(self, batch: str | None = None, limit: int | None = None) -> list[str]:
+        """Ids of all jobs, or of those of ``batch``; the newest first.
+
+        Raises:
+            UsageError: there is no such batch.
+        """
+        key = _INDEX if batch is None else _BATCH + batch
+        last = -1 if limit is None else limit - 1
+        found = self._link.call(lambda: cast("list[str]", self._redis.zrevrange(key, 0, last)))
+        if batch is not None and not found:
+            raise UsageError(f"no batch {batch!r}", "bcd-admin jobs shows the batch of each job")
+        return found
+
+    def batches(self) -> list[str]:
+        """Names of the batches, the last one used first."""
+        return self._link.call(lambda: cast("list[str]", self._redis.zrevrange("bcd:batches", 0, -1)))
+
+    def batch_begun(self, batch: str) -> float:
+        """When a batch was first submitted, seconds since 1970; 0 if there is none."""
+        return self._link.call(lambda: self._redis.zscore("bcd:batches:begun", batch)) or 0.0
+
     def listing(self, ids: Sequence[str] | None = None) -> list[Record]:
         """Records without their studies: of ``ids``, or all, the newest first."""
-        with self._errors():
-            if ids is None:
-                ids = cast("list[str]", self._redis.zrevrange(_INDEX, 0, -1))
+        return list(self.each(self.ids() if ids is None else ids))
+
+    def each(self, ids: Sequence[str]) -> Iterator[Record]:
+        """The records of ``ids`` without their studies, read a few hundred at a time; lost ones left out."""
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+
+            def read(page: Sequence[str] = page) -> list[Any]:
+                pipeline = self._redis.pipeline(transaction=False)
+                for job in page:
+                    pipeline.hmget(KEY + job, list(_SHORT))
+                return pipeline.execute()
+
+            for job, row in zip(page, self._link.call(read), strict=True):
+                if row[0] is not None:
+                    yield from_fields(job, dict(zip(_SHORT, row, strict=True)))
+
+    def states(self, ids: Sequence[str] | None = None) -> dict[State, int]:
+        """How many jobs are in each state: of ``ids``, or all."""
+        if ids is None:
+            return {state: self.figures().states[state] for state in STATES}
+        found = list(self.state_of(ids).values())
+        return {state: found.count(state) for state in STATES}
+
+    def state_of(self, ids: Sequence[str]) -> dict[str, State]:
+        """The state of each of ``ids``, in their order; lost ones left out."""
+
+        def read() -> list[Any]:
             pipeline = self._redis.pipeline(transaction=False)
             for job in ids:
-                pipeline.hmget(KEY + job, list(_SHORT))
-            rows = pipeline.execute() if ids else []
-        return [
-            from_fields(job, dict(zip(_SHORT, row, strict=True)))
-            for job, row in zip(ids, rows, strict=True)
-            if row[0] is not None
-        ]
+                pipeline.hget(KEY + job, "state")
+            return pipeline.execute()
+
+        found = zip(ids, self._link.call(read), strict=True)
+        return {job: cast(State, state) for job, state in found if state is not None}
 
     def find(self, start: str) -> Record:
         """The record whose id begins with ``start``, or whose study's UID it is.
@@ -199,11 +419,10 @@ class Records:
         Raises:
             UsageError: no job or more than one is meant.
         """
-        with self._errors():
-            ids = cast("list[str]", self._redis.zrevrange(_INDEX, 0, -1))
+        ids = self.ids()
         matches = [job for job in ids if job.startswith(start)]
         if not matches:
-            matches = [r.job_id for r in self.listing(ids) if r.study_instance_uid == start]
+            matches = [r.job_id for r in self.each(ids) if r.study_instance_uid == start]
         if not matches:
             raise UsageError(f"no job {start!r}", "bcd-admin jobs lists them")
         if len(matches) > 1:
@@ -213,40 +432,6 @@ class Records:
             raise UsageError(f"the record of job {matches[0]} is gone", "submit the study again")
         return record
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except AuthenticationError:
-            message = f"the queue at {self._shown_url} refuses the password"
-            raise QueueError(message, "mend BCD_BROKER_URL") from None
-        except RedisError as error:
-            message = f"the queue at {self._shown_url} does not answer: {_one_line(error)}"
-            raise QueueError(message, "start Redis or mend BCD_BROKER_URL") from None
 
-
-def _client(url: str) -> redis.Redis:
-    parts = urlsplit(url)
-    if parts.scheme == "redis+socket":  # Celery's form; redis-py's is unix://PATH?db=N
-        database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
-        login = f"{parts.netloc}" if parts.netloc else ""
-        url = f"unix://{login}{parts.path}?db={database}"
-    return redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        encoding_errors="surrogateescape",  # names of files and folders need not be UTF-8
-        socket_timeout=10,
-        socket_connect_timeout=5,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.1), 1),
-    )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
-def _flat(fields: Mapping[str, object]) -> list[Any]:
-    flat: list[Any] = []
-    for name, value in fields.items():
-        flat += [name, int(value) if isinstance(value, bool) else value]
-    return flat
+def _flat(fields: Mapping[str, object]) -> list[object]:
+    return [part for pair in fields.items() for part in pair]

@@ -124,10 +124,34 @@ class Settings(BaseSettings):
         default=3600,
         ge=10,
         le=7 * 86400,
-        description="seconds after which a study no worker finished is given to another one",
+        description="seconds until an unacknowledged message is delivered again; a study may take 0.8 of it",
+    )
+    lease_seconds: int = Field(
+        default=20,
+        ge=2,
+        le=600,
+        description="seconds after which a job whose worker gave no sign of life is given to another one",
+    )
+    retry_seconds: int = Field(
+        default=86400,
+        ge=0,
+        le=30 * 86400,
+        description="how long a batch job is tried again while the storage fails; an interactive one: 10 s",
+    )
+    record_days: int = Field(
+        default=90, ge=1, le=3650, description="days for which the record of an ended job is kept"
+    )
+    metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="port of a worker's Prometheus metrics; unset: none"
+    )
+    metrics_address: str = Field(
+        default="127.0.0.1", description="address on which the metrics are served; they need no password"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="what the worker logs: DEBUG, INFO, WARNING or ERROR"
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="json: one object a line; text: for people; auto: text on a terminal"
     )
 
     @property
@@ -148,10 +172,13 @@ class Settings(BaseSettings):
 
 
 def available_cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores this process may use; in a container with a CPU limit (Linux, cgroup v2), no more than that."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(cores, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such file, or "max"
+        return cores
 
 
 def hide_secrets(value: str) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from celery import Celery
 
-from bcd_model.errors import BcdError, OutputError, QueueError
+from bcd_model.errors import BcdError, InputError, OutputError, QueueError
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
-from worker.app import QUEUE, send
-from worker.job import UNDER_WAY, Record, State, job_id, now
+from worker.app import send
+from worker.job import Lane, Record, State, Tally, job_id, now
 from worker.pipeline import shaping
 from worker.publish import Published, check_target, published
 from worker.records import Answer, Records
@@ -21,6 +21,7 @@ from worker.settings import Settings
 
 _POLL = 0.2  # seconds
 _LOOK = 100  # records
+_MANY = 20  # studies; more at once are a batch, whatever the command line says of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,68 +37,89 @@ class Submitted:
     reason: str = ""
 
 
-def submit_study(
-    study: StudyInput,
-    out: Path,
-    *,
-    records: Records,
-    app: Celery,
-    weights: WeightsInfo,
-    settings: Settings,
-    force: bool,
-) -> Submitted:
-    """Queue one study, unless the same work is under way or done.
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Submits studies to one queue, for one results folder.
 
-    Args:
+    Attributes:
         out: results folder, absolute.
-
-    Raises:
-        QueueError: the queue cannot be reached.
+        batch: a name for what is submitted together, "" if none.
+        force: whether to run again what is done, and to replace what stands in its place.
     """
-    record = make_record(study, out, weights, settings, force=force)
-    folder = out / study.study_instance_uid
-    try:
-        check_target(folder, record.job_id, replace=force)
-    except OutputError as error:
-        return Submitted(record.job_id, study.study_instance_uid, "refused", str(error))
-    ours = published(folder)
-    if ours is not None and ours.job_id == record.job_id:
-        # the published result is the truth, even if the queue has forgotten the job
-        record = replace(record, created=ours.created or record.created)
-        records.restore(replace(record, state=_state_of(ours), film=ours.films))
-    else:
-        ours = None
-    answer = records.submit(record, published=ours is not None, force=force)
-    if answer == "queued":
+
+    records: Records
+    app: Celery
+    weights: WeightsInfo
+    settings: Settings
+    out: Path
+    lane: Lane = "interactive"
+    batch: str = ""
+    force: bool = False
+
+    def submit(self, study: StudyInput) -> Submitted:
+        """Queue one study, unless the same work is under way or done.
+
+        A message that cannot be sent, or is lost, does not matter: the workers' sweep finds the record.
+
+        Raises:
+            QueueError: the queue cannot be reached, or is full.
+        """
+        record = self.make_record(study)
+        folder = self.out / study.study_instance_uid
         try:
-            send(app, record.job_id)
-        except QueueError as error:
-            fields = {"state": "failed", "reason": str(error), "exit_code": error.exit_code}
-            records.advance(record.job_id, allowed=UNDER_WAY, **fields)
-            raise
-    return Submitted(record.job_id, study.study_instance_uid, answer)
+            check_target(folder, record.job_id, replace=self.force)
+        except OutputError as error:
+            return Submitted(record.job_id, study.study_instance_uid, "refused", str(error))
+        ours = published(folder)
+        if ours is not None and ours.job_id == record.job_id:
+            # the published result is the truth, even if the queue has forgotten the job
+            record = replace(record, created=ours.created or record.created)
+            self.records.restore(restored(record, ours))
+        else:
+            ours = None
+        answer, to_send = self.records.submit(
+            record, published=ours is not None, force=self.force, days=self.settings.record_days
+        )
+        if to_send:
+            send(self.app, record.job_id, record.lane)
+        return Submitted(record.job_id, study.study_instance_uid, answer)
+
+    def make_record(self, study: StudyInput) -> Record:
+        """The record of a job that is new."""
+        settings, weights = self.settings, self.weights
+        threshold = weights.operating_point.threshold if settings.threshold is None else settings.threshold
+        shape = shaping(settings.uid_root, threshold)
+        time_now = now()
+        return Record(
+            job_id=job_id(study, weights.identity, shape),
+            study_instance_uid=study.study_instance_uid,
+            input_digest=study.digest,
+            model=weights.identity,
+            settings=shape,
+            created=time_now,
+            updated=time_now,
+            films=len(study.films),
+            outs=(self.out,),
+            lane=self.lane,
+            batch=self.batch,
+            replace=self.force,
+            study=study,
+        )
 
 
-def make_record(
-    study: StudyInput, out: Path, weights: WeightsInfo, settings: Settings, *, force: bool = False
-) -> Record:
-    """The record of a job that is new."""
-    threshold = weights.operating_point.threshold if settings.threshold is None else settings.threshold
-    shape = shaping(settings.uid_root, threshold)
-    time_now = now()
-    return Record(
-        job_id=job_id(study, weights.identity, shape),
-        study_instance_uid=study.study_instance_uid,
-        input_digest=study.digest,
-        model=weights.identity,
-        settings=shape,
-        created=time_now,
-        updated=time_now,
-        films=len(study.films),
-        outs=(out,),
-        replace=force,
-        study=study,
-    )
+def lane_for(studies: int, batch: str, lane: Lane | None) -> Lane:
+    """The lane of a submission that may not have named one: a batch, or so many that they are one."""
+    return lane or ("batch" if batch or studies > _MANY else "interactive")
+
+
+def restored(record: Record, ours: Published) -> Record:
+    """The record of a job whose result stands."""
+    state: State = "done"
+    if ours.failures:
+        state = "failed" if ours.failures == ours.films else "done with failures"
+    tally = Tally(ours.films - ours.failures, ours.failures, ours.flagged, ours.highest)
+    code = 0 if state == "done" else InputError.exit_code if state == "failed" else BcdError.exit_code
+    return replace(record, state=state, film=ours.films, exit_code=code, tally=tally)
 
 
 def wait(
@@ -136,14 +158,6 @@ def wait(
     return [seen[job] for job in order]
 
 
-def cancel(records: Records, ids: Iterable[str]) -> int:
-    """Cancel the jobs that have not ended; a running one stops before its next film. Returns how many."""
-    reason = "interrupted; submit the study again"
-    return sum(
-        records.advance(job, allowed=UNDER_WAY, state="cancelled", reason=reason, exit_code=1) for job in ids
-    )
-
-
 def exit_code(records: Sequence[Record], submitted: Sequence[Submitted] = ()) -> int:
     """0 if all is done; if nothing is, the one code all failures share; else 1."""
     codes = [record.exit_code for record in records]
@@ -157,19 +171,12 @@ def resume(app: Celery, records: Records) -> int:
     """Queue again what a worker that is gone left unfinished; returns how many jobs.
 
     Only for a worker that has the queue to itself, as in the embedded engine: the messages that are
-    there are thrown away, and every job whose record has not ended gets a new one.
+    there are thrown away, and every job that waits or runs gets a new one.
     """
-    records.forget_messages(QUEUE)
+    records.forget_messages()
     unfinished = [record for record in records.listing() if not record.final]
     for record in reversed(unfinished):  # the oldest first
         # that it was interrupted is not the job's fault: the attempt does not count
-        attempts = max(0, record.attempts - (record.state == "running"))
-        records.advance(record.job_id, allowed=UNDER_WAY, state="queued", film=0, attempts=attempts)
-        send(app, record.job_id)
+        records.release(record.job_id, "", lost=False)
+        send(app, record.job_id, record.lane)
     return len(unfinished)
-
-
-def _state_of(result: Published) -> State:
-    if result.failures == 0:
-        return "done"
-    return "failed" if result.failures == result.films else "done with failures"

@@ -17,6 +17,8 @@ COMMANDS = (
     "submit",
     "jobs",
     "status",
+    "cancel",
+    "retry",
     "results",
     "worker",
     "up",
@@ -44,7 +46,11 @@ def test_help_names_every_command_and_says_research_use_only(local: Any) -> None
     [
         (["--help"], {"torch", "celery", "redis", "numpy", "pydicom", "pydantic", "rich"}),
         (["submit", "nowhere"], {"torch", "SimpleITK"}),
-        (["jobs"], {"torch", "SimpleITK", "celery"}),
+        (["jobs"], {"torch", "SimpleITK", "celery", "rich"}),
+        (["status", "x"], {"torch", "SimpleITK", "celery", "rich"}),
+        (["cancel", "x"], {"torch", "SimpleITK", "celery", "rich"}),
+        (["retry", "x"], {"torch", "SimpleITK"}),
+        (["results", "x"], {"torch", "SimpleITK", "celery", "rich"}),
     ],
 )
 def test_commands_import_only_what_they_need(admin: Any, arguments: list[str], forbidden: set[str]) -> None:
@@ -86,6 +92,17 @@ def test_the_version(local: Any) -> None:
         ["phantom", "out", "--patients", "0"],
         ["phantom", "out", "--patients", "many"],
         ["worker"],
+        ["jobs", "--limit", "-1"],
+        ["jobs", "--state", "lost"],
+        ["status"],
+        ["status", "x"],
+        ["cancel"],
+        ["cancel", "x"],
+        ["retry"],
+        ["retry", "x"],
+        ["results"],
+        ["results", "x"],
+        ["results", "x", "--csv", "--json"],
         ["classify", "missing.pgm", "--center", "1,1", "--radius", "5"],
         ["submit", "missing"],
         ["scan", "missing"],
@@ -127,7 +144,17 @@ def test_an_output_below_a_file_is_told_before_any_work(
     assert "file/results" in answer.error
 
 
-@pytest.mark.parametrize("command", [["jobs"], ["submit", "STUDIES"], ["worker"], ["status", "x"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["jobs", "--watch"],
+        ["submit", "STUDIES"],
+        ["worker"],
+        ["status", "x"],
+        ["cancel", "x"],
+        ["retry", "x"],
+    ],
+)
 def test_a_queue_that_does_not_answer_is_told_in_time(local: Any, studies: Path, command: list[str]) -> None:
     arguments = [studies if argument == "STUDIES" else argument for argument in command]
     answer = local(*arguments, BCD_BROKER_URL="redis://:secret@127.0.0.1:1/0")
@@ -337,7 +364,9 @@ def test_the_doctor_says_what_is_wrong(
 
 def test_no_jobs_yet(local: Any) -> None:
     assert local("jobs").err == "no jobs yet\n"
-    assert local("jobs", "--json").json == {"jobs": []}
+    listed = local("jobs", "--json").json
+    assert (listed["total"], listed["jobs"]) == (0, [])
+    assert set(listed["states"].values()) == {0}
 
 
 def test_the_current_folder_never_shadows_the_program(admin: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from bcd_model.errors import QueueError
 from converters.studies import StudyInput, find_studies
-from worker.cli.jobs import cancelled_on_interrupt, queue_studies
+from worker.cli.jobs import cancelled_on_interrupt, make_submitter, queue_studies
 from worker.cli.session import open_queue
 from worker.engine import embedded_engine, find_redis_server, worker_wanted
 from worker.engine_host import redis_answer, socket_path
@@ -140,7 +140,8 @@ def test_an_interrupt_while_jobs_are_being_queued_cancels_those_that_are(
     settings = load_settings(state_dir=tmp_path / "state", model=weights, broker_url=None)
     with open_queue(settings) as queue:
         with pytest.raises(KeyboardInterrupt), cancelled_on_interrupt(queue) as queued:
-            queue_studies(queue, give_up_at_the_second(), tmp_path / "out", queued, force=False)
+            submitter = make_submitter(queue, tmp_path / "out", "interactive", force=False)
+            queue_studies(submitter, give_up_at_the_second(), queued)
         (record,) = queue.records.listing()
     assert [record.job_id] == [answer.job_id for answer in queued]
     assert record.state == "cancelled"

@@ -16,8 +16,8 @@ from bcd_model.words import (
     Probability,
 )
 from converters.studies import find_studies
+from worker.execution import outcome_of
 from worker.pipeline import new_job, scan_study
-from worker.tasks import outcome_of
 
 CREATED = datetime(2024, 5, 6, tzinfo=timezone.utc)
 

@@ -1,116 +1,293 @@
 """``bcd-admin worker`` on a queue that BCD_BROKER_URL names, as at a site with its own Redis."""
 
+import json
+import os
 import signal
+import subprocess
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
+import redis
+from kombu import Connection
 
-from bcd_model.weights import read_info
-from converters.studies import find_studies
-from worker.app import make_app, send
 from worker.engine import embedded_engine
 from worker.records import Records
-from worker.settings import Settings, load_settings
-from worker.submission import make_record
-from worker.tasks import run_job
 
 pytestmark = pytest.mark.redis
 
+MARKED = "Marked^Nameless"
+JOB = "0123456789abcdef"  # the id of a job that nobody has submitted
+NOTHING_MORE = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
     """A Redis with no worker."""
-    with embedded_engine(tmp_path_factory.mktemp("site")) as engine:
+    with embedded_engine(tmp_path / "site") as engine:
         yield engine.url
 
 
-def ready(worker: Any) -> None:
-    """Wait until the worker says that it is; fails if it ends before."""
-    for line in worker.stderr:
-        if "ready." in line:
-            return
-    raise AssertionError("the worker ended before it was ready")
+@pytest.fixture
+def client(site: str) -> Iterator[redis.Redis]:
+    with redis.Redis(unix_socket_path=site.removeprefix("redis+socket://"), decode_responses=True) as client:
+        yield client
 
 
-def test_jobs_wait_for_a_worker_and_survive_a_forged_message(
-    site: str, admin: Any, patients: list[Path]
-) -> None:
-    queued = admin("submit", patients[0], "--out", "out", "--json", BCD_BROKER_URL=site)
-    assert queued.code == 0, queued.err
-    (job,) = queued.json["jobs"]
-    assert job["submission"] == "queued"
-    assert admin("status", job["job_id"], "--json", BCD_BROKER_URL=site).json["state"] == "queued"
-    send(make_app(Settings(broker_url=site)), "no job of ours")
+@dataclass
+class Log:
+    """What a worker logs, one event a line."""
 
-    worker = admin.start("worker", BCD_BROKER_URL=site)
-    ready(worker)
+    worker: subprocess.Popen[str]
+
+    def until(self, event: str) -> dict[str, Any]:
+        """The next such event; fails if the worker ends before."""
+        assert self.worker.stderr is not None
+        for line in self.worker.stderr:
+            said = json.loads(line)
+            if said["event"] == event:
+                return said
+        raise AssertionError(f"the worker ended without {event!r}")
+
+
+def start_worker(admin: Any, site: str, *arguments: object) -> tuple[subprocess.Popen[str], Log]:
+    worker = admin.start("worker", *arguments, BCD_BROKER_URL=site, BCD_LEASE_SECONDS="4")
+    log = Log(worker)
+    log.until("ready")
+    return worker, log
+
+
+def submitted(admin: Any, site: str, *arguments: object) -> list[str]:
+    answer = admin("submit", *arguments, "--out", "out", "--json", BCD_BROKER_URL=site)
+    assert answer.code == 0, answer.err
+    return [job["job_id"] for job in answer.json["jobs"]]
+
+
+def state(admin: Any, site: str, job: str) -> dict[str, Any]:
+    return admin("status", job, "--json", BCD_BROKER_URL=site).json
+
+
+def done(admin: Any, site: str, *jobs: str) -> None:
+    records = Records(site)
+    admin.eventually(lambda: all(record.state == "done" for record in records.listing(jobs)))
+
+
+def test_jobs_wait_for_a_worker(site: str, admin: Any, patients: list[Path]) -> None:
+    (job,) = submitted(admin, site, patients[0])
+    assert state(admin, site, job)["state"] == "queued"
+    worker, _ = start_worker(admin, site)
     waited = admin("submit", *patients, "--out", "out", "--wait", "--json", BCD_BROKER_URL=site)
     assert waited.code == 0, waited.err
     assert [job["state"] for job in waited.json["jobs"]] == ["done", "done"]
     worker.send_signal(signal.SIGTERM)
     _, log = worker.communicate(timeout=30)
     assert worker.returncode == 0, log
-    assert "refused: there is no record of it" in log
-    assert f"job {job['job_id']} ended: done" in log
+    assert any(json.loads(line)["event"] == "job ended" for line in log.splitlines())
 
 
 def test_waiting_without_a_worker_is_told_and_ctrl_c_leaves_the_job_queued(
     site: str, admin: Any, patients: list[Path]
 ) -> None:
-    submit = admin.start(
-        "submit", patients[0], "--out", "o", "--wait", "--force", BCD_BROKER_URL=site, BCD_THRESHOLD="0.5"
-    )
+    submit = admin.start("submit", patients[0], "--out", "o", "--wait", BCD_BROKER_URL=site)
     assert submit.stderr is not None
     lines = [submit.stderr.readline() for _ in range(2)]
     assert "1 queued" in lines[0]
-    assert "no worker answers" in lines[1]
+    assert "no worker is at work" in lines[1]
     submit.send_signal(signal.SIGINT)
     _, err = submit.communicate(timeout=30)
     assert submit.returncode == 130
     assert "the jobs go on" in err
-    states = {job["state"] for job in admin("jobs", "--json", BCD_BROKER_URL=site).json["jobs"]}
-    assert "queued" in states
-    assert "cancelled" not in states
+    states = [job["state"] for job in admin("jobs", "--json", BCD_BROKER_URL=site).json["jobs"]]
+    assert states == ["queued"]
 
 
-def test_a_study_that_takes_too_long_says_so(
-    site: str, patients: list[Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
+    """Put one message of each foreign kind on both lanes; how many of them carry the marked name."""
+    raw = [
+        MARKED,
+        json.dumps({"a": MARKED}),
+        json.dumps(MARKED),
+        json.dumps([MARKED]),
+        json.dumps({"body": MARKED, "properties": {"delivery_tag": "x", "delivery_info": {}}}),
+    ]
+    scan = {"task": "bcd.scan_study", "id": str(uuid.uuid4())}
+    messages: list[tuple[object, dict[str, object]]] = [
+        ([[[MARKED]], {}, NOTHING_MORE], {"task": "celery.map", "id": "1"}),
+        ([[f"echo {MARKED}"], {}, NOTHING_MORE], {"task": "os.system", "id": "2"}),
+        (MARKED, scan),
+        ({"task": "bcd.scan_study", "args": [MARKED], "kwargs": {}, "id": "3"}, {}),
+        ([[MARKED], {}, NOTHING_MORE], scan),
+        ([[], {"job": MARKED}, NOTHING_MORE], scan),
+        ([[JOB, MARKED], {}, NOTHING_MORE], scan),
+        ([[JOB], {}, {**NOTHING_MORE, "callbacks": [{"task": "os.system", "args": [MARKED]}]}], scan),
+        ([[JOB], {}, NOTHING_MORE], {**scan, "eta": "2999-01-01T00:00:00+00:00"}),
+        ([[JOB], {}, NOTHING_MORE], {**scan, "timelimit": MARKED}),
+        ([[JOB], {}, NOTHING_MORE], {**scan, "id": {MARKED: 1}}),
+    ]
+    for lane in ("bcd.interactive", "bcd.batch"):
+        client.lpush(lane, *raw)
+        with Connection(site) as connection:
+            producer = connection.Producer()
+            for body, headers in messages:
+                producer.publish(body, routing_key=lane, headers=headers, serializer="json")
+            pickled = {"body": [[MARKED], {}, {}], "routing_key": lane, "headers": scan}
+            producer.publish(**pickled, serializer="pickle")
+    return 2 * (len(raw) + len(messages) + 1)
+
+
+def test_messages_that_are_not_ours_are_refused_counted_and_never_shown(
+    site: str, admin: Any, client: redis.Redis, patients: list[Path]
 ) -> None:
-    def scan_study(*_: object, **__: object) -> None:  # Celery raises it wherever the task is
-        raise SoftTimeLimitExceeded
-
-    monkeypatch.setattr("worker.tasks.scan_study", scan_study)
-    settings = load_settings(broker_url=site, model=weights, threshold=0.123, results_dir=tmp_path)
+    worker, _ = start_worker(admin, site)
+    sent = send_what_is_none_of_ours(site, client)
+    (job,) = submitted(admin, site, patients[0])
+    done(admin, site, job)
     records = Records(site)
-    (study,) = find_studies([patients[0]]).studies
-    record = make_record(study, tmp_path, read_info(weights), settings)
-    records.submit(record, published=False, force=False)
-    run_job(record.job_id, settings)
-    ended = records.get(record.job_id)
-    assert ended is not None
-    assert ended.state == "failed"
-    assert "BCD_VISIBILITY_TIMEOUT" in ended.reason
+    admin.eventually(lambda: sum(records.figures().refused.values()) >= sent)
+    admin.eventually(lambda: client.hlen("unacked") == 0)
+    assert sum(records.figures().refused.values()) == sent, "each is refused once"
+    doctor = admin("doctor", BCD_BROKER_URL=site)
+    assert "messages refused" in doctor.out
+    worker.send_signal(signal.SIGTERM)
+    out, log = worker.communicate(timeout=30)
+    assert worker.returncode == 0
+    assert "arked" not in out + log + doctor.out + str(client.hgetall("bcd:refused"))
+    assert '"message refused"' in log
+
+
+def test_a_worker_serves_its_lane_alone_and_tells_its_health(
+    site: str, admin: Any, patients: list[Path]
+) -> None:
+    sick = admin("worker", "--health", BCD_BROKER_URL=site)
+    assert sick.code == 4
+    assert "is at work" in sick.error
+    start_worker(admin, site, "--lane", "batch")
+    assert admin("worker", "--health", BCD_BROKER_URL=site).code == 0
+    (one,) = submitted(admin, site, patients[0])
+    (many,) = submitted(admin, site, patients[1], "--batch", "night")
+    done(admin, site, many)
+    assert state(admin, site, one)["state"] == "queued"
+    doctor = admin("doctor", BCD_BROKER_URL=site)
+    assert "none serves the interactive lane" in doctor.out
+
+
+def test_a_study_of_a_batch_that_is_asked_for_by_itself_is_next(
+    site: str, admin: Any, many_studies: Path, patients: list[Path]
+) -> None:
+    batch = submitted(admin, site, many_studies, "--batch", "night")
+    (one,) = submitted(admin, site, patients[1])
+    assert one in batch[1:]
+    worker, log = start_worker(admin, site)
+    assert log.until("job begun")["job"] == one
+    done(admin, site, one, *batch)
+    assert worker.poll() is None
+
+
+def test_sigterm_lets_the_study_end(site: str, admin: Any, many_studies: Path) -> None:
+    jobs = submitted(admin, site, many_studies, "--batch", "night")
+    worker, log = start_worker(admin, site)
+    job = log.until("film scanned")["job"]
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=30)
+    assert worker.returncode == 0
+    states = {record.job_id: record.state for record in Records(site).listing(jobs)}
+    assert states[job] == "done"
+    assert set(states.values()) == {"done", "queued"}
+    start_worker(admin, site)
+    done(admin, site, *jobs)
+
+
+def test_sigquit_gives_the_study_back_at_no_cost(site: str, admin: Any, many_studies: Path) -> None:
+    jobs = submitted(admin, site, many_studies, "--batch", "night")
+    worker, log = start_worker(admin, site)
+    log.until("film scanned")
+    worker.send_signal(signal.SIGQUIT)
+    worker.communicate(timeout=30)
+    records = Records(site)
+    assert not any(record.state == "running" for record in records.listing(jobs))
+    start_worker(admin, site)
+    done(admin, site, *jobs)
+    assert sum(record.lost for record in records.listing(jobs)) == 0
+
+
+def test_a_study_whose_process_dies_is_begun_again(site: str, admin: Any, many_studies: Path) -> None:
+    jobs = submitted(admin, site, many_studies, "--batch", "night")
+    _, log = start_worker(admin, site)
+    hit = log.until("film scanned")
+    os.kill(hit["pid"], signal.SIGKILL)
+    lost = log.until("attempt lost")
+    assert lost["job"] == hit["job"]
+    done(admin, site, *jobs)
+    assert state(admin, site, hit["job"])["attempts_lost"] == 1
+
+
+def test_a_study_of_a_worker_that_dies_is_begun_again_by_another(
+    site: str, admin: Any, many_studies: Path
+) -> None:
+    jobs = submitted(admin, site, many_studies, "--batch", "night")
+    worker, log = start_worker(admin, site)
+    hit = log.until("film scanned")
+    worker.kill()
+    worker.communicate()
+    start_worker(admin, site)
+    done(admin, site, *jobs)
+    assert state(admin, site, hit["job"])["attempts_lost"] == 1
 
 
 def test_the_doctor_warns_when_no_worker_answers(site: str, admin: Any) -> None:
     answer = admin("doctor", BCD_BROKER_URL=site)
     assert answer.code == 0, answer.out
-    assert "warn  workers: none answers" in answer.out
+    assert "warn  workers: none is at work" in answer.out
 
 
-def test_a_wrong_password_is_told_and_not_shown(site: str, admin: Any, tmp_path: Path) -> None:
-    import redis
+def test_the_doctor_tells_what_is_wrong_with_redis(
+    site: str, admin: Any, client: redis.Redis, other_weights: Path
+) -> None:
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    client.config_set("appendonly", "no")
+    client.config_set("maxmemory", "1100000")
+    start_worker(admin, site)
+    answer = admin("doctor", BCD_BROKER_URL=site, BCD_MODEL=str(other_weights))
+    assert answer.code == 0, answer.out
+    for found in ("jobs may vanish", "a crash of Redis loses jobs", "of 1 MiB", "another model than here"):
+        assert found in answer.out
 
-    with embedded_engine(tmp_path / "locked") as engine:
-        client = redis.Redis(unix_socket_path=engine.url.removeprefix("redis+socket://"))
-        client.config_set("requirepass", "right")
-        client.close()
-        path = engine.url.removeprefix("redis+socket://")
-        for url in (engine.url, f"redis+socket://:wr0ng@{path}"):
-            answer = admin("jobs", BCD_BROKER_URL=url)
-            assert answer.code == 4
-            assert "password" in answer.error
-            assert "wr0ng" not in answer.err
+
+def test_a_full_redis_is_told_and_nothing_is_half_queued(
+    site: str, admin: Any, client: redis.Redis, many_studies: Path
+) -> None:
+    client.config_set("maxmemory", client.info("memory")["used_memory"] + 10_000)
+    full = admin("submit", many_studies, "--out", "out", BCD_BROKER_URL=site)
+    assert full.code == 4
+    assert "is full" in full.error
+    client.config_set("maxmemory", 0)
+    again = admin("submit", many_studies, "--out", "out", "--json", BCD_BROKER_URL=site)
+    assert again.code == 0
+    jobs = [job["job_id"] for job in again.json["jobs"]]
+    start_worker(admin, site)
+    done(admin, site, *jobs)
+
+
+def test_a_wrong_password_is_told_and_not_shown(site: str, admin: Any, client: redis.Redis) -> None:
+    client.config_set("requirepass", "right")
+    path = site.removeprefix("redis+socket://")
+    try:
+        for url in (site, f"redis+socket://:wr0ng@{path}"):
+            for command in (["jobs"], ["worker"]):
+                answer = admin(*command, BCD_BROKER_URL=url)
+                assert answer.code == 4
+                assert "password" in answer.error
+                assert "wr0ng" not in answer.err
+    finally:
+        client.auth("right")
+        client.config_set("requirepass", "")
+
+
+def test_a_queue_that_is_not_there_is_told(admin: Any, patients: list[Path]) -> None:
+    for command in (["jobs"], ["submit", patients[0]], ["worker"]):
+        answer = admin(*command, BCD_BROKER_URL="redis://localhost:1/0")
+        assert answer.code == 4
+        assert "redis://localhost:1/0 does not answer" in answer.error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 from typer.main import get_command
 
-from worker.cli import data, demo, engine, inspect, jobs, scan, science
+from worker.cli import batches, changes, data, demo, engine, inspect, jobs, listing, scan, science
 
 _HELP = "Computer-aided detection on mammograms: DICOM in, CNN scan, CAD SR out. Research use only."
 _SHORT = {"help_option_names": ["-h", "--help"]}
@@ -30,10 +30,12 @@ def make_cli() -> Callable[..., object]:
     app.command("phantom", short_help="Draw films with known lesions.")(data.phantom)
     app.command("scan", short_help="Scan studies in this process, no queue.")(scan.scan)
     app.command("classify", short_help="Classify one region of a film.")(scan.classify)
-    app.command("submit")(jobs.submit)
-    app.command("jobs")(jobs.jobs)
-    app.command("status")(jobs.status)
-    app.command("results", short_help="Show what was found in a study.")(inspect.results)
+    app.command("submit", short_help="Scan studies through the queue.")(jobs.submit)
+    app.command("jobs", short_help="List jobs, the newest first.")(listing.jobs)
+    app.command("status", short_help="Show one job, or a whole batch.")(batches.status)
+    app.command("cancel", short_help="End jobs that have not ended.")(changes.cancel)
+    app.command("retry", short_help="Do again what failed or was cancelled.")(changes.retry)
+    app.command("results", short_help="Show what was found in a study or batch.")(inspect.results)
     app.command("worker", short_help="Work on the jobs of a queue.")(engine.worker)
     app.command("up", short_help="Keep the embedded engine running.")(engine.up)
     app.command("train", short_help="Cross-validate and train the recipe.")(science.train)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from worker.cli.console import counted, note, percent, say, say_table
-from worker.cli.jobs import cancelled_on_interrupt, queue_studies, wait_for_jobs
+from worker.cli.jobs import (
+    cancelled_on_interrupt,
+    make_submitter,
+    queue_studies,
+    wait_for_jobs,
+)
 from worker.cli.session import open_queue, read_studies
 
 if TYPE_CHECKING:
@@ -37,7 +42,8 @@ def demo(
     note(f"{counted(conversion.films, 'phantom film')} converted to DICOM")
     studies = read_studies([dicom])
     with open_queue(settings) as queue, cancelled_on_interrupt(queue) as submitted:
-        queue_studies(queue, studies, results.absolute(), submitted, force=True)
+        submitter = make_submitter(queue, results.absolute(), "interactive", force=True)
+        queue_studies(submitter, studies, submitted)
         records = wait_for_jobs(queue, submitted)
     truth = read_truth(dicom / TRUTH_FILE)
     rows: list[tuple[object, ...]] = []

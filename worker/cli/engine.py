@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 import signal
 import time
+from typing import TYPE_CHECKING
 
 import typer
 
 from worker.cli.console import note, say, say_json
-from worker.cli.jobs import JSON
+from worker.cli.jobs import JSON, Lane
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
 
 
 def worker(
@@ -25,6 +30,12 @@ def worker(
         "--resume",
         help="Take up at once what a worker that is gone left unfinished; only if no other one runs.",
     ),
+    lane: Lane | None = typer.Option(
+        None, "--lane", help="Serve this lane alone.", show_default="interactive before batch"
+    ),
+    health: bool = typer.Option(
+        False, "--health", help="Start nothing; exit with 0 if a worker of this machine is at work."
+    ),
 ) -> None:
     """Work on jobs of the queue that BCD_BROKER_URL names, until told to end."""
     from bcd_model.errors import UsageError
@@ -33,15 +44,28 @@ def worker(
     settings = load_settings(worker_processes=processes)
     if settings.embedded:
         raise UsageError("a worker needs a queue", "set BCD_BROKER_URL, or use 'bcd-admin up'")
+    if health:
+        check_health(settings)
+        return
+    from worker.job import LANES
     from worker.serve import run_worker
 
-    raise typer.Exit(run_worker(settings, alone=resume))
+    raise typer.Exit(run_worker(settings, alone=resume, lanes=(lane.value,) if lane else LANES))
+
+
+def check_health(settings: Settings) -> None:
+    """Raise QueueError if no worker of this machine has given a sign of life lately."""
+    from bcd_model.errors import QueueError
+    from worker.records import Records
+
+    host = platform.node()
+    if all(about["host"] != host for about in Records(settings.broker_url or "").workers().values()):
+        raise QueueError(f"no worker of {host} is at work", "see its log")
 
 
 def up() -> None:
     """Keep the embedded engine running, in the foreground, until Ctrl-C."""
     from bcd_model.errors import UsageError
-    from worker.app import answering_workers, make_app
     from worker.cli.session import open_queue
     from worker.settings import load_settings
 
@@ -52,9 +76,9 @@ def up() -> None:
     try:
         with open_queue(settings) as queue:
             queue.start_worker()
-            app = make_app(queue.settings)
-            while not answering_workers(app):
+            while not queue.records.workers():
                 queue.check()
+                time.sleep(0.1)
             note(f"the embedded engine is up (state in {settings.state_dir}); Ctrl-C ends it")
             while True:
                 queue.check()

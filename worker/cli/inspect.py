@@ -1,4 +1,4 @@
-"""``results`` and ``model``: what was found, and by which model."""
+"""``results ID`` and ``model``: what was found in a study, and by which model."""
 
 from __future__ import annotations
 
@@ -8,21 +8,45 @@ from typing import Any
 
 import typer
 
+from worker.cli import readings
 from worker.cli.console import counted, percent, say, say_json, say_table
-from worker.cli.jobs import JSON
-from worker.cli.session import open_queue
+from worker.cli.jobs import BATCH, JSON
+from worker.cli.session import check_selection, open_queue
 
 _ALL = typer.Option(False, "--all", help="Also findings below the operating point.")
 
 
 def results(
-    job: str = typer.Argument(
-        metavar="ID", help="Job id, its beginning, a Study Instance UID, or a result's folder."
+    job: str | None = typer.Argument(
+        None,
+        metavar="ID",
+        help="Job id, its beginning, a Study Instance UID, or a result's folder.",
+        show_default=False,
     ),
+    batch: str | None = BATCH,
     everything: bool = _ALL,
+    as_csv: bool = typer.Option(False, "--csv", help="A row for every finding, also those that are hidden."),
     as_json: bool = JSON,
 ) -> None:
-    """Show what was found in each film of a study, and where the files are."""
+    """Show what was found in a study, or list the studies of a batch, the most suspicious first.
+
+    With --csv a film without a finding has a row too, and so has a study without a result: with the reason.
+    """
+    from bcd_model.errors import UsageError
+
+    check_selection("results", [job] if job is not None else [], batch)
+    if as_csv and as_json:
+        raise UsageError("--csv and --json are two answers", "choose one")
+    if batch is not None:
+        readings.show_batch(batch, as_csv=as_csv, as_json=as_json)
+    elif as_csv:
+        readings.show_csv(job or "")
+    else:
+        _show_study(job or "", everything=everything, as_json=as_json)
+
+
+def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
+    """Every film of a study with its findings, and where the files are."""
     from converters.result_json import read_result
 
     folder = Path(job) if (Path(job) / "result.json").is_file() else _folder_of(job)

@@ -1,9 +1,12 @@
-"""``submit``, ``jobs`` and ``status``: work through the queue."""
+"""``submit``: studies become jobs; and what the other commands that put jobs on the queue share with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
+from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +17,44 @@ from worker.cli.session import Queue, open_queue, read_studies, results_root
 
 if TYPE_CHECKING:
     from converters.studies import StudyInput
+    from worker.job import Lane as LaneName
     from worker.job import Record
-    from worker.submission import Submitted
+    from worker.submission import Submitted, Submitter
 
 PATHS = typer.Argument(metavar="PATH...", help="DICOM files, or folders of any shape.", show_default=False)
 OUT = typer.Option(None, "--out", "-o", metavar="DIR", help="Results folder.", show_default="bcd-results")
 FORCE = typer.Option(False, "--force", "-f", help="Run again, and replace a result that is there already.")
 JSON = typer.Option(False, "--json", help="Answer in JSON.")
+
+_BATCH_NAME = re.compile(r"[\w.:@+][\w.:@+-]{0,63}")  # \w: letters and digits of any script, and _
+
+
+def check_batch_name(name: str | None) -> str | None:
+    """The ``name`` of a batch, if it is one.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from bcd_model.errors import UsageError
+
+    if name is not None and not _BATCH_NAME.fullmatch(name):
+        remedy = "use up to 64 letters, digits and _ . : @ + -, the last not at the start"
+        raise UsageError(f"{name!r} is no name for a batch", remedy)
+    return name
+
+
+BATCH = typer.Option(
+    None, "--batch", "-b", metavar="NAME", help="The jobs of this batch.", callback=check_batch_name
+)
+WATCH = typer.Option(False, "--watch", "-w", help="Keep showing it until nothing is left to wait for.")
+
+
+class Lane(str, Enum):
+    """Which queue a job waits in."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
 
 _LISTED = 40  # jobs that went well and are still listed one by one
 
@@ -30,6 +64,20 @@ def submit(
     out: Path | None = OUT,
     wait: bool | None = typer.Option(
         None, "--wait/--no-wait", help="Wait for the results; by default with the embedded engine only."
+    ),
+    batch: str | None = typer.Option(
+        None,
+        "--batch",
+        "-b",
+        metavar="NAME",
+        help="A name for these studies together.",
+        callback=check_batch_name,
+    ),
+    lane: Lane | None = typer.Option(
+        None,
+        "--lane",
+        help="Which queue they wait in.",
+        show_default="batch with --batch or more than 20 studies, else interactive",
     ),
     force: bool = FORCE,
     as_json: bool = JSON,
@@ -41,7 +89,7 @@ def submit(
     """
     from worker.publish import prepare_root
     from worker.settings import load_settings
-    from worker.submission import exit_code
+    from worker.submission import exit_code, lane_for
 
     settings = load_settings()
     if settings.embedded and wait is False:
@@ -52,10 +100,17 @@ def submit(
     studies = read_studies(paths)
     with open_queue(settings) as queue:
         waiting = settings.embedded if wait is None else wait
-        with cancelled_on_interrupt(queue) as submitted:
-            queue_studies(queue, studies, root, submitted, force=force, quiet=as_json)
+        with cancelled_on_interrupt(queue, len(studies)) as submitted:
+            wanted = lane_for(len(studies), batch or "", lane.value if lane else None)
+            submitter = make_submitter(queue, root, wanted, batch or "", force=force)
+            queue_studies(submitter, studies, submitted, quiet=as_json)
             records = wait_for_jobs(queue, submitted) if waiting else []
+        under_way = [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
+        if under_way:
+            warn_if_nobody_works(queue)
     report(submitted, records, as_json=as_json)
+    if under_way and not as_json:
+        note(how_to_watch(under_way, batch))
     raise typer.Exit(exit_code(records, submitted))
 
 
@@ -69,52 +124,64 @@ def check_engine_is_kept(state_dir: Path) -> None:
 
 
 @contextmanager
-def cancelled_on_interrupt(queue: Queue) -> Iterator[list[Submitted]]:
-    """A list for what is submitted; on Ctrl-C the embedded engine's jobs in it are cancelled."""
-    from worker.submission import cancel
+def cancelled_on_interrupt(queue: Queue, studies: int = 0) -> Iterator[list[Submitted]]:
+    """A list for what is submitted; on Ctrl-C the embedded engine's jobs in it are cancelled.
+
+    Args:
+        studies: how many are to be submitted, to tell how far it came.
+    """
+    from bcd_model.errors import QueueError
 
     submitted: list[Submitted] = []
     try:
         yield submitted
+    except QueueError:
+        if len(submitted) < studies:
+            note(_how_far(submitted, studies))
+        raise
     except KeyboardInterrupt:
         if queue.embedded:
             ours = [answer.job_id for answer in submitted if answer.answer == "queued"]
-            stopped = cancel(queue.records, ours)
+            reason = "interrupted; submit the study again"
+            stopped = sum(queue.records.cancel(job, reason, unless_shared=True) for job in ours)
             note(f"{counted(stopped, 'job')} cancelled; submit again to do what is missing")
+        elif len(submitted) < studies:
+            note(_how_far(submitted, studies))
         else:
             note("the jobs go on; see bcd-admin jobs")
         raise
 
 
-def queue_studies(
-    queue: Queue,
-    studies: Sequence[StudyInput],
-    root: Path,
-    submitted: list[Submitted],
-    *,
-    force: bool,
-    quiet: bool = False,
-) -> None:
-    """Submit every study, append to ``submitted`` what came of it, and say it."""
+def _how_far(submitted: Sequence[Submitted], studies: int) -> str:
+    queued = sum(answer.answer in ("queued", "under way") for answer in submitted)
+    return (
+        f"{queued:,} of {counted(studies, 'study', 'studies')} are queued; "
+        "submit the same again: it goes on where it stopped"
+    )
+
+
+def make_submitter(queue: Queue, root: Path, lane: LaneName, batch: str = "", *, force: bool) -> Submitter:
+    """What submits to ``queue``, for the results folder ``root``."""
     from bcd_model.weights import read_info
     from worker.app import make_app
-    from worker.submission import submit_study
+    from worker.submission import Submitter
 
-    weights = read_info(queue.settings.model)
-    app = make_app(queue.settings)
-    for study in studies:
-        answer = submit_study(
-            study,
-            root,
-            records=queue.records,
-            app=app,
-            weights=weights,
-            settings=queue.settings,
-            force=force,
-        )
-        submitted.append(answer)
+    weights, app = read_info(queue.settings.model), make_app(queue.settings)
+    return Submitter(queue.records, app, weights, queue.settings, root, lane, batch, force)
+
+
+def queue_studies(
+    submitter: Submitter, studies: Iterable[StudyInput], submitted: list[Submitted], *, quiet: bool = False
+) -> None:
+    """Submit every study, append to ``submitted`` what came of it, and say it."""
+    films = 0
+    with film_progress(length_hint(studies), "studies") as progress:
+        for number, study in enumerate(studies, start=1):
+            submitted.append(submitter.submit(study))
+            films += len(study.films)
+            progress.update(number)
     if not quiet:
-        note(_summary(studies, submitted))
+        note(_summary(submitted, films))
 
 
 def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
@@ -135,15 +202,20 @@ def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
             scanned[record.job_id] = record.films if record.final else max(0, record.film - 1)
             progress.update(sum(scanned.values()), f"{record.job_id} {record.description}")
 
-        return wait(queue.records, ids, check=queue.check, changed=changed)
+        return wait(queue.patient(), ids, check=queue.check, changed=changed)
 
 
 def warn_if_nobody_works(queue: Queue) -> None:
     """Tell the user if a site's queue has no worker; the embedded engine has its own."""
-    from worker.app import answering_workers, make_app
+    if not queue.embedded and not queue.records.workers():
+        warn("no worker is at work: the jobs wait until one is started with 'bcd-admin worker'")
 
-    if not queue.embedded and not answering_workers(make_app(queue.settings)):
-        warn("no worker answers: the jobs wait until one is started with 'bcd-admin worker'")
+
+def how_to_watch(ids: Sequence[str], batch: str | None) -> str:
+    """What to type to see how these jobs get on."""
+    one = f"status {ids[0]}" if len(ids) == 1 else "jobs"
+    what = one if batch is None else f"status --batch {batch}"
+    return f"to watch: bcd-admin {what} --watch"
 
 
 def report(submitted: Sequence[Submitted], records: Sequence[Record], *, as_json: bool) -> None:
@@ -167,70 +239,10 @@ def report(submitted: Sequence[Submitted], records: Sequence[Record], *, as_json
         say(_outcome(records))
 
 
-def jobs(as_json: bool = JSON) -> None:
-    """List all jobs, the newest first."""
-    from worker.settings import load_settings
-
-    with open_queue(load_settings()) as queue:
-        records = [queue.shown(record) for record in queue.records.listing()]
-    if as_json:
-        say_json({"jobs": [record.as_json() for record in records]})
-        return
-    if not records:
-        note("no jobs yet")
-        return
-    say_table(
-        ("JOB", "STATE", "FILMS", "CREATED", "STUDY", "REASON"),
-        [
-            (
-                record.job_id,
-                record.description,
-                record.films,
-                f"{record.created:%Y-%m-%d %H:%M:%S}",
-                record.study_instance_uid,
-                record.reason,
-            )
-            for record in records
-        ],
-    )
-
-
-def status(
-    job: str = typer.Argument(metavar="ID", help="Job id, its beginning, or a Study Instance UID."),
-    as_json: bool = JSON,
-) -> None:
-    """Show one job."""
-    from worker.settings import load_settings
-
-    with open_queue(load_settings()) as queue:
-        record = queue.shown(queue.records.find(job))
-    if as_json:
-        say_json(record.as_json())
-        return
-    folder = record.result_folder()
-    lines = {
-        "job": record.job_id,
-        "study": record.study_instance_uid,
-        "state": record.description,
-        "reason": record.reason,
-        "films": record.films,
-        "created": record.created.isoformat(sep=" "),
-        "updated": record.updated.isoformat(sep=" "),
-        "attempts": record.attempts,
-        "model": f"{record.model.name} {record.model.version} ({record.model.digest[:12]})",
-        "settings": ", ".join(f"{name} {value}" for name, value in record.settings.items()),
-        "result": folder or "none",
-    }
-    for name, value in lines.items():
-        if value != "":
-            say(f"{name:9} {value}")
-
-
-def _summary(studies: Sequence[StudyInput], submitted: Sequence[Submitted]) -> str:
-    films = sum(len(study.films) for study in studies)
+def _summary(submitted: Sequence[Submitted], films: int) -> str:
     answers = [answer.answer for answer in submitted]
     parts = [
-        f"{answers.count(answer)} {words}"
+        f"{answers.count(answer):,} {words}"
         for answer, words in (
             ("queued", "queued"),
             ("done", "done already: nothing to do (--force runs them again)"),
@@ -239,12 +251,12 @@ def _summary(studies: Sequence[StudyInput], submitted: Sequence[Submitted]) -> s
         )
         if answer in answers
     ]
-    return f"{counted(len(studies), 'study', 'studies')}, {counted(films, 'film')}: {', '.join(parts)}"
+    return f"{counted(len(submitted), 'study', 'studies')}, {counted(films, 'film')}: {', '.join(parts)}"
 
 
 def _outcome(records: Sequence[Record]) -> str:
     states = [record.state for record in records]
-    parts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
+    parts = [f"{states.count(state):,} {state}" for state in dict.fromkeys(sorted(states))]
     roots = sorted({str(record.outs[-1]) for record in records})
     return f"{', '.join(parts)}; results in {', '.join(roots)}"
 

@@ -29,10 +29,10 @@ def scan(
     from bcd_model.errors import BcdError
     from converters.result_json import to_json
     from worker.cli.console import warn
+    from worker.execution import make_scanner, outcome_of
     from worker.pipeline import new_job, scan_study
     from worker.publish import check_target, prepare_root, publish, published
     from worker.settings import load_settings
-    from worker.tasks import make_scanner, outcome_of
 
     settings = load_settings()
     root = results_root(out, settings)
@@ -86,8 +86,8 @@ def classify(
 ) -> None:
     """Classify one region of a film: normal, benign or malignant, as in the paper."""
     from bcd_model.words import DISCLAIMER
+    from worker.execution import make_scanner
     from worker.settings import load_settings
-    from worker.tasks import make_scanner
 
     settings = load_settings()
     film = _read(file)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.cli.console import counted, warn
+from worker.cli.console import busy, counted, warn
 
 if TYPE_CHECKING:
     from converters.studies import StudyInput
-    from worker.job import Record
+    from worker.job import Record, State
     from worker.records import Records
     from worker.settings import Settings
 
 
 _NAMED = 3  # files left out for one reason that are named
+_BATCHES_NAMED = 5
+_PATIENCE = 60.0  # seconds for which a command that waits puts up with a site's Redis that is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,28 @@ class Queue:
     check: Callable[[], None]
     start_worker: Callable[[], None]
     embedded: bool
-    at_work: bool
+    at_work: Callable[[], bool]
 
-    def shown(self, record: Record) -> Record:
-        """The record as it is to be shown: nothing runs where nobody works."""
-        if record.final or self.at_work:
-            return record
-        return replace(record, state="queued", reason="goes on with the next submit or up")
+    def shown(self, records: Iterable[Record]) -> list[Record]:
+        """The records as they are to be shown: nothing runs where nobody works."""
+        if self.at_work():
+            return list(records)
+        reason = "goes on with the next submit or up"
+        return [r if r.final else replace(r, state="queued", due=0.0, reason=reason) for r in records]
+
+    def counted(self, states: Mapping[State, int]) -> dict[State, int]:
+        """How many jobs are in each state, as it is to be shown."""
+        if self.at_work():
+            return dict(states)
+        return {**states, "queued": states["queued"] + states["running"], "running": 0}
+
+    def patient(self) -> Records:
+        """The records for a command that waits: a site's Redis may be away for a minute."""
+        if self.embedded:
+            return self.records  # without its Redis the embedded engine has ended: see ``check``
+        from worker.records import Records
+
+        return Records(self.settings.broker_url or "", _PATIENCE)
 
 
 @contextmanager
@@ -58,14 +75,46 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
     if settings.broker_url is not None:
         records = Records(settings.broker_url)
         records.ping()
-        yield Queue(settings, records, lambda: None, lambda: None, embedded=False, at_work=True)
+        yield Queue(settings, records, lambda: None, lambda: None, embedded=False, at_work=lambda: True)
         return
     from worker.engine import embedded_engine, worker_wanted
 
     with embedded_engine(settings.state_dir) as engine:
         here = settings.model_copy(update={"broker_url": engine.url})
-        at_work = worker_wanted(settings.state_dir)
-        yield Queue(here, Records(engine.url), engine.check, engine.start_worker, True, at_work)
+        records = Records(engine.url)
+
+        def at_work() -> bool:
+            return worker_wanted(settings.state_dir)
+
+        yield Queue(here, records, engine.check, engine.start_worker, embedded=True, at_work=at_work)
+
+
+def check_selection(command: str, ids: Sequence[str], batch: str | None) -> None:
+    """Raise UsageError unless either jobs or a batch are named."""
+    from bcd_model.errors import UsageError
+
+    if bool(ids) == (batch is not None):
+        wrong = "not both" if ids else "and there is neither"
+        raise UsageError(f"{command} takes a job's id or --batch NAME, {wrong}", "bcd-admin jobs lists them")
+
+
+def ids_of_batch(records: Records, batch: str) -> list[str]:
+    """Ids of the jobs of ``batch``, the newest first.
+
+    Raises:
+        UsageError: there is no such batch; it names those that there are.
+    """
+    from bcd_model.errors import UsageError
+
+    try:
+        return records.ids(batch)
+    except UsageError:
+        names = records.batches()
+        if not names:
+            raise
+        named = ", ".join(names[:_BATCHES_NAMED])
+        more = f" and {counted(len(names) - _BATCHES_NAMED, 'older one')}" if names[_BATCHES_NAMED:] else ""
+        raise UsageError(f"no batch {batch!r}", f"the last ones are: {named}{more}") from None
 
 
 def read_studies(paths: Sequence[Path]) -> tuple[StudyInput, ...]:
@@ -78,7 +127,8 @@ def read_studies(paths: Sequence[Path]) -> tuple[StudyInput, ...]:
     from converters.studies import find_studies
     from converters.truth import TRUTH_FILE
 
-    found = find_studies([path.absolute() for path in paths])
+    with busy("looking for films"):
+        found = find_studies([path.absolute() for path in paths])
     left_out: dict[str, list[Path]] = {}
     for skipped in found.skipped:
         if skipped.path.name != TRUTH_FILE:

@@ -1,0 +1,491 @@
+"""One job from its record to its result, in this process: real Redis, real films, a real (small) network.
+
+What happens while a job runs happens at an event of its log: at a known film, and not a moment later.
+"""
+
+import errno
+import logging
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pydicom
+import pytest
+import redis
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from bcd_model.errors import BcdError
+from bcd_model.weights import read_info
+from bcd_model.words import ModelIdentity, OperatingPoint
+from converters.result import FilmResult, JobIdentity, StudyResult
+from converters.result_json import read_result
+from converters.studies import find_studies
+from worker.app import make_app
+from worker.engine import embedded_engine
+from worker.execution import run_job
+from worker.job import Lane, Record
+from worker.pipeline import may_pass
+from worker.publish import publish
+from worker.records import Records
+from worker.settings import Settings, load_settings
+from worker.submission import Submitted, Submitter
+
+pytestmark = pytest.mark.redis
+
+NEVER_READ = Path("/proc/self/mem")  # opens, and answers with an I/O error when it is read
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_engine(tmp_path_factory.mktemp("execution")) as engine:
+        yield engine.url
+
+
+@pytest.fixture
+def films(patients: list[Path], tmp_path: Path) -> Path:
+    """A study of four films, in a folder of its own."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    sources = sorted(path for patient in patients for path in patient.glob("*.dcm"))
+    for number, source in enumerate(sources, start=1):
+        film = pydicom.dcmread(source)
+        film.StudyInstanceUID, film.PatientID = "2.25.1000", "one"
+        film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = f"2.25.2000.{number}"
+        film.save_as(folder / f"film{number}.dcm")
+    return folder
+
+
+class Watcher(logging.Handler):
+    """The log: what it said, and what is to happen when it says something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[tuple[str, dict[str, object]]] = []
+        self.actions: list[tuple[str, dict[str, object], Callable[[], object]]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said, fields = record.getMessage(), getattr(record, "fields", {})
+        self.said.append((said, fields))
+        for name, wanted, action in list(self.actions):
+            if said == name and wanted.items() <= fields.items():
+                self.actions.remove((name, wanted, action))
+                action()
+
+    def times(self, name: str) -> int:
+        return [said for said, _ in self.said].count(name)
+
+
+@dataclass
+class Queue:
+    """A queue without a worker: its jobs are done when a test says so, by holders with a name each."""
+
+    url: str
+    settings: Settings
+    out: Path
+    watcher: Watcher
+    client: redis.Redis
+    records: Records = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.records = Records(self.url)
+
+    def submitter(
+        self, *, out: Path | None = None, lane: Lane = "interactive", force: bool = False
+    ) -> Submitter:
+        weights = read_info(self.settings.model)
+        settings, app = self.settings, make_app(self.settings)
+        return Submitter(self.records, app, weights, settings, out or self.out, lane, force=force)
+
+    def submit(
+        self, films: Path, *, out: Path | None = None, lane: Lane = "interactive", force: bool = False
+    ) -> Submitted:
+        (study,) = find_studies([films]).studies
+        return self.submitter(out=out, lane=lane, force=force).submit(study)
+
+    def run(self, job: str, holder: str = "message/node/1") -> Record:
+        run_job(job, holder, self.settings)
+        return self.record(job)
+
+    def record(self, job: str) -> Record:
+        record = self.records.get(job)
+        assert record is not None
+        return record
+
+    def when(self, name: str, action: Callable[[], object], **fields: object) -> None:
+        """Do ``action`` once, when the log says so."""
+        self.watcher.actions.append((name, fields, action))
+
+    def let_it_be_due(self, job: str) -> None:
+        """The time until a job is tried again is over, and a worker sweeps."""
+        assert self.client.zadd("bcd:later", {job: 1.0}, xx=True, ch=True)
+        self.client.set("bcd:swept", self.client.time()[0] - 10)
+        assert [sent for sent, _ in self.records.sweep(1.0, 1000.0, 90).send] == [job]
+
+    def give_to_another(self, job: str) -> None:
+        """The lease ends unnoticed, and another worker takes the job."""
+        assert self.client.zadd("bcd:running", {job: 1.0}, xx=True, ch=True)
+        assert self.records.claim(job, "another/node/2", 1000.0) == "claimed"
+
+
+@pytest.fixture
+def queue(url: str, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    for name in [name for name in os.environ if name.startswith("BCD_")]:
+        monkeypatch.delenv(name)
+    settings = load_settings(broker_url=url, model=weights, torch_threads=1, worker_processes=1)
+    watcher, log = Watcher(), logging.getLogger("bcd")
+    level = log.level
+    log.addHandler(watcher)
+    log.setLevel(logging.INFO)
+    path = url.removeprefix("redis+socket://")
+    with redis.Redis(unix_socket_path=path, decode_responses=True) as client:
+        client.flushall()
+        yield Queue(url, settings, tmp_path / "out", watcher, client)
+    log.removeHandler(watcher)
+    log.setLevel(level)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_job_is_done_and_its_record_says_what_was_found(queue: Queue, films: Path) -> None:
+    job = queue.submit(films).job_id
+    record = queue.run(job)
+    assert (record.state, record.film, record.attempts, record.lost) == ("done", 4, 1, 0)
+    assert (record.tally.scanned, record.tally.failed, record.exit_code, record.reason) == (4, 0, 0, "")
+    folder = record.result_folder()
+    assert folder == queue.out / "2.25.1000"
+    result = read_result(folder)
+    assert result["job_id"] == job
+    highest = max(1 - f["probability"]["normal"] for film in result["films"] for f in film["findings"])
+    assert record.tally.highest == pytest.approx(highest, abs=1e-5)
+    assert [path.name for path in queue.out.iterdir()] == ["2.25.1000"]
+
+
+@pytest.mark.parametrize("film", [1, 2, 4])
+def test_a_cancelled_job_ends_before_its_next_film_and_publishes_nothing(
+    queue: Queue, films: Path, film: int
+) -> None:
+    job = queue.submit(films).job_id
+    queue.when("film scanned", lambda: Records(queue.url).cancel(job, "not wanted"), film=film)
+    record = queue.run(job)
+    assert (record.state, record.reason) == ("cancelled", "not wanted")
+    assert queue.watcher.times("film scanned") == film
+    assert queue.watcher.times("job dropped") == 1
+    assert content(queue.out) == {}
+
+
+def test_a_folder_asked_for_at_any_moment_gets_the_result_too(queue: Queue, films: Path) -> None:
+    late, later = queue.out / "late", queue.out / "later"
+    job = queue.submit(films, out=queue.out / "first").job_id
+    queue.when("film scanned", lambda: queue.submit(films, out=late), film=2)
+    queue.when("result published", lambda: queue.submit(films, out=later))
+    record = queue.run(job)
+    assert record.state == "done"
+    assert queue.watcher.times("film scanned") == 4, "it is scanned once"
+    first = content(queue.out / "first")
+    assert first
+    assert first == content(late) == content(later)
+
+
+def other_result() -> StudyResult:
+    """The result of another job on the same study."""
+    return StudyResult(
+        job=JobIdentity("another job", datetime(2024, 5, 6, tzinfo=timezone.utc)),
+        study_instance_uid="2.25.1000",
+        input_digest="d",
+        model=ModelIdentity("m", "1", "x"),
+        operating_point=OperatingPoint(0.5),
+        films=(FilmResult("a.dcm", None, reason="its DICOM header cannot be read"),),
+    )
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_anothers_result_that_comes_meanwhile_is_replaced_by_force_alone(
+    queue: Queue, films: Path, force: bool
+) -> None:
+    job = queue.submit(films).job_id
+
+    def meanwhile() -> None:
+        publish(other_result(), queue.out)
+        assert queue.submit(films, force=force).answer == ("under way" if force else "refused")
+
+    queue.when("film scanned", meanwhile, film=2)
+    record = queue.run(job)
+    there = read_result(queue.out / "2.25.1000")["job_id"]
+    if force:
+        assert (record.state, there) == ("done", job)
+    else:
+        assert (record.state, record.exit_code, there) == ("failed", 5, "another job")
+        assert "--force" in record.reason
+
+
+def test_a_job_given_to_another_worker_is_published_by_that_one_alone(queue: Queue, films: Path) -> None:
+    job = queue.submit(films).job_id
+    queue.when("film scanned", lambda: queue.give_to_another(job), film=4)
+    record = queue.run(job, "slow/node/1")
+    assert (record.state, record.holder, record.attempts, record.lost) == ("running", "another/node/2", 2, 1)
+    assert content(queue.out) == {}
+    assert queue.watcher.times("job dropped") == 1
+    assert queue.run(job, "another/node/2").state == "done"
+
+
+def test_a_job_that_is_held_or_done_is_passed_over(queue: Queue, films: Path) -> None:
+    job = queue.submit(films).job_id
+    queue.when("film scanned", lambda: run_job(job, "again/node/2", queue.settings), film=2)
+    done = queue.run(job)
+    assert (done.state, done.attempts) == ("done", 1)
+    assert queue.watcher.times("film scanned") == 4
+    before = (queue.out / "2.25.1000").stat()
+    assert queue.run(job, "again/node/3") == done
+    after = (queue.out / "2.25.1000").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert queue.watcher.times("job passed over") == 2
+
+
+def test_the_same_job_published_first_under_other_uids_is_left_as_it_is(queue: Queue, films: Path) -> None:
+    job = queue.submit(films).job_id
+    queue.run(job)
+    first = content(queue.out)
+    queue.client.flushall()  # the queue forgets the job, and it is submitted again for another folder
+    (study,) = find_studies([films]).studies
+    out = queue.out.with_name("out2")
+    record = queue.submitter(out=out).make_record(study)
+    record = replace(record, created=record.created + timedelta(hours=1))
+    queue.records.submit(record, published=False, force=False)
+    queue.when("film scanned", lambda: shutil.copytree(queue.out, out, dirs_exist_ok=True), film=3)
+    again = queue.run(job)
+    assert again.state == "done"
+    assert content(out) == first
+
+
+# Trouble with the storage
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB; needs the right to mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """A file that leaves no room."""
+    with pytest.raises(OSError, match="No space"), (disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return disk / "filler"
+
+
+@pytest.mark.parametrize("moment", ["before", "after the scan"])
+def test_a_batch_waits_until_there_is_room_for_its_results(
+    queue: Queue, films: Path, disk: Path, moment: str
+) -> None:
+    out = disk / "out"
+    job = queue.submit(films, out=out, lane="batch").job_id
+    if moment == "before":
+        fill(disk)
+    else:
+        queue.when("film scanned", lambda: fill(disk), film=4)
+    record = queue.run(job)
+    assert (record.state, record.tries, record.lost, record.exit_code) == ("queued", 1, 0, 0)
+    assert "is tried again" in record.reason
+    assert "No space left" in record.reason
+    assert record.due > record.begun
+    assert queue.records.figures().later == 1
+    assert queue.watcher.times("film scanned") == (0 if moment == "before" else 4)
+    assert content(out) == {}
+
+    assert queue.run(job, "message/node/2") == record, "its time has not come"
+    queue.let_it_be_due(job)
+    assert queue.run(job, "message/node/3").tries == 2, "the disk is still full"
+    (disk / "filler").unlink()
+    queue.let_it_be_due(job)
+    record = queue.run(job, "message/node/4")
+    assert (record.state, record.attempts, record.lost, record.reason) == ("done", 3, 0, "")
+    assert read_result(out / "2.25.1000")["job_id"] == job
+
+
+def test_the_pauses_grow_while_the_trouble_lasts(queue: Queue, films: Path) -> None:
+    job = queue.submit(films, lane="batch").job_id
+    (films / "film1.dcm").unlink()
+    (films / "film1.dcm").symlink_to(NEVER_READ)
+    pauses = []
+    for attempt in range(10):
+        record = queue.run(job, f"message/node/{attempt}")
+        pauses.append(record.due - record.begun)
+        queue.let_it_be_due(job)
+    assert 5 < pauses[0] < 20
+    assert pauses[3] > 3 * pauses[0]
+    assert 400 < pauses[-1] < 800
+
+
+def test_who_waits_is_told_after_a_short_patience(queue: Queue, films: Path, disk: Path) -> None:
+    job = queue.submit(films, out=disk / "out").job_id
+    fill(disk)
+    record = queue.run(job)
+    assert (record.state, record.tries) == ("queued", 1)
+    assert record.due - record.begun < 3
+    queue.client.hincrbyfloat(f"bcd:job:{job}", "troubled", -60)  # a minute later
+    queue.let_it_be_due(job)
+    record = queue.run(job, "message/node/2")
+    assert (record.state, record.exit_code) == ("failed", 5)
+    assert "free space" in record.reason
+    assert queue.records.figures().later == 0
+
+
+def test_films_that_cannot_be_read_for_a_while_are_waited_for(queue: Queue, films: Path) -> None:
+    film = films / "film3.dcm"
+    job = queue.submit(films, lane="batch").job_id
+    shutil.move(film, films.parent / "away")
+    film.symlink_to(NEVER_READ)
+    record = queue.run(job)
+    assert (record.state, record.tries) == ("queued", 1)
+    assert "film3.dcm" in record.reason
+    assert content(queue.out) == {}
+    film.unlink()
+    shutil.move(films.parent / "away", film)
+    queue.let_it_be_due(job)
+    record = queue.run(job, "message/node/2")
+    assert (record.state, record.tally.scanned, record.tally.failed) == ("done", 4, 0)
+
+
+def test_a_film_that_is_gone_costs_only_itself_and_nobody_waits_for_it(queue: Queue, films: Path) -> None:
+    job = queue.submit(films, lane="batch").job_id
+    (films / "film3.dcm").unlink()
+    record = queue.run(job)
+    assert (record.state, record.tries, record.exit_code) == ("done with failures", 0, 1)
+    assert (record.tally.scanned, record.tally.failed) == (3, 1)
+    assert "film3.dcm" in record.reason
+
+
+@pytest.mark.parametrize("lane", ["interactive", "batch"])
+def test_a_folder_that_may_not_be_written_is_told_at_once(queue: Queue, films: Path, lane: Lane) -> None:
+    job = queue.submit(films, out=Path("/sys/bcd-results"), lane=lane).job_id
+    record = queue.run(job)
+    assert (record.state, record.exit_code, record.tries) == ("failed", 5, 0)
+    assert "permissions" in record.reason
+    assert queue.watcher.times("film scanned") == 0, "nobody waits for a scan that cannot be kept"
+
+
+@pytest.mark.parametrize(
+    ("number", "passes"),
+    [
+        (errno.ENOSPC, True),
+        (errno.EDQUOT, True),
+        (errno.EIO, True),
+        (errno.ESTALE, True),
+        (errno.ETIMEDOUT, True),
+        (errno.EACCES, False),
+        (errno.EROFS, False),
+        (errno.ENOENT, False),
+        (errno.ENOTDIR, False),
+    ],
+)
+def test_what_may_pass_by_itself(number: int, passes: bool) -> None:
+    cause = OSError(number, os.strerror(number))
+    error = BcdError("a result could not be written")
+    error.__cause__ = cause
+    assert may_pass(cause) is may_pass(error) is passes
+    assert not may_pass(BcdError("a wrong threshold"))
+
+
+# What else may befall a job
+
+
+def test_the_lease_is_kept_while_a_film_takes_longer_than_it_lasts(queue: Queue, films: Path) -> None:
+    queue.settings = queue.settings.model_copy(update={"lease_seconds": 2})
+    job = queue.submit(films).job_id
+    answers = set()
+
+    def take_long() -> None:
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            answers.add(queue.records.claim(job, "another/node/2", 2))
+            time.sleep(0.1)
+
+    queue.when("film scanned", take_long, film=1)
+    record = queue.run(job)
+    assert answers == {"held"}
+    assert (record.state, record.attempts) == ("done", 1)
+    assert "lease" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_study_that_takes_too_long_says_so(queue: Queue, films: Path) -> None:
+    def time_is_over() -> None:  # billiard raises it wherever the job is
+        raise SoftTimeLimitExceeded
+
+    job = queue.submit(films).job_id
+    queue.when("film scanned", time_is_over, film=2)
+    record = queue.run(job)
+    assert (record.state, record.exit_code) == ("failed", 1)
+    assert "BCD_VISIBILITY_TIMEOUT" in record.reason
+    assert content(queue.out) == {}
+
+
+def test_what_nobody_foresaw_fails_the_job_without_quoting_it(queue: Queue, films: Path) -> None:
+    def break_down() -> None:
+        raise ValueError("Marked^Nameless is no number")
+
+    job = queue.submit(films).job_id
+    queue.when("film scanned", break_down, film=2)
+    record = queue.run(job)
+    assert (record.state, record.exit_code) == ("failed", 1)
+    assert "ValueError" in record.reason
+    assert "arked" not in record.reason
+    assert queue.watcher.times("job broke") == 1
+
+
+def test_a_record_whose_films_do_not_fit_it_is_not_worked_on(queue: Queue, films: Path) -> None:
+    job = queue.submit(films).job_id
+    queue.client.hset(f"bcd:job:{job}", "input_digest", "0" * 64)
+    record = queue.run(job)
+    assert (record.state, record.exit_code) == ("failed", 2)
+    assert "submit the study again" in record.reason
+
+
+def test_a_message_for_no_job_is_refused_and_counted(queue: Queue) -> None:
+    run_job("0123456789abcdef", "message/node/1", queue.settings)
+    assert sum(queue.records.figures().refused.values()) == 1
+    assert queue.records.listing() == []
+
+
+def test_a_job_that_ends_its_worker_three_times_is_put_aside(queue: Queue, films: Path) -> None:
+    class KilledError(BaseException):
+        """The process is gone in the middle of a film; nothing of the job's own code runs any more."""
+
+    def be_killed() -> None:
+        raise KilledError
+
+    job = queue.submit(films).job_id
+    for attempt in range(3):
+        queue.when("film scanned", be_killed, film=2)
+        with pytest.raises(KilledError):
+            run_job(job, f"message/node/{attempt}", queue.settings)
+        assert queue.client.zadd("bcd:running", {job: 1.0}, xx=True, ch=True)
+    record = queue.run(job, "message/node/4")
+    assert (record.state, record.attempts, record.lost) == ("failed", 3, 3)
+    assert "put aside" in record.reason
+    assert queue.watcher.times("job put aside") == 1
+    assert content(queue.out) == {}
+
+
+def test_a_job_with_another_results_folder_is_retried_in_all_of_them(queue: Queue, films: Path) -> None:
+    job = queue.submit(films).job_id
+    assert queue.records.cancel(job, "not wanted")
+    assert queue.records.retry(job)
+    queue.submit(films, out=queue.out / "second")
+    assert queue.run(job).state == "done"
+    assert content(queue.out / "second")
+    assert (queue.out / "2.25.1000" / "result.json").is_file()

@@ -1,0 +1,112 @@
+"""``cancel`` and ``retry``: jobs that are not to go on, and jobs that are to be done again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli.console import counted, film_progress, note, say, say_json
+from worker.cli.jobs import (
+    BATCH,
+    JSON,
+    cancelled_on_interrupt,
+    how_to_watch,
+    report,
+    wait_for_jobs,
+    warn_if_nobody_works,
+)
+from worker.cli.session import check_selection, ids_of_batch, open_queue
+
+if TYPE_CHECKING:
+    from worker.job import Record
+    from worker.records import Records
+
+_IDS = typer.Argument(
+    None, metavar="ID", help="Job ids, their beginnings, or Study Instance UIDs.", show_default=False
+)
+
+
+def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
+    """End jobs that have not ended; a running one stops before its next film.
+
+    Jobs of the batch that were submitted with another batch since then are left to that one.
+    """
+    from worker.settings import load_settings
+
+    check_selection("cancel", ids or [], batch)
+    cancelled, ended, others = [], [], []
+    with open_queue(load_settings()) as queue:
+        # the newest first, so that workers do not begin what is about to be cancelled
+        for record in _named(queue.records, ids or [], batch):
+            if batch is not None and record.batch != batch and not record.final:
+                others.append(record.job_id)
+            elif not record.final and queue.records.cancel(record.job_id, "cancelled with bcd-admin cancel"):
+                cancelled.append(record.job_id)
+            else:
+                ended.append(record.job_id)
+    if as_json:
+        say_json({"cancelled": cancelled, "ended_already": ended, "of_another_batch": others})
+        return
+    parts = [f"{counted(len(cancelled), 'job')} cancelled"]
+    parts += [f"{len(ended):,} had ended already"] if ended else []
+    parts += [f"{len(others):,} left to another batch"] if others else []
+    say(", ".join(parts))
+
+
+def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
+    """Do again what failed, was cancelled, is done with failures, or waits to be tried again.
+
+    Without a queue of your own (BCD_BROKER_URL) and without 'bcd-admin up', it waits for the jobs like
+    'submit', and Ctrl-C cancels them.
+    """
+    from worker.app import make_app, send
+    from worker.settings import load_settings
+    from worker.submission import Submitted, exit_code
+    from worker.summary import MISSED
+
+    check_selection("retry", ids or [], batch)
+    ended: list[Record] = []
+    with open_queue(load_settings()) as queue:
+        waiting = queue.embedded and not queue.at_work()
+        app = make_app(queue.settings)
+        records = _named(queue.records, ids or [], batch)
+        if batch is not None:
+            records.reverse()  # the oldest first, as it was submitted
+        candidates = [record for record in records if record.state in MISSED or record.due]
+        with cancelled_on_interrupt(queue) as again:
+            with film_progress(len(candidates), "jobs") as progress:
+                for number, record in enumerate(candidates, start=1):
+                    if queue.records.retry(record.job_id):
+                        again.append(Submitted(record.job_id, record.study_instance_uid, "queued"))
+                        send(app, record.job_id, record.lane)
+                    progress.update(number)
+            if waiting:
+                ended = wait_for_jobs(queue, again)
+        if again and not waiting:
+            warn_if_nobody_works(queue)
+    retried = [answer.job_id for answer in again]
+    left = [record.job_id for record in records if record.job_id not in set(retried)]
+    if as_json:
+        say_json({"retried": retried, "left": left, "jobs": [record.as_json() for record in ended]})
+    else:
+        rest = f", {len(left):,} left as they are (done, or under way)" if left else ""
+        say(f"{counted(len(retried), 'job')} queued again{rest}")
+        if ended:
+            report(again, ended, as_json=False)
+        elif again:
+            note(how_to_watch(retried, batch))
+    raise typer.Exit(exit_code(ended))
+
+
+def _named(records: Records, ids: Sequence[str], batch: str | None) -> list[Record]:
+    """The records of the jobs that are meant, each once, the newest of a batch first.
+
+    Raises:
+        UsageError: an id is that of no job or may be several, or there is no such batch.
+    """
+    if batch is not None:
+        return records.listing(ids_of_batch(records, batch))
+    found = [records.find(job) for job in ids]
+    return list({record.job_id: record for record in found}.values())

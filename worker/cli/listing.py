@@ -1,0 +1,152 @@
+"""``jobs``: all jobs, or some of them, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli.console import counted, note, say, say_json, table_lines
+from worker.cli.jobs import BATCH, JSON, WATCH, warn_if_nobody_works
+from worker.cli.session import Queue, ids_of_batch, open_queue
+from worker.cli.watching import Changes, Frame, count_of, follow, reason_of
+
+if TYPE_CHECKING:
+    from worker.job import Record, State
+    from worker.records import Records
+
+
+_OPTIONAL = ("BATCH", "REASON")  # columns that are left out if they are empty
+
+
+def jobs(
+    batch: str | None = BATCH,
+    state: str | None = typer.Option(
+        None, "--state", metavar="STATE", help="Those that are queued, running, done, failed, ..."
+    ),
+    limit: int = typer.Option(50, "--limit", "-n", min=0, help="The newest so many; 0: all."),
+    watch: bool = WATCH,
+    as_json: bool = JSON,
+) -> None:
+    """List jobs, the newest first, and count them by state.
+
+    With --watch it is redrawn every 2 seconds on a terminal, until nothing is under way or Ctrl-C; elsewhere
+    it prints a line for every job whose state changes. With --json it then answers once, at the end.
+    """
+    from worker.settings import load_settings
+
+    wanted = None if state is None else _state(state)
+    with open_queue(load_settings()) as queue:
+        if watch:
+            _watch(queue, batch, wanted, limit, silent=as_json)
+        if batch is None and wanted is None:
+            page = _newest(queue, limit)
+        else:
+            state_of = _state_of(queue, queue.records, batch)
+            page = _chosen(queue, queue.records, state_of, wanted, limit)
+    if as_json:
+        records = [record.as_json() for record in page.records]
+        say_json({"total": page.total, "states": dict(page.states), "jobs": records})
+    elif not page.total:
+        note("no jobs yet")
+    else:
+        for line in page.table():
+            say(line)
+        say(page.count())
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The jobs that are listed, of all there are.
+
+    Attributes:
+        states: all jobs by state.
+        wanted: the state of those that are listed, None for any.
+    """
+
+    states: Mapping[State, int]
+    wanted: State | None
+    records: Sequence[Record]
+
+    @property
+    def total(self) -> int:
+        return sum(self.states.values())
+
+    def table(self) -> list[str]:
+        if not self.records:
+            return []
+        columns = ["JOB", "STATE", "FILMS", "CREATED", "STUDY", "BATCH", "REASON"]
+        rows: list[list[object]] = [
+            [
+                record.job_id,
+                record.description,
+                record.films,
+                f"{record.created:%Y-%m-%d %H:%M:%S}",
+                record.study_instance_uid,
+                record.batch,
+                reason_of(record),
+            ]
+            for record in self.records
+        ]
+        shown = [n for n, name in enumerate(columns) if name not in _OPTIONAL or any(row[n] for row in rows)]
+        return table_lines([columns[n] for n in shown], [[row[n] for n in shown] for row in rows])
+
+    def count(self) -> str:
+        text = f"{counted(self.total, 'job')}: {count_of(self.states)}"
+        shown, matching = len(self.records), self.states[self.wanted] if self.wanted else self.total
+        if shown >= matching:
+            return text
+        of = f" of {matching:,} {self.wanted}" if self.wanted else ""
+        return f"{text}; the newest {shown:,}{of} are shown"
+
+
+def _newest(queue: Queue, limit: int) -> _Page:
+    """The newest of all jobs; only their records are read."""
+    ids = queue.records.ids(limit=limit or None)
+    return _Page(queue.counted(queue.records.states()), None, queue.shown(queue.records.each(ids)))
+
+
+def _state_of(queue: Queue, records: Records, batch: str | None) -> dict[str, State]:
+    """The state of each job as it is to be shown, the newest job first."""
+    found = records.state_of(records.ids() if batch is None else ids_of_batch(records, batch))
+    if queue.at_work():
+        return found
+    return {job: "queued" if state == "running" else state for job, state in found.items()}
+
+
+def _chosen(
+    queue: Queue, records: Records, state_of: Mapping[str, State], wanted: State | None, limit: int
+) -> _Page:
+    """The newest of the jobs in ``state_of`` that are in the state that is ``wanted``."""
+    from worker.job import STATES
+
+    found = list(state_of.values())
+    matching = (job for job, state in state_of.items() if wanted in (None, state))
+    shown = queue.shown(records.each(list(islice(matching, limit or None))))
+    return _Page({state: found.count(state) for state in STATES}, wanted, shown)
+
+
+def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *, silent: bool) -> None:
+    records, changes = queue.patient(), Changes(wanted)
+
+    def look() -> Frame:
+        queue.check()
+        state_of = _state_of(queue, records, batch)
+        page = _chosen(queue, records, state_of, wanted, limit)
+        over = not (page.states["queued"] or page.states["running"]) or not queue.at_work()
+        return Frame([page.count(), *page.table()], changes.lines(records, state_of), over)
+
+    follow(look, lambda: warn_if_nobody_works(queue), silent=silent)
+
+
+def _state(name: str) -> State:
+    from bcd_model.errors import UsageError
+    from worker.job import STATES
+
+    for state in STATES:
+        if name.lower().replace("-", " ") == state:
+            return state
+    raise UsageError(f"no job is ever {name!r}", f"--state takes one of: {', '.join(STATES)}")

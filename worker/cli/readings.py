@@ -1,0 +1,212 @@
+"""``results --batch`` and ``results --csv``: many studies, for those who read or count them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from worker.cli.console import counted, percent, say, say_csv, say_json, say_table, warn
+from worker.cli.session import ids_of_batch, open_queue
+
+if TYPE_CHECKING:
+    from worker.job import Record
+
+COLUMNS = (
+    "study",
+    "sop_instance",
+    "file",
+    "laterality",
+    "view",
+    "finding",
+    "row",
+    "column",
+    "radius",
+    "class",
+    "p_normal",
+    "p_benign",
+    "p_malignant",
+    "presented",
+    "tracking_uid",
+    "job",
+    "state",
+    "reason",
+)
+"""Of ``--csv``. Places are in pixels of the film, as in ``result.json``; its findings are counted from 1."""
+
+_HAVE_RESULT = frozenset({"done", "done with failures"})
+_NAMED = 20  # studies without their result that are named
+
+
+def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
+    """The studies of a batch, those with the most probable abnormality first."""
+    from worker.settings import load_settings
+
+    with open_queue(load_settings()) as queue:
+        ids = ids_of_batch(queue.records, batch)
+        records = sorted(queue.shown(queue.records.each(ids)), key=_urgency)
+    if as_csv:
+        _say_findings(records)
+        return
+    folders = {record.job_id: record.result_folder() for record in records}
+    if as_json:
+        _say_json(batch, records, folders)
+    else:
+        _say_table(records, folders)
+    gone = [r for r in records if r.state in _HAVE_RESULT and folders[r.job_id] is None]
+    _tell_what_is_missing([_gone(record) for record in gone])
+
+
+def show_csv(job: str) -> None:
+    """The findings of one study: a job's, or those in a result's folder."""
+    from converters.result_json import read_result
+    from worker.settings import load_settings
+
+    if (Path(job) / "result.json").is_file():
+        say_csv([COLUMNS, *_rows(read_result(Path(job)))])
+        return
+    with open_queue(load_settings()) as queue:
+        records = queue.shown([queue.records.find(job)])
+    _say_findings(records)
+
+
+def _urgency(record: Record) -> tuple[bool, float, str]:
+    return (record.tally.scanned == 0, -record.tally.highest, record.study_instance_uid)
+
+
+def _say_table(records: Sequence[Record], folders: Mapping[str, Path | None]) -> None:
+    from bcd_model.words import DISCLAIMER
+
+    rows = [
+        (
+            record.job_id,
+            record.study_instance_uid,
+            record.state,
+            f"{record.tally.flagged} of {record.films}" if record.tally.scanned else "",
+            percent(record.tally.highest).rjust(7) if record.tally.scanned else "",
+            folders[record.job_id] or "",
+        )
+        for record in records
+    ]
+    say_table(("JOB", "STUDY", "STATE", "FLAGGED", "HIGHEST", "FOLDER"), rows)
+    points = " or ".join(
+        percent(point) for point in sorted({float(r.settings["threshold"]) for r in records})
+    )
+    say(f"FLAGGED: films with a finding from P(abnormal) {points}. HIGHEST: of all findings. {DISCLAIMER}")
+
+
+def _say_json(batch: str, records: Sequence[Record], folders: Mapping[str, Path | None]) -> None:
+    from bcd_model.words import DISCLAIMER
+
+    studies = [
+        {
+            "job_id": record.job_id,
+            "study_instance_uid": record.study_instance_uid,
+            "state": record.state,
+            "reason": record.reason or None,
+            "films": record.films,
+            "films_scanned": record.tally.scanned,
+            "films_failed": record.tally.failed,
+            "films_flagged": record.tally.flagged,
+            "highest_probability": record.tally.highest,
+            "result": str(folders[record.job_id]) if folders[record.job_id] else None,
+        }
+        for record in records
+    ]
+    say_json({"batch": batch, "disclaimer": DISCLAIMER, "studies": studies})
+
+
+def _say_findings(records: Sequence[Record]) -> None:
+    """The findings of every study that has a result; of the others why they have none."""
+    missing: list[str] = []
+
+    def rows() -> Iterator[Sequence[object]]:
+        yield COLUMNS
+        for record in records:
+            yield from _rows_of(record, missing)
+
+    say_csv(rows())
+    _tell_what_is_missing(missing)
+
+
+def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
+    from bcd_model.errors import InputError
+    from converters.result_json import read_result
+
+    folder = record.result_folder()
+    if folder is None:
+        if record.state in _HAVE_RESULT:
+            missing.append(_gone(record))
+        else:
+            yield _row(
+                study=record.study_instance_uid, job=record.job_id, state=record.state, reason=record.reason
+            )
+        return
+    try:
+        result = read_result(folder)
+    except InputError as error:
+        missing.append(f"study {record.study_instance_uid}: {error}")
+        return
+    if result["job_id"] != record.job_id:
+        missing.append(
+            f"study {record.study_instance_uid}: {folder} holds the result of another job "
+            f"({result['job_id']}) by now; bcd-admin results {folder} shows it"
+        )
+        return
+    yield from _rows(result)
+
+
+def _rows(result: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+    """A row for every finding; a film without one has a row as well."""
+    failed = sum(film["status"] == "failed" for film in result["films"])
+    state = "failed" if failed == len(result["films"]) else "done with failures" if failed else "done"
+    for film in result["films"]:
+        of_film = {
+            "study": result["study_instance_uid"],
+            "sop_instance": film["sop_instance_uid"],
+            "file": film["file"],
+            "laterality": film["laterality"],
+            "view": film["view"],
+            "job": result["job_id"],
+            "state": state,
+            "reason": film["reason"],
+        }
+        if not film["findings"]:
+            yield _row(**of_film)
+        for number, finding in enumerate(film["findings"], start=1):
+            yield _row(
+                **of_film,
+                **{"class": finding["class"]},
+                finding=number,
+                row=finding["center"][0],
+                column=finding["center"][1],
+                radius=finding["radius"],
+                p_normal=finding["probability"]["normal"],
+                p_benign=finding["probability"]["benign"],
+                p_malignant=finding["probability"]["malignant"],
+                presented="true" if finding["presented"] else "false",
+                tracking_uid=finding["tracking_uid"],
+            )
+
+
+def _row(**values: object) -> list[object]:
+    """The values in the order of `COLUMNS`; None is written as nothing."""
+    return [values.get(column) for column in COLUMNS]
+
+
+def _gone(record: Record) -> str:
+    where = record.outs[-1] / record.study_instance_uid
+    return f"study {record.study_instance_uid}: its result is not in {where} any more"
+
+
+def _tell_what_is_missing(missing: Sequence[str]) -> None:
+    """Name the studies whose result cannot be read, and end with 1 if there are any."""
+    for text in missing[:_NAMED]:
+        warn(text)
+    if missing[_NAMED:]:
+        warn(f"and {counted(len(missing) - _NAMED, 'more study', 'more studies')} like these")
+    if missing:
+        warn("look whether this machine has the disk; to make a result again, submit its study again")
+        raise typer.Exit(1)

@@ -1,0 +1,110 @@
+"""``--watch``: the same answer again and again, until nothing is left to wait for."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.cli.console import clock, flush, on_one_line, redrawn, say
+
+if TYPE_CHECKING:
+    from worker.job import Record, State
+    from worker.records import Records
+
+_PAUSE = 2.0  # seconds between two looks
+_ORDER: tuple[State, ...] = ("done", "done with failures", "failed", "cancelled", "running", "queued")
+_SHARE = 4  # a look that takes long is followed by a pause of so many times as long
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What there is to see at one moment.
+
+    Attributes:
+        lines: in full, for a terminal.
+        news: what has changed since the last look, for anything else.
+        over: whether nothing is left to wait for.
+    """
+
+    lines: Sequence[str]
+    news: Sequence[str]
+    over: bool
+
+
+def follow(look: Callable[[], Frame], warn: Callable[[], None], *, silent: bool = False) -> None:
+    """Show what ``look`` finds until it is over: redrawn on a terminal, else a line for each change.
+
+    Args:
+        warn: called once if there is something to wait for.
+        silent: show nothing, only wait.
+    """
+    if silent:
+        _follow(look, warn, lambda _: None)
+    elif sys.stdout.isatty():
+        with redrawn() as show:
+            _follow(look, warn, lambda frame: show(frame.lines))
+    else:
+        _follow(look, warn, _tell)
+
+
+def _follow(look: Callable[[], Frame], warn: Callable[[], None], show: Callable[[Frame], None]) -> None:
+    warned = False
+    while True:
+        since = time.monotonic()
+        frame = look()
+        show(frame)
+        if frame.over:
+            return
+        if not warned:
+            warn()
+            warned = True
+        time.sleep(max(_PAUSE, _SHARE * (time.monotonic() - since)))
+
+
+def _tell(frame: Frame) -> None:
+    for line in frame.news:
+        say(line)
+    flush()
+
+
+class Changes:
+    """Which jobs have changed their state from one look to the next.
+
+    Args:
+        wanted: tell only of those that came to this state; None: of all.
+    """
+
+    def __init__(self, wanted: State | None = None) -> None:
+        self._wanted = wanted
+        self._seen: dict[str, State] | None = None
+
+    def lines(self, records: Records, states: Mapping[str, State]) -> list[str]:
+        """A line for every job that has changed since the last look, the oldest job first."""
+        before, self._seen = self._seen, dict(states)
+        if before is None:
+            return []
+        changed = [
+            job for job, state in states.items() if before.get(job) != state and self._wanted in (None, state)
+        ]
+        return [change(record) for record in records.each(changed[::-1])]
+
+
+def change(record: Record) -> str:
+    """A job's new state in one line."""
+    parts = (record.job_id, record.description, record.study_instance_uid, reason_of(record))
+    return on_one_line("  ".join((clock(record.updated.timestamp()), *filter(None, parts))))
+
+
+def count_of(states: Mapping[State, int]) -> str:
+    """``9,120 done, 2 running, 878 queued``."""
+    return ", ".join(f"{states[state]:,} {state}" for state in _ORDER if states.get(state))
+
+
+def reason_of(record: Record) -> str:
+    """Why a job failed, or waits and until when."""
+    if not record.due:
+        return record.reason
+    return f"tries again at {clock(record.due)}: {record.reason.removeprefix('is tried again: ')}"

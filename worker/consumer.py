@@ -1,0 +1,85 @@
+"""How a worker takes messages: those that are none of ours are refused and counted, never shown or run.
+
+Celery's own consumer writes a message that it does not know into the log, as a whole: whoever put it on
+our queue may have put a patient's name into it. And it believes what a message says of itself: to be run
+later, or to be followed by other tasks. Ours say nothing but the job.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.exceptions import KombuError, OperationalError
+
+from bcd_model.errors import QueueError
+from worker.app import TASK
+from worker.logs import event
+from worker.records import Records
+
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
+_NAMES = frozenset({"argsrepr", "id", "kwargsrepr", "lang", "origin", "root_id", "task"})
+_JOB_ID = re.compile(r"[0-9a-f]{16}")
+
+
+class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
+    """Celery's consumer, for messages that are ours."""
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """What is done with each message that is taken off the queue."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def on_message(message: Any) -> None:
+            reason = why_foreign(message)
+            if reason is None:
+                try:
+                    handle(message)
+                    return
+                except _MALFORMED:
+                    reason = "no task"  # something about it that Celery itself cannot read
+            refuse(self.app.conf.broker_url, reason)
+            try:
+                message.ack()
+            except (*self.connection_errors, OperationalError):
+                return  # it comes again, and is refused again
+
+        return on_message
+
+
+def why_foreign(message: Any) -> str | None:
+    """Why a message is none of ours; None if it is just as `worker.app.send` sends it."""
+    try:
+        task = message.headers["task"]
+        more = any(_says_more(name, value) for name, value in message.headers.items())
+        args, kwargs, then = message.decode()
+        more = more or any(then.values())
+    except (KombuError, *_MALFORMED):
+        return "no task"
+    if task != TASK:
+        return "another task"
+    if more:
+        return "more than a job"
+    if kwargs or not (isinstance(args, list) and len(args) == 1 and isinstance(args[0], str)):
+        return "no job id"
+    return None if _JOB_ID.fullmatch(args[0]) else "no job id"
+
+
+def _says_more(header: str, value: object) -> bool:
+    """Whether a header is none that Celery gives a message of ours: a time, a limit, a group, a stamp."""
+    if header in _NAMES:
+        return not isinstance(value, str)
+    if header == "timelimit":  # a worker that sends a job again states its own
+        return not (isinstance(value, list) and all(isinstance(x, int | float | None) for x in value))
+    return bool(value) and not (header == "ignore_result" and value is True)
+
+
+def refuse(broker_url: str, reason: str) -> None:
+    """Count and log a message that was none of ours."""
+    event("message refused", logging.WARNING, reason=reason)
+    try:
+        Records(broker_url).count_refused(reason)
+    except QueueError as error:
+        event("queue lost", logging.ERROR, error=str(error))

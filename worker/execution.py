@@ -1,0 +1,343 @@
+"""One job from its record to its published result: claim it, scan the study, publish, record how it ended."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from bcd_model.errors import BcdError, InputError, ModelError, QueueError, UsageError
+from converters.result import FilmResult, JobIdentity, StudyResult
+from converters.studies import StudyInput
+from worker import metrics
+from worker.job import NOTHING, Record, State, Tally
+from worker.logs import event
+from worker.pipeline import may_pass, scan_study
+from worker.publish import check_target, prepare_root, publish
+from worker.records import Records
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from bcd_model.model import Model
+    from bcd_model.scan import Scanner
+
+PATIENCE = 600.0
+"""Seconds for which a process that works on a job waits for a Redis that is away."""
+
+_INTERACTIVE_PATIENCE = 10.0  # seconds: somebody waits, and can mend what is wrong
+_FIRST_DELAY = {"interactive": 1.0, "batch": 10.0}  # seconds until the storage is tried again
+_LONGEST_DELAY = 600.0  # seconds
+_RENEWALS = 4  # in the length of a lease
+
+
+class JobLostError(Exception):
+    """The job was cancelled, or given to another process, while it ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a study ended: its state, why it failed, the exit code that belongs to it, and what was found."""
+
+    state: State
+    reason: str = ""
+    exit_code: int = 0
+    tally: Tally = NOTHING
+
+
+def run_job(job_id: str, holder: str, settings: Settings) -> None:
+    """Do one job, if it is there to be done.
+
+    Args:
+        holder: the name of this attempt; no other attempt has it.
+
+    Raises:
+        QueueError: Redis cannot be reached.
+    """
+    records = Records(settings.broker_url or "", PATIENCE)
+    claimed = records.claim(job_id, holder, settings.lease_seconds)
+    if claimed != "claimed":
+        if claimed == "unknown":
+            records.count_refused("unknown job")
+            event("message refused", logging.WARNING, reason="unknown job")
+        elif claimed == "put aside":
+            event("job put aside", logging.ERROR, job=job_id)
+        else:
+            event("job passed over", job=job_id, state=claimed)
+        return
+    record = records.get(job_id)
+    if record is None:
+        return
+    event("job begun", job=job_id, study=record.study_instance_uid, films=record.films, lane=record.lane)
+    try:
+        with _lease(records, record, holder, settings):
+            _run(_Attempt(record, records, holder, settings))
+    except JobLostError:
+        event("job dropped", job=job_id, reason="it was cancelled, or given to another worker")
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    record: Record
+    records: Records
+    holder: str
+    settings: Settings
+
+
+def _run(attempt: _Attempt) -> None:
+    record, settings = attempt.record, attempt.settings
+    since = time.monotonic()
+    ended = False
+    try:
+        outcome = _work(attempt)
+        ended = True
+    except QueueError:
+        raise
+    except BcdError as error:
+        if may_pass(error) and _try_later(attempt, error):
+            return
+        outcome = Outcome("failed", str(error), error.exit_code)
+    except SoftTimeLimitExceeded:
+        reason = f"not done within its share of {settings.visibility_timeout} s; raise BCD_VISIBILITY_TIMEOUT"
+        outcome = Outcome("failed", reason, BcdError.exit_code)
+    except JobLostError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever happens, the job ends with a reason
+        event("job broke", logging.ERROR, job=record.job_id, error=error)
+        outcome = Outcome("failed", f"unexpected {type(error).__name__}; see the worker's log", 1)
+    if not ended:
+        _end(attempt, outcome)
+    metrics.films(outcome.tally.scanned, outcome.tally.failed)
+    seconds = time.monotonic() - since
+    metrics.job_ended(outcome.state, record.lane, seconds)
+    event(
+        "job ended",
+        job=record.job_id,
+        study=record.study_instance_uid,
+        state=outcome.state,
+        exit_code=outcome.exit_code,  # the reason may name a file, and a file may be named after a patient
+        films_scanned=outcome.tally.scanned,
+        films_failed=outcome.tally.failed,
+        seconds=round(seconds, 3),
+    )
+
+
+def _work(attempt: _Attempt) -> Outcome:
+    """Scan, publish and record the end."""
+    record, records, settings = attempt.record, attempt.records, attempt.settings
+    study = _study(record)
+    _check_roots("read", [film.path for film in study.films], settings.input_roots, "BCD_INPUT_ROOTS")
+    scanner = _scanner_for(record, settings)
+    job = JobIdentity(record.job_id, record.created, str(record.settings["uid_root"]))
+
+    def progress(film: int, _: int) -> None:
+        if not records.renew(record.job_id, attempt.holder, settings.lease_seconds, film):
+            raise JobLostError
+
+    def scanned(number: int, film: FilmResult, seconds: float) -> None:
+        metrics.film_seconds(seconds)
+        event(
+            "film scanned" if film.scan else "film failed",
+            logging.INFO if film.scan else logging.WARNING,
+            job=record.job_id,
+            film=number,
+            sop_instance=film.sop_instance_uid,
+            seconds=round(seconds, 3),
+        )
+
+    _check_targets(record, settings)
+    result = scan_study(
+        study,
+        scanner,
+        job,
+        settings=record.settings,
+        progress=progress,
+        scanned=scanned,
+        patient=True,
+    )
+    outcome = outcome_of(result)
+    published: set[Path] = set()
+    while True:
+        # as it stands now: a submission may have added a folder, or --force
+        current = records.get(record.job_id)
+        if current is None or current.holder != attempt.holder:
+            raise JobLostError
+        _check_targets(current, settings)
+        for out in current.outs:
+            if out not in published:
+                since = time.perf_counter()
+                publish(result, out, replace=current.replace)
+                published.add(out)
+                seconds = round(time.perf_counter() - since, 3)
+                event("result published", job=record.job_id, seconds=seconds)
+        if _end(attempt, outcome, outs=len(current.outs)):
+            return outcome
+
+
+def _end(attempt: _Attempt, outcome: Outcome, outs: int | None = None) -> bool:
+    ended = attempt.records.end(
+        attempt.record.job_id,
+        attempt.holder,
+        state=outcome.state,
+        reason=outcome.reason,
+        exit_code=outcome.exit_code,
+        tally=outcome.tally,
+        outs=outs,
+    )
+    if ended is None:
+        raise JobLostError
+    return ended
+
+
+def _try_later(attempt: _Attempt, error: BcdError) -> bool:
+    """Give the job back because of trouble that may pass; False if that has gone on for too long."""
+    record, settings = attempt.record, attempt.settings
+    patience = float(settings.retry_seconds) if record.lane == "batch" else _INTERACTIVE_PATIENCE
+    delay = min(_FIRST_DELAY[record.lane] * 2.0**record.tries, _LONGEST_DELAY, max(patience / 4, 0.5))
+    delay *= random.uniform(0.75, 1.25)  # not all at once when it is over
+    reason = f"is tried again: {error.message}"
+    later = attempt.records.later(record.job_id, attempt.holder, delay, reason, patience)
+    if later is None:
+        raise JobLostError
+    if later:
+        metrics.job_retried("storage")
+        event(
+            "job tried later",
+            logging.WARNING,
+            job=record.job_id,
+            seconds=round(delay, 1),
+            cause=_cause(error),
+        )
+    return later
+
+
+def _cause(error: BaseException | None) -> str:
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return (error.strerror or "") if error is not None else ""
+
+
+def outcome_of(result: StudyResult) -> Outcome:
+    """Done if every film was scanned, failed if none was, else done with failures."""
+    failed = [film for film in result.films if film.failed]
+    tally = tally_of(result)
+    if not failed:
+        return Outcome("done", tally=tally)
+    first = failed[0].reason or ""
+    if failed[0].file not in first:
+        first = f"{failed[0].file}: {first}"
+    if len(failed) == len(result.films):
+        reason = f"no film of {len(failed)} could be scanned; {first}"
+        return Outcome("failed", reason, InputError.exit_code, tally)
+    reason = f"{len(failed)} of {len(result.films)} films failed; {first}"
+    return Outcome("done with failures", reason, BcdError.exit_code, tally)
+
+
+def tally_of(result: StudyResult) -> Tally:
+    """What a summary of many jobs needs to know of ``result``."""
+    scans = [film.scan for film in result.films if film.scan is not None]
+    presents = result.operating_point.presents
+    return Tally(
+        scanned=len(scans),
+        failed=len(result.films) - len(scans),
+        flagged=sum(any(presents(finding) for finding in scan.findings) for scan in scans),
+        highest=max((f.probability.abnormal for scan in scans for f in scan.findings), default=0.0),
+    )
+
+
+@contextmanager
+def _lease(records: Records, record: Record, holder: str, settings: Settings) -> Iterator[None]:
+    """Renew the lease as long as this process works on the job, whatever it is at.
+
+    A thread of its own, with a connection of its own: it keeps on while a film is scanned. It stops with
+    the process, also when that is only stopped (SIGSTOP), which is how others see that the job is free.
+    """
+    over = threading.Event()
+    own = Records(settings.broker_url or "")
+
+    def renew() -> None:
+        while not over.wait(settings.lease_seconds / _RENEWALS):
+            try:
+                if not own.renew(record.job_id, holder, settings.lease_seconds):
+                    return  # the next film, or publishing, finds out and ends the attempt
+            except QueueError:
+                continue  # Redis is away; nobody else can take the job meanwhile
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _study(record: Record) -> StudyInput:
+    if record.study is None or record.study.digest != record.input_digest:
+        raise UsageError(f"the record of job {record.job_id} is damaged", "submit the study again")
+    return record.study
+
+
+def _check_targets(record: Record, settings: Settings) -> None:
+    _check_roots("write", record.outs, settings.output_roots, "BCD_OUTPUT_ROOTS")
+    for out in record.outs:
+        prepare_root(out)
+        check_target(out / record.study_instance_uid, record.job_id, replace=record.replace)
+
+
+def _check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variable: str) -> None:
+    if not roots:
+        return
+    allowed = [root.resolve() for root in roots]
+    for path in paths:
+        real = path.resolve()
+        if not any(real.is_relative_to(root) for root in allowed):
+            raise UsageError(
+                f"this worker may not {what} {path.parent}", f"mend {variable} or move the files"
+            )
+
+
+def _scanner_for(record: Record, settings: Settings) -> Scanner:
+    scanner = make_scanner(settings.model, settings.threads_per_scan, float(record.settings["threshold"]))
+    if scanner.identity != record.model:
+        ours, wanted = scanner.identity, record.model
+        raise ModelError(
+            f"this worker has model {ours.name} {ours.version} ({ours.digest[:12]}), "
+            f"the job wants {wanted.name} {wanted.version} ({wanted.digest[:12]})",
+            "give submit and worker the same BCD_MODEL",
+        )
+    return scanner
+
+
+def make_scanner(path: Path | None, threads: int | None, threshold: float | None = None) -> Scanner:
+    """A scanner with the model of this process, which is loaded once and kept.
+
+    Args:
+        threshold: in place of the model's own operating point, whose figures then do not apply.
+
+    Raises:
+        ModelError: the weight file cannot be used.
+    """
+    from bcd_model.scan import Scanner
+    from bcd_model.words import OperatingPoint
+
+    model = _model(path)
+    if threshold is not None and threshold != model.operating_point.threshold:
+        point = OperatingPoint(threshold, basis="set by the user; not measured")
+        model = replace(model, operating_point=point)
+    return Scanner(model, threads=threads)
+
+
+@lru_cache(maxsize=1)
+def _model(path: Path | None) -> Model:
+    from bcd_model.model import load_model
+
+    return load_model(path)

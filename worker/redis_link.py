@@ -1,0 +1,125 @@
+"""The connection to Redis that job records travel on: what it waits for, and how its errors read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from bcd_model.errors import QueueError
+from worker.settings import hide_secrets
+
+T = TypeVar("T")
+
+_MAY_PASS = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
+_FIRST_PAUSE = 0.05  # seconds
+_LONGEST_PAUSE = 2.0  # seconds: so soon is work taken up again when Redis is back
+
+
+class RedisLink:
+    """A client of one Redis.
+
+    Args:
+        url: as in ``BCD_BROKER_URL``.
+        patience: seconds for which a call is made again while Redis is away, starting or full.
+    """
+
+    def __init__(self, url: str, patience: float = 0.0) -> None:
+        self._shown_url = hide_secrets(url)
+        self._patience = patience
+        self.redis = _client(url)
+
+    def call(self, action: Callable[[], T]) -> T:
+        """What ``action`` returns; it may be called more than once.
+
+        Raises:
+            QueueError: Redis cannot be reached, refuses, or is full.
+        """
+        deadline = time.monotonic() + self._patience
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return action()
+            except RedisError as error:
+                last = time.monotonic() + pause > deadline
+                # a dropped connection is noticed by the first call after it: once more is always right
+                if (last and pause > _FIRST_PAUSE) or not _may_pass(error):
+                    raise self._explained(error) from None
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _explained(self, error: RedisError) -> QueueError:
+        where = f"the queue at {self._shown_url}"
+        if _is_login(error):
+            return QueueError(f"{where} refuses the password", "mend BCD_BROKER_URL")
+        if _is_full(error):
+            remedy = "raise maxmemory, or wait until jobs are done; then submit again"
+            return QueueError(f"{where} is full and takes no more", remedy)
+        if _is_disk(error):
+            message = f"{where} cannot write to its disk and takes no more"
+            return QueueError(message, "free space there; see Redis's log")
+        if _is_read_only(error):
+            return QueueError(f"{where} is a read-only replica", "name the primary in BCD_BROKER_URL")
+        if _may_pass(error):
+            message = f"{where} does not answer: {_one_line(error)}"
+            return QueueError(message, "start Redis or mend BCD_BROKER_URL")
+        return QueueError(f"{where} refuses: {_one_line(error)}", "see bcd-admin doctor and Redis's log")
+
+
+def _is_login(error: RedisError) -> bool:
+    return isinstance(error, AuthenticationError | NoPermissionError)
+
+
+# Where a script fails, Redis 6 says why in its text only.
+
+
+def _is_full(error: RedisError) -> bool:
+    return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)
+
+
+def _is_disk(error: RedisError) -> bool:
+    return "MISCONF" in str(error)
+
+
+def _is_read_only(error: RedisError) -> bool:
+    return isinstance(error, ReadOnlyError) or "-READONLY" in str(error)
+
+
+def _may_pass(error: RedisError) -> bool:
+    passing = isinstance(error, _MAY_PASS) or _is_full(error) or _is_disk(error) or _is_read_only(error)
+    return passing and not _is_login(error)
+
+
+def _client(url: str) -> redis.Redis:
+    parts = urlsplit(url)
+    if parts.scheme == "redis+socket":  # Celery's form; redis-py's is unix://PATH?db=N
+        database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
+        login = f"{parts.netloc}" if parts.netloc else ""
+        url = f"unix://{login}{parts.path}?db={database}"
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        encoding_errors="surrogateescape",  # names of files and folders need not be UTF-8
+        socket_timeout=10,
+        socket_connect_timeout=5,
+        retry=Retry(NoBackoff(), 0),  # RedisLink.call does that
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -1,0 +1,326 @@
+"""How a job may change: the Lua scripts that Redis runs as one step each.
+
+The record of a job is the truth; a message on the queue only says that there may be work. So whatever
+happens to messages (lost, doubled, late, forged), the scripts here decide, and they keep one invariant:
+**every job is in exactly one place**, a sorted set:
+
+==========================  =========================================  ========================
+place                       which jobs                                 score
+==========================  =========================================  ========================
+``bcd:waiting:<lane>``      queued, ready to be begun                  when its message was sent
+``bcd:later``               queued, after trouble with the storage     when it is tried again
+``bcd:running``             running                                    end of its holder's lease
+``bcd:ended``               done, failed, cancelled                    since when
+==========================  =========================================  ========================
+
+Beside them: ``bcd:job:<id>`` the record, ``bcd:jobs`` all ids by the time of their first submission,
+``bcd:batch:<name>`` the ids of a batch likewise, ``bcd:batches`` the names of the batches by their last use
+and ``bcd:batches:begun`` by their first, ``bcd:states`` how many jobs are in each state,
+``bcd:front:<lane>`` when the message was sent that was the last to begin a job. Times are seconds since
+1970 by Redis's own clock, so that the clocks of the workers do not matter.
+
+A process that works on a job is its *holder*, as long as it renews its *lease*. What a holder that has
+lost its job still wants to write is refused, so two that believe to hold the same job cannot disturb
+each other.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_COMMON = """
+if redis.replicate_commands then redis.replicate_commands() end  -- Redis before 7: for TIME
+local PLACES = {'bcd:waiting:interactive', 'bcd:waiting:batch', 'bcd:later', 'bcd:running', 'bcd:ended'}
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local function record(id) return 'bcd:job:' .. id end
+local function get(id, field) return redis.call('HGET', record(id), field) end
+local function set(id, ...) redis.call('HSET', record(id), ...) end
+local function enter(id, state)
+  local old = get(id, 'state')
+  if old == state then return end
+  if old then redis.call('HINCRBY', 'bcd:states', old, -1) end
+  redis.call('HINCRBY', 'bcd:states', state, 1)
+  set(id, 'state', state)
+end
+local function place(id, where, score)
+  for _, other in ipairs(PLACES) do
+    if other ~= where then redis.call('ZREM', other, id) end
+  end
+  redis.call('ZADD', where, score, id)
+end
+local function gone(id, where)  -- somebody deleted its record by hand
+  if redis.call('EXISTS', record(id)) == 1 then return false end
+  redis.call('ZREM', where, id)
+  return true
+end
+local function wait_again(id, updated, reason)
+  enter(id, 'queued')
+  set(id, 'film', 0, 'holder', '', 'due', 0, 'reason', reason, 'updated', updated)
+  place(id, 'bcd:waiting:' .. get(id, 'lane'), now)
+end
+local function finish(id, state, updated, reason, code)
+  enter(id, state)
+  set(id, 'holder', '', 'due', 0, 'ended', now, 'reason', reason, 'exit_code', code, 'updated', updated)
+  place(id, 'bcd:ended', now)
+end
+-- the holder is gone without an outcome: once more, unless that has happened too often
+local function lose(id, most, updated)
+  local lost = redis.call('HINCRBY', record(id), 'lost', 1)
+  if lost < most then
+    wait_again(id, updated, '')
+    return 'queued'
+  end
+  finish(id, 'failed', updated, 'it ended its worker, or took too long, ' .. lost .. ' times; put aside', 1)
+  return 'failed'
+end
+"""
+
+SUBMIT: Final = (
+    _COMMON
+    + """
+-- what the result that stands is known by, until there is another
+local KEPT = {created = true, scanned = true, failed_films = true, flagged = true, highest = true}
+-- id, result is published (0/1), force (0/1), out, created, lane, batch, updated, days, then the fields
+local id, out, lane, batch = ARGV[1], ARGV[4], ARGV[6], ARGV[7]
+local state = get(id, 'state')
+local under_way = state == 'queued' or state == 'running'
+local done = (state == 'done' or state == 'done with failures') and ARGV[2] == '1' and ARGV[3] == '0'
+if batch ~= '' then
+  redis.call('ZADD', 'bcd:batch:' .. batch, ARGV[5], id)
+  redis.call('EXPIRE', 'bcd:batch:' .. batch, ARGV[9] * 86400)
+  redis.call('ZADD', 'bcd:batches', now, batch)
+  redis.call('ZADD', 'bcd:batches:begun', 'NX', now, batch)
+end
+if not (under_way or done) then
+  for i = 10, #ARGV, 2 do
+    if not (state and KEPT[ARGV[i]]) then set(id, ARGV[i], ARGV[i + 1]) end
+  end
+  set(id, 'outs', cjson.encode({out}), 'joined', 0, 'troubled', 0, 'batch', batch)
+  redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[5], id)
+  wait_again(id, ARGV[8], '')
+  return {'queued', 1}
+end
+local kept = {}
+for _, other in ipairs(cjson.decode(get(id, 'outs'))) do
+  if other ~= out then table.insert(kept, other) end
+end
+table.insert(kept, out)
+set(id, 'outs', cjson.encode(kept))
+if batch ~= '' then set(id, 'batch', batch) end
+if done then return {'done', 0} end
+redis.call('HINCRBY', record(id), 'joined', 1)
+if ARGV[3] == '1' then set(id, 'replace', 1) end
+-- somebody waits for what was only in a batch, or was to be tried later: now, then
+if state == 'queued' and lane == 'interactive' then
+  if get(id, 'lane') ~= lane or redis.call('ZSCORE', 'bcd:later', id) then
+    set(id, 'lane', lane)
+    wait_again(id, ARGV[8], '')
+    return {'under way', 1}
+  end
+end
+return {'under way', 0}
+"""
+)
+"""A submission: ``{answer, whether a message is to be sent}``."""
+
+RESTORE: Final = (
+    _COMMON
+    + """
+-- id, state, created, out, updated, then the fields
+if redis.call('EXISTS', record(ARGV[1])) == 1 then return 0 end
+for i = 6, #ARGV, 2 do set(ARGV[1], ARGV[i], ARGV[i + 1]) end
+set(ARGV[1], 'outs', cjson.encode({ARGV[4]}), 'joined', 0, 'batch', '')
+redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[3], ARGV[1])
+finish(ARGV[1], ARGV[2], ARGV[5], '', get(ARGV[1], 'exit_code'))
+return 1
+"""
+)
+"""The record of a job whose result stands, though Redis has forgotten it."""
+
+CLAIM: Final = (
+    _COMMON
+    + """
+-- id, holder, lease, most lost, updated
+local id, holder = ARGV[1], ARGV[2]
+local state = get(id, 'state')
+if not state then return 'unknown' end
+if state == 'running' then
+  if get(id, 'holder') == holder then return 'claimed' end  -- the answer was lost, and it asks again
+  if now < tonumber(redis.call('ZSCORE', 'bcd:running', id) or 0) then return 'held' end
+  if lose(id, tonumber(ARGV[4]), ARGV[5]) == 'failed' then return 'put aside' end
+elseif state ~= 'queued' then
+  return state
+elseif now < tonumber(redis.call('ZSCORE', 'bcd:later', id) or 0) then
+  return 'later'
+end
+-- how far the messages of this lane have come: one that was sent long before and is not here was lost
+local lane = get(id, 'lane')
+local since = tonumber(redis.call('ZSCORE', 'bcd:waiting:' .. lane, id) or 0)
+if get(id, 'attempts') == '0' and since > tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) then
+  redis.call('SET', 'bcd:front:' .. lane, since)
+end
+enter(id, 'running')
+redis.call('HINCRBY', record(id), 'attempts', 1)
+set(id, 'holder', holder, 'film', 0, 'begun', now, 'due', 0, 'reason', '', 'updated', ARGV[5])
+place(id, 'bcd:running', now + ARGV[3])
+return 'claimed'
+"""
+)
+"""A process wants to work on the job: "claimed", or why not."""
+
+RENEW: Final = (
+    _COMMON
+    + """
+-- id, holder, lease, updated, film ('' if it is the same)
+if get(ARGV[1], 'holder') ~= ARGV[2] then return 0 end
+if ARGV[5] ~= '' then set(ARGV[1], 'film', ARGV[5], 'updated', ARGV[4]) end
+place(ARGV[1], 'bcd:running', now + ARGV[3])
+return 1
+"""
+)
+"""A sign of life of the holder; 0 if the job is not its own any more."""
+
+END: Final = (
+    _COMMON
+    + """
+-- id, holder, number of outs published to (-1: any), state, reason, exit code, updated, then fields
+local id = ARGV[1]
+if get(id, 'holder') ~= ARGV[2] then return -1 end
+local outs = tonumber(ARGV[3])
+if outs >= 0 and #cjson.decode(get(id, 'outs')) > outs then return 0 end
+for i = 8, #ARGV, 2 do set(id, ARGV[i], ARGV[i + 1]) end
+finish(id, ARGV[4], ARGV[7], ARGV[5], ARGV[6])
+return 1
+"""
+)
+"""The holder is done: 1; 0 if a results folder was added meanwhile; -1 if the job is not its own any more."""
+
+LATER: Final = (
+    _COMMON
+    + """
+-- id, holder, delay, reason, updated, patience
+local id = ARGV[1]
+if get(id, 'holder') ~= ARGV[2] then return -1 end
+local since = tonumber(get(id, 'troubled') or 0)
+if since == 0 then
+  since = now
+  set(id, 'troubled', now)
+end
+if now + ARGV[3] - since > tonumber(ARGV[6]) then return 0 end
+wait_again(id, ARGV[5], ARGV[4])
+redis.call('HINCRBY', record(id), 'tries', 1)
+set(id, 'due', now + ARGV[3])
+place(id, 'bcd:later', now + ARGV[3])
+return 1
+"""
+)
+"""The holder gives the job back, to be tried again after a delay: 1; 0 if that has gone on for too long."""
+
+RELEASE: Final = (
+    _COMMON
+    + """
+-- id, what the holder's name begins with, lost (0/1), most lost, updated
+local id, start = ARGV[1], ARGV[2]
+if get(id, 'state') ~= 'running' or string.sub(get(id, 'holder'), 1, #start) ~= start then return '' end
+if ARGV[3] == '1' then return lose(id, tonumber(ARGV[4]), ARGV[5]) end
+redis.call('HINCRBY', record(id), 'attempts', -1)
+wait_again(id, ARGV[5], '')
+return 'queued'
+"""
+)
+"""The holder is known to be gone (lost), or hands the job back without having tried; its new state."""
+
+CANCEL: Final = (
+    _COMMON
+    + """
+-- id, reason, only if nobody else has asked for it (0/1), updated
+local state = get(ARGV[1], 'state')
+if state ~= 'queued' and state ~= 'running' then return 0 end
+if ARGV[3] == '1' and tonumber(get(ARGV[1], 'joined') or 0) > 0 then return 0 end
+finish(ARGV[1], 'cancelled', ARGV[4], ARGV[2], 1)
+return 1
+"""
+)
+"""End a job that has not ended; 0 if it has."""
+
+RETRY: Final = (
+    _COMMON
+    + """
+-- id, updated
+local id = ARGV[1]
+local state = get(id, 'state')
+local later = redis.call('ZSCORE', 'bcd:later', id)
+if not (state == 'failed' or state == 'cancelled' or state == 'done with failures' or later) then return 0 end
+set(id, 'attempts', 0, 'lost', 0, 'tries', 0, 'begun', 0, 'ended', 0, 'exit_code', 0, 'joined', 0)
+set(id, 'troubled', 0)
+wait_again(id, ARGV[2], '')
+return 1
+"""
+)
+"""Once more what failed, was cancelled or waits for its storage; 0 if there is nothing to do again."""
+
+SWEEP: Final = (
+    _COMMON
+    + """
+-- interval, lease, seconds until a message counts as lost, most lost, limit, days, updated
+local interval, lease, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[5]
+local late = tonumber(ARGV[3])
+local before = tonumber(redis.call('GET', 'bcd:swept') or 0)
+if now - before < 0.8 * interval and now > before then return cjson.encode({}) end
+redis.call('SET', 'bcd:swept', now)
+local send, requeued, aside = {}, {}, {}
+local function pass(id) table.insert(send, {id, get(id, 'lane')}) end
+
+-- If nobody has swept for long, Redis or all workers were away, and nobody could renew a lease either.
+if now - before > lease then
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now + lease)) do
+    redis.call('ZADD', 'bcd:running', now + lease, id)
+  end
+end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIMIT', 0, limit)) do
+  if gone(id, 'bcd:running') then
+    -- nothing to do
+  elseif lose(id, tonumber(ARGV[4]), ARGV[7]) == 'queued' then
+    table.insert(requeued, id)
+    pass(id)
+  else
+    table.insert(aside, id)
+  end
+end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:later', '-inf', now, 'LIMIT', 0, limit)) do
+  if not gone(id, 'bcd:later') then
+    wait_again(id, ARGV[7], get(id, 'reason'))
+    pass(id)
+  end
+end
+-- Jobs that wait though their message is gone: their lane has none, or has come far past theirs (it is read
+-- in order). A worker may also have it and be about to begin; one message too many does no harm.
+for _, lane in ipairs({'interactive', 'batch'}) do
+  local place_of = 'bcd:waiting:' .. lane
+  local passed = tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) - 6 * late
+  if redis.call('LLEN', 'bcd.' .. lane) == 0 then passed = now - late end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', place_of, '-inf', passed, 'LIMIT', 0, limit)) do
+    if not gone(id, place_of) then
+      place(id, place_of, now)
+      pass(id)
+    end
+  end
+end
+local old = now - ARGV[6] * 86400
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:ended', '-inf', old, 'LIMIT', 0, limit)) do
+  if not gone(id, 'bcd:ended') then
+    redis.call('HINCRBY', 'bcd:states', get(id, 'state'), -1)
+    redis.call('DEL', record(id))
+    redis.call('ZREM', 'bcd:ended', id)
+  end
+  redis.call('ZREM', 'bcd:jobs', id)
+end
+for _, batch in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:batches', '-inf', old)) do
+  redis.call('ZREM', 'bcd:batches', batch)
+  redis.call('ZREM', 'bcd:batches:begun', batch)
+end
+return cjson.encode({send = send, requeued = requeued, aside = aside})
+"""
+)
+"""Put right what went wrong without anybody noticing; the messages that are to be sent for it."""
