@@ -13,14 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
-from kombu.exceptions import KombuError, OperationalError
+from kombu.exceptions import OperationalError
 
 from bcd_model.errors import QueueError
 from worker.app import TASK
 from worker.logs import event
 from worker.records import Records
 
-_MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 _NAMES = frozenset({"argsrepr", "id", "kwargsrepr", "lang", "origin", "root_id", "task"})
 _JOB_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -38,7 +37,9 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
                 try:
                     handle(message)
                     return
-                except _MALFORMED:
+                except self.connection_errors:
+                    raise
+                except Exception:  # noqa: BLE001 - whatever a stranger wrote, it must not end the worker
                     reason = "no task"  # something about it that Celery itself cannot read
             refuse(self.app.conf.broker_url, reason)
             try:
@@ -53,15 +54,15 @@ def why_foreign(message: Any) -> str | None:
     """Why a message is none of ours; None if it is just as `worker.app.send` sends it."""
     try:
         task = message.headers["task"]
-        more = any(_says_more(name, value) for name, value in message.headers.items())
+        if task != TASK:
+            return "another task"
+        if any(_says_more(name, value) for name, value in message.headers.items()):
+            return "more than a job"
         args, kwargs, then = message.decode()
-        more = more or any(then.values())
-    except (KombuError, *_MALFORMED):
+        if any(then.values()):
+            return "more than a job"
+    except Exception:  # noqa: BLE001 - kombu decodes with what the message asks for, which may raise anything
         return "no task"
-    if task != TASK:
-        return "another task"
-    if more:
-        return "more than a job"
     if kwargs or not (isinstance(args, list) and len(args) == 1 and isinstance(args[0], str)):
         return "no job id"
     return None if _JOB_ID.fullmatch(args[0]) else "no job id"

@@ -14,21 +14,31 @@ _SCHEMES = ("redis", "rediss")
 
 
 def refuse_garbage(broker_url: str) -> None:
-    """Have kombu, in this process, refuse and count what is no message where it would break."""
+    """Have kombu, in this process, refuse and count what is no message where it would break.
+
+    What is refused here is off its list already, and was not delivered: there is nothing to acknowledge.
+    """
 
     class Channel(kombu_redis.Channel):
-        """kombu's channel, but for what is no message."""
+        """kombu's channel, but for what is no JSON."""
 
         def _brpop_read(self, **options: Any) -> Any:
             try:
                 return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
-            except (ValueError, KeyError, TypeError, AttributeError):
-                # not JSON, or without the parts of a message; it is off the list already, and not delivered
+            except (ValueError, RecursionError):
                 refuse(broker_url, "no message")
                 raise Empty from None
 
     class Transport(kombu_redis.Transport):
-        """kombu's transport with our channel."""
+        """kombu's transport with our channel, but for what has not the parts of a message."""
+
+        def _deliver(self, message: Any, queue: str) -> None:
+            try:
+                if "compression" in message["headers"]:  # kombu would unpack it, however large it becomes
+                    raise ValueError
+                super()._deliver(message, queue)  # type: ignore[no-untyped-call]
+            except (LookupError, TypeError, ValueError, AttributeError):
+                refuse(broker_url, "no message")
 
     Transport.Channel = Channel
     aliases: dict[str, Any] = TRANSPORT_ALIASES  # takes a callable too

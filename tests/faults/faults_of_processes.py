@@ -1,0 +1,182 @@
+"""Rows: processes that are killed, stopped or told to end in mid film."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from bench import Bench, Numbers
+from registry import row
+from sites import Worker, wait_for
+
+_AWAY = 2.0  # seconds for which Redis is away
+
+
+@row("pool child killed")
+def pool_child_killed(bench: Bench) -> None:
+    """kill -9 of the pool child in mid film."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    worker = bench.site.start_worker()
+    bench.submit(studies)
+    before = bench.wait_until_scanning(slow)
+    bench.fault()
+    bench.expect(worker.kill_child(), "there was no pool child to kill")
+    bench.wait_until_recovered(slow, before)
+    bench.wait_until_ended()
+    bench.expect(worker.alive, "the worker has ended with its pool child")
+
+
+@row("worker killed, another one there")
+def worker_killed(bench: Bench) -> None:
+    """kill -9 of the whole worker in mid film; a second worker takes over."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    bench.site.start_worker()
+    bench.site.start_worker()
+    bench.submit(studies)
+    before = bench.wait_until_scanning(slow)
+    victim = _worker_of(bench, bench.job(slow))
+    bench.fault()
+    victim.kill()
+    bench.wait_until_recovered(slow, before)
+
+
+@row("worker killed, restarted")
+def worker_restarted(bench: Bench) -> None:
+    """kill -9 of the only worker in mid film; one is started half a second later."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    worker = bench.site.start_worker()
+    bench.submit(studies)
+    before = bench.wait_until_scanning(slow)
+    bench.fault()
+    worker.kill()
+    time.sleep(0.5)
+    bench.site.start_worker()
+    bench.wait_until_recovered(slow, before)
+
+
+@row("Redis killed")
+def redis_killed(bench: Bench) -> None:
+    """kill -9 of Redis in mid film, then a restart on the same append-only file; time from the restart."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    worker = bench.site.start_worker()
+    bench.submit(studies)
+    before = bench.wait_until_scanning(slow)
+    bench.site.kill_redis()
+    time.sleep(_AWAY)
+    bench.site.start_redis()
+    bench.fault()
+    bench.wait_until_recovered(slow, before)
+    bench.wait_until_ended()
+    bench.expect(worker.alive, "the worker has ended with Redis")
+
+
+@row("power failure")
+def power_failure(bench: Bench) -> None:
+    """kill -9 of Redis and the worker at once in mid film, then both again; time from the restart."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    worker = bench.site.start_worker()
+    bench.submit(studies)
+    before = bench.wait_until_scanning(slow)
+    bench.site.kill_redis()
+    worker.signal_all(signal.SIGKILL)
+    worker.process.wait()
+    bench.site.start_redis()
+    bench.fault()
+    bench.site.start_worker()
+    bench.wait_until_recovered(slow, before)
+
+
+@row("SIGTERM")
+def sigterm(bench: Bench) -> None:
+    """SIGTERM in mid film: the worker finishes the study and ends with 0; a second one does the rest."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    worker = bench.site.start_worker()
+    bench.submit(studies)
+    before = bench.wait_until_scanning(slow)
+    bench.fault()
+    code = worker.terminate()
+    ended = bench.site.look(bench.job(slow))
+    bench.expect(code == 0, f"the worker ended with {code} after SIGTERM")
+    bench.expect(ended is not None and ended.state == "done", f"the study it was at is {ended}")
+    rest = [bench.site.look(bench.job(study)) for study in studies[1:]]
+    begun = [look for look in rest if look is None or look.state != "queued"]
+    bench.expect(not begun, f"other studies were begun after SIGTERM: {begun}")
+    bench.wait_until_recovered(slow, before)
+    bench.site.start_worker()
+
+
+def _visibility(numbers: Numbers) -> dict[str, str]:
+    return {"BCD_VISIBILITY_TIMEOUT": str(numbers.visibility)}
+
+
+@row("worker stopped", settings=_visibility)
+def worker_stopped(bench: Bench) -> None:
+    """SIGSTOP of a whole worker in mid film for longer than the visibility timeout, then SIGCONT."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    workers = [bench.site.start_worker(), bench.site.start_worker()]
+    bench.submit(studies)
+    before = bench.wait_until_scanning(slow)
+    stopped = _worker_of(bench, bench.job(slow))
+    stopped.signal_all(signal.SIGSTOP)
+    bench.fault()
+    since = time.monotonic()
+    try:
+        bench.wait_until_recovered(slow, before)
+        bench.wait_until_ended()
+        time.sleep(max(0.0, bench.numbers.visibility + 2 - (time.monotonic() - since)))
+    finally:
+        stopped.signal_all(signal.SIGCONT)
+    # The continued worker drops what it was at, and is good for more: all alone, from now on.
+    for other in workers:
+        if other is not stopped:
+            bench.expect(other.terminate() == 0, "the other worker did not end with 0")
+    more = bench.make(2)
+    bench.submit(more)
+    bench.wait_until_ended()
+    bench.expect(stopped.alive, "the continued worker has ended")
+
+
+@row("study that kills its worker")
+def poison(bench: Bench) -> None:
+    """kill -9 of the pool child whenever one job runs: it is put aside after 3 times, the others are done."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    worker = bench.site.start_worker()
+    bench.submit(studies)
+    bench.put_aside(slow, "put aside")
+    killed: set[int] = set()
+
+    def ended() -> bool:
+        look = bench.site.look(bench.job(slow))
+        if look is not None and look.state == "running" and look.film >= 1 and look.attempts not in killed:
+            killed.add(look.attempts)
+            worker.kill_child()
+        return look is not None and look.final
+
+    wait_for(ended, bench.numbers.patience, "the study that kills its worker has ended")
+    look = bench.site.look(bench.job(slow))
+    bench.expect(len(killed) == 3, f"its worker was killed {len(killed)} times")
+    bench.expect(look is not None and look.attempts == 3, f"its record says {look}")
+    named = bench.site.admin("jobs", "--state", "failed", "--json")
+    names = [job["study_instance_uid"] for job in named.json["jobs"]] if named.code == 0 else named.err
+    bench.expect(names == [slow.uid], f"jobs --state failed names {names}")
+    bench.wait_until_ended()
+    bench.expect(worker.alive, "the worker has ended with its pool child")
+
+
+def _worker_of(bench: Bench, job: str) -> Worker:
+    found: list[Worker] = []
+
+    def said() -> bool:
+        found[:] = [worker for worker in (bench.site.worker_of(job),) if worker is not None]
+        return bool(found)
+
+    wait_for(said, 10, f"a worker's log names job {job}")
+    return found[0]
