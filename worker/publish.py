@@ -27,7 +27,8 @@ from bcd_model.errors import OutputError
 from converters.result import StudyResult
 from converters.result_objects import write_results
 
-_STAGE = ".bcd-staging-"
+_STAGING = ".bcd-staging"  # below the results folder, which may hold a hundred thousand results to list
+_RACES = 100
 _YOUNG_SECONDS = 5.0  # between making a folder and locking it
 _STALE_SECONDS = 3600.0  # where folders cannot be locked: writing a study takes seconds, not an hour
 _PROBE = 1 << 16  # bytes that must fit
@@ -130,7 +131,7 @@ def publish(result: StudyResult, root: Path, *, replace: bool = False, write: Wr
     prepare_root(root)
     check_target(target, result.job.job_id, replace=replace)
     with _output_errors(root):
-        stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=root))
+        stage = _new_stage(root / _STAGING)
     try:
         with _output_errors(target), _held(stage):
             write(result, stage)
@@ -143,7 +144,17 @@ def publish(result: StudyResult, root: Path, *, replace: bool = False, write: Wr
             _flush_entry(root)
     finally:
         _remove(stage)
+        with suppress(OSError):  # another worker uses it
+            stage.parent.rmdir()
     return target
+
+
+def _new_stage(staging: Path) -> Path:
+    for _ in range(_RACES):
+        staging.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another worker has just removed it, as it was empty
+            return Path(tempfile.mkdtemp(dir=staging))
+    raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), str(staging))
 
 
 def _won_by_another(target: Path, result: StudyResult) -> bool:
@@ -256,9 +267,14 @@ def _abandoned(stage: Path) -> bool:
 
 
 def _remove_abandoned(root: Path) -> None:
-    for stage in root.glob(f"{_STAGE}*"):
+    staging = root / _STAGING
+    if not staging.is_dir():
+        return
+    for stage in staging.iterdir():
         if _abandoned(stage):
             _remove(stage)
+    with suppress(OSError):  # it is in use
+        staging.rmdir()
 
 
 def _remove(stage: Path) -> None:

@@ -69,10 +69,10 @@ def test_and_one_that_is_taken_away(watcher: Watcher) -> None:
 
 
 def test_what_is_staged_is_no_result_and_is_told_if_it_stays(watcher: Watcher) -> None:
-    (watcher.root / ".bcd-staging-x").mkdir()
+    (watcher.root / ".bcd-staging").mkdir()
     watcher.look()
     assert watcher.published == 1
-    assert watcher.left_over() == [".bcd-staging-x"]
+    assert watcher.left_over() == [".bcd-staging"]
 
 
 def test_it_looks_by_itself(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_reader_never_finds_it_missing_or_half(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_cleared_and_what_is_at_work_is_not(tmp_path: Path) -> None:
-    dead, alive = tmp_path / ".bcd-staging-dead", tmp_path / ".bcd-staging-alive"
+    dead = tmp_path / ".bcd-staging" / "dead"
     held: list[Path] = []
 
     def write(result: StudyResult, folder: Path) -> None:
@@ -143,13 +143,13 @@ def test_what_a_killed_process_left_is_cleared_and_what_is_at_work_is_not(tmp_pa
         dead.mkdir()
         os.utime(dead, (0, 0))
         publish(make_result("job2"), tmp_path, write=lambda r, f: (f / "result.json").write_text("{}"))
-        held.extend(path for path in tmp_path.iterdir() if path.name.startswith(".bcd-staging-"))
+        held.extend(dead.parent.iterdir())
         shutil.rmtree(tmp_path / "1.2.3")
 
     publish(make_result("job1"), tmp_path, write=write)
     assert len(held) == 1
     assert dead not in held
-    assert not alive.exists()
+    assert not dead.parent.exists()
 
 
 def test_a_root_below_a_file_is_refused(tmp_path: Path) -> None:
