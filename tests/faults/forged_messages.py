@@ -16,6 +16,7 @@ from registry import row
 from sites import TimeoutInRowError, wait_for
 
 _QUEUE = "bcd.batch"
+_NO_JOB = "0123456789abcdef"  # in the form of an id
 _DEEP = 100_000  # levels; Python's own JSON gives up at about a thousand
 
 
@@ -115,7 +116,7 @@ def _forgeries(real: dict[str, Any], canary: Path) -> dict[str, bytes]:
     arguments: dict[str, list[Any]] = {
         "no argument": [],
         "an id that is none": ["no job of ours"],
-        "the id of no job": ["0123456789abcdef"],
+        "the id of no job": [_NO_JOB],
         "a path for an id": ["../../etc/passwd"],
         "a key of ours for an id": ["bcd:jobs"],
         "a megabyte for an id": ["a" * 1_000_000],
@@ -150,6 +151,10 @@ def _forgeries(real: dict[str, Any], canary: Path) -> dict[str, bytes]:
         ("no task in the headers", "headers", "task", None),
         ("a task that is an object", "headers", "task", {"a": 1}),
         ("no id in the headers", "headers", "id", None),
+        ("an id in the headers that is an object", "headers", "id", {"a": 1}),
+        ("a time limit that is none", "headers", "timelimit", "long"),
+        ("retries that are no number", "headers", "retries", "many"),
+        ("an unknown language", "headers", "lang", {"a": 1}),
         ("compression that is none", "headers", "compression", "application/x-bz2"),
         ("a time to be run at", "headers", "eta", "2999-01-01T00:00:00+00:00"),
         ("a time that is none", "headers", "eta", "tomorrow"),
@@ -162,7 +167,7 @@ def _forgeries(real: dict[str, Any], canary: Path) -> dict[str, bytes]:
         changed[where][key] = value
         if value is None:
             del changed[where][key]
-        changed["body"] = _encoded([["no job of ours"], {}, {}])
+        changed["body"] = _encoded([[_NO_JOB], {}, {}])
         found[name] = _json(changed)
     followed = copy.deepcopy(real)
     followed["body"] = _encoded(
