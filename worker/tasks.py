@@ -9,6 +9,7 @@ from typing import Any
 from billiard.exceptions import WorkerLostError
 from celery import Celery, Task
 from celery.exceptions import Reject
+from celery.worker import state
 from celery.worker.request import Request
 
 from bcd_model.errors import QueueError
@@ -30,25 +31,29 @@ def register(app: Celery, settings: Settings) -> None:
         def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
             error = getattr(exc_info.exception, "exc", exc_info.exception)
             if isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
-                self._give_back("its process ended")
+                # a worker that is told to end at once ends its processes itself: not the study's fault
+                ending = self._already_cancelled or bool(state.should_terminate)
+                self._give_back("its process ended", lost=not ending)
             return super().on_failure(exc_info, send_failed_event, return_ok)
 
         def on_timeout(self, soft: bool, timeout: float) -> Any:
             if not soft:
-                self._give_back("its time was over")
+                self._give_back("its time was over", lost=True)
             return super().on_timeout(soft, timeout)
 
-        def _give_back(self, cause: str) -> None:
+        def _give_back(self, cause: str, *, lost: bool) -> None:
             # before Celery puts the message back, or whoever gets it finds the job still held
             job = self.args[0]
             try:
-                state = records.release(job, holder(self.id, self.hostname), lost=True)
+                became = records.release(job, holder(self.id, self.hostname), lost=lost)
             except QueueError as error:
                 event("queue lost", logging.ERROR, error=str(error))  # the lease runs out instead
                 return
-            if state:
+            if became and lost:
                 metrics.attempt_lost(cause)
-                event("attempt lost", logging.ERROR, job=job, cause=cause, state=state)
+                event("attempt lost", logging.ERROR, job=job, cause=cause, state=became)
+            elif became:
+                event("job handed back", job=job)
 
     class ScanTask(Task):  # type: ignore[misc]  # Celery has no types
         """The task, with requests that give back what a dead child had."""

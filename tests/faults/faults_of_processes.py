@@ -74,6 +74,25 @@ def redis_killed(bench: Bench) -> None:
     bench.expect(worker.alive, "the worker has ended with Redis")
 
 
+@row("Redis killed, a process idle")
+def redis_killed_while_waiting(bench: Bench) -> None:
+    """kill -9 of Redis while one process of a worker scans and another waits for work; then a restart."""
+    slow = bench.make_slow()
+    worker = bench.site.start_worker(processes=2)
+    bench.submit([slow])
+    before = bench.wait_until_scanning(slow)
+    bench.site.kill_redis()
+    time.sleep(_AWAY)
+    bench.site.start_redis()
+    bench.fault()
+    bench.wait_until_recovered(slow, before)
+    bench.wait_until_ended()
+    bench.expect(worker.alive, "the worker has ended with Redis")
+    bench.submit(bench.make(2))
+    bench.wait_until_ended()
+    bench.expect(worker.alive, "the worker has ended with Redis")
+
+
 @row("power failure")
 def power_failure(bench: Bench) -> None:
     """kill -9 of Redis and the worker at once in mid film, then both again; time from the restart."""

@@ -14,6 +14,7 @@ from sites import TimeoutInRowError, Worker, wait_for
 _STUCK = 120.0  # seconds without a result
 _RESTART = 0.3  # seconds until whatever looks after a worker starts it again
 _AWAY = (0.2, 2.0)  # seconds for which Redis is away
+_PHASE = 0.2  # seconds, about two small studies: no longer, or all are done before the last kill
 _MOST_GROWTH = 1.2  # of a process's resident memory between a tenth of the films and all of them
 
 
@@ -42,7 +43,7 @@ def random_kills(bench: Bench) -> None:
                 bench.expect(False, f"{worker.log.name} ended by itself ({worker.process.returncode})")
                 workers[place] = bench.site.start_worker()
         if len(done) < len(kills) and last >= (len(done) + 0.5) * len(studies) / (len(kills) + 1):
-            time.sleep(chance.uniform(0, 0.5))
+            time.sleep(chance.uniform(0, _PHASE))
             kind = kills[len(done)]
             _kill(bench, kind, workers, chance)
             done.append(kind)

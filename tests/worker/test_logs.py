@@ -41,6 +41,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     task_acks_late=True,
     task_ignore_result=True,
+    worker_enable_remote_control=False,  # as ours; closing its channel may end a worker that loses Redis
     worker_hijack_root_logger=False,
 )
 
