@@ -31,9 +31,9 @@ def register(app: Celery, settings: Settings) -> None:
         def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
             error = getattr(exc_info.exception, "exc", exc_info.exception)
             if isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
-                # a worker that is told to end at once ends its processes itself: not the study's fault
-                ending = self._already_cancelled or bool(state.should_terminate)
-                self._give_back("its process ended", lost=not ending)
+                # no fault of the study: a worker told to end at once ends its processes, systemd all it knows
+                ending = state.should_stop is not None or state.should_terminate is not None
+                self._give_back("its process ended", lost=not (self._already_cancelled or ending))
             return super().on_failure(exc_info, send_failed_event, return_ok)
 
         def on_timeout(self, soft: bool, timeout: float) -> Any:

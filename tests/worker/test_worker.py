@@ -200,11 +200,17 @@ def test_sigterm_lets_the_study_end(site: str, admin: Any, many_studies: Path) -
     done(admin, site, *jobs)
 
 
-def test_sigquit_gives_the_study_back_at_no_cost(site: str, admin: Any, many_studies: Path) -> None:
+@pytest.mark.parametrize("how", ["SIGQUIT", "SIGTERM to all"])
+def test_a_study_that_is_given_back_has_not_failed(
+    site: str, admin: Any, many_studies: Path, how: str
+) -> None:
     jobs = submitted(admin, site, many_studies, "--batch", "night")
     worker, log = start_worker(admin, site)
-    log.until("film scanned")
-    worker.send_signal(signal.SIGQUIT)
+    process = log.until("film scanned")["pid"]
+    worker.send_signal(signal.SIGTERM if how == "SIGTERM to all" else signal.SIGQUIT)
+    if how == "SIGTERM to all":  # as systemd does, and with it what it started
+        log.until("stopping")
+        os.kill(process, signal.SIGTERM)
     worker.communicate(timeout=30)
     records = Records(site)
     assert not any(record.state == "running" for record in records.listing(jobs))
