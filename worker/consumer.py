@@ -37,9 +37,10 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
                 try:
                     handle(message)
                     return
-                except self.connection_errors:
-                    raise
-                except Exception:  # noqa: BLE001 - whatever a stranger wrote, it must not end the worker
+                except Exception as error:  # whatever a stranger wrote, it must not end the worker
+                    # kombu counts KeyError, too, as a sign that the connection is lost
+                    if isinstance(error, self.connection_errors) and not isinstance(error, KeyError):
+                        raise
                     reason = "no task"  # something about it that Celery itself cannot read
             refuse(self.app.conf.broker_url, reason)
             try:

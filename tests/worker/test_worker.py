@@ -126,6 +126,7 @@ def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
         ([[JOB], {}, NOTHING_MORE], {**scan, "eta": "2999-01-01T00:00:00+00:00"}),
         ([[JOB], {}, NOTHING_MORE], {**scan, "timelimit": MARKED}),
         ([[JOB], {}, NOTHING_MORE], {**scan, "id": {MARKED: 1}}),
+        ([[JOB], {}, NOTHING_MORE], {"task": "bcd.scan_study", "origin": MARKED}),
     ]
     for lane in ("bcd.interactive", "bcd.batch"):
         client.lpush(lane, *raw)
