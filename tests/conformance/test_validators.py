@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_dciodvfy_and_dcentvfy(case, written, need):
 def test_dcmtk(case, written, need, tmp_path):
     need("dsrdump")
     study = written(case)
-    problems = validators.dsrdump(study.folder / "cad_sr.dcm")
+    problems = [found for file in study.files("*.dcm") for found in validators.dsrdump(file)]
     for state in study.files("presentation/*.dcm"):
         problems += validators.dcmpschk(state)
         problems += validators.dcmp2pgm(study.films[state.stem], state, tmp_path / "shown.pgm")
@@ -53,7 +54,36 @@ def test_pixelmed_templates(case, written):
     pytest.importorskip("jpype")
     if not validators.PIXELMED.exists() or shutil.which("java") is None:
         pytest.skip("PixelMed's validator or a Java runtime is not installed")
-    assert validators.unexplained(validators.pixelmed(written(case).folder / "cad_sr.dcm")) == []
+    documents = written(case).files("*.dcm")
+    assert [file.name for file in documents] == ["cad_sr.dcm", "measurement_sr.dcm"]
+    for file in documents:
+        assert validators.unexplained(validators.pixelmed(file)) == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_dcmqi_reads_every_finding_that_is_drawn(case, written, need, tmp_path):
+    need("tid1500reader")
+    study = written(case)
+    read = tmp_path / "read.json"
+    assert validators.tid1500reader(study.folder / "measurement_sr.dcm", read) == []
+    groups = json.loads(read.read_bytes())["Measurements"]
+    told = [
+        finding
+        for film in json.loads((study.folder / "result.json").read_bytes())["films"]
+        for finding in film["findings"]
+        if finding["presented"]
+    ]
+    assert [group["TrackingUniqueIdentifier"] for group in groups] == [f["tracking_uid"] for f in told]
+    for group, finding in zip(groups, told, strict=True):
+        percent = {m["quantity"]["CodeMeaning"]: float(m["value"]) for m in group["measurementItems"]}
+        probability = finding["probability"]
+        assert percent["Probability of cancer"] == pytest.approx(100 * probability["malignant"], abs=1e-3)
+        assert percent["Certainty of Finding"] == pytest.approx(
+            100 * (probability["benign"] + probability["malignant"]), abs=1e-3
+        )
+        (impression,) = group["qualitativeEvaluations"]
+        assert impression["conceptValue"]["CodeMeaning"].lower() == finding["class"]
+        assert group["measurementAlgorithmIdentification"]["AlgorithmName"] == "bcdcnn-test"
 
 
 @pytest.mark.jvm
