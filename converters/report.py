@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "report.html"
 
-_LONGEST = 200  # characters of one string; a DICOM name may have 3 x 64
+_LONGEST = 1000  # characters of one string: a damaged header may hold a name of many thousands
 
 
 def build_report(result: StudyResult) -> bytes:
@@ -151,4 +151,5 @@ def _percent(value: float) -> str:
 
 def _shown(text: str) -> str:
     """``text`` without characters that do not print (controls, changes of direction, half surrogates)."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text[:_LONGEST])
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in text[:_LONGEST])
+    return shown if len(text) <= _LONGEST else f"{shown} ..."
