@@ -86,6 +86,8 @@ def test_a_blob_comes_back(
     assert heat.pixel_array.shape == film.shape
     hottest = np.argwhere(heat.pixel_array == heat.pixel_array.max()).mean(axis=0)
     assert np.abs((hottest - center) * spacing).max() <= 2 * half_stride
+    there = heat.pixel_array[round(best["center"][0]), round(best["center"][1])] / heat.MaximumFractionalValue
+    assert there == pytest.approx(1 - best["probability"]["normal"], abs=0.01)
 
     (state,) = (pydicom.dcmread(file) for file in (folder / "presentation").iterdir())
     drawn = [
