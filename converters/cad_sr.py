@@ -19,29 +19,15 @@ density", the mass-like member of CID 6014, and never a cluster.
 
 from __future__ import annotations
 
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 from pydicom.uid import MammographyCADSRStorage
 
 from bcd_model.errors import OutputError
-from bcd_model.words import DISCLAIMER, Finding
-from converters import codes, film_facts, wording
-from converters.content_tree import (
-    Item,
-    Target,
-    code,
-    container,
-    coordinates,
-    encode,
-    image,
-    number,
-    text,
-    uid,
-)
-from converters.film_facts import Reference
-from converters.provenance import as_file, clean, date_of, evidence, moment, new_object, time_of
+from bcd_model.words import Finding
+from converters import codes, film_facts
+from converters.content_tree import Item, Target, code, container, coordinates, number, text
 from converters.result import FilmResult, StudyResult
-
-_LINE = "\r\n"
+from converters.sr_document import algorithm, build_document, impression, library_entry, tracking
 
 
 def build_cad_sr(result: StudyResult) -> FileDataset | None:
@@ -52,7 +38,7 @@ def build_cad_sr(result: StudyResult) -> FileDataset | None:
     """
     references = [film_facts.reference(film) for film in result.films]
     library = {
-        index: (film, _library_entry(film, reference))
+        index: (film, library_entry(film, reference, codes.BREASTS))
         for index, (film, reference) in enumerate(zip(result.films, references, strict=True))
         if reference is not None
     }
@@ -61,7 +47,7 @@ def build_cad_sr(result: StudyResult) -> FileDataset | None:
     scanned = [entry for film, entry in library.values() if not film.failed]
     failed = [entry for film, entry in library.values() if film.failed]
 
-    report = container(codes.MAMMOGRAPHY_CAD_REPORT)
+    report = container(codes.MAMMOGRAPHY_CAD_REPORT, template="4000")
     report.add("HAS CONCEPT MOD", code(codes.LANGUAGE, codes.ENGLISH))
     report.add(
         "CONTAINS",
@@ -70,60 +56,14 @@ def build_cad_sr(result: StudyResult) -> FileDataset | None:
         _detections(result, scanned, failed),
         code(codes.SUMMARY_OF_ANALYSES, codes.NOT_ATTEMPTED),
     )
-
-    when = moment(result)
-    document = new_object(
+    return build_document(
         result,
+        report,
         sop_class_uid=MammographyCADSRStorage,
         kind="cad_sr",
-        modality="SR",
         series_number=9000,
         description="BCD mammography CAD",
     )
-    document.ReferencedPerformedProcedureStepSequence = []
-    document.PerformedProcedureCodeSequence = []
-    document.ContentDate, document.ContentTime = date_of(when), time_of(when)
-    document.CompletionFlag = "COMPLETE"
-    document.VerificationFlag = "UNVERIFIED"
-    document.CurrentRequestedProcedureEvidenceSequence = [
-        evidence(result, [reference for reference in references if reference is not None])
-    ]
-    content = encode(report)
-    content.ContentTemplateSequence = [_template()]
-    document.update(content)
-    return as_file(document)
-
-
-def _template() -> Dataset:
-    item = Dataset()
-    item.MappingResource = "DCMR"
-    item.TemplateIdentifier = "4000"
-    return item
-
-
-def _library_entry(film: FilmResult, reference: Reference) -> Item:
-    """TID 4020. Every row below the image is optional: what the source does not say is left out."""
-    entry = image(reference.item())
-    side, view = film_facts.laterality(film), film_facts.view(film)
-    if side is not None:
-        entry.add("HAS ACQ CONTEXT", code(codes.IMAGE_LATERALITY, codes.BREASTS[side]))
-    if view is not None and view in codes.VIEWS:
-        entry.add("HAS ACQ CONTEXT", code(codes.IMAGE_VIEW, codes.VIEWS[view]))
-    orientation = film_facts.orientation(film)
-    if orientation is not None:
-        entry.add(
-            "HAS ACQ CONTEXT",
-            text(codes.ORIENTATION_ROW, orientation[0]),
-            text(codes.ORIENTATION_COLUMN, orientation[1]),
-        )
-    if film.film is not None and not film.film.spacing_assumed:
-        between_rows, between_columns = film.film.spacing
-        entry.add(
-            "HAS ACQ CONTEXT",
-            number(codes.HORIZONTAL_SPACING, between_columns, codes.MILLIMETER),
-            number(codes.VERTICAL_SPACING, between_rows, codes.MILLIMETER),
-        )
-    return entry
 
 
 def _findings_summary(result: StudyResult, library: dict[int, tuple[FilmResult, Item]]) -> Item:
@@ -142,26 +82,8 @@ def _findings_summary(result: StudyResult, library: dict[int, tuple[FilmResult, 
     else:
         summary = codes.SOME_WITH_FINDINGS if impressions else codes.SOME_WITHOUT_FINDINGS
     item = code(codes.FINDINGS_SUMMARY, summary)
-    item.add("HAS PROPERTIES", text(codes.IMPRESSION_DESCRIPTION, _impression(result)), *_algorithm(result))
+    item.add("HAS PROPERTIES", text(codes.IMPRESSION_DESCRIPTION, impression(result)), *algorithm(result))
     return item.add("INFERRED FROM", *impressions)
-
-
-def _impression(result: StudyResult) -> str:
-    lines = [DISCLAIMER, wording.operating_point_sentence(result.operating_point)]
-    lines += [wording.film_sentence(film, n, result) for n, film in enumerate(result.films, start=1)]
-    lines += [clean(f"Warning: {warning}.") for warning in result.warnings]
-    return _LINE.join(lines)
-
-
-def _algorithm(result: StudyResult) -> tuple[Item, Item, Item]:
-    """TID 4019: the model that gave the finding."""
-    model = result.model
-    parameters = f"{wording.operating_point(result.operating_point)}; SHA-256 of the weights {model.digest}"
-    return (
-        text(codes.ALGORITHM_NAME, clean(model.name)),
-        text(codes.ALGORITHM_VERSION, clean(model.version)),
-        text(codes.ALGORITHM_PARAMETERS, clean(parameters)),
-    )
 
 
 def _individual_impression(
@@ -179,7 +101,6 @@ def _individual_impression(
     rendering = code(codes.RENDERING_INTENT, intent)
     if not presented:
         rendering.add("HAS PROPERTIES", number(codes.CAD_OPERATING_POINT, 1, codes.RANGE_FROM_ONE))
-    label = f"{film_facts.name(film, film_index + 1)}, finding {wording.finding_label(finding, index + 1)}"
     center = coordinates(codes.CENTER, "POINT", film_facts.graphic_data((finding.center,)))
     outline = coordinates(
         codes.OUTLINE,
@@ -188,22 +109,18 @@ def _individual_impression(
     )
     item = code(codes.SINGLE_IMAGE_FINDING, codes.BREAST_DENSITY)
     item.add("HAS CONCEPT MOD", rendering)
-    item.add(
-        "HAS OBS CONTEXT",
-        text(codes.TRACKING_IDENTIFIER, label),
-        uid(codes.TRACKING_UID, result.tracking_uid(film, index)),
-    )
+    item.add("HAS OBS CONTEXT", *tracking(result, film_index, index))
     item.add(
         "HAS PROPERTIES",
-        *_algorithm(result),
+        *algorithm(result),
         number(codes.CERTAINTY_OF_FINDING, 100 * finding.probability.abnormal, codes.PERCENT),
         number(codes.PROBABILITY_OF_CANCER, 100 * finding.probability.malignant, codes.PERCENT),
         center.add("SELECTED FROM", Target(entry)),
         outline.add("SELECTED FROM", Target(entry)),
     )
-    impression = container(codes.INDIVIDUAL_IMPRESSION)
-    impression.add("HAS CONCEPT MOD", code(codes.RENDERING_INTENT, intent))
-    return impression.add("CONTAINS", item)
+    individual = container(codes.INDIVIDUAL_IMPRESSION)
+    individual.add("HAS CONCEPT MOD", code(codes.RENDERING_INTENT, intent))
+    return individual.add("CONTAINS", item)
 
 
 def _detections(result: StudyResult, scanned: list[Item], failed: list[Item]) -> Item:
@@ -215,7 +132,7 @@ def _detections(result: StudyResult, scanned: list[Item], failed: list[Item]) ->
     for name, entries in ((codes.SUCCESSFUL_DETECTIONS, scanned), (codes.FAILED_DETECTIONS, failed)):
         if entries:
             performed = code(codes.DETECTION_PERFORMED, codes.BREAST_DENSITY)
-            performed.add("HAS PROPERTIES", *_algorithm(result), *(Target(entry) for entry in entries))
+            performed.add("HAS PROPERTIES", *algorithm(result), *(Target(entry) for entry in entries))
             if entries is scanned:
                 performed.add("HAS PROPERTIES", *_operating_points())
             item.add("INFERRED FROM", container(name).add("CONTAINS", performed))

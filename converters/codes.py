@@ -107,6 +107,43 @@ ARBITRARY_UNIT = Code("[arb'U]", "UCUM", "arbitrary unit")
 RANGE_FROM_ZERO = Code("{0:n}", "UCUM", "range: 0:n")
 RANGE_FROM_ONE = Code("{1:n}", "UCUM", "range: 1:n")
 
+# Measurement report: TID 1500, 1001, 1004, 1600, 1410, 1419
+MEASUREMENT_REPORT = _dcm("126000", "Imaging Measurement Report")
+OBSERVER_TYPE = _dcm("121005", "Observer Type")
+DEVICE = _dcm("121007", "Device")
+DEVICE_UID = _dcm("121012", "Device Observer UID")
+DEVICE_NAME = _dcm("121013", "Device Observer Name")
+DEVICE_MANUFACTURER = _dcm("121014", "Device Observer Manufacturer")
+DEVICE_MODEL = _dcm("121015", "Device Observer Model Name")
+PROCEDURE_REPORTED = _dcm("121058", "Procedure reported")
+IMAGING_PROCEDURE = _sct("363679005", "Imaging procedure")
+"""CID 100 has no mammography."""
+IMAGE_LIBRARY_GROUP = _dcm("126200", "Image Library Group")
+IMAGING_MEASUREMENTS = _dcm("126010", "Imaging Measurements")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+MEASUREMENT_GROUP = _dcm("125007", "Measurement Group")
+FINDING = _dcm("121071", "Finding")
+LESION = _sct("52988006", "Lesion")
+IMAGE_REGION = _dcm("111030", "Image Region")
+FINDING_SITE = _sct("363698007", "Finding Site")
+BREAST = _sct("76752008", "Breast")
+LATERALITY = _sct("272741003", "Laterality")
+IMPRESSION = _dcm("121073", "Impression")
+
+SIDES: Mapping[Laterality, Code] = {"L": _sct("7771000", "Left"), "R": _sct("24028007", "Right")}
+"""CID 244."""
+
+IMPRESSIONS: Mapping[str, Code] = {
+    "benign": _sct("30807003", "Benign"),
+    "malignant": _sct("21594007", "Malignant"),
+}
+"""By the finding's label."""
+
+# Heat map: PS3.3 A.51, C.8.20
+ABNORMAL_STRUCTURE = _sct("49755003", "Morphologically Abnormal Structure")
+SEGMENTATION = _dcm("113076", "Segmentation")
+ARTIFICIAL_INTELLIGENCE = _dcm("123110", "Artificial Intelligence")
+
 # Images and equipment
 SOURCE_IMAGE = _dcm("121322", "Source image for image processing operation")
 PROCESSING_EQUIPMENT = _dcm("109102", "Processing Equipment")

@@ -44,10 +44,15 @@ class Target:
     item: Item
 
 
-def container(name: Code) -> Item:
-    """A CONTAINER of separate items."""
+def container(name: Code, template: str | None = None) -> Item:
+    """A CONTAINER of separate items; ``template`` is the one of PS3.16 that it is the root of."""
     item = Item("CONTAINER", name)
     item.value.ContinuityOfContent = "SEPARATE"
+    if template is not None:
+        identification = Dataset()
+        identification.MappingResource = "DCMR"
+        identification.TemplateIdentifier = template
+        item.value.ContentTemplateSequence = [identification]
     return item
 
 

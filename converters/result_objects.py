@@ -10,24 +10,29 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 
 from bcd_model.errors import OutputError
-from converters import film_facts, result_json
+from converters import film_facts, report, result_json
 from converters.cad_sr import build_cad_sr
 from converters.dicom_file import quiet
 from converters.gsps import build_presentation
+from converters.heat_map import build_heat_map
+from converters.measurement_sr import build_measurement_sr
 from converters.overlay import build_overlay
 from converters.result import StudyResult
 
-CAD_SR = "cad_sr.dcm"
-PRESENTATION = "presentation"
-OVERLAY = "overlay"
+DOCUMENTS = {"cad_sr.dcm": build_cad_sr, "measurement_sr.dcm": build_measurement_sr}
+"""What there is one of for a study."""
+
+PICTURES = {"presentation": build_presentation, "overlay": build_overlay, "heatmap": build_heat_map}
+"""What there is one of for a film: by folder."""
 
 
 def write_results(result: StudyResult, folder: Path) -> tuple[Path, ...]:
     """Write every result object of the study into ``folder``, which exists and is empty.
 
-    ``result.json`` always; ``cad_sr.dcm`` if the header of at least one film gives its UIDs;
-    ``presentation/`` and ``overlay/`` with one ``<SOP Instance UID>.dcm`` for each scanned film.
-    The same ``result`` gives the same bytes. ``result.json`` comes last.
+    ``result.json`` and ``report.html`` always; ``cad_sr.dcm`` and ``measurement_sr.dcm`` if the header
+    of at least one film gives its UIDs; ``presentation/``, ``overlay/`` and ``heatmap/`` with one
+    ``<SOP Instance UID>.dcm`` for each scanned film. The same ``result`` gives the same bytes.
+    ``result.json`` comes last.
 
     Returns:
         The files written.
@@ -54,15 +59,17 @@ def write_results(result: StudyResult, folder: Path) -> tuple[Path, ...]:
 
 def _files(result: StudyResult) -> Iterator[tuple[str, bytes]]:
     """Relative path and content of each file, one at a time: a full-size overlay is large."""
-    report = build_cad_sr(result)
-    if report is not None:
-        yield CAD_SR, _named(result, report)
+    for name, build_document in DOCUMENTS.items():
+        document = build_document(result)
+        if document is not None:
+            yield name, _named(result, document)
     for number, film in enumerate(result.films, start=1):
         if film.failed or film_facts.reference(film) is None:
             continue
         name = f"{film.sop_instance_uid}.dcm"
-        yield f"{PRESENTATION}/{name}", _named(result, build_presentation(result, film, number))
-        yield f"{OVERLAY}/{name}", _named(result, build_overlay(result, film, number))
+        for folder, build_picture in PICTURES.items():
+            yield f"{folder}/{name}", _named(result, build_picture(result, film, number))
+    yield report.FILE_NAME, report.build_report(result)
     yield result_json.FILE_NAME, result_json.encode(result)
 
 

@@ -76,10 +76,18 @@ def test_a_blob_comes_back(
         assert abs(best["center"][axis] - center[axis]) * spacing[axis] <= half_stride
     assert told["laterality"] == laterality
 
-    report = _coordinates(pydicom.dcmread(folder / "cad_sr.dcm"))
-    np.testing.assert_allclose(report["POINT"], [best["center"]], atol=0.01)
     outline = np.array(best["outline"])
-    np.testing.assert_allclose(report["POLYLINE"][:-1], outline, atol=0.01)
+    for name in ("cad_sr.dcm", "measurement_sr.dcm"):
+        report = _coordinates(pydicom.dcmread(folder / name))
+        np.testing.assert_allclose(report["POINT"], [best["center"]], atol=0.01)
+        np.testing.assert_allclose(report["POLYLINE"][:-1], outline, atol=0.01)
+
+    (heat,) = (pydicom.dcmread(file) for file in (folder / "heatmap").iterdir())
+    assert heat.pixel_array.shape == film.shape
+    hottest = np.argwhere(heat.pixel_array == heat.pixel_array.max()).mean(axis=0)
+    assert np.abs((hottest - center) * spacing).max() <= 2 * half_stride
+    there = heat.pixel_array[round(best["center"][0]), round(best["center"][1])] / heat.MaximumFractionalValue
+    assert there == pytest.approx(1 - best["probability"]["normal"], abs=0.01)
 
     (state,) = (pydicom.dcmread(file) for file in (folder / "presentation").iterdir())
     drawn = [

@@ -125,7 +125,7 @@ def scanned(
         label=reported[0].label if reported else "normal",
         probability=ordered[0].probability if ordered else Probability(0.9, 0.06, 0.04),
         findings=ordered,
-        heat_map=HeatMap(np.zeros((3, 3), np.float32), (24.0, 24.0), (8.0, 8.0)),
+        heat_map=HeatMap(np.linspace(0, 1, 130, dtype=np.float32).reshape(13, 10), (-0.5, -0.5), (9.5, 9.5)),
         warnings=warnings,
     )
     return FilmResult(film.file, film.sop_instance_uid, head, film, scan)

@@ -1,17 +1,63 @@
-"""A finding lies at the same place in result.json, CAD SR, presentation state and overlay."""
+"""A finding lies at the same place in ``result.json`` and in every object beside it."""
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import json
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
 import result_builder as build
+from PIL import Image
 
+from bcd_model.words import HeatMap
 from converters.result_objects import write_results
 
 HALF = 0.5
+HEAT_STEP = (3.7, 2.9)
+
+
+def heat_of(findings, shape) -> HeatMap:
+    """A bump at each finding, as wide as it is, on a grid that fits the film's pixels nowhere."""
+    rows, columns = (-0.5 + step * np.arange(n // step + 1) for n, step in zip(shape, HEAT_STEP, strict=True))
+    values = np.zeros((len(rows), len(columns)), np.float32)
+    for found in findings:
+        distance = np.hypot(rows[:, None] - found.center[0], columns - found.center[1])
+        values = np.maximum(values, np.exp(-((distance / (found.radius / 2)) ** 2)).astype(np.float32))
+    return HeatMap(values, (-0.5, -0.5), HEAT_STEP)
+
+
+@dataclasses.dataclass
+class Drawing:
+    """The first film of a report: the drawing's size, its picture, its polygons as (x, y)."""
+
+    width: int
+    height: int
+    picture: Image.Image
+    polygons: list[np.ndarray]
+
+
+def drawing(page: Path) -> Drawing:
+    """What a browser finds in the page."""
+    found: list[tuple[str, dict[str, str]]] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: found.append((tag, dict(attributes)))
+    parser.feed(page.read_text(encoding="utf-8"))
+    box = next(attributes["viewbox"] for tag, attributes in found if tag == "svg").split()
+    jpeg = next(attributes["href"] for tag, attributes in found if tag == "image").partition("base64,")[2]
+    points = [attributes["points"] for tag, attributes in found if tag == "polygon"]
+    return Drawing(
+        int(box[2]),
+        int(box[3]),
+        Image.open(BytesIO(base64.b64decode(jpeg))),
+        [np.array([pair.split(",") for pair in text.split()], dtype=float) for text in points],
+    )
 
 
 def distances(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
@@ -64,10 +110,12 @@ def test_outline_and_center_agree_everywhere(laterality, spacing, shape, tmp_pat
         build.finding((110.9, 21.25), 9.7, malignant=0.2, benign=0.6),
     ]
     film = build.scanned(1, found, laterality=laterality, spacing=spacing, shape=shape)
+    film = dataclasses.replace(film, scan=dataclasses.replace(film.scan, heat_map=heat_of(found, shape)))
     write_results(build.study(film), tmp_path)
     (told,) = json.loads((tmp_path / "result.json").read_bytes())["films"]
     (state,) = (tmp_path / "presentation").iterdir()
     (picture,) = (tmp_path / "overlay").iterdir()
+    (heat,) = (tmp_path / "heatmap").iterdir()
 
     document = pydicom.dcmread(tmp_path / "cad_sr.dcm")
     findings = [
@@ -84,6 +132,37 @@ def test_outline_and_center_agree_everywhere(laterality, spacing, shape, tmp_pat
         points = as_points(outline.GraphicData)
         np.testing.assert_array_equal(points[0], points[-1])
         np.testing.assert_allclose(points[:-1], entry["outline"], atol=1e-3)
+
+    groups = highdicom.sr.srread(tmp_path / "measurement_sr.dcm").content.get_planar_roi_measurement_groups()
+    for group, entry in zip(groups, told["findings"], strict=True):
+        assert group.tracking_uid == entry["tracking_uid"]
+        points = as_points(group.roi.value)
+        np.testing.assert_array_equal(points[0], points[-1])
+        np.testing.assert_allclose(points[:-1], entry["outline"], atol=1e-3)
+        np.testing.assert_allclose(
+            as_points(value(group[0], "111010").GraphicData)[0], entry["center"], atol=1e-3
+        )
+
+    seg = highdicom.seg.segread(heat)
+    (laid,) = seg.get_pixels_by_source_instance([told["sop_instance_uid"]], rescale_fractional=True)
+    assert laid.shape == (*shape, 1)
+    for entry in told["findings"]:
+        row, column = np.ogrid[: shape[0], : shape[1]]
+        near = np.hypot(row - entry["center"][0], column - entry["center"][1]) < entry["radius"]
+        mass = laid[..., 0] * near
+        place = [(mass * axis).sum() / mass.sum() for axis in (row, column)]
+        np.testing.assert_allclose(place, entry["center"], atol=max(HEAT_STEP) / 4)
+
+    shown = drawing(tmp_path / "report.html")
+    assert shown.width / shown.height == pytest.approx(
+        shape[1] * spacing[1] / (shape[0] * spacing[0]), rel=0.01
+    )
+    scale = np.array([shown.height / shape[0], shown.width / shape[1]])
+    drawn = sorted((polygon[:, ::-1] / scale - 0.5 for polygon in shown.polygons), key=lambda p: p[0][0])
+    outlines = sorted((np.array(entry["outline"]) for entry in told["findings"]), key=lambda p: p[0][0])
+    for polygon, outline in zip(drawn, outlines, strict=True):
+        np.testing.assert_allclose(polygon, outline, atol=0.06 / scale.min())
+    assert shown.picture.size == (shown.width, shown.height)
 
     graphics = [
         graphic

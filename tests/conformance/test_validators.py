@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 import pydicom
 import pytest
 import result_builder
+import SimpleITK as sitk
 import validators
 from PIL import Image
 
 from converters.dicom_in import read_film
+from converters.heat_map import on_film
 from converters.mias_dicom import convert_mias
 from converters.result import FilmResult
 from converters.result_objects import write_results
@@ -40,7 +43,7 @@ def test_dciodvfy_and_dcentvfy(case, written, need):
 def test_dcmtk(case, written, need, tmp_path):
     need("dsrdump")
     study = written(case)
-    problems = validators.dsrdump(study.folder / "cad_sr.dcm")
+    problems = [found for file in study.files("*.dcm") for found in validators.dsrdump(file)]
     for state in study.files("presentation/*.dcm"):
         problems += validators.dcmpschk(state)
         problems += validators.dcmp2pgm(study.films[state.stem], state, tmp_path / "shown.pgm")
@@ -53,7 +56,36 @@ def test_pixelmed_templates(case, written):
     pytest.importorskip("jpype")
     if not validators.PIXELMED.exists() or shutil.which("java") is None:
         pytest.skip("PixelMed's validator or a Java runtime is not installed")
-    assert validators.unexplained(validators.pixelmed(written(case).folder / "cad_sr.dcm")) == []
+    documents = written(case).files("*.dcm")
+    assert [file.name for file in documents] == ["cad_sr.dcm", "measurement_sr.dcm"]
+    for file in documents:
+        assert validators.unexplained(validators.pixelmed(file)) == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_dcmqi_reads_every_finding_that_is_drawn(case, written, need, tmp_path):
+    need("tid1500reader")
+    study = written(case)
+    read = tmp_path / "read.json"
+    assert validators.tid1500reader(study.folder / "measurement_sr.dcm", read) == []
+    groups = json.loads(read.read_bytes())["Measurements"]
+    told = [
+        finding
+        for film in json.loads((study.folder / "result.json").read_bytes())["films"]
+        for finding in film["findings"]
+        if finding["presented"]
+    ]
+    assert [group["TrackingUniqueIdentifier"] for group in groups] == [f["tracking_uid"] for f in told]
+    for group, finding in zip(groups, told, strict=True):
+        percent = {m["quantity"]["CodeMeaning"]: float(m["value"]) for m in group["measurementItems"]}
+        probability = finding["probability"]
+        assert percent["Probability of cancer"] == pytest.approx(100 * probability["malignant"], abs=1e-3)
+        assert percent["Certainty of Finding"] == pytest.approx(
+            100 * (probability["benign"] + probability["malignant"]), abs=1e-3
+        )
+        (impression,) = group["qualitativeEvaluations"]
+        assert impression["conceptValue"]["CodeMeaning"].lower() == finding["class"]
+        assert group["measurementAlgorithmIdentification"]["AlgorithmName"] == "bcdcnn-test"
 
 
 @pytest.mark.jvm
@@ -67,6 +99,22 @@ def test_pixelmed_sees_a_missing_center(written, tmp_path):
     document.save_as(tmp_path / "broken.dcm")
     assert any(
         "Center" in p.text for p in validators.unexplained(validators.pixelmed(tmp_path / "broken.dcm"))
+    )
+
+
+@pytest.mark.jvm
+def test_pixelmed_sees_a_region_without_its_film(written, tmp_path):
+    pytest.importorskip("jpype")
+    if not validators.PIXELMED.exists() or shutil.which("java") is None:
+        pytest.skip("PixelMed's validator or a Java runtime is not installed")
+    document = pydicom.dcmread(written("finding").folder / "measurement_sr.dcm")
+    group = document.ContentSequence[-2].ContentSequence[0]
+    (region,) = (i for i in group.ContentSequence if i.get("GraphicType") == "POLYLINE")
+    del region.ContentSequence
+    document.save_as(tmp_path / "broken.dcm")
+    assert any(
+        "Image Region" in p.text and p.severity == "error"
+        for p in validators.unexplained(validators.pixelmed(tmp_path / "broken.dcm"))
     )
 
 
@@ -112,6 +160,36 @@ def test_dcmtk_decodes_the_overlay_to_the_pixels_that_were_drawn(written, need, 
     np.testing.assert_array_equal(pixels, pydicom.dcmread(overlay).pixel_array)
 
 
+@pytest.mark.debian
+def test_others_decode_the_heat_map_to_the_values_that_were_written(written, need, tmp_path):
+    need("dcmdrle")
+    study = written("two films")
+    for heat in study.files("heatmap/*.dcm"):
+        (film,) = (f for f in study.result.films if f.sop_instance_uid == heat.stem)
+        wanted = on_film(film.scan.heat_map, film.film.shape)
+        raw = tmp_path / heat.name
+        run = validators.run("dcmdrle", heat, raw)
+        assert run.returncode == 0, run.stderr
+        decoded = pydicom.dcmread(raw)
+        pixels = np.frombuffer(decoded.PixelData, np.uint8).reshape(decoded.Rows, decoded.Columns)
+        np.testing.assert_array_equal(pixels, wanted)
+        # ITK reads through GDCM, as 3D Slicer does.
+        np.testing.assert_array_equal(np.squeeze(sitk.GetArrayFromImage(sitk.ReadImage(heat))), wanted)
+
+
+def test_dciodvfy_sees_what_is_wrong_with_the_newer_objects(written, need, tmp_path):
+    need("dciodvfy")
+    study = written("finding")
+    heat = pydicom.dcmread(study.files("heatmap/*.dcm")[0])
+    del heat.SegmentSequence[0].SegmentedPropertyTypeCodeSequence
+    heat.save_as(tmp_path / "no_type.dcm")
+    document = pydicom.dcmread(study.folder / "measurement_sr.dcm")
+    del document.CurrentRequestedProcedureEvidenceSequence
+    document.save_as(tmp_path / "no_evidence.dcm")
+    for broken in ("no_type.dcm", "no_evidence.dcm"):
+        assert validators.unexplained(validators.dciodvfy(tmp_path / broken))
+
+
 def test_command_line_prints_a_table(written, need, capsys):
     need("dciodvfy")
     import validate_results
@@ -151,7 +229,7 @@ def test_results_on_converted_films(need, tmp_path):
     folder = tmp_path / "results" / study.study_instance_uid
     folder.mkdir(parents=True)
     write_results(result, folder)
-    tools = ["dciodvfy", "dsrdump", "dcmpschk", "dcmp2pgm", "dcentvfy"]
+    tools = ["dciodvfy", "dsrdump", "dcmpschk", "dcmp2pgm", "dcentvfy", "tid1500reader"]
     options = [str(tmp_path / "results"), "--films", str(tmp_path / "dicom"), "--tools", *tools]
     assert validate_results.main(options) == 0
     # Results are never taken for films.

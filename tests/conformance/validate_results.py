@@ -12,6 +12,7 @@ import json
 import random
 import re
 import sys
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ import pydicom
 import validators
 from validators import Problem
 
-_TOOLS = ("dciodvfy", "dsrdump", "dcmpschk", "dcmp2pgm", "dcentvfy", "pixelmed")
+_TOOLS = ("dciodvfy", "dsrdump", "dcmpschk", "dcmp2pgm", "dcentvfy", "pixelmed", "tid1500reader")
+_DOCUMENTS = ("cad_sr", "measurement_sr")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,11 +73,14 @@ def _judge(
     for path, kind in sorted(objects):
         if "dciodvfy" in tools:
             yield kind, "dciodvfy", validators.dciodvfy(path)
-        if kind == "cad_sr":
+        if kind in _DOCUMENTS:
             if "dsrdump" in tools:
                 yield kind, "dsrdump", validators.dsrdump(path)
             if "pixelmed" in tools:
                 yield kind, "pixelmed", validators.pixelmed(path)
+        if kind == "measurement_sr" and "tid1500reader" in tools:
+            with tempfile.TemporaryDirectory() as scratch:
+                yield kind, "tid1500reader", validators.tid1500reader(path, Path(scratch, "read.json"))
         if kind == "presentation":
             if "dcmpschk" in tools:
                 yield kind, "dcmpschk", validators.dcmpschk(path)
@@ -102,13 +107,13 @@ def _print(
     files: Counter[tuple[str, str]], found: dict[tuple[str, str], list[Problem]], studies: int
 ) -> None:
     print(f"{studies} studies")
-    print(f"{'object':<14}{'tool':<10}{'files':>7}{'errors':>8}{'warnings':>10}{'explained':>11}")
+    print(f"{'object':<16}{'tool':<15}{'files':>7}{'errors':>8}{'warnings':>10}{'explained':>11}")
     for kind, tool in sorted(files):
         problems = found[kind, tool]
         left = validators.unexplained(problems)
         errors = sum(p.severity == "error" for p in left)
         print(
-            f"{kind:<14}{tool:<10}{files[kind, tool]:>7}{errors:>8}{len(left) - errors:>10}"
+            f"{kind:<16}{tool:<15}{files[kind, tool]:>7}{errors:>8}{len(left) - errors:>10}"
             f"{len(problems) - len(left):>11}"
         )
     texts: Counter[tuple[str, str, str, str]] = Counter()

@@ -55,6 +55,26 @@ ALLOWED: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "the one row that it names as its own rival: its stylesheet visits TID 4108 more than once",
     ),
     (
+        "pixelmed",
+        re.compile(
+            r"Template 1501 .*template ID encoded in first row container 1410 does not match"
+            r'|\(125007,DCM,"Measurement Group"\).*: Ambiguous template matches'
+        ),
+        "it tries TID 1501 on every measurement group; ours say that they are of TID 1410",
+    ),
+    (
+        "pixelmed",
+        re.compile(
+            r'\(125007,DCM,"Measurement Group"\)/CODE \(121073,DCM,"Impression"\): Content Item not in t'
+        ),
+        "its TID 1410 is that of before the template took qualitative evaluations (PS3.16, now in its title)",
+    ),
+    (
+        "pixelmed",
+        re.compile(r"(Horizontal|Vertical) Pixel Spacing.*Ambiguous template matches.*: Template 160[34] "),
+        "TID 1603 (projection radiography) and 1604 (cross sections) both have this row",
+    ),
+    (
         "dciodvfy",
         re.compile(r"Laterality\(0020,0060\)> - is only permitted to be empty when actually unknown"),
         "it is unknown: the film does not say which breast it shows",
@@ -140,7 +160,7 @@ def dciodvfy(file: Path) -> list[Problem]:
 
 
 def dsrdump(file: Path) -> list[Problem]:
-    """Relationship constraints of the CAD SR IOD, dangling references; warnings exit with 0."""
+    """Relationship constraints of the document's IOD, dangling references; warnings exit with 0."""
     done = run("dsrdump", "-Er", file)
     problems = _lines("dsrdump", done.stderr)
     if done.returncode != 0 and not any(p.severity == "error" for p in problems):
@@ -168,6 +188,15 @@ def dcmp2pgm(image: Path, state: Path, picture: Path) -> list[Problem]:
     return problems
 
 
+def tid1500reader(file: Path, told: Path) -> list[Problem]:
+    """Read a measurement report with dcmqi into ``told`` (JSON)."""
+    done = run("tid1500reader", "--inputDICOM", file, "--outputMetadata", told)
+    problems = _lines("tid1500reader", done.stdout + done.stderr)
+    if done.returncode != 0 or not told.exists():
+        problems.append(Problem("tid1500reader", "error", f"exit code {done.returncode}"))
+    return problems
+
+
 def dcentvfy(files: Sequence[Path]) -> list[Problem]:
     """Patient, study and series attributes that differ between files of the same entity."""
     done = run("dcentvfy", *files)
@@ -187,12 +216,13 @@ def _pixelmed() -> object:
 
 
 def pixelmed(file: Path) -> list[Problem]:
-    """Templates 4000 to 4023, row by row, with context groups, code meanings and row order."""
+    """Templates 4000 to 4023 and 1500, row by row, with context groups, code meanings and row order."""
     # Not describe each check; do match code meanings, template IDs, ambiguous rows and item order.
     text = str(_pixelmed().validate(str(file), False, True, True, True, True))
     problems = _lines("pixelmed", text)
     # Relationships that the IOD forbids are reported without "Error".
     problems += [Problem("pixelmed", "error", line) for line in text.splitlines() if "illegal" in line]
-    if "Found MammographyCADSR IOD" not in text or "Root Template Validation Complete" not in text:
-        problems.append(Problem("pixelmed", "error", "not recognised as a Mammography CAD SR"))
+    known = re.search("Found (MammographyCADSR|Comprehensive3DSR) IOD", text)
+    if known is None or "Root Template Validation Complete" not in text:
+        problems.append(Problem("pixelmed", "error", "not recognised as a report of a template it knows"))
     return problems

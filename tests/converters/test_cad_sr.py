@@ -194,7 +194,7 @@ def test_another_model_or_time_gives_other_uids():
 @pytest.mark.parametrize(
     "code",
     [c for c in vars(codes).values() if isinstance(c, codes.Code)]
-    + [*codes.BREASTS.values(), *codes.VIEWS.values()],
+    + [c for group in (codes.BREASTS, codes.VIEWS, codes.SIDES, codes.IMPRESSIONS) for c in group.values()],
     ids=lambda code: f"{code.scheme} {code.value}",
 )
 def test_codes_are_those_of_the_standard(code):

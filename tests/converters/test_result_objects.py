@@ -68,15 +68,18 @@ def test_each_scanned_film_has_its_files(tmp_path):
     uid = result.films[0].sop_instance_uid
     assert set(written(tmp_path)) == {
         "result.json",
+        "report.html",
         "cad_sr.dcm",
+        "measurement_sr.dcm",
         f"presentation/{uid}.dcm",
         f"overlay/{uid}.dcm",
+        f"heatmap/{uid}.dcm",
     }
 
 
-def test_study_that_cannot_be_read_at_all_still_has_its_json(tmp_path):
+def test_study_that_cannot_be_read_at_all_still_has_its_json_and_its_page(tmp_path):
     write_results(build.study(build.unreadable()), tmp_path)
-    assert set(written(tmp_path)) == {"result.json"}
+    assert set(written(tmp_path)) == {"result.json", "report.html"}
 
 
 def test_hostile_uid_never_becomes_a_path(tmp_path):
@@ -86,7 +89,7 @@ def test_hostile_uid_never_becomes_a_path(tmp_path):
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     write_results(build.study(film), folder)
-    assert set(written(tmp_path)) == {"a/b/result.json"}
+    assert set(written(tmp_path)) == {"a/b/result.json", "a/b/report.html"}
 
 
 def test_missing_folder_is_an_output_error(tmp_path):

@@ -40,7 +40,7 @@ def test_a_result_says_whose_it_is(tmp_path: Path) -> None:
     assert folder == tmp_path / "new" / "root" / "1.2.3"
     assert there is not None
     assert (there.job_id, there.created, there.films, there.failures) == ("job1", CREATED, 1, 1)
-    assert content(folder.parent) == ["1.2.3", "1.2.3/result.json"]
+    assert content(folder.parent) == ["1.2.3", "1.2.3/report.html", "1.2.3/result.json"]
 
 
 def test_everybody_whom_the_umask_lets_may_read_it(tmp_path: Path) -> None:
@@ -54,14 +54,14 @@ def test_the_same_job_replaces_its_result(tmp_path: Path) -> None:
     folder = publish(make_result(), tmp_path)
     (folder / "of the first run").touch()
     publish(make_result(), tmp_path)
-    assert content(tmp_path) == ["1.2.3", "1.2.3/result.json"]
+    assert content(tmp_path) == ["1.2.3", "1.2.3/report.html", "1.2.3/result.json"]
 
 
 def test_another_jobs_result_is_replaced_only_on_demand(tmp_path: Path) -> None:
     folder = publish(make_result("job1"), tmp_path)
     with pytest.raises(OutputError, match=r"another job \(job1\).*--force"):
         publish(make_result("job2"), tmp_path)
-    assert content(tmp_path) == ["1.2.3", "1.2.3/result.json"]
+    assert content(tmp_path) == ["1.2.3", "1.2.3/report.html", "1.2.3/result.json"]
     publish(make_result("job2"), tmp_path, replace=True)
     there = published(folder)
     assert there is not None

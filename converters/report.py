@@ -1,0 +1,155 @@
+"""``report.html``: a study's result on one page that needs nothing else.
+
+No script, no font, no picture comes from outside, and the page's Content Security Policy forbids
+all of it. Every string is escaped by the template engine, and stripped of characters that do not
+print: names come from headers and files that others wrote.
+
+The page names the patient (name, identifier, date of birth), as the DICOM objects beside it do: a
+reader must be able to tell whose films these are. ``result.json`` names nobody.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+
+from bcd_model.words import DISCLAIMER, Finding
+from converters import film_facts, wording
+from converters.dicom_file import values
+from converters.film_attributes import TRAINING_BITS, TRAINING_SPACING
+from converters.provenance import PRODUCT, SOFTWARE_VERSION, moment, study_header
+from converters.report_picture import Picture, picture, polygon
+from converters.result import FilmResult, StudyResult
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+FILE_NAME = "report.html"
+
+_LONGEST = 1000  # characters of one string: a damaged header may hold a name of many thousands
+
+
+def build_report(result: StudyResult) -> bytes:
+    """The page of the study, UTF-8."""
+    template, style = _page()
+    films = [_film(result, film, number) for number, film in enumerate(result.films, start=1)]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return template.render(
+        style=style,
+        policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'",
+        disclaimer=DISCLAIMER,
+        product=f"{PRODUCT} {SOFTWARE_VERSION}",
+        identity=_identity(result),
+        films=films,
+        scanned=sum(not film.failed for film in result.films),
+        warnings=[_shown(text) for text in result.warnings],
+        model=result.model,
+        point=result.operating_point,
+        job=result.job,
+        training=f"{TRAINING_SPACING:g} mm, {TRAINING_BITS} bits",
+    ).encode()
+
+
+@cache
+def _page() -> tuple[Template, str]:
+    """The template and its style sheet, which stands in the page under the policy's hash."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # `submit` comes by here and needs none
+
+    loader = PackageLoader("converters")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["shown"] = _shown
+    style = loader.get_source(environment, "report.css")[0]
+    return environment.get_template("report.html"), style
+
+
+def _identity(result: StudyResult) -> list[tuple[str, str]]:
+    """Whose study it is, as (name, value); what the header leaves open is said to be."""
+    header = study_header(result)
+    created = moment(result).isoformat(sep=" ", timespec="minutes")
+    rows = [
+        ("Patient", _text(header, "PatientName").replace("^", " ").strip()),
+        ("Patient ID", _text(header, "PatientID")),
+        ("Born", _date(header, "PatientBirthDate")),
+        ("Study date", _date(header, "StudyDate")),
+        ("Accession number", _text(header, "AccessionNumber")),
+        ("Study Instance UID", result.study_instance_uid),
+        ("Scanned for job", f"{result.job.job_id} of {created}"),
+    ]
+    return [(name, _shown(value) or "not stated") for name, value in rows]
+
+
+def _text(header: Dataset | None, keyword: str) -> str:
+    return "" if header is None else ", ".join(str(value) for value in values(header, keyword))
+
+
+def _date(header: Dataset | None, keyword: str) -> str:
+    """A DICOM date as ISO 8601 writes it."""
+    stated = _text(header, keyword)
+    return f"{stated[:4]}-{stated[4:6]}-{stated[6:]}" if len(stated) == 8 and stated.isdecimal() else stated
+
+
+def _film(result: StudyResult, film: FilmResult, number: int) -> dict[str, Any]:
+    """What the template says of one film."""
+    name = film_facts.name(film, number)
+    shown: dict[str, Any] = {
+        "name": name[0].upper() + name[1:],
+        "file": _shown(film.file),
+        "uid": film.sop_instance_uid or "not known",
+        "reason": _shown(film.reason or "no reason given"),
+        "warnings": [_shown(text) for text in film_facts.warnings(film)],
+        "scan": film.scan,
+        "picture": None,
+        "findings": [],
+        "below": [],
+    }
+    if film.film is None or film.scan is None:
+        return shown
+    small = picture(film.film)
+    presented = wording.presented(film, result)
+    known = {index for index, _ in presented}
+    numbered = enumerate(film.scan.findings, start=1)
+    return shown | {
+        "picture": small,
+        "label_size": max(small.width, small.height) / 26,
+        "findings": [_finding(film, index, finding, small) for index, finding in presented],
+        "below": [_finding(film, n, finding, small) for n, finding in numbered if n not in known],
+    }
+
+
+def _finding(film: FilmResult, index: int, finding: Finding, small: Picture) -> dict[str, Any]:
+    """A finding for the tables and, if it is presented, for the drawing."""
+    if film.film is None:
+        raise ValueError("a finding needs its film")
+    rows, columns = film.film.shape
+    top = min(film_facts.on_film(finding.outline, (rows, columns)))
+    x, y = small.place(top)
+    size = max(small.width, small.height) / 26
+    return {
+        "number": index,
+        "label": finding.label,
+        "probability": finding.probability,
+        "row": round(finding.center[0]),
+        "column": round(finding.center[1]),
+        "radius": finding.radius * film.film.spacing[0],
+        "points": polygon(small, finding.outline, (rows, columns)),
+        "x": min(max(x, size / 2), small.width - size / 2),
+        "y": max(y - size / 4, size),
+    }
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}".replace("%", "\u00a0%")
+
+
+def _shown(text: str) -> str:
+    """``text`` without characters that do not print (controls, changes of direction, half surrogates)."""
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in text[:_LONGEST])
+    return shown if len(text) <= _LONGEST else f"{shown} ..."
