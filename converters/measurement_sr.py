@@ -43,9 +43,9 @@ def build_measurement_sr(result: StudyResult) -> FileDataset | None:
         return None
     entries = [library_entry(result.films[n], reference, codes.SIDES) for n, reference in known]
     groups = [
-        _measurement_group(result, n, reference, index, finding)
+        _measurement_group(result, n, reference, finding_number - 1, finding)
         for n, reference in known
-        for index, finding in wording.presented(result.films[n], result)
+        for finding_number, finding in wording.presented(result.films[n], result)
     ]
     report = container(codes.MEASUREMENT_REPORT, template="1500")
     report.add("HAS CONCEPT MOD", code(codes.LANGUAGE, codes.ENGLISH))
@@ -84,9 +84,9 @@ def _observer(result: StudyResult) -> tuple[Item, ...]:
 
 
 def _measurement_group(
-    result: StudyResult, film_index: int, reference: Reference, number_of: int, finding: Finding
+    result: StudyResult, film_index: int, reference: Reference, index: int, finding: Finding
 ) -> Item:
-    """TID 1410 of finding ``number_of``, counted from 1."""
+    """TID 1410 of finding ``index`` of the film, counted from 0."""
     film = result.films[film_index]
     shape = film_facts.size(film)
     if shape is None:
@@ -99,7 +99,7 @@ def _measurement_group(
     if side is not None:
         site.add("HAS CONCEPT MOD", code(codes.LATERALITY, codes.SIDES[side]))
     group = container(codes.MEASUREMENT_GROUP, template="1410")
-    group.add("HAS OBS CONTEXT", *tracking(result, film_index, number_of - 1))
+    group.add("HAS OBS CONTEXT", *tracking(result, film_index, index))
     group.add("CONTAINS", code(codes.FINDING, codes.LESION))
     group.add("HAS CONCEPT MOD", site, *algorithm(result))
     return group.add(

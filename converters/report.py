@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from bcd_model.words import DISCLAIMER, Finding
-from converters import film_facts, wording
+from bcd_model.words import DISCLAIMER, Film, Finding
+from converters import film_facts
 from converters.dicom_file import values
 from converters.film_attributes import TRAINING_BITS, TRAINING_SPACING
 from converters.provenance import PRODUCT, SOFTWARE_VERSION, moment, study_header
@@ -113,36 +113,37 @@ def _film(result: StudyResult, film: FilmResult, number: int) -> dict[str, Any]:
     if film.film is None or film.scan is None:
         return shown
     small = picture(film.film)
-    presented = wording.presented(film, result)
-    known = {index for index, _ in presented}
-    numbered = enumerate(film.scan.findings, start=1)
+    listed = [
+        (result.operating_point.presents(finding), _finding(film.film, number, finding, small))
+        for number, finding in enumerate(film.scan.findings, start=1)
+    ]
     return shown | {
         "picture": small,
-        "label_size": max(small.width, small.height) / 26,
-        "findings": [_finding(film, index, finding, small) for index, finding in presented],
-        "below": [_finding(film, n, finding, small) for n, finding in numbered if n not in known],
+        "label_size": _label_size(small),
+        "findings": [entry for presented, entry in listed if presented],
+        "below": [entry for presented, entry in listed if not presented],
     }
 
 
-def _finding(film: FilmResult, index: int, finding: Finding, small: Picture) -> dict[str, Any]:
-    """A finding for the tables and, if it is presented, for the drawing."""
-    if film.film is None:
-        raise ValueError("a finding needs its film")
-    rows, columns = film.film.shape
-    top = min(film_facts.on_film(finding.outline, (rows, columns)))
-    x, y = small.place(top)
-    size = max(small.width, small.height) / 26
+def _finding(film: Film, number: int, finding: Finding, small: Picture) -> dict[str, Any]:
+    """A finding for the tables and the drawing; its number stands above it, inside the picture."""
+    x, y = small.place(min(film_facts.on_film(finding.outline, film.shape)))
+    size = _label_size(small)
     return {
-        "number": index,
+        "number": number,
         "label": finding.label,
         "probability": finding.probability,
         "row": round(finding.center[0]),
         "column": round(finding.center[1]),
-        "radius": finding.radius * film.film.spacing[0],
-        "points": polygon(small, finding.outline, (rows, columns)),
+        "radius": finding.radius * film.spacing[0],
+        "points": polygon(small, finding.outline, film.shape),
         "x": min(max(x, size / 2), small.width - size / 2),
         "y": max(y - size / 4, size),
     }
+
+
+def _label_size(small: Picture) -> float:
+    return max(small.width, small.height) / 26
 
 
 def _percent(value: float) -> str:
