@@ -1,0 +1,178 @@
+"""A real gateway on loopback, with a real Redis and, where a test needs one, a real worker."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import requests
+
+from worker.engine import embedded_engine
+from worker.engine_host import wait_for
+
+
+def _of_worker() -> ModuleType:
+    """The fixtures of tests/worker: small films, a small model, and the command line."""
+    path = Path(__file__).parents[1] / "worker" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("worker_conftest", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["worker_conftest"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_worker = _of_worker()
+admin, local, make_admin = _worker.admin, _worker.local, _worker.make_admin
+weights, studies, patients = _worker.weights, _worker.studies, _worker.patients
+many_studies = _worker.many_studies
+
+
+@dataclass
+class Client:
+    """What a program with one token does."""
+
+    url: str
+    token: str = ""
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def __call__(self, method: str, path: str, **named: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers |= named.pop("headers", {})
+        return self.session.request(method, f"{self.url}{path}", headers=headers, timeout=60, **named)
+
+    def get(self, path: str, **named: Any) -> requests.Response:
+        return self("GET", path, **named)
+
+    def post(self, path: str, **named: Any) -> requests.Response:
+        return self("POST", path, **named)
+
+    def submit(self, *files: Path | tuple[str, bytes], **fields: str) -> requests.Response:
+        """Submit files, or (name, content)."""
+        named = [(f.name, f.read_bytes()) if isinstance(f, Path) else f for f in files]
+        return self.post("/jobs", files=[("files", file) for file in named], data=fields)
+
+    def ended(self, job: str, seconds: float = 60) -> dict:
+        """The job when it has ended; fails if it does not."""
+        found: dict = {}
+
+        def over() -> bool:
+            found.update(self.get(f"/jobs/{job}").json())
+            return found.get("state") not in ("queued", "running")
+
+        assert wait_for(over, seconds), found
+        return found
+
+
+@dataclass
+class Site:
+    """A Redis, and what is started beside it."""
+
+    admin: Any
+    broker: str
+    gateway: subprocess.Popen | None = None
+    url: str = ""
+    clients: list[Client] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return self.admin.state / "gateway"
+
+    def serve(self, **environment: str) -> str:
+        """Start the gateway; its address."""
+        self.gateway = self.admin.start(
+            "serve", "--port", "0", BCD_BROKER_URL=self.broker, BCD_LOG_FORMAT="json", **environment
+        )
+        assert self.gateway.stderr is not None
+        for line in self.gateway.stderr:
+            if line.startswith("the gateway is at "):
+                self.url = line.split()[-1]
+                return self.url
+        raise AssertionError("the gateway did not start")
+
+    def stop(self, number: int = signal.SIGTERM) -> list[dict]:
+        """End the gateway; what it logged since it was started."""
+        assert self.gateway is not None
+        self.gateway.send_signal(number)
+        _, err = self.gateway.communicate(timeout=30)
+        if number == signal.SIGTERM:
+            assert self.gateway.returncode == 0, err
+        return [json.loads(line) for line in err.splitlines()]
+
+    def work(self, **environment: str) -> subprocess.Popen:
+        """Start a worker, and wait until it is at work."""
+        worker = self.admin.start("worker", BCD_BROKER_URL=self.broker, BCD_LEASE_SECONDS="4", **environment)
+        assert worker.stderr is not None
+        for line in worker.stderr:
+            if json.loads(line)["event"] == "ready":
+                return worker
+        raise AssertionError("the worker did not start")
+
+    def client(self, name: str) -> Client:
+        """A client with a token of its own."""
+        made = self.admin("token", "create", name)
+        assert made.code == 0, made.err
+        client = Client(self.url, made.out.strip())
+        self.clients.append(client)
+        return client
+
+    def processes(self) -> dict[int, str]:
+        return self.admin.processes()
+
+
+@pytest.fixture(scope="module")
+def site_of_module(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[Site]:
+    yield from _site(tmp_path_factory.mktemp("site"), weights)
+
+
+@pytest.fixture
+def own_site(tmp_path: Path, weights: Path) -> Iterator[Site]:
+    """A site for one test, which may break it."""
+    yield from _site(tmp_path, weights)
+
+
+def _site(folder: Path, weights: Path) -> Iterator[Site]:
+    with embedded_engine(folder / "redis") as engine:
+        made = Site(make_admin(folder, weights), engine.url)
+        try:
+            yield made
+        finally:
+            for client in made.clients:
+                client.session.close()
+            made.admin.close()
+    made.admin.eventually(lambda: not made.processes(), 20)
+
+
+@pytest.fixture(scope="module")
+def served(site_of_module: Site) -> Site:
+    """A gateway without a worker, for all tests of a module."""
+    site_of_module.serve()
+    return site_of_module
+
+
+@pytest.fixture(scope="module")
+def working(served: Site) -> Site:
+    """A gateway with a worker."""
+    served.work()
+    return served
+
+
+@pytest.fixture
+def films(patients: list[Path]) -> list[Path]:
+    """The films of one study."""
+    return sorted(patients[0].glob("*.dcm"))
+
+
+def names_below(folder: Path) -> list[str]:
+    return [str(path.relative_to(folder)) for path in folder.rglob("*")]
+
+
+__all__ = ["Callable", "os"]
