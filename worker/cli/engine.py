@@ -103,7 +103,9 @@ def _gateway(settings: Settings) -> Iterator[Callable[[], None]]:
     from worker.gateway.tokens import Tokens
     from worker.logs import set_up_logging
 
-    set_up_logging(settings.log_level, settings.log_format)
+    # a line a request is for a site's log, not for the terminal of somebody at work
+    quiet = "log_level" not in settings.model_fields_set
+    set_up_logging("WARNING" if quiet else settings.log_level, settings.log_format)
     secret = Tokens(private_root(settings)).local()
     with ExitStack() as stack:
         try:

@@ -16,7 +16,7 @@ from bcd_model.errors import BcdError, QueueError
 from bcd_model.weights import read_info
 from bcd_model.words import DISCLAIMER
 from worker.app import make_app
-from worker.gateway import jobs, results
+from worker.gateway import jobs, regions, results
 from worker.gateway.folders import Folders, private_root
 from worker.gateway.frame import Frame
 from worker.gateway.grants import Grants
@@ -28,6 +28,7 @@ from worker.gateway.state import Gateway, Here, Whose
 from worker.gateway.tokens import Tokens
 from worker.logs import event
 from worker.records import Records
+from worker.regions import Regions
 from worker.settings import Settings
 
 BASE = "/api/v1"
@@ -95,6 +96,7 @@ def make_gateway(settings: Settings) -> Gateway:
         rates=Rates(settings.gateway_requests),
         slots=Slots(settings.gateway_uploads),
         intake=Intake(records, app, weights, settings, folders, grants),
+        regions=Regions(url),
         reading=CapacityLimiter(1),
     )
 
@@ -111,7 +113,7 @@ def make_asgi(here: Gateway) -> ASGIApp:
         redirect_slashes=False,
     )
     api.state.gateway = here
-    for router in (_router, jobs.router, results.router):
+    for router in (_router, jobs.router, results.router, regions.router):
         api.include_router(router, prefix=BASE)
     api.add_exception_handler(ProblemError, _problem)
     api.add_exception_handler(BcdError, _ours)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from bcd_model.words import DISCLAIMER
 from worker.job import Record, State
 from worker.records import Answer
 from worker.summary import cause
@@ -111,6 +112,31 @@ class Health(BaseModel):
 
     status: Literal["ok"]
     version: str
+
+
+class RegionAccepted(BaseModel):
+    """A region that is to be classified."""
+
+    region_id: str = Field(pattern="^[0-9a-f]{32}$")
+
+
+class RegionProbability(BaseModel):
+    """Of the three classes; the network's own, at its training's prevalence."""
+
+    normal: float
+    benign: float
+    malignant: float
+
+
+class RegionAnswer(BaseModel):
+    """What a region is."""
+
+    state: Literal["queued", "done", "failed"]
+    label: Literal["normal", "benign", "malignant"] | None = None
+    probability: RegionProbability | None = None
+    model: Model | None = None
+    reason: str | None = None
+    disclaimer: str = DISCLAIMER
 
 
 class Error(BaseModel):

@@ -20,6 +20,7 @@ from worker.gateway.problems import ProblemError, not_found
 from worker.gateway.tokens import Token, Tokens
 from worker.job import Record
 from worker.records import Records
+from worker.regions import Regions
 from worker.settings import Settings
 
 _bearer = HTTPBearer(auto_error=False, description="a token of 'bcd-admin token create'")
@@ -43,6 +44,7 @@ class Gateway:
     rates: Rates
     slots: Slots
     intake: Intake
+    regions: Regions
     reading: CapacityLimiter
 
     def record(self, job: str, token: Token) -> Record:
