@@ -2,11 +2,11 @@
 
 import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -81,6 +81,8 @@ class Site:
     gateway: subprocess.Popen | None = None
     url: str = ""
     clients: list[Client] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
+    reader: threading.Thread | None = None
 
     @property
     def folder(self) -> Path:
@@ -91,21 +93,37 @@ class Site:
         self.gateway = self.admin.start(
             "serve", "--port", "0", BCD_BROKER_URL=self.broker, BCD_LOG_FORMAT="json", **environment
         )
-        assert self.gateway.stderr is not None
-        for line in self.gateway.stderr:
+        stream = self.gateway.stderr
+        assert stream is not None
+        for line in stream:
             if line.startswith("the gateway is at "):
                 self.url = line.split()[-1]
-                return self.url
-        raise AssertionError("the gateway did not start")
+                break
+        else:
+            raise AssertionError("the gateway did not start")
+        self.logged = []
+        # read all the time, or the gateway would wait for somebody to make room in the pipe
+        self.reader = threading.Thread(target=self.logged.extend, args=(stream,))
+        self.reader.start()
+        return self.url
 
     def stop(self, number: int = signal.SIGTERM) -> list[dict]:
         """End the gateway; what it logged since it was started."""
-        assert self.gateway is not None
+        assert self.gateway is not None and self.reader is not None
         self.gateway.send_signal(number)
-        _, err = self.gateway.communicate(timeout=30)
+        self.gateway.wait(timeout=30)
+        self.reader.join()
         if number == signal.SIGTERM:
-            assert self.gateway.returncode == 0, err
-        return [json.loads(line) for line in err.splitlines()]
+            assert self.gateway.returncode == 0, self.logged
+        return [json.loads(line) for line in self.logged]
+
+    def close(self) -> None:
+        """End everything."""
+        for client in self.clients:
+            client.session.close()
+        if self.gateway is not None and self.gateway.poll() is None:
+            self.stop(signal.SIGKILL)
+        self.admin.close()
 
     def work(self, **environment: str) -> subprocess.Popen:
         """Start a worker, and wait until it is at work."""
@@ -145,9 +163,7 @@ def _site(folder: Path, weights: Path) -> Iterator[Site]:
         try:
             yield made
         finally:
-            for client in made.clients:
-                client.session.close()
-            made.admin.close()
+            made.close()
     made.admin.eventually(lambda: not made.processes(), 20)
 
 
@@ -169,10 +185,3 @@ def working(served: Site) -> Site:
 def films(patients: list[Path]) -> list[Path]:
     """The films of one study."""
     return sorted(patients[0].glob("*.dcm"))
-
-
-def names_below(folder: Path) -> list[str]:
-    return [str(path.relative_to(folder)) for path in folder.rglob("*")]
-
-
-__all__ = ["Callable", "os"]

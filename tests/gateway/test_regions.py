@@ -1,4 +1,4 @@
-"""One circle on one film: the same answer as ``bcd-admin classify``, or one line that says why there is none."""
+"""One circle on one film: the answer of ``bcd-admin classify``, or one line that says why there is none."""
 
 import json
 import signal
