@@ -23,6 +23,7 @@ from converters.dicom_in import read_film
 from worker.app import queue_name, send_region
 from worker.execution import check_roots, make_scanner
 from worker.logs import event
+from worker.records import Records
 from worker.redis_link import RedisLink
 from worker.settings import Settings
 
@@ -165,8 +166,12 @@ def classify_region(region_id: str, settings: Settings) -> None:
     """
     regions = Regions(settings.broker_url or "")
     record = regions.get(region_id)
-    if record is None or record.state in ("done", "failed"):
-        event("region passed over", region=region_id, state=record.state if record else "unknown")
+    if record is None:  # forged, or nobody waits for it any more
+        Records(settings.broker_url or "").count_refused("unknown region")
+        event("message refused", logging.WARNING, reason="unknown region")
+        return
+    if record.state in ("done", "failed"):
+        event("region passed over", region=region_id, state=record.state)
         return
     since = time.monotonic()
     if regions.begin(region_id) > _MOST_ATTEMPTS:

@@ -75,7 +75,7 @@ class _Exchange:
         try:
             await app(self._scope, self.receive, self.send)
         except ClientDisconnect:
-            self._gone = True
+            pass  # nobody is there to be told
         except Exception as error:  # noqa: BLE001 - the client has got its 500 already, and no more
             event("request broke", logging.ERROR, request=self._id, error=error)
         finally:
@@ -94,7 +94,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self._status = _CLIENT_GONE if self._gone else message["status"]
             message = {**message, "headers": self._headers(message)}
         elif message["type"] == "http.response.body":
             self._sent += len(message.get("body", b""))
@@ -140,7 +140,7 @@ class _Exchange:
             request=self._id,
             method=method if method in _METHODS else "other",
             route=route,
-            status=_CLIENT_GONE if self._gone and not self._status else self._status,
+            status=self._status or _CLIENT_GONE,
             token=self._scope["state"].get("token"),
             received=self._received,
             sent=self._sent,
