@@ -6,9 +6,10 @@ import logging
 from http import HTTPStatus
 
 from anyio import CapacityLimiter
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 from bcd_model import __version__
@@ -16,7 +17,8 @@ from bcd_model.errors import BcdError, QueueError
 from bcd_model.weights import read_info
 from bcd_model.words import DISCLAIMER
 from worker.app import make_app
-from worker.gateway import jobs, regions, results
+from worker.gateway import document, jobs, regions, results
+from worker.gateway.document import Api
 from worker.gateway.folders import Folders, private_root
 from worker.gateway.frame import Frame
 from worker.gateway.grants import Grants
@@ -103,7 +105,7 @@ def make_gateway(settings: Settings) -> Gateway:
 
 def make_asgi(here: Gateway) -> ASGIApp:
     """The application of ``here``."""
-    api = FastAPI(
+    api = Api(
         title="BCD gateway",
         version=__version__,
         description=f"Studies in, jobs watched, results out. {DISCLAIMER}",
@@ -113,7 +115,7 @@ def make_asgi(here: Gateway) -> ASGIApp:
         redirect_slashes=False,
     )
     api.state.gateway = here
-    for router in (_router, jobs.router, results.router, regions.router):
+    for router in (_router, jobs.router, results.router, regions.router, document.router):
         api.include_router(router, prefix=BASE)
     api.add_exception_handler(ProblemError, _problem)
     api.add_exception_handler(BcdError, _ours)
@@ -149,8 +151,18 @@ async def _http(request: Request, error: Exception) -> Response:
         return respond(request, ProblemError(500, "unexpected"))
     if error.status_code == HTTPStatus.NOT_FOUND:
         return respond(request, not_found())
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of one route only
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     detail = HTTPStatus(error.status_code).phrase.lower()
-    return respond(request, ProblemError(error.status_code, detail, headers=dict(error.headers or {})))
+    return respond(request, ProblemError(error.status_code, detail, headers=headers))
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods that the path of ``request`` takes."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in fitting for method in route.methods or ()}
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -91,7 +91,7 @@ async def read_form(
         _boundary(request),
         max_header_size=_HEADER_BYTES,
         max_header_count=_HEADERS,
-        max_segment_count=most_files + len(fields),
+        max_segment_count=most_files + len(fields) + 1,  # what is too much is told by the reader
         strict=True,
     )
     received = 0
@@ -145,7 +145,13 @@ class _Reader:
         name = segment.name or ""
         if name == self._file_part:
             if len(self.files) == self._most_files:
-                raise ProblemError(413, f"more than {self._most_files} files")
+                many = self._most_files > 1
+                detail = (
+                    f"more than {self._most_files} files; send fewer at once"
+                    if many
+                    else "one file, not more"
+                )
+                raise ProblemError(413 if many else 422, detail)
             path = self._folder / f"part-{len(self.files)}"
             self._part = _Part(name, shown_name(segment.filename or ""), path.open("xb"), path)
         elif name in self._known and name not in self.fields:
