@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: schemathesis sends what it allows and what it does not, and reads the answers."""
+"""The OpenAPI document is true: schemathesis sends what it allows and what not, and reads the answers."""
 
 import re
 import shutil
