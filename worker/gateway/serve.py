@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +27,7 @@ _MOST_CONNECTIONS = 4096
 _RESERVED_FILES = 256  # descriptors that are not for connections
 _EXPIRY_SECONDS = 600.0
 _HEADER_BYTES = 16 << 10
+_M_ARENA_MAX = -8  # malloc.h
 
 
 @contextmanager
@@ -42,6 +45,7 @@ def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None
         UsageError: it is not this machine's own, and there is no token.
         OutputError: the gateway's folder cannot be used.
     """
+    _share_arenas()
     here = make_gateway(settings)
     tokens = here.tokens.all()
     if not is_loopback(settings.gateway_address) and not tokens:
@@ -131,6 +135,13 @@ def _most_connections() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
             soft = allowed
     return max(_RESERVED_FILES // 4, min(_MOST_CONNECTIONS, soft - _RESERVED_FILES))
+
+
+def _share_arenas() -> None:
+    """Have all threads share two heaps; else glibc gives each its own, and none is ever given back."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
+    if mallopt is not None:  # musl has none
+        mallopt(_M_ARENA_MAX, 2)
 
 
 def _url(address: str, port: int) -> str:
