@@ -31,6 +31,9 @@ class GatewaySettings(BaseSettings):
     gateway_unpacked_bytes: int = Field(
         default=8 << 30, ge=1 << 10, description="bytes that the zips of one upload may hold, unpacked"
     )
+    gateway_free_bytes: int = Field(
+        default=1 << 30, ge=0, description="bytes that uploads leave free on the gateway's disk"
+    )
     gateway_zip_ratio: int = Field(
         default=100, ge=1, le=1100, description="how many times its size a zip may hold, unpacked"
     )

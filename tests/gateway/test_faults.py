@@ -1,10 +1,12 @@
 """What goes wrong around the gateway: Redis away, a full disk, a dead worker, its own end, old files."""
 
+import io
 import os
 import signal
 import socket
 import subprocess
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,10 +138,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_told_and_nothing_is_left(own_site: Any, small_disk: Path, films: list[Path]) -> None:
     own_site.admin.environment["BCD_GATEWAY_DIR"] = str(small_disk)
-    own_site.serve()
+    own_site.serve(BCD_GATEWAY_FREE_BYTES="0")
     client = own_site.client("reader")
     for _ in range(3):
-        refused = client.submit(*films, ("large.dcm", bytes(8 << 20)))
+        refused = chunked(client, films[0].read_bytes(), bytes(8 << 20))
         assert (refused.status_code, refused.headers["Content-Type"]) == (507, "application/problem+json")
         assert "no room" in refused.json()["detail"]
         assert wait_for(lambda: not list((small_disk / "uploads" / ".incoming").iterdir()), 10)
@@ -147,6 +149,40 @@ def test_a_full_disk_is_told_and_nothing_is_left(own_site: Any, small_disk: Path
     log = own_site.stop()
     broke = [line for line in log if line["event"] == "request broke"]
     assert broke[0]["error"] == "OSError (No space left on device)"
+
+
+def test_uploads_leave_the_disk_as_much_room_as_they_are_to(
+    own_site: Any, small_disk: Path, films: list[Path]
+) -> None:
+    own_site.admin.environment["BCD_GATEWAY_DIR"] = str(small_disk)
+    own_site.serve(BCD_GATEWAY_FREE_BYTES=str(2 << 20))
+    client = own_site.client("reader")
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("film.dcm", os.urandom(1 << 18) * 12)
+    for answer in (
+        client.submit(("large.dcm", bytes(3 << 20))),
+        chunked(client, bytes(3 << 20)),
+        client.submit(("large.zip", zipped.getvalue())),
+    ):
+        assert answer.status_code == 507, answer.text
+        free = os.statvfs(small_disk)
+        assert free.f_bavail * free.f_frsize >= 2 << 20
+    assert client.submit(*films).status_code == 202
+
+
+def chunked(client: Any, *files: bytes) -> Any:
+    """Submit files in a form that states no length."""
+
+    def body() -> Iterator[bytes]:
+        for file in files:
+            yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
+            for at in range(0, len(file), 1 << 16):
+                yield file[at : at + (1 << 16)]
+            yield b"\r\n"
+        yield b"--x--\r\n"
+
+    return client.post("/jobs", data=body(), headers={"Content-Type": "multipart/form-data; boundary=x"})
 
 
 def test_a_worker_that_dies_costs_no_job(own_site: Any, many_studies: Path) -> None:

@@ -35,6 +35,8 @@ from worker.settings import Settings
 
 BASE = "/api/v1"
 
+_SUBMITTING = 4  # threads that unpack, look through and submit what has been uploaded
+
 _router = APIRouter(tags=["gateway"])
 
 
@@ -86,7 +88,7 @@ def make_gateway(settings: Settings) -> Gateway:
     root = private_root(settings)
     url = settings.broker_url or ""
     records, app, weights = Records(url), make_app(settings), read_info(settings.model)
-    folders, grants = Folders(root), Grants(url, settings.record_days)
+    folders, grants = Folders(root, settings.gateway_free_bytes), Grants(url, settings.record_days)
     return Gateway(
         settings=settings,
         records=records,
@@ -99,7 +101,7 @@ def make_gateway(settings: Settings) -> Gateway:
         slots=Slots(settings.gateway_uploads),
         intake=Intake(records, app, weights, settings, folders, grants),
         regions=Regions(url),
-        reading=CapacityLimiter(1),
+        submitting=CapacityLimiter(_SUBMITTING),
     )
 
 

@@ -10,7 +10,7 @@ import hashlib
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path, PurePosixPath
@@ -41,11 +41,13 @@ class Budget:
         files: how many.
         unpacked: bytes.
         ratio: how many times its own size one zip may hold.
+        check_room: raises OSError if the disk has no room for more.
     """
 
     files: int
     unpacked: int
     ratio: int
+    check_room: Callable[[], None]
 
 
 class RefusedArchiveError(Exception):
@@ -88,6 +90,7 @@ def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
                         budget.unpacked -= len(block)
                         if left < 0:
                             raise ProblemError(413, "a zip holds more than is taken, unpacked")
+                        budget.check_room()
                         digest.update(block)
                         unpacked.write(block)
                 yield Upload(path.replace(path.with_name(digest.hexdigest())), shown_name(entry.filename))

@@ -13,6 +13,7 @@ never in the way of another, and never replaces it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -59,11 +60,15 @@ def _errors(root: Path) -> Iterator[None]:
 class Folders:
     """The folders of one gateway, below its private ``root``.
 
+    Args:
+        free_bytes: that uploads are to leave free, for the results if nothing else.
+
     Raises:
         OutputError: they cannot be made.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, free_bytes: int = 0) -> None:
+        self._free_bytes = free_bytes
         self.uploads = root / "uploads"
         self.results = root / "results"
         self.regions = self.uploads / "regions"
@@ -84,6 +89,11 @@ class Folders:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
+
+    def check_room(self, wanted: int = 0) -> None:
+        """Raise OSError (ENOSPC) if ``wanted`` more bytes would leave less than is to be left free."""
+        if shutil.disk_usage(self.uploads).free - wanted < self._free_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.uploads))
 
     def result_root(self, job: str) -> Path:
         """The results folder of a job."""

@@ -7,7 +7,7 @@ their content, so nothing that a client calls them reaches the disk.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -68,6 +68,7 @@ async def read_form(
     most_bytes: int,
     most_files: int,
     seconds: float,
+    check_room: Callable[[int], None],
 ) -> Form:
     """Receive a form.
 
@@ -78,6 +79,7 @@ async def read_form(
         most_bytes: the form may have, as a whole.
         most_files: it may hold.
         seconds: it may take.
+        check_room: raises OSError if the disk has no room for so many bytes more.
 
     Raises:
         ProblemError: 400 malformed, 408 too slow, 413 too large, 415 no such form, 422 a part that is
@@ -85,8 +87,8 @@ async def read_form(
         OSError: there is no room for it.
         ClientDisconnect: the client has gone.
     """
-    _check_length(request, most_bytes)
-    reader = _Reader(folder, file_part, frozenset(fields), most_files)
+    check_room(_stated_length(request, most_bytes))
+    reader = _Reader(folder, file_part, frozenset(fields), most_files, check_room)
     parser = PushMultipartParser(
         _boundary(request),
         max_header_size=_HEADER_BYTES,
@@ -119,13 +121,21 @@ async def read_form(
 class _Reader:
     """Takes the events of the parser."""
 
-    def __init__(self, folder: Path, file_part: str, fields: frozenset[str], most_files: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        file_part: str,
+        fields: frozenset[str],
+        most_files: int,
+        check_room: Callable[[int], None],
+    ) -> None:
         self.files: list[Upload] = []
         self.fields: dict[str, str] = {}
         self._folder = folder
         self._file_part = file_part
         self._known = fields
         self._most_files = most_files
+        self._check_room = check_room
         self._part: _Part | None = None
 
     async def take(self, event: Any) -> None:
@@ -169,7 +179,7 @@ class _Reader:
             if len(part.pending) > _FIELD_BYTES:
                 raise ProblemError(422, f"the field {part.name!r} is too long")
         elif len(part.pending) >= _BLOCK:
-            await to_thread.run_sync(partial(_write, part))
+            await to_thread.run_sync(partial(_write, part, self._check_room))
 
     async def _end(self) -> None:
         part, self._part = self._part, None
@@ -178,7 +188,7 @@ class _Reader:
         if part.stream is None:
             self.fields[part.name] = part.pending.decode("utf-8", "replace").strip()
             return
-        path = await to_thread.run_sync(partial(_finish, part))
+        path = await to_thread.run_sync(partial(_finish, part, self._check_room))
         self.files.append(Upload(path, part.shown))
 
 
@@ -188,17 +198,18 @@ def shown_name(name: str) -> str:
     return "".join(c for c in last if c.isprintable())[:_SHOWN_NAME] or "a file without a name"
 
 
-def _write(part: _Part) -> None:
+def _write(part: _Part, check_room: Callable[[int], None]) -> None:
     if part.stream is not None:
+        check_room(len(part.pending))
         part.digest.update(part.pending)
         part.stream.write(part.pending)
         part.pending.clear()
 
 
-def _finish(part: _Part) -> Path:
+def _finish(part: _Part, check_room: Callable[[int], None]) -> Path:
     if part.stream is not None:
         try:
-            _write(part)
+            _write(part, check_room)
         finally:
             part.stream.close()
     target = part.path.with_name(part.digest.hexdigest())
@@ -213,11 +224,13 @@ def _boundary(request: Request) -> str:
     return str(boundary)
 
 
-def _check_length(request: Request, most_bytes: int) -> None:
-    """Refuse what says itself that it is too large, before anything of it is read."""
+def _stated_length(request: Request, most_bytes: int) -> int:
+    """How long the form says it is, 0 if it does not; what is too large is refused before it is read."""
     stated = request.headers.get("content-length", "")
-    if stated.isdigit() and int(stated) > most_bytes:
+    length = int(stated) if stated.isdecimal() else 0
+    if length > most_bytes:
         raise _too_large(most_bytes)
+    return length
 
 
 def _too_large(most_bytes: int) -> ProblemError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from celery import Celery
@@ -37,7 +38,8 @@ class Taken:
 class Intake:
     """Submits what is uploaded, for any token.
 
-    Reading DICOM headers silences pydicom for the whole process, so one thread at a time may use it.
+    Attributes:
+        reading: held while DICOM headers are read, which silences pydicom for the whole process.
     """
 
     records: Records
@@ -46,6 +48,7 @@ class Intake:
     settings: Settings
     folders: Folders
     grants: Grants
+    reading: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, files: Sequence[Upload], folder: Path, token: Token, *, force: bool) -> Taken:
         """Submit the studies in ``files``, which are in ``folder``.
@@ -57,7 +60,8 @@ class Intake:
         """
         skipped: list[dict[str, str]] = []
         films = self._films(files, folder, skipped)
-        found = _find(films, skipped)
+        with self.reading:
+            found = _find(films, skipped)
         submitted = [self._submit(study, token, force=force) for study in found.studies]
         return Taken(tuple(submitted), tuple(skipped[:_SKIPPED_SHOWN]))
 
@@ -65,7 +69,10 @@ class Intake:
         """Every file that may be a film, those in zips included, with the client's name for it."""
         settings = self.settings
         budget = Budget(
-            settings.gateway_upload_files, settings.gateway_unpacked_bytes, settings.gateway_zip_ratio
+            settings.gateway_upload_files,
+            settings.gateway_unpacked_bytes,
+            settings.gateway_zip_ratio,
+            self.folders.check_room,
         )
         films: dict[Path, str] = {}
         seen: set[Path] = set()

@@ -85,12 +85,13 @@ async def submit(request: Request, here: Here, token: Whose) -> Accepted:
                 most_bytes=settings.gateway_upload_bytes,
                 most_files=settings.gateway_upload_files,
                 seconds=settings.gateway_upload_seconds,
+                check_room=here.folders.check_room,
             )
             force = _FORCE.get(form.fields.get("force", "").lower())
             if force is None:
                 raise ProblemError(422, "the field 'force' is true or false")
             take = partial(here.intake.take, form.files, folder, token, force=force)
-            taken = await to_thread.run_sync(take, limiter=here.reading)
+            taken = await to_thread.run_sync(take, limiter=here.submitting)
     jobs = await to_thread.run_sync(partial(_answers, here, taken.submitted))
     return Accepted.model_validate({"jobs": jobs, "skipped": list(taken.skipped)})
 

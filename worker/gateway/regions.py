@@ -67,9 +67,10 @@ async def ask(request: Request, here: Here, token: Whose) -> RegionAccepted:
                 most_bytes=settings.gateway_upload_bytes,
                 most_files=1,
                 seconds=settings.gateway_upload_seconds,
+                check_room=here.folders.check_room,
             )
             take = partial(_take, here, form, token)
-            return await to_thread.run_sync(take, limiter=here.reading)
+            return await to_thread.run_sync(take, limiter=here.submitting)
 
 
 @router.get("/regions/{region_id}", response_model=RegionAnswer, responses=PROBLEMS)
@@ -97,8 +98,9 @@ def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
         raise ProblemError(422, "the form holds no film; send it as the part 'file'")
     path = form.files[0].path
     try:
-        dicom = read_dicom(path, KEYWORDS)
-        reason = why_unusable(dicom)
+        with here.intake.reading:
+            dicom = read_dicom(path, KEYWORDS)
+            reason = why_unusable(dicom)
         if reason:
             raise ProblemError(422, f"the film cannot be used: {reason}")
         shape = (integer(dicom.header, "Rows") or 0, integer(dicom.header, "Columns") or 0)

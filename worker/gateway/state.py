@@ -31,7 +31,7 @@ class Gateway:
     """One gateway.
 
     Attributes:
-        reading: held by whoever reads DICOM headers; there is room for one.
+        submitting: threads for what follows an upload, so that they do not keep the others from answering.
     """
 
     settings: Settings
@@ -45,7 +45,7 @@ class Gateway:
     slots: Slots
     intake: Intake
     regions: Regions
-    reading: CapacityLimiter
+    submitting: CapacityLimiter
 
     def record(self, job: str, token: Token) -> Record:
         """The record of a job that ``token`` may see.
