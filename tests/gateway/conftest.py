@@ -103,7 +103,7 @@ class Site:
             raise AssertionError("the gateway did not start")
         self.logged = []
         # read all the time, or the gateway would wait for somebody to make room in the pipe
-        self.reader = threading.Thread(target=self.logged.extend, args=(stream,))
+        self.reader = threading.Thread(target=lambda: [self.logged.append(line) for line in stream])
         self.reader.start()
         return self.url
 

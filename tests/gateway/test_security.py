@@ -1,7 +1,9 @@
 """What strangers and careless programs may send: each gets one clear answer, and nothing is left behind."""
 
 import io
+import json
 import os
+import shutil
 import socket
 import stat
 import threading
@@ -393,6 +395,32 @@ def test_connections_that_say_nothing_or_half_a_header_are_closed(strict: Any, c
         finally:
             stop.set()
             dripping.join()
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_hung_up_on(
+    strict: Any, client: Any, films: list[Path]
+) -> None:
+    (job,) = client.submit(*films).json()["jobs"]
+    folder = strict.folder / "results" / job["job_id"] / job["study_instance_uid"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").write_text("{}")
+    with (folder / "large.bin").open("wb") as large:
+        large.truncate(256 << 20)
+    memory_before = memory(strict.gateway.pid)
+
+    def cut_off() -> list[dict]:
+        said = [json.loads(line) for line in list(strict.logged)]
+        return [line for line in said if line.get("sent", 0) > 1 << 16]
+
+    for path in ("results/large.bin", "results.zip"):
+        strict.logged.clear()
+        with connect(client.url) as connection:
+            request = f"GET /api/v1/jobs/{job['job_id']}/{path} HTTP/1.1\r\nHost: x\r\n"
+            connection.sendall(f"{request}Authorization: Bearer {client.token}\r\n\r\n".encode())
+            assert wait_for(lambda: bool(cut_off()), 20), "it waits for ever"
+        assert cut_off()[0]["sent"] < 64 << 20
+    assert memory(strict.gateway.pid) - memory_before < 32 << 20
+    shutil.rmtree(folder)
 
 
 def test_too_many_requests_of_one_token_are_told_to_wait_and_others_are_not(own_site: Any) -> None:

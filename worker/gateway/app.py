@@ -155,7 +155,8 @@ async def _http(request: Request, error: Exception) -> Response:
         return respond(request, not_found())
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of one route only
-        headers["Allow"] = ", ".join(sorted(_methods(request)))
+        of_one = {method.strip() for method in headers.get("Allow", "").split(",")}
+        headers["Allow"] = ", ".join(sorted(of_one | _methods(request)))
     detail = HTTPStatus(error.status_code).phrase.lower()
     return respond(request, ProblemError(error.status_code, detail, headers=headers))
 
