@@ -15,6 +15,11 @@ from typing import Any
 import pytest
 import requests
 
+# The helper beside this file is a module of no package (pytest runs in importlib mode).
+sys.path.insert(0, str(Path(__file__).parent))
+
+from wire import LIMIT
+
 from worker.engine import embedded_engine
 from worker.engine_host import wait_for
 
@@ -185,3 +190,26 @@ def working(served: Site) -> Site:
 def films(patients: list[Path]) -> list[Path]:
     """The films of one study."""
     return sorted(patients[0].glob("*.dcm"))
+
+
+@pytest.fixture(scope="module")
+def strict(site_of_module: Any) -> Any:
+    """A gateway with small limits."""
+    site_of_module.serve(
+        BCD_GATEWAY_UPLOAD_BYTES=str(LIMIT),
+        BCD_GATEWAY_UPLOAD_FILES="8",
+        BCD_GATEWAY_UNPACKED_BYTES=str(8 * LIMIT),
+        BCD_GATEWAY_ZIP_RATIO="50",
+        BCD_GATEWAY_UPLOADS="8",
+        BCD_GATEWAY_REQUESTS="100000",
+        BCD_GATEWAY_IDLE_SECONDS="2",
+    )
+    return site_of_module
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "strict" in request.fixturenames or "client" in request.fixturenames:
+        incoming = request.getfixturevalue("strict").folder / "uploads" / ".incoming"
+        assert wait_for(lambda: not list(incoming.iterdir()), 20), list(incoming.rglob("*"))
