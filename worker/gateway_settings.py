@@ -28,6 +28,7 @@ class GatewaySettings(BaseSettings):
     gateway_upload_files: int = Field(
         default=500, ge=1, le=100_000, description="files that one upload may hold, those in zips included"
     )
+    gateway_film_bytes: int = Field(default=256 << 20, ge=1 << 10, description="bytes that one film may have")
     gateway_unpacked_bytes: int = Field(
         default=8 << 30, ge=1 << 10, description="bytes that the zips of one upload may hold, unpacked"
     )

@@ -198,6 +198,7 @@ def strict(site_of_module: Any) -> Any:
     site_of_module.serve(
         BCD_GATEWAY_UPLOAD_BYTES=str(LIMIT),
         BCD_GATEWAY_UPLOAD_FILES="8",
+        BCD_GATEWAY_FILM_BYTES=str(LIMIT // 4),
         BCD_GATEWAY_UNPACKED_BYTES=str(8 * LIMIT),
         BCD_GATEWAY_ZIP_RATIO="50",
         BCD_GATEWAY_UPLOADS="8",

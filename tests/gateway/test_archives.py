@@ -1,6 +1,7 @@
 """What is in the files of an upload: zips that are bombs or lead elsewhere, names, what is no film."""
 
 import io
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -98,6 +99,23 @@ def test_a_zip_of_a_study_is_that_study(client: Any, films: list[Path]) -> None:
     answer = client.submit(("study.zip", content)).json()
     assert answer["jobs"][0]["job_id"] == plain["job_id"]
     assert answer["skipped"] == [{"file": "notes.txt", "reason": "no DICOM file"}]
+
+
+def test_a_file_that_is_larger_than_a_film_is_left_out_unread(client: Any, films: list[Path]) -> None:
+    """A header may be as long as its file: this one would have a patient's id of 2 MB read into memory."""
+    film = films[1].read_bytes()
+    at = film.index(b"\x10\x00\x20\x00LO")
+    length = 8 + int.from_bytes(film[at + 6 : at + 8], "little")
+    element = b"\x10\x00\x20\x00UT\0\0" + (2 << 20).to_bytes(4, "little") + os.urandom(2 << 20)
+    large = film[:at] + element + film[at + length :]
+    for name, content in (("large.dcm", large), ("large.zip", packed(("large.dcm", large)))):
+        answer = client.submit(films[0], (name, content))
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["jobs"][0]["films"] == 1
+        (left_out,) = answer.json()["skipped"]
+        assert (left_out["file"], "no film" in left_out["reason"]) == ("large.dcm", True)
+    place = {"center_row": "9", "center_column": "9", "radius": "9"}
+    problem(client.post("/regions", files={"file": large}, data=place), 413)
 
 
 def test_what_is_no_film_is_told_by_the_name_the_client_gave_it(client: Any) -> None:

@@ -77,6 +77,14 @@ class Intake:
         films: dict[Path, str] = {}
         seen: set[Path] = set()
 
+        def add(file: Upload) -> None:
+            # a header may be as long as its file, and is read into memory as a whole
+            if file.path.stat().st_size > settings.gateway_film_bytes:
+                skipped.append(_skipped(file.name, f"more than {settings.gateway_film_bytes} bytes: no film"))
+                file.path.unlink()
+            else:
+                films[file.path] = file.name
+
         def new(file: Upload) -> bool:
             if file.path in seen:
                 skipped.append(_skipped(file.name, "the same file again"))
@@ -88,7 +96,7 @@ class Intake:
             if not new(file):
                 continue
             if not is_archive(file.path):
-                films[file.path] = file.name
+                add(file)
                 continue
             inside = folder / f"zip-{number}"
             inside.mkdir()
@@ -100,7 +108,7 @@ class Intake:
                         skipped.append(_skipped(member.name, "a zip inside a zip: not unpacked"))
                         member.path.unlink()
                     else:
-                        films[member.path] = member.name
+                        add(member)
             except RefusedArchiveError as error:
                 # nothing of a zip that is not what it should be
                 for path in [path for path in films if path.parent == inside]:

@@ -97,6 +97,8 @@ def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
     if not form.files:
         raise ProblemError(422, "the form holds no film; send it as the part 'file'")
     path = form.files[0].path
+    if path.stat().st_size > here.settings.gateway_film_bytes:
+        raise ProblemError(413, f"the film has more than {here.settings.gateway_film_bytes} bytes")
     try:
         with here.intake.reading:
             dicom = read_dicom(path, KEYWORDS)
