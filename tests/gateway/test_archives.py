@@ -93,9 +93,11 @@ def test_a_broken_zip_is_told_and_the_film_beside_it_is_taken(client: Any, films
     assert answer.json()["skipped"] == [{"file": "broken.zip", "reason": "a zip that is broken"}]
 
 
-def test_a_zip_of_a_study_is_that_study(client: Any, films: list[Path]) -> None:
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_of_a_study_is_that_study(client: Any, films: list[Path], method: int) -> None:
     (plain,) = client.submit(*films).json()["jobs"]
-    content = packed(*((f"folder/{film.name}", film.read_bytes()) for film in films), ("notes.txt", b"x"))
+    members = [(f"folder/{film.name}", film.read_bytes()) for film in films]
+    content = packed(*members, ("notes.txt", b"x"), method=method)
     answer = client.submit(("study.zip", content)).json()
     assert answer["jobs"][0]["job_id"] == plain["job_id"]
     assert answer["skipped"] == [{"file": "notes.txt", "reason": "no DICOM file"}]

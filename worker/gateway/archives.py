@@ -74,6 +74,7 @@ def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
             _DirectoryReader(archive.path, budget.files * _DIRECTORY_ENTRY) as stream,
             zipfile.ZipFile(stream) as opened,
         ):
+            stream.limit = None
             for entry in opened.infolist():
                 _check(entry)
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
@@ -113,18 +114,23 @@ def _check(entry: zipfile.ZipInfo) -> None:
 
 
 class _DirectoryReader(BufferedReader):
-    """A file of which no more than ``most`` bytes are read at once: zipfile takes a whole directory so.
+    """A file of which no more than ``limit`` bytes are read at once: zipfile takes a whole directory so.
 
     A zip of 2 GB may have a directory of 40 million empty files, which would be tens of GB of objects.
+
+    Attributes:
+        limit: to be set to None when the directory has been read.
     """
 
-    def __init__(self, path: Path, most: int) -> None:
+    def __init__(self, path: Path, limit: int) -> None:
         super().__init__(FileIO(path))
-        self._most = max(most, 2 << 16)
+        self.limit: int | None = max(limit, 2 << 16)
 
     def read(self, size: int | None = -1, /) -> bytes:
+        if self.limit is None:
+            return super().read(size)
         if size is None or size < 0:  # zipfile looks for the directory's end in the last 64 KiB
-            size = self._most
-        if size > self._most:
+            size = self.limit
+        if size > self.limit:
             raise ProblemError(413, "the zip lists too many files; send fewer at once")
         return super().read(size)
