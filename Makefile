@@ -29,6 +29,7 @@ bench: setup
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/scan.py
 	$(BIN)/python tests/benchmarks/scale.py
+	$(BIN)/python tests/benchmarks/gateway.py
 
 faults: setup
 	$(BIN)/python tests/faults/run.py

@@ -18,6 +18,7 @@ from worker.job import LANES, Lane
 from worker.settings import Settings, hide_secrets
 
 TASK = "bcd.scan_study"
+REGION_TASK = "bcd.classify_region"
 
 _LOST_AFTER = 2.0  # seconds a process may be gone before its parent gives its study back
 
@@ -84,8 +85,21 @@ def send(app: Celery, job_id: str, lane: Lane) -> None:
     Raises:
         QueueError: the broker does not take it.
     """
+    _send(app, TASK, job_id, lane)
+
+
+def send_region(app: Celery, region_id: str) -> None:
+    """Put a message for a region that is to be classified on the interactive lane.
+
+    Raises:
+        QueueError: the broker does not take it.
+    """
+    _send(app, REGION_TASK, region_id, "interactive")
+
+
+def _send(app: Celery, task: str, identifier: str, lane: Lane) -> None:
     try:
-        app.send_task(TASK, args=[job_id], queue=queue_name(lane), retry=False)
+        app.send_task(task, args=[identifier], queue=queue_name(lane), retry=False)
     except OperationalError as error:
         shown = hide_secrets(app.conf.broker_url)
         reason = " ".join(str(error).split())

@@ -2,7 +2,7 @@
 
 Celery's own consumer writes a message that it does not know into the log, as a whole: whoever put it on
 our queue may have put a patient's name into it. And it believes what a message says of itself: to be run
-later, or to be followed by other tasks. Ours say nothing but the job.
+later, or to be followed by other tasks. Ours say nothing but the job, or the region.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.exceptions import OperationalError
 
 from bcd_model.errors import QueueError
-from worker.app import TASK
+from worker.app import REGION_TASK, TASK
 from worker.logs import event
 from worker.records import Records
 
 _NAMES = frozenset({"argsrepr", "id", "kwargsrepr", "lang", "origin", "root_id", "task"})
-_JOB_ID = re.compile(r"[0-9a-f]{16}")
+_IDS = {TASK: re.compile(r"[0-9a-f]{16}"), REGION_TASK: re.compile(r"[0-9a-f]{32}")}
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
@@ -52,10 +52,10 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
 
 def why_foreign(message: Any) -> str | None:
-    """Why a message is none of ours; None if it is just as `worker.app.send` sends it."""
+    """Why a message is none of ours; None if it is just as `worker.app` sends them."""
     try:
         task = message.headers["task"]
-        if task != TASK:
+        if task not in _IDS:
             return "another task"
         if any(_says_more(name, value) for name, value in message.headers.items()):
             return "more than a job"
@@ -66,7 +66,7 @@ def why_foreign(message: Any) -> str | None:
         return "no task"
     if kwargs or not (isinstance(args, list) and len(args) == 1 and isinstance(args[0], str)):
         return "no job id"
-    return None if _JOB_ID.fullmatch(args[0]) else "no job id"
+    return None if _IDS[task].fullmatch(args[0]) else "no job id"
 
 
 def _says_more(header: str, value: object) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from bcd_model.errors import BcdError, OutputError, QueueError
+from bcd_model.errors import BcdError, OutputError, QueueError, SettingsError
 from bcd_model.weights import read_info
 from worker.job import LANES
 from worker.records import Records
@@ -50,6 +50,7 @@ def examine() -> list[Check]:
         checks += [_folder("state", settings.state_dir, QueueError.exit_code), _embedded(settings)]
     else:
         checks += list(_broker(settings))
+    checks += list(_gateway(settings))
     return checks
 
 
@@ -102,6 +103,28 @@ def _folder(name: str, folder: Path, exit_code: int) -> Check:
     if free < _LOW_SPACE:
         return Check(title, "warn", found, "free some space")
     return Check(title, "ok", found)
+
+
+def _gateway(settings: Settings) -> Iterator[Check]:
+    from worker.gateway.tokens import Tokens
+
+    root = settings.gateway_folder
+    try:
+        tokens = Tokens(root).all()
+    except SettingsError as error:
+        yield Check("gateway", "warn", error.message, error.remedy)
+        return
+    if not tokens:
+        yield Check("gateway", "ok", "no token: nobody may use one here")
+        return
+    count = f"{len(tokens)} token{'s' if len(tokens) > 1 else ''}"
+    yield Check("gateway", "ok", f"{count}; films and results in {root}")
+    for folder, roots, variable, what in (
+        (root / "uploads", settings.input_roots, "BCD_INPUT_ROOTS", "read its uploads"),
+        (root / "results", settings.output_roots, "BCD_OUTPUT_ROOTS", "write its results"),
+    ):
+        if roots and not any(folder.resolve().is_relative_to(allowed.resolve()) for allowed in roots):
+            yield Check("gateway", "warn", f"a worker may not {what}", f"add {folder} to {variable}")
 
 
 def _embedded(settings: Settings) -> Check:

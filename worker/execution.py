@@ -134,7 +134,7 @@ def _work(attempt: _Attempt) -> Outcome:
     """Scan, publish and record the end."""
     record, records, settings = attempt.record, attempt.records, attempt.settings
     study = _study(record)
-    _check_roots("read", [film.path for film in study.films], settings.input_roots, "BCD_INPUT_ROOTS")
+    check_roots("read", [film.path for film in study.films], settings.input_roots, "BCD_INPUT_ROOTS")
     scanner = _scanner_for(record, settings)
     job = JobIdentity(record.job_id, record.created, str(record.settings["uid_root"]))
 
@@ -287,13 +287,14 @@ def _study(record: Record) -> StudyInput:
 
 
 def _check_targets(record: Record, settings: Settings) -> None:
-    _check_roots("write", record.outs, settings.output_roots, "BCD_OUTPUT_ROOTS")
+    check_roots("write", record.outs, settings.output_roots, "BCD_OUTPUT_ROOTS")
     for out in record.outs:
         prepare_root(out)
         check_target(out / record.study_instance_uid, record.job_id, replace=record.replace)
 
 
-def _check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variable: str) -> None:
+def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variable: str) -> None:
+    """Raise UsageError unless every path is below one of ``roots``, which ``variable`` sets; none: any is."""
     if not roots:
         return
     allowed = [root.resolve() for root in roots]

@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from bcd_model.errors import SettingsError
 from converters.uids import UUID_ROOT, check_root
+from worker.gateway_settings import GatewaySettings
 
 PREFIX = "BCD_"
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
@@ -79,7 +80,7 @@ def _state_dir() -> Path:
         return Path(tempfile.gettempdir()) / f"bcd-{os.getuid()}"
 
 
-class Settings(BaseSettings):
+class Settings(GatewaySettings):
     """Everything that can be set, with its default; read from the environment by `load_settings`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
@@ -160,14 +161,20 @@ class Settings(BaseSettings):
         return self.broker_url is None
 
     @property
+    def gateway_folder(self) -> Path:
+        """The folder of the gateway's tokens, uploads and results; absolute."""
+        return (self.gateway_dir or self.state_dir / "gateway").absolute()
+
+    @property
     def threads_per_scan(self) -> int:
         """Torch threads of one worker process, so that the processes do not fight for cores."""
         return self.torch_threads or max(1, available_cores() // self.worker_processes)
 
     @classmethod
     def variables(cls) -> Iterator[tuple[str, str, str]]:
-        """(environment variable, field, description) of every setting."""
-        for name, info in cls.model_fields.items():
+        """(environment variable, field, description) of every setting, the gateway's last."""
+        fields = sorted(cls.model_fields.items(), key=lambda field: field[0].startswith("gateway_"))
+        for name, info in fields:
             yield f"{PREFIX}{name.upper()}", name, info.description or ""
 
 

@@ -1,4 +1,7 @@
-"""The one task: what Celery does with a message. How a job is done is in `worker.execution`."""
+"""The two tasks: what Celery does with a message.
+
+How a job is done is in `worker.execution`, how a region is classified in `worker.regions`.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,16 @@ from celery.worker.request import Request
 
 from bcd_model.errors import QueueError
 from worker import metrics
-from worker.app import TASK
+from worker.app import REGION_TASK, TASK
 from worker.execution import run_job
 from worker.logs import event
 from worker.records import Records
+from worker.regions import classify_region
 from worker.settings import Settings
 
 
 def register(app: Celery, settings: Settings) -> None:
-    """Give ``app`` the one task there is; Celery's own, which run other tasks, are taken out."""
+    """Give ``app`` the tasks there are; Celery's own, which run other tasks, are taken out."""
     records = Records(settings.broker_url or "")
 
     class ScanRequest(Request):  # type: ignore[misc]  # Celery has no types
@@ -68,9 +72,17 @@ def register(app: Celery, settings: Settings) -> None:
             event("queue lost", logging.ERROR, error=str(error))
             raise Reject("the queue is lost", requeue=True) from None
 
+    def region(region_id: str) -> None:
+        try:
+            classify_region(region_id, settings)
+        except QueueError as error:
+            event("queue lost", logging.ERROR, error=str(error))
+            raise Reject("the queue is lost", requeue=True) from None
+
     app.task(scan_study, bind=True, base=ScanTask, name=TASK, typing=False)
+    app.task(region, name=REGION_TASK, typing=False)
     app.finalize()
-    for name in [name for name in app.tasks if name != TASK]:
+    for name in [name for name in app.tasks if name not in (TASK, REGION_TASK)]:
         app.tasks.unregister(name)
 
 

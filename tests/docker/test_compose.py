@@ -75,7 +75,7 @@ def test_the_settings_that_are_given_can_be_used(compose, monkeypatch):
     from worker.settings import load_settings, unknown_variables
 
     values = {**SECRETS, "FILMS_DIR": "/a", "RESULTS_DIR": "/b"}
-    for service in ("worker", "admin"):
+    for service in ("worker", "gateway", "admin"):
         given = environment(compose.filled_in(**values)["services"][service])
         ours = {name: value for name, value in given.items() if name.startswith(PREFIX)}
         with monkeypatch.context() as patch:
@@ -153,12 +153,40 @@ def test_films_cannot_be_written_and_results_can_and_nothing_else(compose):
     worker = compose.services["worker"]
     by_target = {volume["target"]: volume for volume in worker["volumes"]}
     settings = environment(worker)
-    assert by_target.keys() == {settings["BCD_INPUT_ROOTS"], settings["BCD_OUTPUT_ROOTS"]}
-    assert by_target[settings["BCD_INPUT_ROOTS"]]["read_only"] is True
+    films, uploads = settings["BCD_INPUT_ROOTS"].split(":")
+    assert by_target.keys() == {films, settings["BCD_OUTPUT_ROOTS"]}
+    assert uploads == f"{settings['BCD_GATEWAY_DIR']}/uploads"
+    assert by_target[films]["read_only"] is True
     assert "read_only" not in by_target[settings["BCD_RESULTS_DIR"]]
     # a share that is not mounted must not become an empty folder of the host
     assert all(volume["bind"] == {"create_host_path": False} for volume in by_target.values())
     assert [mount.split(":")[0] for mount in worker["tmpfs"]] == ["/tmp"]
+
+
+def test_the_gateway_shares_with_the_workers_what_it_must_and_no_more(compose):
+    worker, gateway = compose.services["worker"], compose.services["gateway"]
+    (mounted,) = gateway["volumes"]
+    assert mounted in worker["volumes"]
+    assert "read_only" not in mounted
+    assert (gateway["image"], gateway["user"]) == (worker["image"], worker["user"])
+    folders = {environment(service)["BCD_GATEWAY_DIR"] for service in (worker, gateway)}
+    folders.add(environment(compose.services["admin"])["BCD_GATEWAY_DIR"])  # where tokens are made
+    (folder,) = folders
+    assert folder.startswith(f"{mounted['target']}/")
+
+
+def test_the_gateway_is_started_by_name(compose):
+    assert compose.services["gateway"]["profiles"] == ["gateway"]
+
+
+def test_the_port_of_the_gateway_is_the_one_that_is_published_and_asked_for_its_health(compose, command_line):
+    gateway = compose.filled_in(**SECRETS)["services"]["gateway"]
+    assert gateway["ports"][0].endswith(f":{environment(gateway)['BCD_GATEWAY_PORT']}")
+    assert environment(gateway)["BCD_GATEWAY_PORT"] == str(Settings.model_fields["gateway_port"].default)
+    kind, program, *health = gateway["healthcheck"]["test"]
+    assert (kind, program) == ("CMD", "bcd-admin")
+    command_line(health)
+    command_line(gateway["command"])
 
 
 def test_workers_can_be_scaled(compose):
@@ -180,10 +208,13 @@ def test_the_threads_that_are_started_fit_the_cores_that_are_given(example):
     assert gigabytes >= 1.5 * given["BCD_WORKER_PROCESSES"]
 
 
-def test_only_orthanc_is_published_and_only_on_this_host(both):
+def test_only_orthanc_and_the_gateway_are_published_and_only_on_this_host(both):
     compose, hosts = (file.filled_in(**SECRETS)["services"] for file in both)
     ports = {name: service["ports"] for name, service in compose.items() if "ports" in service}
-    assert ports == {"orthanc": ["127.0.0.1:8042:8042", "127.0.0.1:4242:4242"]}
+    assert ports == {
+        "orthanc": ["127.0.0.1:8042:8042", "127.0.0.1:4242:4242"],
+        "gateway": ["127.0.0.1:8970:8970"],
+    }
     assert hosts["redis"]["ports"] == ["127.0.0.1:6379:6379"]
 
 

@@ -51,6 +51,8 @@ def test_help_names_every_command_and_says_research_use_only(local: Any) -> None
         (["cancel", "x"], {"torch", "SimpleITK", "celery", "rich"}),
         (["retry", "x"], {"torch", "SimpleITK"}),
         (["results", "x"], {"torch", "SimpleITK", "celery", "rich"}),
+        (["token", "list"], {"torch", "SimpleITK", "celery", "redis", "rich", "fastapi", "uvicorn"}),
+        (["serve"], {"torch", "SimpleITK", "rich"}),
     ],
 )
 def test_commands_import_only_what_they_need(admin: Any, arguments: list[str], forbidden: set[str]) -> None:

@@ -114,6 +114,7 @@ def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
         json.dumps({"body": MARKED, "properties": {"delivery_tag": "x", "delivery_info": {}}}),
     ]
     scan = {"task": "bcd.scan_study", "id": str(uuid.uuid4())}
+    region = {"task": "bcd.classify_region", "id": str(uuid.uuid4())}
     messages: list[tuple[object, dict[str, object]]] = [
         ([[[MARKED]], {}, NOTHING_MORE], {"task": "celery.map", "id": "1"}),
         ([[f"echo {MARKED}"], {}, NOTHING_MORE], {"task": "os.system", "id": "2"}),
@@ -127,6 +128,12 @@ def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
         ([[JOB], {}, NOTHING_MORE], {**scan, "timelimit": MARKED}),
         ([[JOB], {}, NOTHING_MORE], {**scan, "id": {MARKED: 1}}),
         ([[JOB], {}, NOTHING_MORE], {"task": "bcd.scan_study", "origin": MARKED}),
+        ([[2 * JOB], {}, NOTHING_MORE], scan),
+        ([[JOB], {}, NOTHING_MORE], region),
+        ([[2 * JOB], {}, NOTHING_MORE], region),
+        ([[MARKED], {}, NOTHING_MORE], region),
+        ([[2 * JOB], {"film": MARKED}, NOTHING_MORE], region),
+        ([[2 * JOB], {}, {**NOTHING_MORE, "chain": [{"task": "os.system", "args": [MARKED]}]}], region),
     ]
     for lane in ("bcd.interactive", "bcd.batch"):
         client.lpush(lane, *raw)

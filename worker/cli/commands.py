@@ -7,7 +7,19 @@ from collections.abc import Callable
 import typer
 from typer.main import get_command
 
-from worker.cli import batches, changes, data, demo, engine, inspect, jobs, listing, scan, science
+from worker.cli import (
+    batches,
+    changes,
+    data,
+    demo,
+    engine,
+    gateway,
+    inspect,
+    jobs,
+    listing,
+    scan,
+    science,
+)
 
 _HELP = "Computer-aided detection on mammograms: DICOM in, CNN scan, CAD SR out. Research use only."
 _SHORT = {"help_option_names": ["-h", "--help"]}
@@ -24,6 +36,10 @@ def make_cli() -> Callable[..., object]:
     app.callback()(_options)
     convert = typer.Typer(help="Convert collections of films to DICOM.")
     convert.command("mias")(data.convert_mias)
+    token = typer.Typer(help="Who may use the HTTP gateway.")
+    token.command("create")(gateway.create)
+    token.command("list")(gateway.show)
+    token.command("revoke")(gateway.revoke)
 
     app.command("demo", short_help="A phantom study, end to end.")(demo.demo)
     app.add_typer(convert, name="convert")
@@ -38,6 +54,8 @@ def make_cli() -> Callable[..., object]:
     app.command("results", short_help="Show what was found in a study or batch.")(inspect.results)
     app.command("worker", short_help="Work on the jobs of a queue.")(engine.worker)
     app.command("up", short_help="Keep the embedded engine running.")(engine.up)
+    app.command("serve", short_help="Serve the HTTP gateway to a queue.")(gateway.serve)
+    app.add_typer(token, name="token")
     app.command("train", short_help="Cross-validate and train the recipe.")(science.train)
     app.command("model", short_help="Show the model: data, figures, limits.")(inspect.model)
     app.command("doctor", short_help="Check settings, queue and folders.")(engine.doctor)

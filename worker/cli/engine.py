@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import typer
@@ -63,8 +65,10 @@ def check_health(settings: Settings) -> None:
         raise QueueError(f"no worker of {host} is at work", "see its log")
 
 
-def up() -> None:
-    """Keep the embedded engine running, in the foreground, until Ctrl-C."""
+def up(
+    gateway: bool = typer.Option(True, "--gateway/--no-gateway", help="Serve the HTTP gateway, too."),
+) -> None:
+    """Keep the embedded engine and its HTTP gateway running, in the foreground, until Ctrl-C."""
     from bcd_model.errors import UsageError
     from worker.cli.session import open_queue
     from worker.settings import load_settings
@@ -80,11 +84,38 @@ def up() -> None:
                 queue.check()
                 time.sleep(0.1)
             note(f"the embedded engine is up (state in {settings.state_dir}); Ctrl-C ends it")
-            while True:
-                queue.check()
-                time.sleep(1)
+            with _gateway(queue.settings) if gateway else nullcontext(lambda: None) as check:
+                while True:
+                    queue.check()
+                    check()
+                    time.sleep(1)
     except KeyboardInterrupt:
         note("the embedded engine has ended")
+
+
+@contextmanager
+def _gateway(settings: Settings) -> Iterator[Callable[[], None]]:
+    """The gateway, with a token for this machine; the engine does without it if its port is taken."""
+    from bcd_model.errors import SettingsError
+    from worker.cli.console import warn
+    from worker.gateway.folders import private_root
+    from worker.gateway.serve import running_gateway
+    from worker.gateway.tokens import Tokens
+    from worker.logs import set_up_logging
+
+    # a line a request is for a site's log, not for the terminal of somebody at work
+    quiet = "log_level" not in settings.model_fields_set
+    set_up_logging("WARNING" if quiet else settings.log_level, settings.log_format)
+    secret = Tokens(private_root(settings)).local()
+    with ExitStack() as stack:
+        try:
+            url, check = stack.enter_context(running_gateway(settings))
+        except SettingsError as error:
+            warn(f"{error}; no gateway is served here")
+            yield lambda: None
+            return
+        note(f"the gateway is at {url}; its token is in {secret}")
+        yield check
 
 
 def doctor(as_json: bool = JSON) -> None:

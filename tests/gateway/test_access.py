@@ -1,0 +1,109 @@
+"""Who may see what: without a token nothing, of the jobs of others nothing, and in the log no name."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from wire import JOB, MARKED, connect, problem
+
+pytestmark = pytest.mark.redis
+
+
+ROUTES = [
+    ("GET", "/info"),
+    ("GET", "/jobs"),
+    ("POST", "/jobs"),
+    ("GET", f"/jobs/{JOB}"),
+    ("POST", f"/jobs/{JOB}/cancel"),
+    ("GET", f"/jobs/{JOB}/results"),
+    ("GET", f"/jobs/{JOB}/results/result.json"),
+    ("GET", f"/jobs/{JOB}/results.zip"),
+    ("GET", f"/jobs/{JOB}/report"),
+    ("POST", "/regions"),
+    ("GET", f"/regions/{JOB}{JOB}"),
+]
+
+
+@pytest.fixture(scope="module")
+def client(strict: Any) -> Any:
+    return strict.client("somebody")
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_without_a_token_nothing_is_told(strict: Any, method: str, path: str) -> None:
+    for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic YTpi"}):
+        answer = requests.request(method, f"{strict.url}{path}", headers=header, timeout=10)
+        problem(answer, 401)
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_token_of_strange_bytes_is_refused(strict: Any) -> None:
+    for secret in (b"\xff\xfe", b"a" * 8000, "ä".encode()):
+        answer = requests.get(
+            f"{strict.url}/info", headers={"Authorization": b"Bearer " + secret}, timeout=10
+        )
+        problem(answer, 401)
+
+
+def test_a_token_is_kept_as_a_hash_and_refused_once_it_is_revoked(strict: Any) -> None:
+    client = strict.client("passing")
+    kept = (strict.folder / "tokens.json").read_text()
+    assert client.token not in kept
+    assert client.token.removeprefix("bcd_") not in kept
+    assert stat.S_IMODE((strict.folder / "tokens.json").stat().st_mode) == 0o600
+    assert client.get("/info").json()["token"] == "passing"
+    assert strict.admin("token", "revoke", "passing").code == 0
+    problem(client.get("/info"), 401)
+
+
+def test_another_tokens_job_is_not_there(strict: Any, client: Any, films: list[Path]) -> None:
+    other = strict.client("else")
+    (job,) = client.submit(*films).json()["jobs"]
+    for method, path in ROUTES:
+        if JOB in path and "regions" not in path:
+            mine = client(method, path.replace(JOB, job["job_id"]))
+            assert mine.status_code in (200, 409)
+            unknown = other(method, path)
+            theirs = other(method, path.replace(JOB, job["job_id"]))
+            assert problem(theirs, 404)["detail"] == problem(unknown, 404)["detail"]
+    assert other.get("/jobs").json() == {"jobs": []}
+
+
+def test_the_same_study_of_two_tokens_is_one_job_that_both_see_and_none_ends_alone(
+    strict: Any, films: list[Path], patients: list[Path]
+) -> None:
+    one, two = strict.client("one"), strict.client("two")
+    second = sorted(patients[1].glob("*.dcm"))
+    (first,) = one.submit(*second).json()["jobs"]
+    (again,) = two.submit(*reversed(second)).json()["jobs"]
+    assert first["job_id"] == again["job_id"]
+    assert (first["submission"], again["submission"]) == ("queued", "under way")
+    assert one.get(f"/jobs/{first['job_id']}").status_code == 200
+    problem(one.post(f"/jobs/{first['job_id']}/cancel"), 409)
+    assert two.get(f"/jobs/{first['job_id']}").json()["state"] == "queued"
+
+
+def test_the_log_names_no_patient_file_or_address(own_site: Any, films: list[Path]) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    client.submit((f"{MARKED}.dcm", films[0].read_bytes()))
+    client.submit((f"{MARKED}.dcm", MARKED.encode()))
+    client.get(f"/jobs?name={MARKED}")
+    client.get(f"/jobs/{MARKED}")
+    client.get(f"/{MARKED}/{MARKED}", headers={"X-Marked": MARKED, "User-Agent": MARKED})
+    client(f"{MARKED.upper().replace('^', '')}", "/jobs")
+    client.get("/jobs?limit=marked")
+    requests.get(f"{own_site.url}/info", headers={"Authorization": f"Bearer {MARKED}"}, timeout=10)
+    with connect(own_site.url) as connection:
+        connection.sendall(f"{MARKED} nonsense\r\n\r\n".encode())
+        connection.recv(1000)
+    log = own_site.stop()
+    assert "marked" not in str(log).lower()
+    assert client.token not in str(log)
+    said = [line for line in log if line["event"] == "request"]
+    assert len(said) == 8
+    assert {line["token"] for line in said} == {"reader", None}
+    assert all(len(line["request"]) == 16 for line in said)
+    assert not any("/tmp" in str(line) for line in said)

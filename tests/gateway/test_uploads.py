@@ -1,0 +1,83 @@
+"""How much may be sent, and in which form."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from wire import LIMIT, PART, connect, head, problem
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(scope="module")
+def client(strict: Any) -> Any:
+    return strict.client("somebody")
+
+
+def test_more_files_than_the_limit_are_refused(client: Any) -> None:
+    problem(client.submit(*((f"{i}.dcm", b"x") for i in range(10))), 413)
+
+
+def test_an_upload_that_says_that_it_is_too_large_is_refused_at_once(client: Any) -> None:
+    with connect(client.url) as connection:
+        connection.sendall(head(client, f"Content-Length: {10 << 30}"))
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_an_upload_without_an_end_is_cut_off_at_the_limit(strict: Any, client: Any, chunked: bool) -> None:
+    """As chunks, or more than the length says: 10 GB would be sent if they were taken."""
+    told = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {LIMIT}"
+    block = bytes(256 << 10)
+    frame = b"%x\r\n%b\r\n" % (len(block), block) if chunked else block
+    sent = 0
+    with connect(client.url) as connection:
+        connection.sendall(head(client, told))
+        first = b"%x\r\n%b\r\n" % (len(PART), PART) if chunked else PART
+        connection.sendall(first)
+        try:
+            while sent < 10 << 30:
+                connection.sendall(frame)
+                sent += len(block)
+                incoming = strict.folder / "uploads" / ".incoming"
+                assert sum(p.stat().st_size for p in incoming.rglob("part-*") if p.exists()) <= LIMIT
+        except OSError:
+            pass  # it has hung up
+    assert LIMIT <= sent < LIMIT + (96 << 20)
+
+
+def test_the_client_of_an_upload_that_is_a_little_too_large_gets_to_read_why(client: Any) -> None:
+    assert "bytes" in problem(client.submit(("film.dcm", bytes(LIMIT + (1 << 20)))), 413)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("application/json", b"{}", 415),
+        ("multipart/form-data", b"", 415),
+        ("multipart/form-data; boundary=" + "x" * 100, b"", 415),
+        ("multipart/form-data; boundary=xyz", b"", 400),
+        ("multipart/form-data; boundary=xyz", b"--xyz", 400),
+        ("multipart/form-data; boundary=xyz", PART, 400),
+        ("multipart/form-data; boundary=xyz", PART + b"data\r\n--xyz", 400),
+        ("multipart/form-data; boundary=xyz", b"--xyz\r\n\r\ndata\r\n--xyz--\r\n", 400),
+        ("multipart/form-data; boundary=xyz", b"--xyz\r\n" + b"A: b\r\n" * 100 + b"\r\n\r\n--xyz--\r\n", 413),
+        ("multipart/form-data; boundary=xyz", b"--xyz\r\nA: " + b"b" * 100_000, 413),
+        ("multipart/form-data; boundary=xyz", PART.replace(b"files", b"other") + b"\r\n--xyz--\r\n", 422),
+        ("multipart/form-data; boundary=xyz", PART + b"data\r\n--xyz--\r\n", 422),
+        ("multipart/form-data; boundary=xyz", b"\x00\xff" * 1000, 400),
+    ],
+)
+def test_a_form_that_is_none_is_told(client: Any, content_type: str, body: bytes, status: int) -> None:
+    problem(client.post("/jobs", data=body, headers={"Content-Type": content_type}), status)
+
+
+@given(body=st.lists(st.sampled_from([PART, b"--xyz", b"--", b"\r\n", b"data", b"\x00", b"-"]), max_size=12))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_form_breaks_the_gateway(client: Any, body: list[bytes]) -> None:
+    answer = client.post(
+        "/jobs", data=b"".join(body), headers={"Content-Type": "multipart/form-data; boundary=xyz"}
+    )
+    assert 400 <= answer.status_code < 500, answer.text

@@ -1,0 +1,76 @@
+"""What several tests of the gateway send, and how they read the answers."""
+
+import io
+import os
+import socket
+import zipfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+MARKED = "Marked^Nameless"
+JOB = "0123456789abcdef"
+LIMIT = 4 << 20
+PART = b'--xyz\r\nContent-Disposition: form-data; name="files"; filename="film.dcm"\r\n\r\n'
+
+
+def problem(answer: requests.Response, status: int) -> dict:
+    """The problem that ``answer`` is; fails if it is none, or says too much."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    content = answer.json()
+    assert content["status"] == status
+    assert content["request_id"] == answer.headers["X-Request-ID"]
+    assert "Traceback" not in answer.text
+    assert "/tmp" not in answer.text
+    return content
+
+
+def packed(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def overlap(content: bytes, times: int) -> bytes:
+    """A zip whose directory names one file many times."""
+    at = content.rindex(b"PK\x01\x02")
+    end = content.rindex(b"PK\x05\x06")
+    entry, tail = content[at:end], bytearray(content[end:])
+    tail[8:10] = tail[10:12] = times.to_bytes(2, "little")
+    tail[12:16] = (len(entry) * times).to_bytes(4, "little")
+    return content[:at] + entry * times + bytes(tail)
+
+
+def connect(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+
+
+def head(client: Any, *lines: str) -> bytes:
+    given = [
+        "POST /api/v1/jobs HTTP/1.1",
+        "Host: gateway",
+        f"Authorization: Bearer {client.token}",
+        "Content-Type: multipart/form-data; boundary=xyz",
+        *lines,
+    ]
+    return ("\r\n".join(given) + "\r\n\r\n").encode()
+
+
+def everything(folder: Path) -> set[str]:
+    """All that is in ``folder``, but what tests of other jobs may change there."""
+    return {
+        os.path.relpath(path, folder) for path in folder.rglob("*") if ".incoming/" not in path.as_posix()
+    }
+
+
+def memory(pid: int) -> int:
+    """Resident bytes of a process."""
+    (line,) = [row for row in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmRSS" in row]
+    return int(line.split()[1]) << 10

@@ -1,0 +1,128 @@
+"""``serve`` and ``token``: the HTTP gateway, and who may use it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli.console import note, say, say_json, say_table
+from worker.cli.jobs import JSON
+
+if TYPE_CHECKING:
+    from worker.gateway.tokens import Tokens
+    from worker.settings import Settings
+
+NAME = typer.Argument(metavar="NAME", help="Who has it.", show_default=False)
+
+
+def serve(
+    address: str | None = typer.Option(
+        None, "--address", help="Where to listen.", show_default="BCD_GATEWAY_ADDRESS"
+    ),
+    port: int | None = typer.Option(
+        None, "--port", min=0, max=65535, help="The port.", show_default="BCD_GATEWAY_PORT"
+    ),
+    health: bool = typer.Option(
+        False, "--health", help="Start nothing; exit with 0 if the gateway of this machine answers."
+    ),
+) -> None:
+    """Serve the HTTP gateway to the queue that BCD_BROKER_URL names, until told to end."""
+    from bcd_model.errors import UsageError
+    from worker.settings import load_settings
+
+    settings = load_settings(gateway_address=address, gateway_port=port)
+    if health:
+        check_health(settings)
+        return
+    if settings.embedded:
+        raise UsageError("a gateway needs a queue", "set BCD_BROKER_URL, or use 'bcd-admin up'")
+    from worker.gateway.serve import running_gateway
+    from worker.logs import set_up_logging
+    from worker.records import Records
+
+    set_up_logging(settings.log_level, settings.log_format)
+    Records(settings.broker_url or "").ping()
+    with ended_by_signals(), running_gateway(settings) as (url, check):
+        note(f"the gateway is at {url}")
+        while True:
+            check()
+            time.sleep(1)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """End quietly on SIGTERM and Ctrl-C: both are how a server is told to."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+
+
+def check_health(settings: Settings) -> None:
+    """Raise QueueError if the gateway of this machine does not answer that it is well."""
+    import ipaddress
+    import urllib.error
+    import urllib.request
+
+    from bcd_model.errors import QueueError
+
+    address = settings.gateway_address
+    try:
+        parsed = ipaddress.ip_address(address)
+        if parsed.is_unspecified:  # it listens on all of them
+            address = "127.0.0.1" if parsed.version == 4 else "::1"
+    except ValueError:
+        pass  # the name of a host
+    host = f"[{address}]" if ":" in address else address
+    url = f"http://{host}:{settings.gateway_port}/api/v1/health"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            if answer.status == 200:
+                return
+            reason = f"it answers {answer.status}"
+    except urllib.error.HTTPError as error:
+        reason = f"it answers {error.code}"
+        error.close()
+    except OSError as error:
+        reason = str(getattr(error, "reason", error))
+    raise QueueError(f"the gateway at {url} is not well: {reason}", "see its log")
+
+
+def create(name: str = NAME) -> None:
+    """Make a token and print it; it is shown this once."""
+    secret = _tokens().create(name)
+    note(f"the token of {name}; it is kept nowhere, so take it now:")
+    say(secret)
+
+
+def show(as_json: bool = JSON) -> None:
+    """List the tokens."""
+    found = _tokens().all()
+    if as_json:
+        say_json({"tokens": [{"name": token.name, "created": token.created} for token in found]})
+    else:
+        say_table(["NAME", "CREATED"], [[token.name, token.created] for token in found])
+
+
+def revoke(name: str = NAME) -> None:
+    """Refuse a token from now on, also in a gateway that runs."""
+    _tokens().revoke(name)
+    say(f"token {name} is revoked")
+
+
+def _tokens() -> Tokens:
+    from worker.gateway.folders import private_root
+    from worker.gateway.tokens import Tokens
+    from worker.settings import load_settings
+
+    return Tokens(private_root(load_settings()))

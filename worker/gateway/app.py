@@ -1,0 +1,184 @@
+"""The gateway's ASGI application: routes below ``/api/v1``, and what every error becomes."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from anyio import CapacityLimiter
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp
+
+from bcd_model import __version__
+from bcd_model.errors import BcdError, QueueError
+from bcd_model.weights import read_info
+from bcd_model.words import DISCLAIMER
+from worker.app import make_app
+from worker.gateway import document, jobs, regions, results
+from worker.gateway.document import Api
+from worker.gateway.folders import Folders, private_root
+from worker.gateway.frame import Frame
+from worker.gateway.grants import Grants
+from worker.gateway.intake import Intake
+from worker.gateway.limits import Rates, Slots
+from worker.gateway.problems import ProblemError, away, no_storage, not_found, respond
+from worker.gateway.schema import Error, Health, Info, Limits, Model, OperatingPoint
+from worker.gateway.state import Gateway, Here, Whose
+from worker.gateway.tokens import Tokens
+from worker.logs import event
+from worker.records import Records
+from worker.regions import Regions
+from worker.settings import Settings
+
+BASE = "/api/v1"
+
+_SUBMITTING = 4  # threads that unpack, look through and submit what has been uploaded
+
+_router = APIRouter(tags=["gateway"])
+
+
+@_router.get(
+    "/health",
+    response_model=Health,
+    responses={503: {"model": Error, "description": "The queue cannot be reached"}},
+)
+def health(here: Here) -> Health:
+    """Whether the gateway runs and reaches its queue. Needs no token."""
+    here.records.ping()
+    return Health(status="ok", version=__version__)
+
+
+@_router.get("/info", response_model=Info, responses=jobs.PROBLEMS)
+def info(here: Here, token: Whose) -> Info:
+    """What this gateway is, takes, and has to do."""
+    figures = here.records.figures()
+    point, settings = here.weights.operating_point, here.settings
+    own = settings.threshold is None or settings.threshold == point.threshold
+    return Info(
+        version=__version__,
+        disclaimer=DISCLAIMER,
+        model=Model(
+            name=here.weights.identity.name,
+            version=here.weights.identity.version,
+            digest=here.weights.identity.digest,
+        ),
+        operating_point=OperatingPoint(
+            threshold=point.threshold if own or settings.threshold is None else settings.threshold,
+            sensitivity=point.sensitivity if own else None,
+            false_marks_per_film=point.false_marks_per_film if own else None,
+            basis=point.basis if own else "set by the user; not measured",
+        ),
+        limits=Limits(bytes=settings.gateway_upload_bytes, files=settings.gateway_upload_files),
+        workers=figures.workers,
+        queued=sum(figures.waiting.values()) + figures.later,
+        token=token.name,
+    )
+
+
+def make_gateway(settings: Settings) -> Gateway:
+    """A gateway to the queue that ``settings`` names.
+
+    Raises:
+        OutputError: its folder cannot be used.
+        ModelError: the weight file cannot be used.
+    """
+    root = private_root(settings)
+    url = settings.broker_url or ""
+    records, app, weights = Records(url), make_app(settings), read_info(settings.model)
+    folders, grants = Folders(root, settings.gateway_free_bytes), Grants(url, settings.record_days)
+    return Gateway(
+        settings=settings,
+        records=records,
+        app=app,
+        weights=weights,
+        folders=folders,
+        grants=grants,
+        tokens=Tokens(root),
+        rates=Rates(settings.gateway_requests),
+        slots=Slots(settings.gateway_uploads),
+        intake=Intake(records, app, weights, settings, folders, grants),
+        regions=Regions(url),
+        submitting=CapacityLimiter(_SUBMITTING),
+    )
+
+
+def make_asgi(here: Gateway) -> ASGIApp:
+    """The application of ``here``."""
+    api = Api(
+        title="BCD gateway",
+        version=__version__,
+        description=f"Studies in, jobs watched, results out. {DISCLAIMER}",
+        openapi_url=f"{BASE}/openapi.json",
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    api.state.gateway = here
+    for router in (_router, jobs.router, results.router, regions.router, document.router):
+        api.include_router(router, prefix=BASE)
+    api.add_exception_handler(ProblemError, _problem)
+    api.add_exception_handler(BcdError, _ours)
+    api.add_exception_handler(OSError, _system)
+    api.add_exception_handler(HTTPException, _http)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(Exception, _unexpected)
+    return Frame(api, here.settings.gateway_idle_seconds)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    return respond(request, error if isinstance(error, ProblemError) else ProblemError(500, "unexpected"))
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    """What our own code cannot do: the queue is away, or something is wrong with this machine."""
+    if isinstance(error, QueueError):
+        event("queue lost", logging.ERROR, error=error)
+        return respond(request, away())
+    event("request broke", logging.ERROR, request=request.state.request_id, error=error)
+    return respond(request, ProblemError(500, "the gateway is out of order; tell whoever runs it"))
+
+
+async def _system(request: Request, error: Exception) -> Response:
+    event("request broke", logging.ERROR, request=request.state.request_id, error=error)
+    return respond(
+        request, no_storage(error) if isinstance(error, OSError) else ProblemError(500, "unexpected")
+    )
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        return respond(request, ProblemError(500, "unexpected"))
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return respond(request, not_found())
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of one route only
+        of_one = {method.strip() for method in headers.get("Allow", "").split(",")}
+        headers["Allow"] = ", ".join(sorted(of_one | _methods(request)))
+    detail = HTTPStatus(error.status_code).phrase.lower()
+    return respond(request, ProblemError(error.status_code, detail, headers=headers))
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods that the path of ``request`` takes."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in fitting for method in route.methods or ()}
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """A parameter that is not as the document says; what was sent is not repeated."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    said = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in problems[:3])
+    return respond(request, ProblemError(422, said or "a parameter cannot be used"))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return respond(
+        request, ProblemError(500, "something unexpected went wrong; tell whoever runs the gateway")
+    )
+
+
+__all__ = ["BASE", "make_asgi", "make_gateway"]

@@ -1,0 +1,173 @@
+"""Routes of jobs: submit, look, cancel."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from typing import Annotated, Any, cast
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from worker.gateway.form import read_form
+from worker.gateway.problems import ProblemError
+from worker.gateway.schema import Accepted, Error, Job, Jobs, job_of
+from worker.gateway.state import Gateway, Here, Whose
+from worker.gateway.tokens import Token
+from worker.job import Record
+from worker.records import Answer
+from worker.submission import Submitted
+
+router = APIRouter(tags=["jobs"])
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Error, "description": "No token, or one that is not known"},
+    404: {"model": Error, "description": "No such thing, or another token's"},
+    429: {"model": Error, "description": "Too many requests; see Retry-After"},
+    503: {"model": Error, "description": "Overloaded, or the queue is away; see Retry-After"},
+}
+UPLOAD_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Error, "description": description}
+    for status, description in (
+        (400, "The body is no whole form"),
+        (408, "The client sent nothing for too long"),
+        (413, "Too many bytes or files"),
+        (415, "No multipart/form-data"),
+        (422, "Nothing usable in it"),
+        (507, "No room on the disk"),
+    )
+}
+_FORCE = {"true": True, "1": True, "false": False, "0": False, "": False}
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "DICOM files, or zips of them",
+                        },
+                        "force": {"type": "string", "enum": ["true", "false"], "description": "scan again"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/jobs",
+    status_code=202,
+    response_model=Accepted,
+    responses=PROBLEMS | UPLOAD_PROBLEMS,
+    openapi_extra=_FORM,
+)
+async def submit(request: Request, here: Here, token: Whose) -> Accepted:
+    """Submit studies: one job a study, whatever the upload's shape.
+
+    Sending the same films again does nothing but answer with the job that there is.
+    """
+    settings = here.settings
+    with here.slots.taken(token.id):
+        await to_thread.run_sync(here.records.ping)  # not first a gigabyte, and then the news
+        with here.folders.incoming() as folder:
+            form = await read_form(
+                request,
+                folder,
+                file_part="files",
+                fields={"force"},
+                most_bytes=settings.gateway_upload_bytes,
+                most_files=settings.gateway_upload_files,
+                seconds=settings.gateway_upload_seconds,
+                check_room=here.folders.check_room,
+            )
+            force = _FORCE.get(form.fields.get("force", "").lower())
+            if force is None:
+                raise ProblemError(422, "the field 'force' is true or false")
+            take = partial(here.intake.take, form.files, folder, token, force=force)
+            taken = await to_thread.run_sync(take, limiter=here.submitting)
+    jobs = await to_thread.run_sync(partial(_answers, here, taken.submitted))
+    return Accepted.model_validate({"jobs": jobs, "skipped": list(taken.skipped)})
+
+
+def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
+    records = {record.job_id: record for record in here.records.listing([s.job_id for s in submitted])}
+    refused = [answer for answer in submitted if answer.answer == "refused" or answer.job_id not in records]
+    if refused:
+        raise ProblemError(
+            409, "the place of a result is taken by something else; tell whoever runs the gateway"
+        )
+    return [_shown(here, records[answer.job_id], cast(Answer, answer.answer)) for answer in submitted]
+
+
+@router.get("/jobs", response_model=Jobs, responses=PROBLEMS)
+def jobs(
+    here: Here,
+    token: Whose,
+    study_instance_uid: Annotated[str | None, Query(max_length=64, description="those of this study")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> Jobs:
+    """The jobs of this token, the last submitted first."""
+    found = []
+    ids = here.grants.jobs(token.id)
+    for record in here.listing(ids if study_instance_uid else ids[:limit], token):
+        if study_instance_uid in (None, record.study_instance_uid):
+            found.append(_shown(here, record))
+    return Jobs(jobs=found[:limit])
+
+
+@router.get(
+    "/jobs/{job_id}",
+    response_model=Job,
+    responses=PROBLEMS | {304: {"description": "Nothing has changed since"}},
+)
+def job(
+    job_id: str, here: Here, token: Whose, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """One job, and how far it is.
+
+    Ask again with its ``ETag`` in ``If-None-Match``: the answer is 304 while it is the same.
+    """
+    body = _shown(here, here.record(job_id, token)).model_dump_json().encode()
+    tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+    if if_none_match is not None and _matches(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(body, headers={"ETag": tag}, media_type="application/json")
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    response_model=Job,
+    responses=PROBLEMS | {409: {"model": Error, "description": "Somebody else waits for it, too"}},
+)
+def cancel(job_id: str, here: Here, token: Whose) -> Job:
+    """End a job, before its next film. One that has ended stays as it is."""
+    record = here.record(job_id, token)
+    if not record.final:
+        _check_alone(here, record, token)
+        here.records.cancel(job_id, "cancelled through the gateway")
+        record = here.record(job_id, token)
+    return _shown(here, record)
+
+
+def _check_alone(here: Gateway, record: Record, token: Token) -> None:
+    """Refuse to end what others wait for: another token, or somebody at the command line."""
+    others = [other.id for other in here.tokens.all() if other.id != token.id]
+    elsewhere = record.outs != (here.folders.result_root(record.job_id),)
+    if elsewhere or here.grants.shared(record.job_id, others):
+        raise ProblemError(409, "somebody else waits for this job, too: it goes on")
+
+
+def _shown(here: Gateway, record: Record, submission: Answer | None = None) -> Job:
+    return job_of(record, root=here.folders.result_root(record.job_id), submission=submission)
+
+
+def _matches(given: str, tag: str) -> bool:
+    """Whether ``If-None-Match`` names ``tag`` (RFC 9110 13.1.2: weak comparison)."""
+    return given.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in given.split(","))

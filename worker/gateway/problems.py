@@ -1,0 +1,81 @@
+"""What the gateway answers when it cannot do what it is asked: ``application/problem+json`` (RFC 9457).
+
+A `ProblemError` is raised wherever one is found. Its text is for whoever asked, so it names no path, host or
+setting of this machine, and nothing that a film's header says.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+MEDIA_TYPE = "application/problem+json"
+AWAY_SECONDS = 5
+"""After so many seconds it is worth while to ask again what the queue could not answer."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class ProblemError(Exception):
+    """A request that is answered with an error.
+
+    Args:
+        status: of HTTP.
+        detail: what is wrong and what can be done, one line.
+        headers: to be sent with it.
+        skipped: the files of an upload that could not be used, and why.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        skipped: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.skipped = list(skipped)
+
+
+def try_again(status: int, detail: str, seconds: float = AWAY_SECONDS) -> ProblemError:
+    """A problem that may have passed after ``seconds``."""
+    return ProblemError(status, detail, headers={"Retry-After": str(max(1, round(seconds)))})
+
+
+def away() -> ProblemError:
+    """The queue does not answer."""
+    return try_again(503, "the queue does not answer; try again in a moment")
+
+
+def no_storage(error: OSError) -> ProblemError:
+    """The gateway's disk is full, or fails."""
+    if error.errno in _NO_ROOM:
+        return ProblemError(507, "there is no room on the gateway's disk; tell whoever runs it")
+    return ProblemError(503, "the gateway's disk cannot be used; tell whoever runs it")
+
+
+def not_found() -> ProblemError:
+    """There is no such thing, or it is somebody else's: the two are not told apart."""
+    return ProblemError(404, "there is no such thing, or it belongs to another token")
+
+
+def respond(request: Request, problem: ProblemError) -> Response:
+    """The answer to ``request``."""
+    content: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "request_id": getattr(request.state, "request_id", ""),
+    }
+    if problem.skipped:
+        content["skipped"] = problem.skipped
+    return JSONResponse(content, problem.status, problem.headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,130 @@
+"""Routes of regions: one circle on one film, classified as the paper does."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from functools import partial
+from typing import Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+
+from bcd_model.errors import FilmError, UsageError
+from converters.acceptance import KEYWORDS
+from converters.dicom_file import integer, read_dicom
+from converters.dicom_in import why_unusable
+from worker.app import send_region
+from worker.gateway.form import Form, read_form
+from worker.gateway.jobs import PROBLEMS, UPLOAD_PROBLEMS
+from worker.gateway.problems import ProblemError, not_found
+from worker.gateway.schema import Model, RegionAccepted, RegionAnswer, RegionProbability
+from worker.gateway.state import Gateway, Here, Whose
+from worker.gateway.tokens import Token
+from worker.regions import RegionRecord, check_inside
+
+router = APIRouter(tags=["regions"])
+
+_PLACE = ("center_row", "center_column", "radius")
+_NUMBER = {"type": "number", "description": "source pixels; (0, 0) is the centre of the top-left one"}
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file", *_PLACE],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", "description": "one DICOM film"},
+                        **dict.fromkeys(_PLACE, _NUMBER),
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/regions",
+    status_code=202,
+    response_model=RegionAccepted,
+    responses=PROBLEMS | UPLOAD_PROBLEMS,
+    openapi_extra=_FORM,
+)
+async def ask(request: Request, here: Here, token: Whose) -> RegionAccepted:
+    """Have one region of a film classified: normal, benign or malignant."""
+    settings = here.settings
+    with here.slots.taken(token.id):
+        await to_thread.run_sync(here.records.ping)
+        with here.folders.incoming() as folder:
+            form = await read_form(
+                request,
+                folder,
+                file_part="file",
+                fields=_PLACE,
+                most_bytes=settings.gateway_upload_bytes,
+                most_files=1,
+                seconds=settings.gateway_upload_seconds,
+                check_room=here.folders.check_room,
+            )
+            take = partial(_take, here, form, token)
+            return await to_thread.run_sync(take, limiter=here.submitting)
+
+
+@router.get("/regions/{region_id}", response_model=RegionAnswer, responses=PROBLEMS)
+def answer(region_id: str, here: Here, token: Whose) -> RegionAnswer:
+    """What a region is, once it is known; kept for an hour."""
+    record = here.regions.get(region_id)
+    if record is None or record.owner != token.id:
+        raise not_found()
+    here.regions.send_again(record, here.app)
+    state = "queued" if record.state == "running" else record.state
+    found, model = record.probability, record.model
+    if found is None or model is None:
+        return RegionAnswer(state=state, reason=record.reason or None)
+    return RegionAnswer(
+        state=state,
+        label=found.label,
+        probability=RegionProbability(normal=found.normal, benign=found.benign, malignant=found.malignant),
+        model=Model(name=model.name, version=model.version, digest=model.digest),
+    )
+
+
+def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
+    row, column, radius = (_number(form, name) for name in _PLACE)
+    if not form.files:
+        raise ProblemError(422, "the form holds no film; send it as the part 'file'")
+    path = form.files[0].path
+    if path.stat().st_size > here.settings.gateway_film_bytes:
+        raise ProblemError(413, f"the film has more than {here.settings.gateway_film_bytes} bytes")
+    try:
+        with here.intake.reading:
+            dicom = read_dicom(path, KEYWORDS)
+            reason = why_unusable(dicom)
+        if reason:
+            raise ProblemError(422, f"the film cannot be used: {reason}")
+        shape = (integer(dicom.header, "Rows") or 0, integer(dicom.header, "Columns") or 0)
+        check_inside((row, column), radius, shape)
+    except FilmError as error:
+        raise ProblemError(422, str(error).replace(path.name, "the film")) from error
+    except UsageError as error:
+        raise ProblemError(422, str(error)) from error
+    region = secrets.token_hex(16)
+    film = here.folders.keep_region(path, region)
+    here.regions.add(RegionRecord(region, film, (row, column), radius, token.id))
+    send_region(here.app, region)
+    return RegionAccepted(region_id=region)
+
+
+def _number(form: Form, name: str) -> float:
+    try:
+        value = float(form.fields[name])
+    except KeyError as error:
+        raise ProblemError(422, f"the field {name!r} is missing") from error
+    except ValueError as error:
+        raise ProblemError(422, f"the field {name!r} is no number") from error
+    if not math.isfinite(value):
+        raise ProblemError(422, f"the field {name!r} is no finite number")
+    return value

@@ -1,0 +1,179 @@
+"""What the gateway answers with, as the OpenAPI document describes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from bcd_model.words import DISCLAIMER
+from worker.job import Record, State
+from worker.records import Answer
+from worker.summary import cause
+
+
+class Job(BaseModel):
+    """One study, one model, one setting."""
+
+    job_id: str = Field(pattern="^[0-9a-f]{16}$")
+    study_instance_uid: str
+    submission: Answer | None = Field(
+        default=None, description="what came of a submission: new work, work under way, or done already"
+    )
+    state: State
+    film: int = Field(description="the film at work, from 1; 0 while it waits")
+    films: int
+    created: str = Field(description="ISO 8601")
+    updated: str
+    reason: str | None = Field(description="why it failed, or waits")
+    films_scanned: int
+    films_failed: int
+    films_flagged: int = Field(description="films with a finding at or above the operating point")
+    highest_probability: float = Field(description="of abnormality, of any finding; 0 if there is none")
+
+
+class Jobs(BaseModel):
+    """Jobs, the last submitted first."""
+
+    jobs: list[Job]
+
+
+class Skipped(BaseModel):
+    """A file that is part of no study."""
+
+    file: str
+    reason: str
+
+
+class Accepted(BaseModel):
+    """What became of an upload."""
+
+    jobs: list[Job]
+    skipped: list[Skipped]
+
+
+class ResultFile(BaseModel):
+    """One file of a result."""
+
+    path: str
+    size: int
+    sha256: str
+    content_type: str
+
+
+class Result(BaseModel):
+    """The files of a result."""
+
+    job_id: str
+    study_instance_uid: str
+    files: list[ResultFile]
+
+
+class Model(BaseModel):
+    """The model that new jobs are scanned with."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class OperatingPoint(BaseModel):
+    """Where findings are presented from, and what that was measured to be worth."""
+
+    threshold: float
+    sensitivity: float | None
+    false_marks_per_film: float | None
+    basis: str
+
+
+class Limits(BaseModel):
+    """What one upload may have."""
+
+    bytes: int
+    files: int
+
+
+class Info(BaseModel):
+    """What this gateway is."""
+
+    version: str
+    disclaimer: str
+    model: Model
+    operating_point: OperatingPoint
+    limits: Limits
+    workers: int
+    queued: int
+    token: str
+
+
+class Health(BaseModel):
+    """That the gateway runs and reaches its queue."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class RegionAccepted(BaseModel):
+    """A region that is to be classified."""
+
+    region_id: str = Field(pattern="^[0-9a-f]{32}$")
+
+
+class RegionProbability(BaseModel):
+    """Of the three classes; the network's own, at its training's prevalence."""
+
+    normal: float
+    benign: float
+    malignant: float
+
+
+class RegionAnswer(BaseModel):
+    """What a region is."""
+
+    state: Literal["queued", "done", "failed"]
+    label: Literal["normal", "benign", "malignant"] | None = None
+    probability: RegionProbability | None = None
+    model: Model | None = None
+    reason: str | None = None
+    disclaimer: str = DISCLAIMER
+
+
+class Error(BaseModel):
+    """What is wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    skipped: list[Skipped] = []
+
+
+def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> Job:
+    """The job as it is shown to a token.
+
+    Args:
+        root: the job's results folder below the gateway.
+    """
+    fields = {
+        name: getattr(record, name) for name in ("job_id", "study_instance_uid", "state", "film", "films")
+    }
+    return Job(
+        **fields,
+        submission=submission,
+        created=record.created.isoformat(),
+        updated=record.updated.isoformat(),
+        reason=_reason(record, root),
+        films_scanned=record.tally.scanned,
+        films_failed=record.tally.failed,
+        films_flagged=record.tally.flagged,
+        highest_probability=record.tally.highest,
+    )
+
+
+def _reason(record: Record, root: Path) -> str | None:
+    """Why it failed, without paths of this machine, and without names that another submitter gave."""
+    ours_alone = record.outs == (root,)
+    plain = ours_alone and "/" not in record.reason and "\\" not in record.reason
+    return (record.reason if plain else cause(record.reason)) or None

@@ -1,0 +1,170 @@
+"""Running the gateway: a socket, uvicorn in a thread of its own, and what is removed when it is old."""
+
+from __future__ import annotations
+
+import ctypes
+import ipaddress
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+
+from bcd_model.errors import QueueError, SettingsError, UsageError
+from worker.gateway.app import BASE, make_asgi, make_gateway
+from worker.gateway.protocol import patient_protocol
+from worker.gateway.state import Gateway
+from worker.job import UNDER_WAY
+from worker.logs import event
+from worker.settings import Settings
+
+_STOPS = 10  # seconds for requests under way when the gateway is told to end
+_BACKLOG = 1024
+_MOST_CONNECTIONS = 4096
+_RESERVED_FILES = 256  # descriptors that are not for connections
+_EXPIRY_SECONDS = 600.0
+_HEADER_BYTES = 16 << 10
+_M_ARENA_MAX = -8  # malloc.h
+
+
+@contextmanager
+def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Serve in a thread while the context lasts.
+
+    Args:
+        settings: with the broker named.
+
+    Yields:
+        the address of the API, and a function that raises QueueError if the gateway has ended.
+
+    Raises:
+        SettingsError: the address cannot be listened on.
+        UsageError: it is not this machine's own, and there is no token.
+        OutputError: the gateway's folder cannot be used.
+    """
+    _share_arenas()
+    here = make_gateway(settings)
+    tokens = here.tokens.all()
+    if not is_loopback(settings.gateway_address) and not tokens:
+        raise UsageError(
+            f"the gateway does not listen on {settings.gateway_address} while there is no token",
+            "make one first: bcd-admin token create NAME",
+        )
+    with _listening(settings.gateway_address, settings.gateway_port) as listener:
+        server = uvicorn.Server(_configuration(here))
+        thread = threading.Thread(target=server.run, args=([listener],), name="gateway", daemon=True)
+        thread.start()
+        over = threading.Event()
+        keeper = threading.Thread(target=_keep_house, args=(here, over), name="expiry", daemon=True)
+        keeper.start()
+        url = _url(settings.gateway_address, listener.getsockname()[1])
+        event("gateway ready", address=settings.gateway_address, port=listener.getsockname()[1])
+
+        def check() -> None:
+            if not thread.is_alive():
+                raise QueueError("the gateway has ended", "see what it logged")
+
+        try:
+            yield url, check
+        finally:
+            over.set()
+            server.should_exit = True
+            thread.join(2 * _STOPS)
+            keeper.join(_STOPS)
+            event("gateway ended")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach ``address``."""
+    try:
+        found = socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)
+        hosts = {str(entry[4][0]).partition("%")[0] for entry in found}
+        return bool(hosts) and all(ipaddress.ip_address(host).is_loopback for host in hosts)
+    except (OSError, UnicodeError, ValueError):
+        return False
+
+
+@contextmanager
+def _listening(address: str, port: int) -> Iterator[socket.socket]:
+    try:
+        family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(place[:2], family=family, backlog=_BACKLOG)
+    except (OSError, UnicodeError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        message = f"the gateway cannot listen on {address} port {port}: {reason}"
+        raise SettingsError(message, "mend BCD_GATEWAY_ADDRESS or BCD_GATEWAY_PORT") from None
+    with listener:
+        yield listener
+
+
+def _configuration(here: Gateway) -> uvicorn.Config:
+    idle = here.settings.gateway_idle_seconds
+    return uvicorn.Config(
+        make_asgi(here),
+        http=patient_protocol(idle),
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,  # ours is set up
+        access_log=False,  # ours holds no path
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        limit_concurrency=_most_connections(),
+        timeout_keep_alive=idle,
+        timeout_graceful_shutdown=_STOPS,
+        h11_max_incomplete_event_size=_HEADER_BYTES,
+    )
+
+
+def _most_connections() -> int:
+    """As many as there may be open files for, up to a limit; the process's own limit is raised for it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return _MOST_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _RESERVED_FILES
+    if soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+            soft = allowed
+    return max(_RESERVED_FILES // 4, min(_MOST_CONNECTIONS, soft - _RESERVED_FILES))
+
+
+def _share_arenas() -> None:
+    """Have all threads share two heaps; else glibc gives each its own, and none is ever given back."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
+    if mallopt is not None:  # musl has none
+        mallopt(_M_ARENA_MAX, 2)
+
+
+def _url(address: str, port: int) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{port}{BASE}"
+
+
+def _keep_house(here: Gateway, over: threading.Event) -> None:
+    """Remove what is older than it may be, now and every ten minutes."""
+
+    def under_way(jobs: list[str]) -> list[str]:
+        return [job for job, state in here.records.state_of(jobs).items() if state in UNDER_WAY]
+
+    settings = here.settings
+    while True:
+        try:
+            uploads, results = here.folders.expire(
+                under_way, settings.gateway_upload_hours * 3600.0, settings.gateway_result_days * 86400.0
+            )
+            if uploads or results:
+                event("expired", uploads=uploads, results=results)
+            here.rates.forget({token.id for token in here.tokens.all()})
+        except (OSError, QueueError, SettingsError) as error:
+            event("expiry failed", logging.WARNING, error=error)
+        if over.wait(_EXPIRY_SECONDS):
+            return
