@@ -9,8 +9,6 @@ import qt
 from BCDDetectorLib import nodes
 from BCDDetectorLib.session import Session
 
-_COLUMNS = 6
-
 
 class FindingsPanel:
     """The findings of the chosen study.
@@ -62,6 +60,7 @@ class FindingsPanel:
         for row, curve in enumerate(curves):
             for column, text in enumerate(_texts(curve, names)):
                 table.setItem(row, column, qt.QTableWidgetItem(text))
+        table.resizeColumnsToContents()
         if chosen is not None and chosen.GetID() in self._rows:
             table.selectRow(self._rows.index(chosen.GetID()))
         else:
