@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
@@ -21,6 +22,12 @@ class World:
 
     def __init__(self, views: tuple[str, ...] = ("Red", "Yellow")) -> None:
         self.scene = slicer.vtkMRMLScene()
+        self.cache = slicer.vtkCacheManager()
+        self.cache.SetRemoteCacheDirectory(tempfile.mkdtemp(prefix="bcd-test-"))
+        self.data = slicer.vtkDataIOManager()  # without one no bundle can be read
+        self.data.SetCacheManager(self.cache)
+        self.scene.SetCacheManager(self.cache)
+        self.scene.SetDataIOManager(self.data)
         self.application = slicer.vtkSlicerApplicationLogic()
         self.application.SetMRMLScene(self.scene)
         self.markups = slicer.vtkSlicerMarkupsLogic()
@@ -40,6 +47,14 @@ class World:
             logics.AddItem(logic)
             self.views[name] = logic
         self.application.SetSliceLogics(logics)
+
+    def close(self) -> None:
+        """Part the logics from the scene before either is destroyed, or VTK ends the process."""
+        self.scene.Clear(True)
+        for logic in (*self.views.values(), self.markups, self.colors):
+            logic.SetMRMLScene(None)
+        self.application.SetSliceLogics(None)
+        self.application.SetMRMLScene(None)
 
     def composite(self, name: str = "Red") -> Any:
         return self.views[name].GetSliceCompositeNode()

@@ -29,9 +29,10 @@ COLUMNS = (
 
 
 def show_study(scene: Any, study: Study) -> Any:
-    """Show the result of a study whose films are loaded; one that is shown already is replaced.
+    """Show the result of a study whose films are loaded, in the place of an earlier one.
 
-    Findings of films that are not loaded stay out, and so does a finding's curve on a failed film.
+    Findings of films that are not loaded stay out. The reader's word is kept: a finding that is shown
+    already stays with its verdict, and so does, from an earlier result, what the reader accepted or added.
 
     Returns:
         The study's table node.
@@ -39,22 +40,39 @@ def show_study(scene: Any, study: Study) -> Any:
     Raises:
         InputError: none of its films is loaded.
     """
+    uid = study.study_instance_uid
     loaded = [
         film for film in study.films if film.sop_instance_uid and _is_loaded(scene, film.sop_instance_uid)
     ]
     if not loaded:
         raise InputError("none of the result's films is loaded; load the study first")
-    remove_study(scene, study.study_instance_uid)
-    table = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName("BCD findings"))
-    table.SetAttribute(nodes.ROLE, "study")
-    table.SetUseColumnNameAsColumnHeader(True)
+    for node in nodes.heat_maps(scene, uid):
+        scene.RemoveNode(node)
+    table = nodes.study_node(scene, uid)
+    if table is None:
+        table = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName("BCD findings"))
+        table.SetAttribute(nodes.ROLE, "study")
     nodes.set_info(table, study)
+    found = [finding for film in loaded for finding in film.findings]
+    known = _keep(scene, uid, {finding.tracking_uid for finding in found})
     folder = _Folder(scene, table)
-    for film in loaded:
-        for finding in film.findings:
-            folder.add(add_finding(scene, study.study_instance_uid, finding))
+    for finding in found:
+        if finding.tracking_uid not in known:
+            folder.add(add_finding(scene, uid, finding))
     fill_table(scene, table)
     return table
+
+
+def _keep(scene: Any, study_uid: str, wanted: set[str]) -> set[str]:
+    """Remove the findings that the new result supersedes; returns the tracking UIDs that stay."""
+    stay = set()
+    for curve in nodes.findings(scene, study_uid):
+        uid = curve.GetAttribute(nodes.TRACKING_UID)
+        if uid in wanted or curve.GetAttribute(nodes.VERDICT) == nodes.ACCEPTED:
+            stay.add(uid)
+        else:
+            scene.RemoveNode(curve)
+    return stay
 
 
 def _is_loaded(scene: Any, film_uid: str) -> bool:
@@ -200,9 +218,11 @@ class _Folder:
 
     def __init__(self, scene: Any, table: Any) -> None:
         self._hierarchy = scene.GetSubjectHierarchyNode()
-        if self._hierarchy is None:
+        item = self._hierarchy.GetItemByDataNode(table) if self._hierarchy is not None else 0
+        if not item:  # Slicer gives each node its item, as long as its subject hierarchy is at work
+            self._hierarchy = None
             return
-        item, top = self._hierarchy.GetItemByDataNode(table), self._hierarchy.GetSceneItemID()
+        top = self._hierarchy.GetSceneItemID()
         self._item = self._hierarchy.GetItemParent(item) or top
         if self._item == top:
             self._item = self._hierarchy.CreateFolderItem(top, table.GetName())

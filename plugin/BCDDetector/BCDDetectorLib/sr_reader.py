@@ -28,7 +28,7 @@ _CENTER, _OUTLINE = "111010", "111041"
 _LATERALITY, _VIEW = "111027", "111031"
 _MODEL_NAME, _MODEL_VERSION = "111001", "111003"
 _BREASTS = {"80248007": "L", "73056007": "R"}
-_VIEWS = {
+VIEWS = {
     "399162004": "CC",
     "399368009": "MLO",
     "399260004": "ML",
@@ -104,7 +104,7 @@ def _film(item: Dataset, failed: dict[str, bool], findings: dict[str, list[Findi
     return Film(
         sop_instance_uid=uid,
         laterality=_BREASTS.get(side or ""),
-        view=_VIEWS.get(view or ""),
+        view=VIEWS.get(view or ""),
         failed=failed.get(uid, False),
         reason="listed as a failed detection" if failed.get(uid) else "",
         findings=tuple(findings.get(uid, ())),

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import real_gateway
+
 from BCDDetectorLib import geometry, nodes, show
 
 PICTURES = Path(__file__).parents[3] / "build" / "slicer"
@@ -81,7 +82,9 @@ def check_picture(panel, uid, lesion, curve, path) -> None:
     colored = np.argwhere(np.ptp(picture, axis=2) > 60)
     assert len(colored) > 30
     wanted = panel.world.to_view(geometry.to_ras(volume, lesion["center"]))
-    edge = panel.world.to_view(geometry.to_ras(volume, (lesion["center"][0] + lesion["radius"], lesion["center"][1])))
+    edge = panel.world.to_view(
+        geometry.to_ras(volume, (lesion["center"][0] + lesion["radius"], lesion["center"][1]))
+    )
     reach = max(abs(edge[0] - wanted[0]), 5.0)
     low, high = colored.min(axis=0), colored.max(axis=0)
     assert (low - 1 <= np.array(wanted)).all() and (np.array(wanted) <= high + 1).all()
