@@ -60,6 +60,12 @@ def check_reader(name: str) -> None:
         raise InputError("the reader's name must have at most 64 characters, without \\ and =")
 
 
+def person_name(text: str) -> str:
+    """The name as PN has it (PS3.5 6.2.1): "Anna Muster" becomes "Muster^Anna"."""
+    given, _, family = text.strip().rpartition(" ")
+    return f"{family}^{given.strip()}" if given and "^" not in text else text.strip()
+
+
 def write(reading: Reading, headers: Mapping[str, Dataset], path: Path, when: datetime) -> None:
     """Write the report.
 
@@ -153,7 +159,10 @@ def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]
         groups += [_group(mark, number, film, sop_class) for number, mark in enumerate(judged, start=1)]
         told.append(_sentence(film, uid in reading.films_read, judged))
     observer = sr_items.item(
-        "HAS OBS CONTEXT", "PNAME", _dcm("121008", "Person Observer Name"), PersonName=reading.reader
+        "HAS OBS CONTEXT",
+        "PNAME",
+        _dcm("121008", "Person Observer Name"),
+        PersonName=person_name(reading.reader),
     )
     return sr_items.container(
         "",

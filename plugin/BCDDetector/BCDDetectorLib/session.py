@@ -11,7 +11,19 @@ from typing import Any, Callable
 from pydicom.dataset import Dataset
 from vtk.util.numpy_support import vtk_to_numpy
 
-from . import films, heat_map, nodes, reading, reading_sr, rules, secondary_capture, show, tasks, views
+from . import (
+    films,
+    heat_map,
+    nodes,
+    reading,
+    reading_sr,
+    rules,
+    secondary_capture,
+    show,
+    tasks,
+    verdicts,
+    views,
+)
 from .client import Gateway
 from .errors import InputError
 from .films import FileOf, Source
@@ -167,7 +179,7 @@ class Session:
         table = self.table
         if table is None:
             raise InputError("the study has no result yet; press Apply first")
-        return reading.collect(self.scene, table, reader)
+        return verdicts.collect(self.scene, table, reader)
 
     def export_json(self, found: Reading, path: Path, when: datetime) -> None:
         """Write the reading as JSON; patients are told apart by a hash of their identity."""

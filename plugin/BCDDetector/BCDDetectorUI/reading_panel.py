@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Callable
 
-from BCDDetectorLib import nodes, reading, reading_sr, show
+from BCDDetectorLib import nodes, reading_sr, show, verdicts
 from BCDDetectorLib.drawing import Circle
 from BCDDetectorLib.errors import DetectorError
 from BCDDetectorLib.session import Session
@@ -81,7 +81,7 @@ class ReadingPanel:
         if curve is None:
             return
         label = self._ui.classCombo.currentText if verdict == nodes.ACCEPTED else ""
-        reading.judge(curve, verdict, label)
+        verdicts.judge(curve, verdict, label)
         self._session.changed(curve)
         self._changed()
 
@@ -91,7 +91,7 @@ class ReadingPanel:
         curve = self._curve()
         if on and curve is not None:
             try:
-                reading.begin_move(self._session.scene, curve)
+                verdicts.begin_move(self._session.scene, curve)
             except DetectorError as error:
                 self._dialogs.error(error)
                 return
@@ -107,7 +107,7 @@ class ReadingPanel:
         if curve is None or self._session.scene.GetNodeByID(curve.GetID()) is None:
             return
         try:
-            reading.end_move(self._session.scene, curve)
+            verdicts.end_move(self._session.scene, curve)
         except DetectorError as error:
             self._dialogs.error(error)
         self._session.changed(curve)
@@ -130,7 +130,7 @@ class ReadingPanel:
             self._session.scene,
             table.GetAttribute(nodes.STUDY),
             film,
-            reading.new_tracking_uid(),
+            verdicts.new_tracking_uid(),
             center,
             radius,
             self._ui.classCombo.currentText,

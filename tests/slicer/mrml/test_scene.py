@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scene_world import World
 
-from BCDDetectorLib import geometry, heat_map, nodes, reading, show, views
+from BCDDetectorLib import geometry, heat_map, nodes, show, verdicts, views
 from BCDDetectorLib.result_reader import read_result
 from BCDDetectorLib.sr_reader import read_cad_sr
 from BCDDetectorLib.state import State
@@ -131,22 +131,22 @@ def test_four_views_in_one_volume(world, case):
 def test_save_and_reload_keep_findings_verdicts_and_choices(world, shown, tmp_path):
     study, _, table = shown
     curves = nodes.findings(world.scene)
-    reading.judge(curves[0], nodes.ACCEPTED, "benign")
-    reading.judge(curves[1], nodes.REJECTED)
+    verdicts.judge(curves[0], nodes.ACCEPTED, "benign")
+    verdicts.judge(curves[1], nodes.REJECTED)
     film = study.films[1].sop_instance_uid
     show.add_missed(world.scene, study.study_instance_uid, film, "1.2.3", (33.5, 44.25), 7.0, "malignant")
     nodes.set_film_read(table, film, True)
     state = State(world.scene)
     state.threshold, state.heat_map, state.opacity = 0.25, True, 0.7
     state.input = nodes.volume_of(world.scene, film)
-    before = reading.collect(world.scene, table, "Dr Test")
+    before = verdicts.collect(world.scene, table, "Dr Test")
     bundle = tmp_path / "scene.mrb"
     assert world.scene.WriteToMRB(str(bundle))
 
     other = World()
     assert other.scene.ReadFromMRB(str(bundle))
     (found,) = nodes.study_nodes(other.scene)
-    after = reading.collect(other.scene, found, "Dr Test")
+    after = verdicts.collect(other.scene, found, "Dr Test")
     assert after.study == before.study and after.films_read == before.films_read == {film}
     for mine, theirs in zip(after.marks, before.marks):
         assert np.allclose(mine.outline, theirs.outline, atol=1e-3)
@@ -163,15 +163,15 @@ def test_save_and_reload_keep_findings_verdicts_and_choices(world, shown, tmp_pa
 def test_a_second_result_keeps_the_readers_word(world, shown):
     study, _, _ = shown
     first = nodes.findings(world.scene)[0]
-    reading.judge(first, nodes.REJECTED)
+    verdicts.judge(first, nodes.REJECTED)
     film = study.films[0].sop_instance_uid
     show.add_missed(world.scene, study.study_instance_uid, film, "1.2.3", (33.5, 44.25), 7.0, "malignant")
     show.show_study(world.scene, study)
-    verdicts = {
+    said = {
         c.GetAttribute(nodes.TRACKING_UID): c.GetAttribute(nodes.VERDICT) for c in nodes.findings(world.scene)
     }
-    assert len(verdicts) == 4 and verdicts[first.GetAttribute(nodes.TRACKING_UID)] == nodes.REJECTED
-    assert verdicts["1.2.3"] == nodes.ACCEPTED
+    assert len(said) == 4 and said[first.GetAttribute(nodes.TRACKING_UID)] == nodes.REJECTED
+    assert said["1.2.3"] == nodes.ACCEPTED
     assert len(nodes.study_nodes(world.scene)) == 1
 
 
@@ -180,18 +180,12 @@ def test_two_studies_stay_apart(world, case, shown):
     folder, films = case("finding")
     other = read_result(folder)
     # The made-up studies share one UID and their films too: make this one another patient's.
-    renamed = json.loads(json.dumps({"study": "1.2.3.4"}))["study"]
-    from dataclasses import replace
-
-    moved = tuple(
-        replace(
-            f,
-            sop_instance_uid="9.9",
-            findings=tuple(replace(x, film="9.9", tracking_uid="9.9.1") for x in f.findings),
-        )
-        for f in other.films
-    )
-    other = replace(other, study_instance_uid=renamed, films=moved)
+    renamed = "1.2.3.4"
+    (film,) = other.films
+    (finding,) = film.findings
+    finding = replace(finding, film="9.9", tracking_uid="9.9.1")
+    film = replace(film, sop_instance_uid="9.9", findings=(finding,))
+    other = replace(other, study_instance_uid=renamed, films=(film,))
     volume = world.add_film(next(iter(films.values())))
     volume.SetAttribute(nodes.INSTANCE_UIDS, "9.9")
     show.show_study(world.scene, other)
@@ -221,23 +215,23 @@ def test_move_and_put_back(world, shown):
     curve = nodes.findings(world.scene)[0]
     volume = volumes[curve.GetAttribute(nodes.FILM)]
     (row, column), radius = show.get_place(curve)
-    reading.begin_move(world.scene, curve)
+    verdicts.begin_move(world.scene, curve)
     assert not curve.GetLocked()
-    assert not reading.end_move(world.scene, curve)  # nothing was dragged
+    assert not verdicts.end_move(world.scene, curve)  # nothing was dragged
     assert curve.GetLocked() and curve.GetAttribute(nodes.VERDICT) == nodes.UNREAD
 
-    reading.begin_move(world.scene, curve)
+    verdicts.begin_move(world.scene, curve)
     outline = [(r + 20.5, c - 3.25) for r, c in geometry.outline(volume, curve)]
     show.draw(curve, volume, 0, outline)
-    assert reading.end_move(world.scene, curve)
+    assert verdicts.end_move(world.scene, curve)
     assert show.get_place(curve)[0] == pytest.approx((row + 20.5, column - 3.25), abs=1e-6)
     assert show.get_place(curve)[1] == pytest.approx(radius, abs=1e-6)
     assert curve.GetAttribute(nodes.VERDICT) == nodes.ACCEPTED
 
-    reading.begin_move(world.scene, curve)
+    verdicts.begin_move(world.scene, curve)
     show.draw(curve, volume, 0, [(r + 5000, c) for r, c in outline])
     with pytest.raises(Exception, match="back where it was"):
-        reading.end_move(world.scene, curve)
+        verdicts.end_move(world.scene, curve)
     assert np.allclose(geometry.outline(volume, curve), outline, atol=1e-6)
 
 
