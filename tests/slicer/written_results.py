@@ -6,14 +6,16 @@ The other environments (Slicer's Pythons, slicer-core) have no converters, and g
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 
 import result_builder as build
 
-from converters.result import StudyResult
+from converters.result import JobIdentity, StudyResult
 from converters.result_objects import write_results
+from converters.uids import make_uid
 
 TALL = (240, 180)
 CASES = {
@@ -42,7 +44,20 @@ CASES = {
             pixels=with_blob(TALL, (170.5, 120.25), 9.0),
         ),
     ),
+    "another-patient": lambda: another_patient(),
 }
+
+
+def another_patient() -> StudyResult:
+    """A study of its own, for two at once."""
+    uid = make_uid("tests", "another study")
+    head = build.header(7, shape=TALL)
+    head.StudyInstanceUID, head.PatientID, head.PatientName = uid, "P2", "Other^Patient"
+    found = [build.finding((100.0, 60.0), 11.0)]
+    film = build.scanned(7, found, head=head, shape=TALL, pixels=with_blob(TALL, (100.0, 60.0), 8.0))
+    return replace(
+        build.study(film), study_instance_uid=uid, job=JobIdentity("fedcba9876543210", build.CREATED)
+    )
 
 
 def with_blob(shape: tuple[int, int], center: tuple[float, float], radius: float) -> object:

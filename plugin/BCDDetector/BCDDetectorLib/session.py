@@ -122,7 +122,8 @@ class Session:
     def scan(self, gateway: Gateway, study: str, found: list[Source], again: bool) -> Callable[[Task], Any]:
         """The work of a scan, for a thread: it touches no node."""
         named = [(source.uid, source.path) for source in found]
-        return lambda task: tasks.scan(task, gateway, study, named, again=again)
+        poll = tasks.POLL_SECONDS
+        return lambda task: tasks.scan(task, gateway, study, named, again=again, poll=poll)
 
     def finish(self, outcome: ScanOutcome) -> str:
         """Put a result into the scene; returns one line about it.

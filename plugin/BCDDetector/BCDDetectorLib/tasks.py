@@ -207,10 +207,8 @@ def follow(task: Task, gateway: Gateway, job: Job, poll: float, patience: float)
         Cancelled: by the user; the job is cancelled too, unless the task is to keep it.
     """
     etag, seen = "", time.monotonic()
-    while True:
-        _tell(task, job)
-        if job.ended:
-            return job
+    _tell(task, job)
+    while not job.ended:
         try:
             task.wait(poll)
             found, etag = gateway.job(job.job_id, etag)
@@ -229,6 +227,8 @@ def follow(task: Task, gateway: Gateway, job: Job, poll: float, patience: float)
             continue
         seen = time.monotonic()
         job = found or job
+        _tell(task, job)
+    return job
 
 
 def _tell(task: Task, job: Job) -> None:

@@ -130,3 +130,4 @@ def panel(monkeypatch):
     yield made
     made.widget.cleanup()
     made.widget.parent.close()
+    made.world.close()
