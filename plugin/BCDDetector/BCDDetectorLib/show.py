@@ -83,12 +83,15 @@ def add_finding(scene: Any, study_uid: str, finding: Finding) -> Any:
     """The locked curve of a detector's finding."""
     curve = _curve(scene, study_uid, finding.film, finding.number, finding.outline)
     curve.SetName(finding_label(finding.number, finding.label, finding.probability))
+    shares = finding.probability
+    share = shares.malignant if finding.label == "malignant" else shares.benign
+    curve.SetAttribute(nodes.CAPTION, f"{finding.number} {finding.label} {share:.0%}")
+    write_caption(curve)
     curve.SetAttribute(nodes.SOURCE, nodes.DETECTOR)
     curve.SetAttribute(nodes.VERDICT, nodes.UNREAD)
     curve.SetAttribute(nodes.TRACKING_UID, finding.tracking_uid)
     curve.SetAttribute(nodes.PRESENTED, "1" if finding.presented else "0")
     set_place(curve, finding.center, finding.radius)
-    shares = finding.probability
     curve.SetAttribute(nodes.PROBABILITY, json.dumps([shares.normal, shares.benign, shares.malignant]))
     set_label(curve, finding.label)
     return curve
@@ -105,6 +108,8 @@ def add_missed(
     )
     curve = _curve(scene, study_uid, film_uid, number, geometry.round_outline(volume, center, radius))
     curve.SetName(f"{number} {label} (reader)")
+    curve.SetAttribute(nodes.CAPTION, f"{number} {label}, added")
+    write_caption(curve)
     curve.SetAttribute(nodes.SOURCE, nodes.READER)
     curve.SetAttribute(nodes.VERDICT, nodes.ACCEPTED)
     curve.SetAttribute(nodes.TRACKING_UID, tracking_uid)
@@ -150,8 +155,8 @@ def _curve(scene: Any, study_uid: str, film_uid: str, number: int, outline: Sequ
     draw(curve, volume, nodes.slice_of(volume, film_uid), outline)
     curve.SetLocked(True)
     display = curve.GetDisplayNode()
-    display.SetPointLabelsVisibility(False)
-    display.SetPropertiesLabelVisibility(True)
+    display.SetPropertiesLabelVisibility(False)  # it would cover the finding
+    display.SetPointLabelsVisibility(True)
     display.SetTextScale(2.5)
     display.SetGlyphScale(0.6)
     display.SetUseGlyphScale(True)
@@ -169,6 +174,21 @@ def draw(curve: Any, volume: Any, slice_index: int, outline: Sequence[Point]) ->
     curve.SetLocked(False)
     curve.SetControlPointPositionsWorld(world)
     curve.SetLocked(locked)
+    write_caption(curve)
+
+
+def write_caption(curve: Any) -> None:
+    """Write the finding's number, class and probability beside the outline: at its corner furthest right."""
+    rightmost, furthest = 0, float("inf")
+    position = [0.0, 0.0, 0.0]
+    count = curve.GetNumberOfControlPoints()
+    for index in range(count):
+        curve.GetNthControlPointPosition(index, position)
+        if position[0] < furthest:  # R falls to the right of an axial view
+            rightmost, furthest = index, position[0]
+    for index in range(count):
+        caption = curve.GetAttribute(nodes.CAPTION) if index == rightmost else ""
+        curve.SetNthControlPointLabel(index, caption or "")
 
 
 def remove_study(scene: Any, study_uid: str) -> None:

@@ -92,7 +92,8 @@ class RegionPanel:
         numbers = ", ".join(f"{name} {getattr(shares, name):.0%}" for name in CLASSES)
         self._ui.regionLabel.text = f"The circle is {label}: {numbers}."
         if self._region is not None:
-            self._region.SetName(f"region: {label} {getattr(shares, label, 0.0):.0%}")
+            self._region.SetAttribute(nodes.CAPTION, f"region: {label} {getattr(shares, label, 0.0):.0%}")
+            show.write_caption(self._region)
         self.refresh()
 
     def _on_failed(self, error: DetectorError) -> None:

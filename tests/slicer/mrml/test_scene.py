@@ -47,7 +47,7 @@ def test_the_outline_lies_on_the_lesion_in_the_picture(world, shown, pictures, i
     world.show(volumes[film.sop_instance_uid])
     views.update(world.scene, 0.5)
     for curve in nodes.findings(world.scene):
-        curve.GetDisplayNode().SetPropertiesLabelVisibility(False)
+        curve.GetDisplayNode().SetPointLabelsVisibility(False)
     picture = world.render(path=pictures / f"outline-{film.laterality}.png")
     outline = colored(picture)
     gray = picture.astype(int).max(axis=2) * (np.ptp(picture.astype(int), axis=2) <= COLORED)

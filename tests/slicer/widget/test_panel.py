@@ -64,6 +64,7 @@ def test_apply_is_disabled_with_its_reason(panel, load, gateway):
 def test_submit_progress_findings_and_markups(panel, load, gateway):
     study = load()
     panel.connect(gateway)
+    gateway.script = [("queued", 0), *[("running", 1)] * 10, *[("running", 2)] * 10, ("done", 2)]
     seen, values = [], []
     panel.apply()
     assert not panel.ui.applyButton.enabled and "under way" in panel.ui.applyButton.toolTip
