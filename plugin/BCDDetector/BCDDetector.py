@@ -78,7 +78,9 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
         self.ui = slicer.util.childWidgetVariables(widget)
         self.session = self.logic.session()
         self.ui.inputSelector.setMRMLScene(slicer.mrmlScene)
-        self.scan = ScanPanel(self.ui, self.session, self.dialogs, qt.QSettings(), self.refresh)
+        self.scan = ScanPanel(
+            self.ui, self.session, self.dialogs, qt.QSettings(), self.refresh, self._on_chosen
+        )
         self.findings = FindingsPanel(self.ui, self.session, self.dialogs, self._on_selected)
         self.reading = ReadingPanel(
             self.ui, self.session, self.dialogs, lambda: self.findings.curve, self.refresh
@@ -122,6 +124,10 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
             self.region.refresh()
         finally:
             self._busy = False
+
+    def _on_chosen(self) -> None:
+        self.findings.forget()
+        self.refresh()
 
     def _on_selected(self) -> None:
         self.reading.refresh()

@@ -20,7 +20,9 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 class World:
     """Scene, application logic and two slice views."""
 
-    def __init__(self, views: tuple[str, ...] = ("Red", "Yellow")) -> None:
+    def __init__(
+        self, views: tuple[str, ...] = ("Red", "Yellow"), size: tuple[int, int] = (360, 480)
+    ) -> None:
         self.scene = slicer.vtkMRMLScene()
         self.cache = slicer.vtkCacheManager()
         self.cache.SetRemoteCacheDirectory(tempfile.mkdtemp(prefix="bcd-test-"))
@@ -43,7 +45,7 @@ class World:
             logic.SetMRMLApplicationLogic(self.application)
             logic.SetMRMLScene(self.scene)
             node = logic.AddSliceNode(name)
-            node.SetDimensions(360, 480, 1)
+            node.SetDimensions(*size, 1)
             logics.AddItem(logic)
             self.views[name] = logic
         self.application.SetSliceLogics(logics)

@@ -114,8 +114,9 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):  # noqa: N801
         for class_name in self._types:
             for index in range(self._scene.GetNumberOfNodesByClass(class_name)):
                 node = self._scene.GetNthNodeByClass(index, class_name)
-                self._ids.append(node.GetID())
-                self.addItem(node.GetName())
+                if not node.GetHideFromEditors():
+                    self._ids.append(node.GetID())
+                    self.addItem(node.GetName())
         if chosen in self._ids:
             self.setCurrentIndex(self._ids.index(chosen))
         self.blockSignals(False)

@@ -18,6 +18,7 @@ from .errors import (
     Overloaded,
     Refused,
     TooLarge,
+    Unreachable,
     Unusable,
 )
 
@@ -146,10 +147,12 @@ def raise_for(response: requests.Response) -> NoReturn:
         401: (Refused, "the gateway does not know this token; enter another one"),
         403: (Refused, "this token may not do that; ask whoever runs the gateway"),
         404: (NotFound, "not found: there is no BCD gateway at this address, or the job is gone"),
+        408: (Unreachable, "the connection was too slow for the gateway; try again"),
         409: (NotReady, "the job has no results yet"),
         413: (TooLarge, "too large: the gateway does not take so much at once"),
         415: (Unusable, "the gateway found no film in what was sent"),
         422: (Unusable, "the gateway found nothing that it can scan"),
+        507: (TooLarge, "the gateway's disk is full; tell whoever runs it"),
     }
     if status in (429, 503):
         wait = _retry_after(response)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable
 
@@ -82,6 +83,15 @@ def _stored(volume: Any, uid: str) -> str:
 
 
 def _uids(path: Path) -> tuple[str | None, str | None]:
+    """Study and SOP Instance UID; the panel asks with every key that is typed, so they are kept."""
+    try:
+        return _read_uids(path, path.stat().st_mtime_ns)
+    except OSError:
+        return None, None
+
+
+@lru_cache(maxsize=4096)
+def _read_uids(path: Path, _changed: int) -> tuple[str | None, str | None]:
     try:
         header = pydicom.dcmread(
             path, stop_before_pixels=True, specific_tags=["StudyInstanceUID", "SOPInstanceUID"]

@@ -15,8 +15,11 @@ from . import nodes
 from .errors import InputError
 from .result_reader import HEATMAP
 
-COLOR_NODE = "vtkMRMLColorTableNodeFileColdToHotRainbow.txt"
-"""Present in Slicer; where it is not, the volume stays gray."""
+COLOR_NODE = "vtkMRMLColorTableNodeIron"
+"""One of Slicer's own; where it is not, the heat map stays gray."""
+
+FAINTEST = 0.02
+"""Below this probability the film alone is shown."""
 
 
 def load_all(scene: Any, study_uid: str, folder: Path) -> tuple[Any, ...]:
@@ -40,6 +43,7 @@ def load(scene: Any, study_uid: str, film_uid: str, path: Path, film: Any) -> An
     node.SetAttribute(nodes.ROLE, "heat map")
     node.SetAttribute(nodes.STUDY, study_uid)
     node.SetAttribute(nodes.FILM, film_uid)
+    node.SetHideFromEditors(True)  # not offered as a film
     image = vtk.vtkImageData()
     image.SetDimensions(values.shape[1], values.shape[0], 1)
     image.GetPointData().SetScalars(numpy_to_vtk(values.ravel(), deep=True))
@@ -51,7 +55,7 @@ def load(scene: Any, study_uid: str, film_uid: str, path: Path, film: Any) -> An
         display.SetAndObserveColorNodeID(COLOR_NODE)
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(0.0, 1.0)
-    display.SetThreshold(0.05, 1.0)
+    display.SetThreshold(FAINTEST, 1.0)
     display.ApplyThresholdOn()
     return node
 

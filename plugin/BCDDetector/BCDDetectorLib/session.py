@@ -93,12 +93,13 @@ class Session:
         return nodes.study_node(self.scene, uid) if uid else None
 
     def findings(self) -> list[Any]:
-        """The curves of the chosen study that reach the threshold, film by film."""
+        """The chosen study's curves that reach the threshold; the most suspicious first, added ones last."""
         table = self.table
         if table is None:
             return []
         curves = nodes.findings(self.scene, table.GetAttribute(nodes.STUDY))
-        return [curve for curve in curves if views.reaches(curve, self.state.threshold)]
+        shown = [curve for curve in curves if views.reaches(curve, self.state.threshold)]
+        return sorted(shown, key=_suspicion, reverse=True)
 
     def prepare(self, description: Description) -> tuple[str, list[Source]]:
         """The study and the films to send; a volume without DICOM origin is wrapped first.
@@ -131,7 +132,7 @@ class Session:
         Raises:
             InputError: none of its films is loaded any more.
         """
-        self._results.append(outcome.folder.parent)
+        self._results.append(outcome.folder)
         study = outcome.study
         self._reports[study.study_instance_uid] = outcome.folder / REPORT
         show.show_study(self.scene, study)
@@ -234,6 +235,11 @@ class Session:
         for folder in (*self._results, *([self._folder] if self._folder else [])):
             shutil.rmtree(folder, ignore_errors=True)
         self._results, self._folder = [], None
+
+
+def _suspicion(curve: Any) -> float:
+    shares = nodes.probability(curve)
+    return shares.abnormal if shares is not None else -1.0
 
 
 def _pixels(volume: Any) -> Any:

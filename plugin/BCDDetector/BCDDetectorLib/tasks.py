@@ -7,6 +7,7 @@ drains on Slicer's main thread with a timer.
 from __future__ import annotations
 
 import queue
+import shutil
 import tempfile
 import threading
 import time
@@ -167,7 +168,6 @@ def scan(
         poll: seconds between two looks at the job.
         patience: seconds for which a gateway that has our job may be away.
     """
-    folder = Path(tempfile.mkdtemp(prefix="bcd-"))
     wanted = {uid for uid, _ in films}
     if not again:
         task.say("Looking for an earlier result")
@@ -175,9 +175,10 @@ def scan(
             if job.state == "queued" or job.state == "running":
                 job = follow(task, gateway, job, poll, patience)
             if job.has_result:
-                study = _fetch(task, gateway, job, folder / job.job_id)
+                study, folder = _fetch(task, gateway, job)
                 if wanted <= {film.sop_instance_uid for film in study.films}:
-                    return ScanOutcome(study, folder / job.job_id, earlier=True)
+                    return ScanOutcome(study, folder, earlier=True)
+                shutil.rmtree(folder, ignore_errors=True)
     task.say("Sending films", 0.0)
     submission = gateway.submit(
         [path for _, path in films],
@@ -196,8 +197,8 @@ def scan(
         raise InputError("the job was cancelled at the gateway; press Apply to scan again")
     if not job.has_result:
         raise InputError(f"the scan has failed: {job.reason or 'no reason given'}", f"job {job.job_id}")
-    study = _fetch(task, gateway, job, folder / job.job_id)
-    return ScanOutcome(study, folder / job.job_id, earlier=False, skipped=submission.skipped)
+    study, folder = _fetch(task, gateway, job)
+    return ScanOutcome(study, folder, earlier=False, skipped=submission.skipped)
 
 
 def follow(task: Task, gateway: Gateway, job: Job, poll: float, patience: float) -> Job:
@@ -246,11 +247,16 @@ def _cancel(gateway: Gateway, job: Job) -> None:
         return  # the user has moved on; a job that goes on does no harm
 
 
-def _fetch(task: Task, gateway: Gateway, job: Job, folder: Path) -> Study:
+def _fetch(task: Task, gateway: Gateway, job: Job) -> tuple[Study, Path]:
+    """The job's result, and the temporary folder in which its files are; no folder stays on an error."""
     task.say("Fetching results", 1.0)
-    folder.mkdir(parents=True, exist_ok=True)
-    gateway.fetch(job.job_id, folder, cancelled=task.cancelled)
-    return result_reader.read_result(folder)
+    folder = Path(tempfile.mkdtemp(prefix="bcd-"))
+    try:
+        gateway.fetch(job.job_id, folder, cancelled=task.cancelled)
+        return result_reader.read_result(folder), folder
+    except DetectorError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def classify(

@@ -33,6 +33,11 @@ class FindingsPanel:
         row = self._ui.findingsTable.currentRow()
         return self._session.scene.GetNodeByID(self._rows[row]) if 0 <= row < len(self._rows) else None
 
+    def forget(self) -> None:
+        """Select no finding."""
+        self._ui.findingsTable.clearSelection()
+        self._ui.findingsTable.setCurrentCell(-1, -1)
+
     def refresh(self) -> None:
         """Bring the widgets up to date with the scene; the selected finding stays selected."""
         ui, session = self._ui, self._session

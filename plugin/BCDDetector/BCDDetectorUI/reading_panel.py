@@ -54,6 +54,7 @@ class ReadingPanel:
         film = self._film(curve)
         self._refreshing = True
         ui.filmReadCheck.enabled = film is not None
+        ui.filmReadCheck.text = f"{self._name(film)} read completely" if film else "Film read completely"
         ui.filmReadCheck.checked = film is not None and film in nodes.films_read(table)
         if curve is not None:
             ui.classCombo.currentText = curve.GetAttribute(nodes.LABEL)
@@ -75,6 +76,10 @@ class ReadingPanel:
             return str(curve.GetAttribute(nodes.FILM))
         known = {film.sop_instance_uid for film in nodes.info(table).films if not film.failed}
         return next((uid for uid in nodes.film_uids(volume) if uid in known), None)
+
+    def _name(self, uid: str) -> str:
+        films = nodes.info(self._session.table).films
+        return next((film.name for film in films if film.sop_instance_uid == uid), "film")
 
     def _judge(self, verdict: str) -> None:
         curve = self._curve()

@@ -20,14 +20,21 @@ class ScanPanel:
 
     Args:
         store: QSettings, for the address.
-        changed: called when the scene has another result or another film is chosen.
+        changed: called when the scene has another result.
+        chosen: called when another film is chosen.
     """
 
     def __init__(
-        self, ui: Any, session: Session, dialogs: Any, store: Any, changed: Callable[[], None]
+        self,
+        ui: Any,
+        session: Session,
+        dialogs: Any,
+        store: Any,
+        changed: Callable[[], None],
+        chosen: Callable[[], None],
     ) -> None:
         self._ui, self._session, self._dialogs, self._store = ui, session, dialogs, store
-        self._changed = changed
+        self._changed, self._chosen = changed, chosen
         self._agreed = ""  # the address to which this session may send
         self.runner, self._tester = Runner(), Runner()
         ui.progressBar.visible = False
@@ -107,8 +114,7 @@ class ScanPanel:
     def _on_input(self, node: Any) -> None:
         if node is not self._session.volume:
             self._session.state.input = node
-            self.refresh()
-            self._changed()
+            self._chosen()
 
     def _on_test(self, _checked: bool = False) -> None:
         ui = self._ui

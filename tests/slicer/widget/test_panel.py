@@ -288,6 +288,7 @@ def test_accept_reject_and_read_back(panel, scanned, tmp_path):
     select(panel, 1)
     panel.ui.rejectButton.click()
     assert [(row[2], row[5]) for row in panel.rows()] == [("benign", "accepted"), ("benign", "rejected")]
+    assert panel.ui.filmReadCheck.text == "R CC read completely"
     panel.ui.filmReadCheck.checked = True
 
     panel.ui.exportJsonButton.click()
@@ -453,3 +454,47 @@ def test_a_failed_film_is_named(panel, load, gateway):
     panel.connect(gateway)
     panel.scan()
     assert "burned-in annotation" in panel.ui.statusLabel.text
+
+
+def test_a_film_without_findings_can_be_declared_read(panel, load, gateway):
+    study = load("no-finding")
+    panel.connect(gateway)
+    panel.scan()
+    assert panel.rows() == [] and panel.ui.filmReadCheck.enabled
+    panel.ui.filmReadCheck.checked = True
+    (film,) = study.films
+    assert nodes.films_read(panel.widget.session.table) == {film.sop_instance_uid}
+
+
+def test_choosing_another_film_lets_go_of_the_finding(panel, scanned):
+    select(panel, 0)
+    right = nodes.volume_of(panel.scene, scanned.films[1].sop_instance_uid)
+    left = nodes.volume_of(panel.scene, scanned.films[0].sop_instance_uid)
+    panel.ui.inputSelector.setCurrentNode(left if panel.widget.session.volume is right else right)
+    panel.spin()
+    assert panel.widget.findings.curve is None and not panel.ui.acceptButton.enabled
+
+
+def test_errors_are_shown_in_slicers_own_window(panel, monkeypatch):
+    import slicer
+
+    said = {}
+    monkeypatch.setattr(
+        slicer.util, "errorDisplay", lambda text, **more: said.update(text=text, **more), raising=False
+    )
+    panel.module.Dialogs().error(errors.Refused("no", "request id req-1"))
+    assert said["text"] == "no" and said["detailedText"] == "request id req-1"
+
+
+def test_the_report_is_opened(panel, scanned, case):
+    assert panel.ui.reportButton.enabled == (case("two-films")[0] / "report.html").exists()
+    if panel.ui.reportButton.enabled:
+        panel.ui.reportButton.click()
+        assert panel.dialogs.opened[0].name == "report.html" and panel.dialogs.opened[0].exists()
+
+
+def test_temporary_files_go_with_the_panel(panel, scanned):
+    (folder,) = panel.widget.session._results
+    assert (folder / "result.json").exists()
+    panel.widget.cleanup()
+    assert not folder.exists()

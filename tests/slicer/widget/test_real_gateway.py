@@ -121,6 +121,35 @@ def test_phantoms(panel, up, phantoms):
     panel.picture("panel-phantom")
 
 
+def test_pictures_of_the_tutorial(panel, up, phantoms):
+    """As docs/tutorial shows them; phantoms only. They are copied by hand from build/slicer."""
+    films = {uid: film for uid, film in phantoms.items() if film["patient"] == "phantom-001"}
+    scan(panel, up, films or phantoms)
+    uid, _, curve = hits(panel, films or phantoms)[0]
+    panel.world.node().SetDimensions(640, 640, 1)
+    panel.ui.readerEdit.text = "Anna Muster"
+    row = [c.GetID() for c in panel.widget.session.findings()].index(curve.GetID())
+    panel.ui.findingsTable.selectRow(row)
+    panel.ui.acceptButton.click()
+    panel.spin()
+    panel.picture("tutorial-panel")
+    panel.world.show(nodes.volume_of(panel.scene, uid))
+    panel.widget.session.refresh_views()
+    panel.world.render("Red", PICTURES / "tutorial-findings.png")
+    if panel.ui.heatMapCheck.enabled:
+        panel.ui.heatMapCheck.checked = True
+        panel.spin()
+        shown = panel.world.render("Red", PICTURES / "tutorial-heat-map.png").astype(int)
+        row, column = (
+            int(v)
+            for v in panel.world.to_view(
+                geometry.to_ras(nodes.volume_of(panel.scene, uid), show.get_place(curve)[0])
+            )
+        )
+        spot = shown[row - 2 : row + 3, column - 2 : column + 3].reshape(-1, 3)
+        assert np.ptp(spot, axis=1).max() > 30  # coloured where the finding is
+
+
 def test_a_region_of_a_phantom(panel, up, phantoms):
     """The circle of a known lesion, drawn and classified by the real worker."""
     uid, film = next((uid, film) for uid, film in phantoms.items() if film["lesions"])
