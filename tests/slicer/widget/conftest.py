@@ -20,6 +20,9 @@ from PySide6 import QtCore, QtWidgets  # noqa: E402
 from qt_double import Settings  # noqa: E402
 from scene_world import World  # noqa: E402
 
+from BCDDetectorLib import films as films_of  # noqa: E402
+from BCDDetectorLib import mammogram  # noqa: E402
+
 PICTURES = Path(__file__).parents[3] / "build" / "slicer"
 
 
@@ -71,8 +74,8 @@ class Panel:
 
     def load(self, films) -> list:
         volumes = [
-            self.world.add_film(path, self.database, f"film {number}")
-            for number, (_, path) in enumerate(sorted(films.items()), start=1)
+            self.world.add_film(path, self.database, mammogram.name(films_of.header(path)))
+            for _, path in sorted(films.items())
         ]
         self.spin()
         return volumes
