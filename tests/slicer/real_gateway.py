@@ -40,21 +40,35 @@ def admin(*arguments: object, state: Path, **more: str) -> str:
 
 
 class RealGateway:
-    """``bcd-admin up`` on any free port, with a token."""
+    """``bcd-admin up``, with a token.
 
-    def __init__(self, state: Path) -> None:
-        self.state = state
-        self.token = admin("token", "create", "slicer", state=state).strip()
+    Args:
+        port: 0 for any free one.
+        settings: environment variables.
+    """
+
+    def __init__(self, state: Path, port: int = 0, **settings: str) -> None:
+        self.state, self.address = state, ""
+        self._environment = {
+            **os.environ,
+            "BCD_STATE_DIR": str(state),
+            "BCD_GATEWAY_PORT": str(port),
+            **settings,
+        }
         self._log = state / "up.log"
+        self.token = admin("token", "create", "slicer", state=state).strip()
+        self.start()
+
+    def start(self) -> None:
+        """Start it, for the first time or again; see :meth:`wait`."""
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [ADMIN, "up"],
-                env={**os.environ, "BCD_STATE_DIR": str(state), "BCD_GATEWAY_PORT": "0"},
+                env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.address = ""
 
     def wait(self, pause) -> None:
         """Wait until it answers; ``pause`` waits a moment."""

@@ -62,6 +62,11 @@ def clean_address(text: str) -> str:
     return address[: -len(BASE)] if address.endswith(BASE) else address
 
 
+def is_loopback(address: str) -> bool:
+    """Whether the address is this machine."""
+    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
+
+
 class Gateway:
     """One gateway, one token.
 
@@ -243,17 +248,19 @@ class Gateway:
             sent["Content-Type"] = body.content_type
         try:
             # No redirects: they would carry the films, and perhaps the token, to another place.
-            response = requests.request(
-                method,
-                self.address + BASE + path,
-                params=parameters,
-                data=body,
-                headers=sent,
-                auth=_Bearer(self._token),
-                timeout=(connect, min(answer, QUICK_SECONDS) if quick else answer),
-                allow_redirects=False,
-                stream=stream,
-            )
+            with requests.Session() as session:
+                session.trust_env = not is_loopback(self.address)  # a proxy cannot reach this machine
+                response = session.request(
+                    method,
+                    self.address + BASE + path,
+                    params=parameters,
+                    data=body,
+                    headers=sent,
+                    auth=_Bearer(self._token),
+                    timeout=(connect, min(answer, QUICK_SECONDS) if quick else answer),
+                    allow_redirects=False,
+                    stream=stream,
+                )
         except requests.RequestException as error:
             raise _unreachable(self.address, error) from error
         if 300 <= response.status_code < 400 and response.status_code != 304:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .answers import Info
-from .client import clean_address
+from .client import clean_address, is_loopback
 from .errors import DetectorError, InputError, NotFound, Overloaded, Refused, Unreachable
 
 
@@ -69,8 +69,7 @@ def consent(address: str, films: int, size: int) -> str:
 
 def is_private(address: str) -> bool:
     """Whether nobody on the network can read what is sent: https, or this machine."""
-    parts = urlsplit(address)
-    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return urlsplit(address).scheme == "https" or is_loopback(address)
 
 
 def connection_text(outcome: object) -> str:

@@ -120,13 +120,12 @@ def _document(stored: Any, bits: int, description: Description) -> Dataset:
     new.SeriesNumber, new.InstanceNumber = 1, 1
     new.ImageType = ["ORIGINAL", "PRIMARY"]
     if description.laterality:
-        new.Laterality = description.laterality
+        del new.Laterality  # Image Laterality says it (PS3.3 C.7.3.1)
         new.ImageLaterality = description.laterality
     if description.view:
         value, meaning = _VIEWS[description.view]
         view = Dataset()
         view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = value, "SCT", meaning
-        view.ViewModifierCodeSequence = Sequence([])
         new.ViewCodeSequence = Sequence([view])
     new.SamplesPerPixel = 1
     new.PhotometricInterpretation = "MONOCHROME2"

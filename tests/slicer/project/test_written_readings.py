@@ -1,4 +1,4 @@
-"""What a reading is written as, before the judges that only the project's own environment has."""
+"""What the module writes, before the judges that only the project's own environment has."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 import readings
 
-from BCDDetectorLib import reading, reading_sr
+from BCDDetectorLib import reading, reading_sr, secondary_capture
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
 
 import validators
 
+from converters.acceptance import judge
+from converters.film_attributes import laterality, spacing, view
 from converters.truth import read_truth
 
 WHEN = datetime(2024, 2, 29, 13, 14, 15, tzinfo=timezone.utc)
@@ -76,3 +79,18 @@ def test_the_json_is_a_truth_that_evaluate_can_take(made, tmp_path):
     left = films[found.study.films[0].sop_instance_uid]
     assert [lesion.center for lesion in left.lesions] == [found.marks[0].center, (3.0, 170.5)]
     assert [lesion.label for lesion in left.lesions] == ["malignant", "benign"]
+
+
+@pytest.mark.parametrize("side", ["L", None])
+def test_a_wrapped_picture_is_a_film_to_the_scan(tmp_path, side):
+    said = secondary_capture.Description((0.2, 0.1), side, "MLO" if side else None)
+    pixels = np.arange(120 * 90, dtype=np.uint16).reshape(120, 90)
+    path = secondary_capture.wrap(pixels, said, tmp_path)[2]
+    header = pydicom.dcmread(path)
+    assert judge(header).kind == "film"
+    assert (laterality(header), view(header)) == (side, said.view)
+    assert spacing(header)[:2] == ((0.2, 0.1), False)
+    if validators.tool_path("dciodvfy") is None:
+        pytest.skip("dciodvfy is not installed")
+    problems = validators.unexplained(validators.dciodvfy(path))
+    assert [p for p in problems if p.severity == "error"] == []
