@@ -27,10 +27,13 @@ def update(scene: Any, threshold: float) -> None:
     A reader's own findings are always shown, and rejected ones faintly.
     """
     shown_in: dict[str, list[str]] = {}
+    films = {curve.GetAttribute(nodes.FILM) for curve in nodes.findings(scene)}
     for node, composite in slice_views(scene):
         volume = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
         for uid in nodes.film_uids(volume) if volume is not None else ():
             shown_in.setdefault(uid, []).append(node.GetID())
+            if uid in films:  # R, L, A and P mean nothing on a mammogram
+                node.SetOrientationMarkerType(node.OrientationMarkerTypeNone)
     for curve in nodes.findings(scene):
         where = shown_in.get(curve.GetAttribute(nodes.FILM), [])
         display = curve.GetDisplayNode()
@@ -51,7 +54,7 @@ def reaches(curve: Any, threshold: float) -> bool:
 
 
 def show_volume(application: Any, scene: Any, volume: Any) -> None:
-    """Bring a film into view: where it is shown already, else in the first slice view.
+    """Bring a film into view: where it is shown already, else in an empty view, else in the first one.
 
     Args:
         application: vtkMRMLApplicationLogic.
@@ -59,7 +62,9 @@ def show_volume(application: Any, scene: Any, volume: Any) -> None:
     views = slice_views(scene)
     if any(composite.GetBackgroundVolumeID() == volume.GetID() for _, composite in views):
         return
-    for node, composite in views[:1]:
+    views = [view for view in views if view[0].IsMappedInLayout()] or views
+    empty = [view for view in views if scene.GetNodeByID(view[1].GetBackgroundVolumeID() or "") is None]
+    for node, composite in (empty or views)[:1]:
         composite.SetBackgroundVolumeID(volume.GetID())
         lay_flat(application, node)
 

@@ -53,6 +53,9 @@ def test_four_views_of_one_series_are_four_volumes(world, case, database):
     assert [volume.GetImageData().GetDimensions() for volume in volumes] == [(180, 240, 1)] * 2
     assert {uid for volume in volumes for uid in nodes.film_uids(volume)} == set(films)
     assert volumes[0].GetSpacing() == pytest.approx((0.2, 0.2, 1.0))
+    side_by_side = [world.composite(name).GetBackgroundVolumeID() for name in ("Red", "Yellow")]
+    assert side_by_side == [volume.GetID() for volume in volumes]
+    assert world.node("Yellow").GetOrientation() == "Axial"
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
