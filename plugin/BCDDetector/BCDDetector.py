@@ -139,6 +139,7 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
 
     def _on_scene_changed(self, _caller: Any, _event: str) -> None:
         self._watch_views()
+        self.reading.settle()
         self.refresh()
 
     def _on_node(self, _caller: Any, _event: str) -> None:

@@ -22,7 +22,7 @@ class Dialogs:
 
     def error(self, error: DetectorError) -> None:
         """Say what is wrong, with the details that whoever mends it needs."""
-        logging.warning("BCD Detector: %s", error.message)
+        logging.warning("BCD Detector: %s", type(error).__name__)  # the message may name a file
         slicer.util.errorDisplay(error.message, windowTitle=TITLE, detailedText=error.details or None)
 
     def save_path(self, title: str, name: str, kinds: str) -> Path | None:

@@ -60,9 +60,16 @@ class ReadingPanel:
             ui.classCombo.currentText = curve.GetAttribute(nodes.LABEL)
         self._refreshing = False
 
+    def settle(self) -> None:
+        """Lock what was saved while it was being moved."""
+        for curve in nodes.findings(self._session.scene):
+            if verdicts.moving(curve):
+                self._end_move(curve)
+
     def leave_scene(self) -> None:
         """The scene closes."""
         self._moving = None
+        self._release_button()
         if self._circle is not None:
             self._circle.stop()
             self._circle = None
@@ -106,17 +113,22 @@ class ReadingPanel:
 
     def _stop_moving(self) -> None:
         curve, self._moving = self._moving, None
-        self._refreshing = True
+        self._release_button()
+        if curve is not None and self._session.scene.GetNodeByID(curve.GetID()) is not None:
+            self._end_move(curve)
+            self._changed()
+
+    def _release_button(self) -> None:
+        before, self._refreshing = self._refreshing, True
         self._ui.moveButton.checked = False
-        self._refreshing = False
-        if curve is None or self._session.scene.GetNodeByID(curve.GetID()) is None:
-            return
+        self._refreshing = before
+
+    def _end_move(self, curve: Any) -> None:
         try:
             verdicts.end_move(self._session.scene, curve)
         except DetectorError as error:
             self._dialogs.error(error)
         self._session.changed(curve)
-        self._changed()
 
     def _on_add(self, _checked: bool = False) -> None:
         if self._circle is not None:

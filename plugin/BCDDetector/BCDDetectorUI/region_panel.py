@@ -31,7 +31,8 @@ class RegionPanel:
         """Bring the buttons up to date."""
         ui, ready = self._ui, bool(self._session.volume is not None)
         ui.drawButton.enabled = ready
-        ui.classifyButton.enabled = self._region is not None and not self.runner.busy
+        ui.classifyButton.enabled = self._region is not None
+        ui.classifyButton.text = "Cancel" if self.runner.busy else "Classify"
         ui.classifyButton.toolTip = "" if self._region is not None else "Draw a circle first."
 
     def leave_scene(self) -> None:
@@ -65,7 +66,10 @@ class RegionPanel:
         self.refresh()
 
     def _on_classify(self, _checked: bool = False) -> None:
-        self._try(self._classify)
+        if self.runner.busy:
+            self.runner.cancel()
+        else:
+            self._try(self._classify)
 
     def _classify(self) -> None:
         region = self._region
@@ -97,7 +101,7 @@ class RegionPanel:
         self.refresh()
 
     def _on_failed(self, error: DetectorError) -> None:
-        self._ui.regionLabel.text = error.message
+        self._ui.regionLabel.text = "Cancelled." if isinstance(error, Cancelled) else error.message
         self.refresh()
         if not isinstance(error, Cancelled):
             self._dialogs.error(error)

@@ -498,3 +498,60 @@ def test_temporary_files_go_with_the_panel(panel, scanned):
     assert (folder / "result.json").exists()
     panel.widget.cleanup()
     assert not folder.exists()
+
+
+def test_a_region_that_no_worker_answers_can_be_cancelled(panel, scanned, gateway):
+    select(panel, 0)
+    gateway.region = {"state": "queued"}
+    panel.ui.drawButton.click()
+    click(panel, nodes.volume_of(panel.scene, scanned.films[0].sop_instance_uid), (60.0, 40.0), (60.0, 54.0))
+    panel.ui.classifyButton.click()
+    panel.until(lambda: panel.ui.regionLabel.text == "Classifying the circle")
+    assert panel.ui.classifyButton.text == "Cancel"
+    panel.ui.classifyButton.click()
+    panel.until(lambda: not panel.widget.region.runner.busy)
+    assert panel.ui.regionLabel.text == "Cancelled." and panel.ui.classifyButton.text == "Classify"
+
+
+def test_a_region_on_a_volume_without_dicom_origin(panel, gateway):
+    panel.connect(gateway)
+    volume = panel.world.add_pixels(np.full((120, 90), 7, np.uint16), (0.2, 0.2), "film.png")
+    panel.world.show(volume)
+    panel.spin()
+    panel.ui.drawButton.click()
+    assert "spacing" in panel.dialogs.errors.pop().message  # it must be said first
+    panel.ui.spacingSpin.value = 0.2
+    panel.ui.drawButton.click()
+    click(panel, volume, (60.0, 40.0), (60.0, 50.0))
+    panel.ui.classifyButton.click()
+    panel.until(lambda: not panel.widget.region.runner.busy)
+    assert panel.dialogs.errors == [] and panel.ui.regionLabel.text.startswith("The circle is malignant")
+    assert b"2.25." in gateway.received[0][0]
+
+
+def test_a_scene_that_was_saved_in_mid_move_is_locked_again(panel, scanned, tmp_path):
+    curve = select(panel, 0)
+    panel.ui.moveButton.click()
+    assert not curve.GetLocked()
+    bundle = tmp_path / "scene.mrb"
+    assert panel.scene.WriteToMRB(str(bundle))
+    panel.scene.Clear(False)
+    assert panel.scene.ReadFromMRB(str(bundle))
+    panel.spin()
+    assert all(found.GetLocked() for found in nodes.findings(panel.scene))
+    assert not panel.ui.moveButton.checked
+
+
+def test_a_film_that_is_removed_takes_no_one_down(panel, scanned):
+    for volume in nodes.volumes(panel.scene):
+        panel.scene.RemoveNode(volume)
+        panel.spin()
+    assert panel.rows() == [] and "Load a mammogram" in panel.ui.applyButton.toolTip
+
+
+def test_nothing_is_logged_that_could_name_a_patient(panel, caplog):
+    import slicer
+
+    slicer.util.errorDisplay = lambda *a, **k: None
+    panel.module.Dialogs().error(errors.InputError("Muster^Frieda.dcm: cannot be read"))
+    assert "Frieda" not in caplog.text and "InputError" in caplog.text
