@@ -1,0 +1,230 @@
+"""Turns the gateway's answers into values, and its refusals into errors that tell them apart."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import requests
+
+from .errors import (
+    BadAnswer,
+    GatewayError,
+    NotFound,
+    NotReady,
+    Overloaded,
+    Refused,
+    TooLarge,
+    Unreachable,
+    Unusable,
+)
+
+_ENDED = ("done", "done with failures", "failed", "cancelled")
+_TEXT = 500
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the gateway tells it.
+
+    Attributes:
+        state: queued, running, done, done with failures, failed or cancelled.
+        film: the film that is being scanned, from 1; 0 before the first.
+    """
+
+    job_id: str
+    study_instance_uid: str
+    state: str
+    film: int = 0
+    films: int = 0
+    reason: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state in _ENDED
+
+    @property
+    def has_result(self) -> bool:
+        """Whether its results can be fetched."""
+        return self.state in ("done", "done with failures")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What became of the files that were sent.
+
+    Attributes:
+        skipped: one line for each file that is not part of a job.
+    """
+
+    jobs: tuple[Job, ...]
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the gateway says of itself.
+
+    Attributes:
+        max_bytes, max_files: of one submission; None if it does not say.
+        workers: how many are at work; None if it does not say.
+    """
+
+    version: str
+    model: str
+    workers: int | None
+    max_bytes: int | None
+    max_files: int | None
+
+
+def read_json(response: requests.Response) -> dict[str, Any]:
+    """The object that the gateway answered.
+
+    Raises:
+        BadAnswer: no JSON object.
+    """
+    try:
+        found = response.json()
+    except ValueError as error:
+        raise BadAnswer(
+            "what answers there is not a BCD gateway; check the address", describe(response)
+        ) from error
+    if not isinstance(found, dict):
+        raise BadAnswer("what answers there is not a BCD gateway; check the address", describe(response))
+    return found
+
+
+def job(value: object) -> Job:
+    """One JOB of the contract.
+
+    Raises:
+        BadAnswer: a key is missing or of another type.
+    """
+    entry = _object(value, "job")
+    return Job(
+        job_id=_text(entry, "job_id"),
+        study_instance_uid=_text(entry, "study_instance_uid"),
+        state=_text(entry, "state"),
+        film=_whole(entry.get("film")) or 0,
+        films=_whole(entry.get("films")) or 0,
+        reason=str(entry.get("reason") or ""),
+    )
+
+
+def submission(value: Mapping[str, Any]) -> Submission:
+    """The answer to a submit."""
+    skipped = tuple(
+        f"{entry.get('file', 'a file')}: {entry.get('reason', 'not taken')}"
+        for entry in (_object(item, "skipped") for item in _list(value, "skipped"))
+    )
+    return Submission(tuple(job(item) for item in _list(value, "jobs")), skipped)
+
+
+def info(value: Mapping[str, Any]) -> Info:
+    """The answer to /info."""
+    model = value.get("model") or {}
+    limits = value.get("limits") or {}
+    if not isinstance(model, dict) or not isinstance(limits, dict) or "version" not in value:
+        raise BadAnswer("the gateway says nothing of itself that this module understands; update one of them")
+    return Info(
+        version=str(value["version"]),
+        model=f"{model.get('name', 'unknown model')} {model.get('version', '')}".strip(),
+        workers=_whole(value.get("workers")),
+        max_bytes=_whole(limits.get("bytes")),
+        max_files=_whole(limits.get("files")),
+    )
+
+
+def raise_for(response: requests.Response) -> NoReturn:
+    """Raise the error of a refusal (problem+json, RFC 9457)."""
+    status, details, said = response.status_code, describe(response), _said(response)
+    kinds: dict[int, tuple[type, str]] = {
+        400: (Unusable, "the gateway cannot use what was sent"),
+        401: (Refused, "the gateway does not know this token; enter another one"),
+        403: (Refused, "this token may not do that; ask whoever runs the gateway"),
+        404: (NotFound, "not found: there is no BCD gateway at this address, or the job is gone"),
+        408: (Unreachable, "the connection was too slow for the gateway; try again"),
+        409: (NotReady, "the job has no results yet"),
+        413: (TooLarge, "too large: the gateway does not take so much at once"),
+        415: (Unusable, "the gateway found no film in what was sent"),
+        422: (Unusable, "the gateway found nothing that it can scan"),
+        507: (TooLarge, "the gateway's disk is full; tell whoever runs it"),
+    }
+    if status in (429, 503):
+        wait = _retry_after(response)
+        when = "" if wait is None else f" in {wait:.0f} s"
+        raise Overloaded(f"the gateway is overloaded or its queue is away; try again{when}", details, wait)
+    kind, text = kinds.get(status, (BadAnswer, f"the gateway answered with status {status}"))
+    error: GatewayError = kind(f"{text} ({said})" if said else text, details)
+    raise error
+
+
+def describe(response: requests.Response) -> str:
+    """Status, place and request id of an answer, for whoever has to mend it; never the token."""
+    request = response.request
+    lines = [
+        f"{request.method} {request.url}",
+        f"status {response.status_code} {response.reason or ''}".strip(),
+    ]
+    request_id = response.headers.get("X-Request-ID")
+    if request_id:
+        lines.append(f"request id {request_id}")
+    said = _said(response)
+    if said:
+        lines.append(said)
+    return "\n".join(lines)
+
+
+def _said(response: requests.Response) -> str:
+    """What the problem document says, else nothing."""
+    if "json" not in response.headers.get("Content-Type", ""):
+        return ""
+    try:
+        problem = response.json()
+    except ValueError:
+        return ""
+    if not isinstance(problem, dict):
+        return ""
+    said = problem.get("detail") or problem.get("title") or ""
+    return said[:_TEXT] if isinstance(said, str) else ""
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds of Retry-After (RFC 9110 10.2.3): a number or a date."""
+    value = response.headers.get("Retry-After", "")
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def _object(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadAnswer(
+            f"the gateway's answer has no {what} that this module understands; update one of them"
+        )
+    return value
+
+
+def _list(value: Mapping[str, Any], key: str) -> list[Any]:
+    found = value.get(key, [])
+    if not isinstance(found, list):
+        raise BadAnswer(f"the gateway's answer has no list '{key}'; update it or this module")
+    return found
+
+
+def _text(value: Mapping[str, Any], key: str) -> str:
+    found = value.get(key)
+    if not isinstance(found, str) or not found:
+        raise BadAnswer(f"the gateway's answer has no '{key}'; update it or this module")
+    return found
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,295 @@
+"""The gateway's HTTP interface, version 1: one method for each thing that it does.
+
+Every method blocks; the panel calls them from a thread (see ``tasks``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Callable
+from urllib.parse import quote, urlsplit
+
+import requests
+from requests.auth import AuthBase
+
+from . import answers
+from .answers import Info, Job, Submission
+from .errors import BadAnswer, Cancelled, InputError, NotReady, TooLarge, Unreachable
+from .upload import Multipart, Progress, _ignore
+from .words import CLASSES, Point, Probability
+
+BASE = "/api/v1"
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 120.0
+"""A large study is read through before its submission is answered."""
+QUICK_SECONDS = 10.0
+"""For what needs no work: Test connection shall not keep anyone waiting."""
+_CHUNK = 1 << 18
+
+
+class _Bearer(AuthBase):
+    """The token of every request; as ``auth`` it also keeps a ``.netrc`` from taking its place."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def clean_address(text: str) -> str:
+    """The address as it is used and saved: with a scheme, without a slash at its end.
+
+    Raises:
+        InputError: it is no http or https address, or holds a user name, a password or a query.
+    """
+    address = text.strip()
+    if "://" not in address:
+        address = f"http://{address}"
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError as error:
+        raise InputError(f"{text!r} is no address; write one like http://127.0.0.1:8970") from error
+    wrong = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
+    if wrong or "@" in parts.netloc or parts.query or parts.fragment:
+        raise InputError("the address must look like http://127.0.0.1:8970, without name and password")
+    address = address.rstrip("/")
+    return address[: -len(BASE)] if address.endswith(BASE) else address
+
+
+def is_loopback(address: str) -> bool:
+    """Whether the address is this machine."""
+    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+class Gateway:
+    """One gateway, one token.
+
+    Args:
+        address: as the user wrote it.
+        token: never saved, never part of an error.
+        timeout: seconds until a connection must stand, and seconds without a byte.
+
+    Raises:
+        InputError: the address is none.
+    """
+
+    def __init__(
+        self, address: str, token: str, timeout: tuple[float, float] = (CONNECT_SECONDS, ANSWER_SECONDS)
+    ) -> None:
+        self.address = clean_address(address)
+        token = token.strip()
+        if not all(" " < character <= "~" for character in token):
+            raise InputError("the token has characters that no token has; copy it again")
+        self._token = token
+        self._timeout = timeout
+
+    def health(self) -> str:
+        """The gateway's version, if it and its queue answer."""
+        return str(answers.read_json(self._call("GET", "/health", quick=True)).get("version", ""))
+
+    def info(self) -> Info:
+        """What the gateway says of itself; needs a valid token."""
+        return answers.info(answers.read_json(self._call("GET", "/info", quick=True)))
+
+    def submit(
+        self,
+        files: Sequence[Path],
+        *,
+        force: bool = False,
+        cancelled: Callable[[], bool] = lambda: False,
+        progress: Progress = _ignore,
+    ) -> Submission:
+        """Send films; each study among them becomes one job.
+
+        Raises:
+            TooLarge: the gateway said before or after that it does not take so much.
+        """
+        body = Multipart(
+            [("files", path) for path in files], {"force": "true"} if force else {}, cancelled, progress
+        )
+        limits = self.info()
+        if limits.max_files is not None and len(files) > limits.max_files:
+            raise TooLarge(f"too many: {len(files)} films, the gateway takes {limits.max_files} at once")
+        if limits.max_bytes is not None and len(body) > limits.max_bytes:
+            raise TooLarge(
+                f"too large: {len(body) / 1e6:.0f} MB of films, "
+                f"the gateway takes {limits.max_bytes / 1e6:.0f} MB at once"
+            )
+        return answers.submission(answers.read_json(self._call("POST", "/jobs", body=body)))
+
+    def jobs(self, study_instance_uid: str) -> tuple[Job, ...]:
+        """This token's jobs of a study, newest first."""
+        found = answers.read_json(
+            self._call("GET", "/jobs", parameters={"study_instance_uid": study_instance_uid})
+        )
+        entries = found.get("jobs")
+        if not isinstance(entries, list):
+            raise BadAnswer("the gateway's answer has no list 'jobs'; update it or this module")
+        return tuple(answers.job(entry) for entry in entries)
+
+    def job(self, job_id: str, etag: str = "") -> tuple[Job | None, str]:
+        """The job, and the tag of this state; None if it still is the state of ``etag``."""
+        response = self._call(
+            "GET", f"/jobs/{quote(job_id, safe='')}", headers={"If-None-Match": etag} if etag else {}
+        )
+        if response.status_code == 304:
+            return None, etag
+        return answers.job(answers.read_json(response)), response.headers.get("ETag", "")
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel the job; one that has ended stays as it is."""
+        return answers.job(answers.read_json(self._call("POST", f"/jobs/{quote(job_id, safe='')}/cancel")))
+
+    def fetch(
+        self, job_id: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> tuple[Path, ...]:
+        """Fetch the job's result files into ``folder``, each checked against its SHA-256.
+
+        Raises:
+            NotReady: the job has none yet.
+            BadAnswer: a path that would leave ``folder``, or a file that arrived damaged.
+        """
+        listing = answers.read_json(self._call("GET", f"/jobs/{quote(job_id, safe='')}/results"))
+        entries = listing.get("files")
+        if not isinstance(entries, list) or not entries:
+            raise NotReady("the job has no results yet")
+        fetched: list[Path] = []
+        for entry in entries:
+            if cancelled():
+                raise Cancelled
+            name = _safe(entry)
+            path = folder.joinpath(*PurePosixPath(name).parts)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._download(f"/jobs/{quote(job_id, safe='')}/results/{quote(name)}", path, entry, cancelled)
+            fetched.append(path)
+        return tuple(fetched)
+
+    def submit_region(
+        self,
+        file: Path,
+        center: Point,
+        radius: float,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> str:
+        """Send one film and a circle on it; returns the region's id."""
+        fields = {
+            "center_row": f"{center[0]:.3f}",
+            "center_column": f"{center[1]:.3f}",
+            "radius": f"{radius:.3f}",
+        }
+        body = Multipart([("file", file)], fields, cancelled)
+        found = answers.read_json(self._call("POST", "/regions", body=body))
+        region_id = found.get("region_id")
+        if not isinstance(region_id, str) or not region_id:
+            raise BadAnswer("the gateway's answer has no 'region_id'; update it or this module")
+        return region_id
+
+    def region(self, region_id: str) -> tuple[str, Probability] | None:
+        """Class and probabilities of a region; None while it is queued.
+
+        Raises:
+            InputError: the region cannot be classified.
+        """
+        found = answers.read_json(self._call("GET", f"/regions/{quote(region_id, safe='')}"))
+        state = found.get("state")
+        if state == "failed":
+            raise InputError(f"the region cannot be classified: {found.get('reason') or 'no reason given'}")
+        if state != "done":
+            return None
+        shares = found.get("probability")
+        if not isinstance(shares, dict) or not all(
+            isinstance(shares.get(key), (int, float)) for key in CLASSES
+        ):
+            raise BadAnswer("the gateway's answer has no probabilities; update it or this module")
+        return str(found.get("label")), Probability(*(float(shares[key]) for key in CLASSES))
+
+    def _download(
+        self, path: str, target: Path, entry: Mapping[str, Any], cancelled: Callable[[], bool]
+    ) -> None:
+        digest = hashlib.sha256()
+        response = self._call("GET", path, stream=True)
+        try:
+            with target.open("wb") as stream:
+                for chunk in response.iter_content(_CHUNK):
+                    if cancelled():
+                        raise Cancelled
+                    digest.update(chunk)
+                    stream.write(chunk)
+        except requests.RequestException as error:
+            raise _unreachable(self.address, error) from error
+        except OSError as error:
+            raise InputError(f"results cannot be kept here: {error.strerror or error}") from error
+        finally:
+            response.close()
+        if digest.hexdigest() != entry.get("sha256", digest.hexdigest()):
+            raise BadAnswer(f"{target.name} arrived damaged; try again")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Multipart | None = None,
+        parameters: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+        quick: bool = False,
+    ) -> requests.Response:
+        connect, answer = self._timeout
+        sent: dict[str, str] = {"Accept": "*/*", **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = body.content_type
+        try:
+            # No redirects: they would carry the films, and perhaps the token, to another place.
+            with requests.Session() as session:
+                session.trust_env = not is_loopback(self.address)  # a proxy cannot reach this machine
+                response = session.request(
+                    method,
+                    self.address + BASE + path,
+                    params=parameters,
+                    data=body,
+                    headers=sent,
+                    auth=_Bearer(self._token),
+                    timeout=(connect, min(answer, QUICK_SECONDS) if quick else answer),
+                    allow_redirects=False,
+                    stream=stream,
+                )
+        except requests.RequestException as error:
+            raise _unreachable(self.address, error) from error
+        if 300 <= response.status_code < 400 and response.status_code != 304:
+            raise BadAnswer(
+                "the address leads elsewhere; enter the gateway's own address", answers.describe(response)
+            )
+        if response.status_code >= 400:
+            answers.raise_for(response)
+        return response
+
+
+def _unreachable(address: str, error: requests.RequestException) -> Unreachable:
+    details = f"{address}\n{type(error).__name__}: {error}"
+    if isinstance(error, requests.exceptions.SSLError):
+        return Unreachable(
+            f"{address}: its certificate is not trusted; ask whoever runs the gateway", details
+        )
+    if isinstance(error, requests.Timeout):
+        return Unreachable(f"{address} does not answer in time; is the gateway running?", details)
+    return Unreachable(f"{address} cannot be reached; check the address and that the gateway runs", details)
+
+
+def _safe(entry: object) -> str:
+    """The relative path of a result file; the server may not choose where it is written."""
+    name = entry.get("path") if isinstance(entry, dict) else None
+    if not isinstance(name, str) or not name:
+        raise BadAnswer("the gateway's list of results has an entry without a path")
+    path = PurePosixPath(name)
+    odd = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name
+    if odd:
+        raise BadAnswer("the gateway's list of results has a path that leads elsewhere")
+    return str(path)

@@ -1,0 +1,276 @@
+"""A reading as a TID 1500 measurement report (PS3.16) in a Comprehensive 3D SR; the observer is a person.
+
+Each finding that the reader has judged is a Measurement Group (TID 1410) under the tracking UID that it has
+in the detector's reports. Findings without a verdict are not part of a reader's report. The verdict is said
+in codes of this project's own scheme (99BCD): DICOM has none for "accepted" and "rejected".
+"""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
+
+from . import nodes, sr_items
+from .coordinates import to_scoord
+from .dicom_write import write as write_file
+from .errors import InputError
+from .reading import Mark, Reading
+from .sr_items import Code
+from .words import DISCLAIMER, Film, Point
+
+SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.34"
+"""Comprehensive 3D SR Storage: the class that the detector's own measurement report has."""
+
+SCHEME = "99BCD"
+VERDICT: Code = ("verdict", SCHEME, "Reader's verdict on the finding")
+VERDICTS: Mapping[str, Code] = {
+    "accepted": ("accepted", SCHEME, "Accepted"),
+    "moved": ("moved", SCHEME, "Accepted at another place"),
+    "rejected": ("rejected", SCHEME, "Rejected"),
+    "added": ("added", SCHEME, "Missed by the detector, added by the reader"),
+}
+_CLASSES: Mapping[str, Code] = {
+    "benign": ("30807003", "SCT", "Benign"),
+    "malignant": ("21594007", "SCT", "Malignant"),
+}
+_SIDES: Mapping[str, Code] = {"L": ("7771000", "SCT", "Left"), "R": ("24028007", "SCT", "Right")}
+
+_TYPE_2 = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+    "ReferringPhysicianName", "AccessionNumber",
+)  # fmt: skip
+_TYPE_3 = ("SpecificCharacterSet", "IssuerOfPatientID", "PatientIdentityRemoved", "StudyDescription")
+
+
+def _dcm(value: str, meaning: str) -> Code:
+    return value, "DCM", meaning
+
+
+def check_reader(name: str) -> None:
+    """Raise InputError if ``name`` cannot stand as the observer (PN, PS3.5 6.2)."""
+    if not name:
+        raise InputError("enter the reader's name first; it stands in the exported report")
+    if len(name) > 64 or "\\" in name or "=" in name or not name.isprintable():
+        raise InputError("the reader's name must have at most 64 characters, without \\ and =")
+
+
+def person_name(text: str) -> str:
+    """The name as PN has it (PS3.5 6.2.1): "Anna Muster" becomes "Muster^Anna"."""
+    given, _, family = text.strip().rpartition(" ")
+    return f"{family}^{given.strip()}" if given and "^" not in text else text.strip()
+
+
+def write(reading: Reading, headers: Mapping[str, Dataset], path: Path, when: datetime) -> None:
+    """Write the report.
+
+    Args:
+        headers: of the study's loaded films, by SOP Instance UID.
+
+    Raises:
+        InputError: no film, no name of the reader, or the file cannot be written.
+    """
+    write_file(build(reading, headers, when), path)
+
+
+def build(reading: Reading, headers: Mapping[str, Dataset], when: datetime) -> Dataset:
+    """The report of one reading; see :func:`write`."""
+    check_reader(reading.reader)
+    films = [film for film in reading.study.films if film.sop_instance_uid in headers]
+    if not films:
+        raise InputError("none of the study's films is loaded; load the study first")
+    new = _identity(headers[films[0].sop_instance_uid or ""], reading, when)
+    new.CurrentRequestedProcedureEvidenceSequence = Items([_evidence(reading, headers)])
+    content = _content(reading, films, headers)
+    content.__delattr__("RelationshipType")
+    new.update(content)
+    return new
+
+
+def _identity(header: Dataset, reading: Reading, when: datetime) -> Dataset:
+    """Patient and study of the film; series and instance of this report alone."""
+    new = Dataset()
+    for keyword in _TYPE_3:
+        if keyword in header:
+            new[keyword] = copy.deepcopy(header[keyword])
+    for keyword in _TYPE_2:
+        setattr(new, keyword, header.get(keyword))
+    if any(ord(character) > 127 for character in reading.reader):
+        new.SpecificCharacterSet = "ISO_IR 192"  # whatever the films have; pydicom encodes on writing
+    new.StudyInstanceUID = reading.study.study_instance_uid
+    new.SOPClassUID = SOP_CLASS
+    new.SOPInstanceUID, new.SeriesInstanceUID = _new_uid(), _new_uid()
+    new.Modality = "SR"
+    new.SeriesNumber, new.InstanceNumber = 9100, 1
+    new.SeriesDescription = "BCD reading - research use only"
+    new.Manufacturer, new.ManufacturerModelName = "BCD", "BCD Detector for 3D Slicer"
+    new.DeviceSerialNumber, new.SoftwareVersions = "none", "1"
+    date, time = when.strftime("%Y%m%d"), when.strftime("%H%M%S")
+    new.SeriesDate, new.SeriesTime = date, time
+    new.ContentDate, new.ContentTime = date, time
+    new.InstanceCreationDate, new.InstanceCreationTime = date, time
+    new.ReferencedPerformedProcedureStepSequence = Items([])
+    new.PerformedProcedureCodeSequence = Items([])
+    new.CompletionFlag, new.VerificationFlag = "COMPLETE", "UNVERIFIED"
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator = SCHEME
+    scheme.CodingSchemeName = "BCD reading"
+    scheme.CodingSchemeResponsibleOrganization = "BCD"
+    new.CodingSchemeIdentificationSequence = Items([scheme])
+    return new
+
+
+def _new_uid() -> str:
+    return f"2.25.{uuid.uuid4().int}"
+
+
+def _evidence(reading: Reading, headers: Mapping[str, Dataset]) -> Dataset:
+    """The films, by series (PS3.3 C.17.2.1)."""
+    series: dict[str, list[Dataset]] = {}
+    for film, header in sorted(headers.items()):
+        reference = Dataset()
+        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = header.SOPClassUID, film
+        series.setdefault(str(header.SeriesInstanceUID), []).append(reference)
+    evidence = Dataset()
+    evidence.StudyInstanceUID = reading.study.study_instance_uid
+    groups = []
+    for uid, references in sorted(series.items()):
+        group = Dataset()
+        group.SeriesInstanceUID = uid
+        group.ReferencedSOPSequence = Items(references)
+        groups.append(group)
+    evidence.ReferencedSeriesSequence = Items(groups)
+    return evidence
+
+
+def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]) -> Dataset:
+    """TID 1500 with 1001 and 1003 (a person), 1600 and 1410."""
+    library, groups, told = [], [], []
+    for film in films:
+        uid = film.sop_instance_uid or ""
+        sop_class = str(headers[uid].SOPClassUID)
+        library.append(_library_entry(film, sop_class))
+        judged = [mark for mark in reading.of(film) if mark.verdict != nodes.UNREAD]
+        groups += [_group(mark, number, film, sop_class) for number, mark in enumerate(judged, start=1)]
+        told.append(_sentence(film, uid in reading.films_read, judged))
+    observer = sr_items.item(
+        "HAS OBS CONTEXT",
+        "PNAME",
+        _dcm("121008", "Person Observer Name"),
+        PersonName=person_name(reading.reader),
+    )
+    return sr_items.container(
+        "",
+        _dcm("126000", "Imaging Measurement Report"),
+        [
+            sr_items.code(
+                "HAS CONCEPT MOD",
+                _dcm("121049", "Language of Content Item and Descendants"),
+                ("en-US", "RFC5646", "English (United States)"),
+            ),
+            sr_items.code("HAS OBS CONTEXT", _dcm("121005", "Observer Type"), _dcm("121006", "Person")),
+            observer,
+            sr_items.code(
+                "HAS CONCEPT MOD",
+                _dcm("121058", "Procedure reported"),
+                ("363679005", "SCT", "Imaging procedure"),
+            ),
+            sr_items.container(
+                "CONTAINS",
+                _dcm("111028", "Image Library"),
+                [sr_items.container("CONTAINS", _dcm("126200", "Image Library Group"), library)],
+                "1600",
+            ),
+            sr_items.container("CONTAINS", _dcm("126010", "Imaging Measurements"), groups),
+            sr_items.container(
+                "CONTAINS",
+                ("C0034375", "UMLS", "Qualitative Evaluations"),
+                [
+                    sr_items.text(
+                        "CONTAINS", _dcm("111033", "Impression Description"), "\r\n".join([DISCLAIMER, *told])
+                    )
+                ],
+            ),
+        ],
+        "1500",
+    )
+
+
+def _library_entry(film: Film, sop_class: str) -> Dataset:
+    """TID 1601; what the result does not say is left out."""
+    said = []
+    if film.laterality in _SIDES:
+        said.append(
+            sr_items.code(
+                "HAS ACQ CONTEXT", _dcm("111027", "Image Laterality"), _SIDES[film.laterality or ""]
+            )
+        )
+    return sr_items.with_children(sr_items.image("CONTAINS", sop_class, film.sop_instance_uid or ""), said)
+
+
+def _group(mark: Mark, number: int, film: Film, sop_class: str) -> Dataset:
+    """TID 1410 of one judged finding."""
+    source = sr_items.image("SELECTED FROM", sop_class, mark.film)
+    site = sr_items.code(
+        "HAS CONCEPT MOD", ("363698007", "SCT", "Finding Site"), ("76752008", "SCT", "Breast")
+    )
+    if film.laterality in _SIDES:
+        sr_items.with_children(
+            site,
+            [
+                sr_items.code(
+                    "HAS CONCEPT MOD", ("272741003", "SCT", "Laterality"), _SIDES[film.laterality or ""]
+                )
+            ],
+        )
+    inside = _on_film(mark.outline, film)
+    closed = (*inside, inside[0])
+    children = [
+        sr_items.text(
+            "HAS OBS CONTEXT", _dcm("112039", "Tracking Identifier"), f"{film.name}, finding {number}"
+        ),
+        sr_items.uid("HAS OBS CONTEXT", _dcm("112040", "Tracking Unique Identifier"), mark.tracking_uid),
+        sr_items.code("CONTAINS", _dcm("121071", "Finding"), ("52988006", "SCT", "Lesion")),
+        site,
+        sr_items.coordinates(_dcm("111030", "Image Region"), "POLYLINE", to_scoord(closed), source),
+        sr_items.coordinates(
+            _dcm("111010", "Center"), "POINT", to_scoord([mark.center]), copy.deepcopy(source)
+        ),
+    ]
+    if mark.probability is not None:
+        children.append(
+            sr_items.percent("CONTAINS", _dcm("111012", "Certainty of Finding"), mark.probability.abnormal)
+        )
+    children.append(sr_items.code("CONTAINS", _dcm("121073", "Impression"), _CLASSES[mark.label]))
+    children.append(sr_items.code("CONTAINS", VERDICT, VERDICTS[verdict_of(mark)]))
+    return sr_items.container("CONTAINS", _dcm("125007", "Measurement Group"), children, "1410")
+
+
+def verdict_of(mark: Mark) -> str:
+    """The verdict in one word: accepted, moved, rejected or added."""
+    if mark.verdict == nodes.REJECTED:
+        return "rejected"
+    if mark.source == nodes.READER:
+        return "added"
+    return "moved" if mark.moved else "accepted"
+
+
+def _on_film(outline: tuple[Point, ...], film: Film) -> tuple[Point, ...]:
+    """The outline's corners, none beyond the film's border: SCOORD must lie on the image."""
+    if film.size is None:
+        return outline
+    rows, columns = film.size
+    return tuple(
+        (min(max(row, -0.5), rows - 0.5), min(max(column, -0.5), columns - 0.5)) for row, column in outline
+    )
+
+
+def _sentence(film: Film, read: bool, judged: list[Mark]) -> str:
+    kept = sum(1 for mark in judged if mark.verdict == nodes.ACCEPTED)
+    state = "read completely" if read else "not declared to be read completely"
+    return f"{film.name}: {state}; {kept} findings accepted or added, {len(judged) - kept} rejected."

@@ -1,0 +1,88 @@
+"""Reads ``result.json`` of a fetched result folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .words import ABNORMAL, CLASSES, Film, Finding, Point, Probability, Study
+
+SCHEMA_VERSION = 1
+RESULT = "result.json"
+CAD_SR = "cad_sr.dcm"
+HEATMAP = "heatmap"
+REPORT = "report.html"
+
+
+def read_result(folder: Path) -> Study:
+    """The study's result.
+
+    Raises:
+        InputError: there is none, or it is not one that this version understands.
+    """
+    path = folder / RESULT
+    try:
+        content = json.loads(path.read_bytes())
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise InputError(f"{RESULT} has schema version {content['schema_version']}; update this module")
+        return _study(content)
+    except OSError as error:
+        raise InputError(f"{RESULT} cannot be read ({error.strerror or error})", str(path)) from error
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise InputError(
+            f"{RESULT} is damaged; scan the study again", f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _study(content: Mapping[str, Any]) -> Study:
+    model = content["model"]
+    return Study(
+        study_instance_uid=str(content["study_instance_uid"]),
+        job_id=str(content["job_id"]),
+        model=f"{model['name']} {model['version']}",
+        threshold=float(content["operating_point"]["threshold"]),
+        films=tuple(_film(entry) for entry in content["films"]),
+        warnings=tuple(str(text) for text in content["warnings"]),
+    )
+
+
+def _film(entry: Mapping[str, Any]) -> Film:
+    uid: str | None = entry["sop_instance_uid"]
+    rows, columns = entry["rows"], entry["columns"]
+    return Film(
+        sop_instance_uid=uid,
+        laterality=entry["laterality"],
+        view=entry["view"],
+        size=(int(rows), int(columns)) if rows and columns else None,
+        label=entry["class"],
+        failed=entry["status"] != "scanned",
+        reason=str(entry["reason"] or ""),
+        warnings=tuple(str(text) for text in entry["warnings"]),
+        findings=tuple(
+            _finding(found, uid or "", number) for number, found in enumerate(entry["findings"], start=1)
+        ),
+    )
+
+
+def _finding(entry: Mapping[str, Any], film: str, number: int) -> Finding:
+    if entry["class"] not in ABNORMAL:
+        raise ValueError(f"a finding of class {entry['class']!r}")
+    return Finding(
+        tracking_uid=str(entry["tracking_uid"]),
+        film=film,
+        number=number,
+        center=_point(entry["center"]),
+        radius=float(entry["radius"]),
+        outline=tuple(_point(corner) for corner in entry["outline"]),
+        label=entry["class"],
+        probability=Probability(*(float(entry["probability"][key]) for key in CLASSES)),
+        presented=bool(entry["presented"]),
+    )
+
+
+def _point(value: Any) -> Point:
+    row, column = value
+    return float(row), float(column)

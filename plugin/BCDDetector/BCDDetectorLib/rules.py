@@ -1,0 +1,111 @@
+"""The panel's decisions, apart from its widgets: when Apply may be pressed, what consent says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from .answers import Info
+from .client import clean_address, is_loopback
+from .errors import DetectorError, InputError, NotFound, Overloaded, Refused, Unreachable
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What Apply depends on.
+
+    Attributes:
+        films: how many can be sent; 0 if the volume has no DICOM origin.
+        has_volume: whether a volume is chosen.
+        has_origin: whether it claims a DICOM origin.
+        spacing: mm, as entered for a volume without origin; 0 if it has not been entered.
+        busy: whether a job is under way.
+    """
+
+    has_volume: bool
+    has_origin: bool
+    films: int
+    spacing: float
+    address: str
+    token: str
+    busy: bool
+
+
+def why_not(situation: Situation) -> str:
+    """Why Apply cannot be pressed, "" if it can."""
+    if situation.busy:
+        return "A scan is under way; cancel it or wait for its end."
+    if not situation.has_volume:
+        return "Load a mammogram and choose it as the input."
+    if situation.has_origin and situation.films == 0:
+        return "The film's DICOM file is not in Slicer's DICOM database; import it there."
+    if not situation.has_origin and situation.spacing <= 0:
+        return "This volume does not say how large its pixels are; enter the pixel spacing."
+    try:
+        clean_address(situation.address)
+    except InputError as error:
+        return f"Gateway address: {error.message}."
+    if not situation.token.strip():
+        return "Enter the access token of the gateway."
+    return ""
+
+
+def consent(address: str, films: int, size: int) -> str:
+    """What the user agrees to before anything leaves this machine."""
+    host = clean_address(address)
+    lines = [
+        f"{films} film{'s' if films != 1 else ''} ({size / 1e6:.1f} MB) will be sent to {host}: "
+        "pixels and the whole DICOM header, with the patient's name if the files have it.",
+    ]
+    if not is_private(host):
+        lines.append(
+            "The connection is not encrypted (http): others on the network can read films and token."
+        )
+    lines.append("The answer is for research only, not for diagnosis or screening decisions.")
+    lines.append("Send?")
+    return "\n\n".join(lines)
+
+
+def is_private(address: str) -> bool:
+    """Whether nobody on the network can read what is sent: https, or this machine."""
+    return urlsplit(address).scheme == "https" or is_loopback(address)
+
+
+def connection_text(outcome: object) -> str:
+    """What Test connection says: ``outcome`` is an Info or an error."""
+    if isinstance(outcome, Info):
+        text = f"Connected: gateway {outcome.version}, {outcome.model}"
+        if outcome.workers == 0:
+            return f"{text}, but no worker is running: scans will wait"
+        return text
+    for kind, word in (
+        (Unreachable, "Unreachable"),
+        (Refused, "Refused"),
+        (NotFound, "Not found"),
+        (Overloaded, "Overloaded"),
+    ):
+        if isinstance(outcome, kind):
+            return f"{word}: {outcome.message}"
+    message = outcome.message if isinstance(outcome, DetectorError) else str(outcome)
+    return f"Failed: {message}"
+
+
+def outcome_text(films: int, shown: int, hidden: int, failed: Sequence[str], earlier: bool) -> str:
+    """One line on a result."""
+    parts = [f"{shown} finding{'s' if shown != 1 else ''} shown"]
+    if hidden:
+        parts.append(f"{hidden} below the threshold")
+    parts.append(f"{films} film{'s' if films != 1 else ''} scanned")
+    if failed:
+        parts.append("not scanned: " + "; ".join(failed))
+    if earlier:
+        parts.append("an earlier result, found at the gateway")
+    return ", ".join(parts)
+
+
+def default_threshold(threshold: float | None, presented: Sequence[float]) -> float:
+    """Where the slider begins: the operating point, or below the least finding that is to be presented."""
+    if threshold is not None:
+        return threshold
+    return min(presented, default=0.5)

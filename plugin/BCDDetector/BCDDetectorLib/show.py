@@ -1,0 +1,258 @@
+"""Puts a study's result into the scene: a curve for each finding, a table for the study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import vtk
+
+from . import geometry, nodes
+from .errors import InputError
+from .words import Finding, Point, Probability, Study, finding_label
+
+COLORS = {"malignant": (1.0, 0.63, 0.0), "benign": (0.0, 1.0, 1.0)}
+"""As in the overlays and presentation states of the result."""
+
+COLUMNS = (
+    "film",
+    "row",
+    "column",
+    "class",
+    "P(abnormal)",
+    "P(malignant)",
+    "verdict",
+    "source",
+    "tracking UID",
+)
+
+
+def show_study(scene: Any, study: Study) -> Any:
+    """Show the result of a study whose films are loaded, in the place of an earlier one.
+
+    Findings of films that are not loaded stay out. The reader's word is kept: a finding that is shown
+    already stays with its verdict, and so does, from an earlier result, what the reader accepted or added.
+
+    Returns:
+        The study's table node.
+
+    Raises:
+        InputError: none of its films is loaded.
+    """
+    uid = study.study_instance_uid
+    loaded = [
+        film for film in study.films if film.sop_instance_uid and _is_loaded(scene, film.sop_instance_uid)
+    ]
+    if not loaded:
+        raise InputError("none of the result's films is loaded; load the study first")
+    for node in nodes.heat_maps(scene, uid):
+        scene.RemoveNode(node)
+    table = nodes.study_node(scene, uid)
+    if table is None:
+        table = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName("BCD findings"))
+        table.SetAttribute(nodes.ROLE, "study")
+    nodes.set_info(table, study)
+    found = [finding for film in loaded for finding in film.findings]
+    known = _keep(scene, uid, {finding.tracking_uid for finding in found})
+    folder = _Folder(scene, table)
+    for finding in found:
+        if finding.tracking_uid not in known:
+            folder.add(add_finding(scene, uid, finding))
+    fill_table(scene, table)
+    return table
+
+
+def _keep(scene: Any, study_uid: str, wanted: set[str]) -> set[str]:
+    """Remove the findings that the new result supersedes; returns the tracking UIDs that stay."""
+    stay = set()
+    for curve in nodes.findings(scene, study_uid):
+        uid = curve.GetAttribute(nodes.TRACKING_UID)
+        if uid in wanted or curve.GetAttribute(nodes.VERDICT) == nodes.ACCEPTED:
+            stay.add(uid)
+        else:
+            scene.RemoveNode(curve)
+    return stay
+
+
+def _is_loaded(scene: Any, film_uid: str) -> bool:
+    return nodes.volume_of(scene, film_uid) is not None
+
+
+def add_finding(scene: Any, study_uid: str, finding: Finding) -> Any:
+    """The locked curve of a detector's finding."""
+    curve = _curve(scene, study_uid, finding.film, finding.number, finding.outline)
+    curve.SetName(finding_label(finding.number, finding.label, finding.probability))
+    shares = finding.probability
+    share = shares.malignant if finding.label == "malignant" else shares.benign
+    curve.SetAttribute(nodes.CAPTION, f"{finding.number} {finding.label} {share:.0%}")
+    write_caption(curve)
+    curve.SetAttribute(nodes.SOURCE, nodes.DETECTOR)
+    curve.SetAttribute(nodes.VERDICT, nodes.UNREAD)
+    curve.SetAttribute(nodes.TRACKING_UID, finding.tracking_uid)
+    curve.SetAttribute(nodes.PRESENTED, "1" if finding.presented else "0")
+    set_place(curve, finding.center, finding.radius)
+    curve.SetAttribute(nodes.PROBABILITY, json.dumps([shares.normal, shares.benign, shares.malignant]))
+    set_label(curve, finding.label)
+    return curve
+
+
+def add_missed(
+    scene: Any, study_uid: str, film_uid: str, tracking_uid: str, center: Point, radius: float, label: str
+) -> Any:
+    """The locked curve of a finding that the reader adds."""
+    volume = nodes.volume_of(scene, film_uid)
+    number = 1 + max(
+        (nodes.number(c) for c in nodes.findings(scene, study_uid) if c.GetAttribute(nodes.FILM) == film_uid),
+        default=0,
+    )
+    curve = _curve(scene, study_uid, film_uid, number, geometry.round_outline(volume, center, radius))
+    curve.SetName(f"{number} {label} (reader)")
+    curve.SetAttribute(nodes.CAPTION, f"{number} {label}, added")
+    write_caption(curve)
+    curve.SetAttribute(nodes.SOURCE, nodes.READER)
+    curve.SetAttribute(nodes.VERDICT, nodes.ACCEPTED)
+    curve.SetAttribute(nodes.TRACKING_UID, tracking_uid)
+    set_place(curve, center, radius)
+    set_label(curve, label)
+    table = nodes.study_node(scene, study_uid)
+    _Folder(scene, table).add(curve)
+    fill_table(scene, table)
+    return curve
+
+
+def set_place(curve: Any, center: Point, radius: float) -> None:
+    """Keep the exact centre and radius; the control points alone give them by rounding and guess only."""
+    curve.SetAttribute(nodes.PLACE, json.dumps([center[0], center[1], radius]))
+
+
+def get_place(curve: Any) -> tuple[Point, float]:
+    """Centre and radius of a finding, as they were found or moved to."""
+    row, column, radius = json.loads(curve.GetAttribute(nodes.PLACE))
+    return (row, column), radius
+
+
+def set_label(curve: Any, label: str) -> None:
+    """Set a finding's class, and the colour that goes with it."""
+    curve.SetAttribute(nodes.LABEL, label)
+    display = curve.GetDisplayNode()
+    display.SetColor(*COLORS[label])
+    display.SetSelectedColor(*COLORS[label])
+    display.SetActiveColor(*COLORS[label])
+
+
+def _curve(scene: Any, study_uid: str, film_uid: str, number: int, outline: Sequence[Point]) -> Any:
+    volume = nodes.volume_of(scene, film_uid)
+    if volume is None:
+        raise InputError("the film of a finding is not loaded; load the study first")
+    curve = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode")
+    curve.SetAttribute(nodes.ROLE, "finding")
+    curve.SetAttribute(nodes.STUDY, study_uid)
+    curve.SetAttribute(nodes.FILM, film_uid)
+    curve.SetAttribute(nodes.NUMBER, str(number))
+    curve.SetCurveTypeToLinear()
+    curve.CreateDefaultDisplayNodes()
+    draw(curve, volume, nodes.slice_of(volume, film_uid), outline)
+    curve.SetLocked(True)
+    display = curve.GetDisplayNode()
+    display.SetPropertiesLabelVisibility(False)  # it would cover the finding
+    display.SetPointLabelsVisibility(True)
+    display.SetTextScale(2.5)
+    display.SetGlyphScale(0.6)
+    display.SetUseGlyphScale(True)
+    display.SetVisibility3D(False)
+    display.SetHandlesInteractive(False)
+    return curve
+
+
+def draw(curve: Any, volume: Any, slice_index: int, outline: Sequence[Point]) -> None:
+    """Give the curve the corners of ``outline``."""
+    world = vtk.vtkPoints()
+    for corner in outline:
+        world.InsertNextPoint(geometry.to_ras(volume, corner, slice_index))
+    locked = curve.GetLocked()
+    curve.SetLocked(False)
+    curve.SetControlPointPositionsWorld(world)
+    curve.SetLocked(locked)
+    write_caption(curve)
+
+
+def write_caption(curve: Any) -> None:
+    """Write the finding's number, class and probability beside the outline: at its corner furthest right."""
+    rightmost, furthest = 0, float("inf")
+    position = [0.0, 0.0, 0.0]
+    count = curve.GetNumberOfControlPoints()
+    for index in range(count):
+        curve.GetNthControlPointPosition(index, position)
+        if position[0] < furthest:  # R falls to the right of an axial view
+            rightmost, furthest = index, position[0]
+    for index in range(count):
+        caption = curve.GetAttribute(nodes.CAPTION) if index == rightmost else ""
+        curve.SetNthControlPointLabel(index, caption or "")
+
+
+def remove_study(scene: Any, study_uid: str) -> None:
+    """Take a study's findings, heat maps and table out of the scene."""
+    for node in (*nodes.findings(scene, study_uid), *nodes.heat_maps(scene, study_uid)):
+        scene.RemoveNode(node)
+    table = nodes.study_node(scene, study_uid)
+    if table is not None:
+        _Folder(scene, table).remove()
+        scene.RemoveNode(table)
+
+
+def fill_table(scene: Any, table: Any) -> None:
+    """Write the study's findings as they are now into its table node."""
+    study = nodes.info(table)
+    names = {film.sop_instance_uid: film.name for film in study.films}
+    rows: list[tuple[Any, ...]] = []
+    for curve in nodes.findings(scene, study.study_instance_uid):
+        (row, column), _ = get_place(curve)
+        shares: Probability | None = nodes.probability(curve)
+        rows.append(
+            (
+                names.get(curve.GetAttribute(nodes.FILM), "film"),
+                round(row, 1),
+                round(column, 1),
+                curve.GetAttribute(nodes.LABEL),
+                round(shares.abnormal, 4) if shares else -1.0,
+                round(shares.malignant, 4) if shares else -1.0,
+                curve.GetAttribute(nodes.VERDICT) + (" (moved)" if curve.GetAttribute(nodes.MOVED) else ""),
+                curve.GetAttribute(nodes.SOURCE),
+                curve.GetAttribute(nodes.TRACKING_UID),
+            )
+        )
+    content = vtk.vtkTable()
+    for index, name in enumerate(COLUMNS):
+        numeric = name in ("row", "column", "P(abnormal)", "P(malignant)")
+        column_values = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
+        column_values.SetName(name)
+        for entry in rows:
+            column_values.InsertNextValue(entry[index])
+        content.AddColumn(column_values)
+    table.SetAndObserveTable(content)
+
+
+class _Folder:
+    """The study's folder in the subject hierarchy: the one in which its table lies."""
+
+    def __init__(self, scene: Any, table: Any) -> None:
+        self._hierarchy = scene.GetSubjectHierarchyNode()
+        item = self._hierarchy.GetItemByDataNode(table) if self._hierarchy is not None else 0
+        if not item:  # Slicer gives each node its item, as long as its subject hierarchy is at work
+            self._hierarchy = None
+            return
+        top = self._hierarchy.GetSceneItemID()
+        self._item = self._hierarchy.GetItemParent(item) or top
+        if self._item == top:
+            self._item = self._hierarchy.CreateFolderItem(top, table.GetName())
+            self.add(table)
+
+    def add(self, node: Any) -> None:
+        item = self._hierarchy.GetItemByDataNode(node) if self._hierarchy is not None else 0
+        if item:
+            self._hierarchy.SetItemParent(item, self._item)
+
+    def remove(self) -> None:
+        if self._hierarchy is not None:
+            self._hierarchy.RemoveItem(self._item, False, False)

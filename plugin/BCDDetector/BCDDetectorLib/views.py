@@ -1,0 +1,113 @@
+"""What the slice views show: only the film's own findings, its heat map, and the place that was asked for.
+
+All films lie in the same place of Slicer's world, so a finding must be kept out of the views that show
+another film.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import geometry, nodes, show
+
+
+def slice_views(scene: Any) -> list[tuple[Any, Any]]:
+    """(slice node, composite node) of each slice view."""
+    composites = {node.GetLayoutName(): node for node in nodes.nodes(scene, "vtkMRMLSliceCompositeNode")}
+    return [
+        (node, composites[node.GetLayoutName()])
+        for node in nodes.nodes(scene, "vtkMRMLSliceNode")
+        if node.GetLayoutName() in composites
+    ]
+
+
+def update(scene: Any, threshold: float) -> None:
+    """Show the findings at or above ``threshold`` in the views that show their film.
+
+    A reader's own findings are always shown, and rejected ones faintly.
+    """
+    shown_in: dict[str, list[str]] = {}
+    films = {curve.GetAttribute(nodes.FILM) for curve in nodes.findings(scene)}
+    for node, composite in slice_views(scene):
+        volume = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+        for uid in nodes.film_uids(volume) if volume is not None else ():
+            shown_in.setdefault(uid, []).append(node.GetID())
+            if uid in films:  # R, L, A and P mean nothing on a mammogram
+                node.SetOrientationMarkerType(node.OrientationMarkerTypeNone)
+    for curve in nodes.findings(scene):
+        where = shown_in.get(curve.GetAttribute(nodes.FILM), [])
+        display = curve.GetDisplayNode()
+        if list(display.GetViewNodeIDs()) != where:
+            display.SetViewNodeIDs(where)
+        visible = bool(where) and reaches(curve, threshold)
+        if bool(display.GetVisibility()) != visible:
+            display.SetVisibility(visible)
+        faint = 0.3 if curve.GetAttribute(nodes.VERDICT) == nodes.REJECTED else 1.0
+        if display.GetOpacity() != faint:
+            display.SetOpacity(faint)
+
+
+def reaches(curve: Any, threshold: float) -> bool:
+    """Whether the finding is to be shown at this threshold on P(abnormal)."""
+    shares = nodes.probability(curve)
+    return shares is None or shares.abnormal >= threshold
+
+
+def show_volume(application: Any, scene: Any, volume: Any) -> None:
+    """Bring a film into view: where it is shown already, else in an empty view, else in the first one.
+
+    Args:
+        application: vtkMRMLApplicationLogic.
+    """
+    views = slice_views(scene)
+    if any(composite.GetBackgroundVolumeID() == volume.GetID() for _, composite in views):
+        return
+    views = [view for view in views if view[0].IsMappedInLayout()] or views
+    empty = [view for view in views if scene.GetNodeByID(view[1].GetBackgroundVolumeID() or "") is None]
+    for node, composite in (empty or views)[:1]:
+        composite.SetBackgroundVolumeID(volume.GetID())
+        lay_flat(application, node)
+
+
+def lay_flat(application: Any, node: Any) -> None:
+    """Show the film as it is stored: axial, whole, without a patient's body beside it."""
+    node.SetOrientationToAxial()
+    node.SetOrientationMarkerType(node.OrientationMarkerTypeNone)
+    logic = application.GetSliceLogic(node) if application is not None else None
+    if logic is not None:
+        logic.FitSliceToBackground()
+        logic.SnapSliceOffsetToIJK()
+
+
+def jump(application: Any, scene: Any, curve: Any) -> None:
+    """Bring a finding to the middle of each view that shows its film."""
+    film = curve.GetAttribute(nodes.FILM)
+    volume = nodes.volume_of(scene, film)
+    if volume is None:
+        return
+    show_volume(application, scene, volume)
+    center, _ = show.get_place(curve)
+    ras = geometry.to_ras(volume, center, nodes.slice_of(volume, film))
+    for node, composite in slice_views(scene):
+        if composite.GetBackgroundVolumeID() == volume.GetID():
+            node.JumpSliceByCentering(*ras)
+
+
+def show_heat_maps(scene: Any, on: bool, opacity: float) -> None:
+    """Lay each film's heat map over it, or take it away again.
+
+    Args:
+        opacity: of the heat map, in [0, 1].
+    """
+    maps = {node.GetAttribute(nodes.FILM): node for node in nodes.heat_maps(scene)}
+    own = {node.GetID() for node in maps.values()}
+    for _, composite in slice_views(scene):
+        volume = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+        uids = nodes.film_uids(volume) if volume is not None else []
+        wanted = next((maps[uid] for uid in uids if uid in maps), None) if on else None
+        if wanted is not None:
+            composite.SetForegroundVolumeID(wanted.GetID())
+            composite.SetForegroundOpacity(opacity)
+        elif composite.GetForegroundVolumeID() in own:
+            composite.SetForegroundVolumeID(None)
+            composite.SetForegroundOpacity(0.0)

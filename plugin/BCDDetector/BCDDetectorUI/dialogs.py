@@ -1,0 +1,35 @@
+"""What the panel asks and says in windows of its own."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import qt
+import slicer
+
+from BCDDetectorLib.errors import DetectorError
+
+TITLE = "BCD Detector"
+
+
+class Dialogs:
+    """Slicer's own windows; tests put others in their place."""
+
+    def confirm(self, text: str) -> bool:
+        """Ask before films are sent."""
+        return bool(slicer.util.confirmOkCancelDisplay(text, windowTitle=TITLE))
+
+    def error(self, error: DetectorError) -> None:
+        """Say what is wrong, with the details that whoever mends it needs."""
+        logging.warning("BCD Detector: %s", type(error).__name__)  # the message may name a file
+        slicer.util.errorDisplay(error.message, windowTitle=TITLE, detailedText=error.details or None)
+
+    def save_path(self, title: str, name: str, kinds: str) -> Path | None:
+        """Ask where to save; None if the user changes their mind."""
+        chosen = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, name, kinds)
+        return Path(chosen) if chosen else None
+
+    def open_file(self, path: Path) -> None:
+        """Show a file in the browser."""
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path)))

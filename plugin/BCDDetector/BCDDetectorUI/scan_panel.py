@@ -1,0 +1,198 @@
+"""Gateway and Scan: address, token, Test connection, input, Apply, progress, Cancel."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from BCDDetectorLib import rules, settings
+from BCDDetectorLib.client import Gateway
+from BCDDetectorLib.errors import Cancelled, DetectorError, InputError
+from BCDDetectorLib.secondary_capture import Description
+from BCDDetectorLib.session import Session
+from BCDDetectorLib.tasks import Progress, ScanOutcome, check_connection
+from BCDDetectorUI.runner import Runner
+
+_STEPS = 1000
+
+
+class ScanPanel:
+    """The upper half of the panel.
+
+    Args:
+        store: QSettings, for the address.
+        changed: called when the scene has another result.
+        chosen: called when another film is chosen.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        session: Session,
+        dialogs: Any,
+        store: Any,
+        changed: Callable[[], None],
+        chosen: Callable[[], None],
+    ) -> None:
+        self._ui, self._session, self._dialogs, self._store = ui, session, dialogs, store
+        self._changed, self._chosen = changed, chosen
+        self._agreed = ""  # the address to which this session may send
+        self.runner, self._tester = Runner(), Runner()
+        ui.progressBar.visible = False
+        ui.addressEdit.text = settings.address(store)
+        ui.addressEdit.connect("textChanged(QString)", self._on_typed)
+        ui.addressEdit.connect("editingFinished()", self._on_address)
+        ui.tokenEdit.connect("textChanged(QString)", self._on_typed)
+        ui.testButton.connect("clicked(bool)", self._on_test)
+        ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_input)
+        ui.spacingSpin.connect("valueChanged(double)", self._on_typed)
+        ui.applyButton.connect("clicked(bool)", self._on_apply)
+        ui.cancelButton.connect("clicked(bool)", self._on_cancel)
+
+    def gateway(self) -> Gateway:
+        """The gateway as it is entered.
+
+        Raises:
+            InputError: the address is none.
+        """
+        return Gateway(self._ui.addressEdit.text, self._ui.tokenEdit.text)
+
+    def agree(self, films: int, size: int) -> bool:
+        """Whether the user agrees that films are sent; asked once for each address and session."""
+        address = self.gateway().address
+        if self._agreed != address:
+            if not self._dialogs.confirm(rules.consent(address, films, size)):
+                return False
+            self._agreed = address
+        return True
+
+    def refresh(self) -> None:
+        """Bring the widgets up to date with the scene."""
+        session, ui = self._session, self._ui
+        session.choose_default()
+        ui.inputSelector.setCurrentNode(session.volume)
+        lacks_origin = session.volume is not None and not session.has_origin
+        ui.originWidget.visible = lacks_origin
+        self._refresh_buttons()
+
+    def _refresh_buttons(self) -> None:
+        session, ui = self._session, self._ui
+        films = len(session.sources())
+        reason = rules.why_not(
+            rules.Situation(
+                has_volume=session.volume is not None,
+                has_origin=session.has_origin,
+                films=films,
+                spacing=ui.spacingSpin.value,
+                address=ui.addressEdit.text,
+                token=ui.tokenEdit.text,
+                busy=self.runner.busy,
+            )
+        )
+        ui.applyButton.enabled = not reason
+        sent = f"{films} film{'s' if films != 1 else ''} of this study" if films else "this film"
+        ui.applyButton.toolTip = reason or f"Send {sent} to the gateway and show what it finds."
+        ui.cancelButton.enabled = self.runner.busy
+
+    def leave_scene(self) -> None:
+        """The scene closes: let go of the job."""
+        if self.runner.busy:
+            self.runner.abandon()
+            self._end("The scene was closed; the scan goes on at the gateway and can be found again.")
+
+    def close(self) -> None:
+        """The module goes away."""
+        self.runner.abandon()
+        self._tester.abandon()
+
+    def _on_typed(self, _value: Any) -> None:
+        self._ui.connectionLabel.text = ""
+        self._refresh_buttons()
+
+    def _on_address(self) -> None:
+        settings.keep_address(self._store, self._ui.addressEdit.text)
+
+    def _on_input(self, node: Any) -> None:
+        if node is not self._session.volume:
+            self._session.state.input = node
+            self._chosen()
+
+    def _on_test(self, _checked: bool = False) -> None:
+        ui = self._ui
+        try:
+            gateway = self.gateway()
+        except InputError as error:
+            ui.connectionLabel.text = rules.connection_text(error)
+            return
+        ui.testButton.enabled = False
+        ui.connectionLabel.text = "Asking ..."
+        self._tester.start(
+            lambda task: check_connection(gateway), lambda progress: None, self._on_tested, self._on_tested
+        )
+
+    def _on_tested(self, outcome: Any) -> None:
+        self._ui.testButton.enabled = True
+        self._ui.connectionLabel.text = rules.connection_text(outcome)
+
+    def _on_apply(self, _checked: bool = False) -> None:
+        ui, session = self._ui, self._session
+        try:
+            gateway = self.gateway()
+            study, found = session.prepare(self.description())
+            size = sum(source.path.stat().st_size for source in found)
+            if not self.agree(len(found), size):
+                ui.statusLabel.text = "Nothing was sent."
+                return
+        except DetectorError as error:
+            self._dialogs.error(error)
+            return
+        except OSError as error:
+            self._dialogs.error(InputError(f"a film cannot be read ({error.strerror or error})"))
+            return
+        settings.keep_address(self._store, ui.addressEdit.text)
+        ui.progressBar.visible = True
+        work = session.scan(gateway, study, found, bool(ui.againCheck.checked))
+        self.runner.start(work, self._on_progress, self._on_done, self._on_failed)
+        self._refresh_buttons()
+
+    def description(self) -> Description:
+        """What the user says of a volume without DICOM origin."""
+        ui = self._ui
+        side, view, spacing = ui.sideCombo.currentText, ui.viewCombo.currentText, ui.spacingSpin.value
+        return Description(
+            (spacing, spacing),
+            side if side in ("L", "R") else None,
+            view if view in ("MLO", "CC") else None,
+        )
+
+    def _on_cancel(self, _checked: bool = False) -> None:
+        self.runner.cancel()
+        self._ui.statusLabel.text = "Cancelling ..."
+        self._ui.cancelButton.enabled = False
+
+    def _on_progress(self, progress: Progress) -> None:
+        bar = self._ui.progressBar
+        bar.maximum = _STEPS if progress.fraction is not None else 0  # 0: moves without an end
+        if progress.fraction is not None:
+            bar.value = int(_STEPS * progress.fraction)
+        self._ui.statusLabel.text = progress.text
+
+    def _on_done(self, outcome: ScanOutcome) -> None:
+        try:
+            text = self._session.finish(outcome)
+        except DetectorError as error:
+            self._on_failed(error)
+            return
+        self._end(text)
+        self._changed()
+
+    def _on_failed(self, error: DetectorError) -> None:
+        if isinstance(error, Cancelled):
+            self._end("Cancelled.")
+            return
+        self._end(error.message)
+        self._dialogs.error(error)
+
+    def _end(self, text: str) -> None:
+        self._ui.progressBar.visible = False
+        self._ui.statusLabel.text = text
+        self._refresh_buttons()

@@ -1,0 +1,95 @@
+"""DICOM plugin: shows our Mammography CAD SR, which Slicer does not, as outlines over the films."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import slicer
+from DICOMLib import DICOMLoadable, DICOMPlugin
+
+from BCDDetectorLib import films, mammogram, nodes, rules, show, sr_reader, views
+from BCDDetectorLib.errors import InputError
+from BCDDetectorLib.state import State
+from BCDDetectorLib.words import Study
+
+_SOP_CLASS = "0008,0016"
+
+
+class BCDReportDICOMPluginClass(DICOMPlugin):
+    """Reads the report from Slicer's DICOM database, for instance after it came from a PACS."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loadType = "BCD mammography CAD report"
+
+    def examineForImport(self, file_lists: list[list[str]]) -> list[Any]:
+        """What these lists of files can be loaded as."""
+        return [loadable for files in file_lists for loadable in self.examineFiles(files)]
+
+    examine = examineForImport
+
+    def examineFiles(self, files: list[str]) -> list[Any]:
+        """One loadable for each report, naming the films that it is about."""
+        found = []
+        for file in files:
+            if slicer.dicomDatabase.fileValue(file, _SOP_CLASS) != sr_reader.CAD_SR_CLASS:
+                continue
+            try:
+                if not sr_reader.is_ours(films.header(Path(file))):
+                    continue
+                study = sr_reader.read_cad_sr(Path(file))
+            except InputError as error:
+                logging.warning("CAD report plugin: %s", error.message)
+                continue
+            loadable = DICOMLoadable()
+            loadable.files = [file]
+            loadable.name = f"CAD report, {len(study.findings)} findings - research use only"
+            loadable.tooltip = "Outlines and probabilities over the films of the study"
+            loadable.selected = True
+            loadable.confidence = 0.95
+            loadable.referencedInstanceUIDs = [film.sop_instance_uid for film in study.films]
+            found.append(loadable)
+        return found
+
+    def load(self, loadable: Any) -> Any:
+        """Show the report, and load those of its films that are not loaded; None if that fails."""
+        scene = slicer.mrmlScene
+        try:
+            study = sr_reader.read_cad_sr(Path(loadable.files[0]))
+            _load_films(scene, study)
+            table = show.show_study(scene, study)
+        except InputError as error:
+            logging.error("CAD report plugin: %s", error.message)
+            return None
+        presented = [finding.probability.abnormal for finding in study.findings if finding.presented]
+        threshold = rules.default_threshold(study.threshold, presented)
+        State(scene).threshold = threshold
+        self.addSeriesInSubjectHierarchy(loadable, table)
+        views.update(scene, threshold)
+        return table
+
+
+def _load_films(scene: Any, study: Study) -> None:
+    for film in study.films:
+        uid = film.sop_instance_uid or ""
+        path = slicer.dicomDatabase.fileForInstance(uid)
+        if path and nodes.volume_of(scene, uid) is None:
+            volume = mammogram.load(scene, Path(path))
+            views.show_volume(slicer.app.applicationLogic(), scene, volume)
+
+
+class BCDReportDICOMPlugin:
+    """Registers the plugin; Slicer makes one of these at its start."""
+
+    def __init__(self, parent: Any) -> None:
+        parent.title = "BCD CAD report DICOM plugin"
+        parent.categories = ["Developer Tools.DICOM Plugins"]
+        parent.contributors = ["BCD contributors"]
+        parent.helpText = "Shows the Mammography CAD SR of bcd-cad as outlines over the films. No panel."
+        parent.hidden = True
+        plugins = getattr(slicer.modules, "dicomPlugins", None)
+        if plugins is None:
+            plugins = slicer.modules.dicomPlugins = {}
+        plugins["BCDReportDICOMPlugin"] = BCDReportDICOMPluginClass

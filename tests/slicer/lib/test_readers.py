@@ -1,0 +1,91 @@
+"""What our writers say, read back: result.json and the CAD SR agree, to the half pixel."""
+
+from __future__ import annotations
+
+import pytest
+
+from BCDDetectorLib import coordinates, errors
+from BCDDetectorLib.result_reader import read_result
+from BCDDetectorLib.sr_reader import read_cad_sr
+
+CASES = ["finding", "no-finding", "above-and-below", "one-film-failed", "many", "non-square", "two-films"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_report_says_what_result_json_says(case, name):
+    folder, _ = case(name)
+    told, report = read_result(folder), read_cad_sr(folder / "cad_sr.dcm")
+    assert report.study_instance_uid == told.study_instance_uid
+    assert report.model == told.model
+    assert [(f.sop_instance_uid, f.laterality, f.view, f.failed) for f in report.films] == [
+        (f.sop_instance_uid, f.laterality, f.view, f.failed) for f in told.films
+    ]
+    for mine, theirs in zip(report.findings, told.findings):
+        assert (mine.tracking_uid, mine.film, mine.number) == (
+            theirs.tracking_uid,
+            theirs.film,
+            theirs.number,
+        )
+        assert (mine.label, mine.presented) == (theirs.label, theirs.presented)
+        assert mine.center == pytest.approx(theirs.center, abs=1e-3)
+        for corner, wanted in zip(mine.outline, theirs.outline):
+            assert corner == pytest.approx(wanted, abs=1e-3)
+        assert len(mine.outline) == len(theirs.outline)
+        assert mine.probability.abnormal == pytest.approx(theirs.probability.abnormal, abs=1e-5)
+        assert mine.probability.malignant == pytest.approx(theirs.probability.malignant, abs=1e-5)
+    assert len(report.findings) == len(told.findings)
+
+
+def test_the_half_pixel():
+    """PS3.3 C.18.6.1.1: (0, 0) is the corner of the top-left pixel, so its centre is (0.5, 0.5)."""
+    assert coordinates.from_scoord([0.5, 0.5, 10.5, 20.0]) == ((0.0, 0.0), (19.5, 10.0))
+    assert coordinates.to_scoord([(0.0, 0.0), (19.5, 10.0)]) == [0.5, 0.5, 10.5, 20.0]
+    assert coordinates.to_ijk((19.5, 10.0), 3) == (10.0, 19.5, 3.0)
+    assert coordinates.from_ijk(coordinates.to_ijk((19.5, 10.0))) == (19.5, 10.0)
+
+
+def test_a_blobs_centroid_lies_where_the_report_says(case):
+    """An oracle apart from all code of ours: the pixels of the film itself."""
+    import numpy as np
+    import pydicom
+
+    folder, films = case("two-films")
+    report = read_cad_sr(folder / "cad_sr.dcm")
+    presented = [finding for finding in report.findings if finding.presented]
+    assert len(presented) == 2
+    for finding in presented:
+        pixels = pydicom.dcmread(films[finding.film]).pixel_array
+        bright = np.argwhere(pixels > pixels.max() / 2)
+        assert finding.center == pytest.approx(tuple(bright.mean(axis=0)), abs=0.26)
+
+
+def test_what_is_no_report(tmp_path, case):
+    _, films = case("finding")
+    film = next(iter(films.values()))
+    with pytest.raises(errors.InputError, match="no Mammography CAD SR"):
+        read_cad_sr(film)
+    text = tmp_path / "x.dcm"
+    text.write_text("hello")
+    with pytest.raises(errors.InputError):
+        read_cad_sr(text)
+    with pytest.raises(errors.InputError, match="cannot be read"):
+        read_result(tmp_path)
+    (tmp_path / "result.json").write_text('{"schema_version": 99}')
+    with pytest.raises(errors.InputError, match="99"):
+        read_result(tmp_path)
+    (tmp_path / "result.json").write_text('{"schema_version": 1}')
+    with pytest.raises(errors.InputError, match="damaged"):
+        read_result(tmp_path)
+
+
+def test_a_damaged_report_is_refused(case, tmp_path):
+    import pydicom
+
+    from BCDDetectorLib.dicom_write import write
+
+    folder, _ = case("finding")
+    document = pydicom.dcmread(folder / "cad_sr.dcm")
+    del document.ContentSequence[2]
+    write(document, tmp_path / "cut.dcm")
+    with pytest.raises(errors.InputError, match="damaged"):
+        read_cad_sr(tmp_path / "cut.dcm")

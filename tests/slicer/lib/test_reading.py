@@ -1,0 +1,89 @@
+"""A reading as JSON and as TID 1500: read back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pydicom
+import pytest
+import readings
+
+from BCDDetectorLib import errors, reading, reading_sr
+from BCDDetectorLib.coordinates import from_scoord
+
+WHEN = datetime(2024, 2, 29, 13, 14, 15, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def made(case):
+    return readings.make(*case("two-films"))
+
+
+def items(dataset):
+    for item in dataset.get("ContentSequence", ()):
+        yield item
+        yield from items(item)
+
+
+def name(item):
+    return item.ConceptNameCodeSequence[0].CodeValue if "ConceptNameCodeSequence" in item else ""
+
+
+def child(item, code):
+    return next(entry for entry in item.ContentSequence if name(entry) == code)
+
+
+def test_the_report_holds_what_the_reader_said(made, tmp_path):
+    found, headers = made
+    path = tmp_path / "reading.dcm"
+    reading_sr.write(found, headers, path, WHEN)
+    document = pydicom.dcmread(path)
+    observer = next(item for item in items(document) if name(item) == "121008")
+    assert str(observer.PersonName) == "Test^Dr"
+    groups = [item for item in items(document) if name(item) == "125007"]
+    verdicts = [child(group, "verdict").ConceptCodeSequence[0].CodeValue for group in groups]
+    assert verdicts == ["accepted", "rejected", "added", "moved"]
+    for group, mark in zip(groups, found.marks):
+        assert mark.tracking_uid == child(group, "112040").UID
+        assert from_scoord(child(group, "111010").GraphicData)[0] == pytest.approx(mark.center, abs=1e-4)
+        region = child(group, "111030")
+        (source,) = region.ContentSequence
+        assert source.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == mark.film
+        points = from_scoord(region.GraphicData)
+        assert points[0] == points[-1] and len(points) == len(mark.outline) + 1
+        rows, columns = next(f.size for f in found.study.films if f.sop_instance_uid == mark.film)
+        assert all(-0.5 <= r <= rows - 0.5 and -0.5 <= c <= columns - 0.5 for r, c in points)
+    assert document.PatientName == next(iter(headers.values())).PatientName
+
+
+def test_unread_findings_are_no_part_of_the_report(made, tmp_path):
+    found, headers = made
+    unread = tuple(replace(mark, verdict="unread") for mark in found.marks)
+    document = reading_sr.build(replace(found, marks=unread, films_read=frozenset()), headers, WHEN)
+    assert [item for item in items(document) if name(item) == "125007"] == []
+
+
+@pytest.mark.parametrize("reader", ["", "a\\b", "x" * 65, "a=b"])
+def test_a_reader_needs_a_name(made, tmp_path, reader):
+    found, headers = made
+    with pytest.raises(errors.InputError):
+        reading_sr.write(replace(found, reader=reader), headers, tmp_path / "x.dcm", WHEN)
+
+
+def test_json_holds_truth_only_of_films_that_were_read(made, tmp_path):
+    found, _ = made
+    left = found.study.films[0].sop_instance_uid
+    content = reading.to_json(replace(found, films_read=frozenset([left])), WHEN, "patient 1")
+    path = tmp_path / "reading.json"
+    reading.write_json(content, path)
+    told = json.loads(path.read_text())
+    assert list(told["films"]) == [left] and told["films_not_read"] == [found.study.films[1].sop_instance_uid]
+    film = told["films"][left]
+    assert film["label"] == "malignant" and [lesion["label"] for lesion in film["lesions"]] == [
+        "malignant",
+        "benign",
+    ]
+    assert [mark["verdict"] for mark in film["findings"]] == ["accepted", "rejected", "accepted"]
+    assert "patient 1" not in path.read_text()

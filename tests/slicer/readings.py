@@ -1,0 +1,58 @@
+"""A made-up reading of the study of two films, for the tests of what is written of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pydicom
+
+from BCDDetectorLib.coordinates import circle
+from BCDDetectorLib.reading import Mark, Reading
+from BCDDetectorLib.result_reader import read_result
+
+
+def mark_of(finding, verdict, **changes) -> Mark:
+    made = Mark(
+        finding.tracking_uid,
+        finding.film,
+        finding.center,
+        finding.radius,
+        finding.outline,
+        finding.label,
+        verdict,
+        "detector",
+        False,
+        finding.probability,
+    )
+    return replace(made, **changes)
+
+
+def make(folder, films):
+    """Left film: one accepted, one rejected, one added near the edge; right: one moved. Both were read.
+
+    Returns:
+        The reading and the films' headers.
+    """
+    study = read_result(folder)
+    first, second, third = study.findings
+    left, right = (film.sop_instance_uid for film in study.films)
+    added = Mark(
+        "2.25.99",
+        left,
+        (3.0, 170.5),
+        9.0,
+        circle((3.0, 170.5), 9.0),
+        "benign",
+        "accepted",
+        "reader",
+        False,
+        None,
+    )
+    marks = (
+        mark_of(first, "accepted"),
+        mark_of(second, "rejected"),
+        added,
+        mark_of(third, "accepted", moved=True, center=(150.0, 100.0), label="malignant"),
+    )
+    headers = {uid: pydicom.dcmread(path, stop_before_pixels=True) for uid, path in films.items()}
+    return Reading(study, "Dr Test", frozenset([left, right]), marks), headers

@@ -1,0 +1,136 @@
+"""The panel on PySide6 and slicer-core's scene; skipped where they are not installed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+for name in ("slicer", "PySide6"):
+    pytest.importorskip(name, reason="needs slicer-core and PySide6: make slicer-test has them")
+
+import slicer_double  # noqa: E402
+from fake_gateway import TOKEN  # noqa: E402
+from PySide6 import QtCore, QtWidgets  # noqa: E402
+from qt_double import Settings  # noqa: E402
+from scene_world import World  # noqa: E402
+
+from BCDDetectorLib import films as films_of  # noqa: E402
+from BCDDetectorLib import mammogram  # noqa: E402
+
+PICTURES = Path(__file__).parents[3] / "build" / "slicer"
+
+
+class Dialogs:
+    """The user's answers, and what the panel said."""
+
+    def __init__(self) -> None:
+        self.agree = True
+        self.asked: list[str] = []
+        self.errors: list = []
+        self.path: Path | None = None
+        self.opened: list[Path] = []
+
+    def confirm(self, text: str) -> bool:
+        self.asked.append(text)
+        return self.agree
+
+    def error(self, error) -> None:
+        self.errors.append(error)
+
+    def save_path(self, title: str, name: str, kinds: str) -> Path | None:
+        return self.path
+
+    def open_file(self, path: Path) -> None:
+        self.opened.append(path)
+
+
+class Panel:
+    """The widget with its world, and a user's hands."""
+
+    def __init__(self) -> None:
+        self.app = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+        Settings.kept.clear()
+        self.world = World()
+        self.database = slicer_double.install(self.world.scene, self.world.application)
+        for name in [
+            name for name in sys.modules if name.startswith("BCDDetectorUI") or name == "BCDDetector"
+        ]:
+            del sys.modules[name]
+        self.module = importlib.import_module("BCDDetector")
+        self.widget = self.module.BCDDetectorWidget()
+        self.widget.dialogs = self.dialogs = Dialogs()
+        self.widget.setup()
+        self.ui = self.widget.ui
+
+    @property
+    def scene(self):
+        return self.world.scene
+
+    def load(self, films) -> list:
+        volumes = [
+            self.world.add_film(path, self.database, mammogram.name(films_of.header(path)))
+            for _, path in sorted(films.items())
+        ]
+        self.spin()
+        return volumes
+
+    def connect(self, gateway) -> None:
+        self.ui.addressEdit.text = gateway.address
+        self.ui.tokenEdit.text = TOKEN
+
+    def apply(self) -> None:
+        self.ui.applyButton.click()
+
+    def scan(self) -> None:
+        self.apply()
+        self.until(lambda: not self.widget.scan.runner.busy)
+
+    def spin(self) -> None:
+        for _ in range(3):
+            self.app.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+
+    def until(self, condition, seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not happen"
+            self.app.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+            time.sleep(0.005)
+        self.spin()
+
+    def rows(self) -> list[list[str]]:
+        table = self.ui.findingsTable
+        return [
+            [table.item(row, column).text() for column in range(table.columnCount)]
+            for row in range(table.rowCount)
+        ]
+
+    def picture(self, name: str) -> Path:
+        from qt_double import unwrap
+
+        parent = self.widget.parent
+        parent.resize(430, parent.sizeHint().height())
+        parent.show()
+        self.spin()
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        path = PICTURES / f"{name}.png"
+        parent.grab().save(str(path))
+        assert unwrap(self.ui.applyButton).isVisible()
+        return path
+
+
+@pytest.fixture
+def panel(monkeypatch):
+    from BCDDetectorLib import tasks
+
+    monkeypatch.setattr(tasks, "POLL_SECONDS", 0.02)
+    made = Panel()
+    yield made
+    made.widget.cleanup()
+    made.widget.parent.close()
+    made.world.close()
