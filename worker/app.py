@@ -9,6 +9,9 @@ cannot carry safely through a crash of Redis or of a worker, the records do (`wo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from celery import Celery
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
@@ -47,6 +50,7 @@ def make_app(settings: Settings) -> Celery:
             "priority_steps": [0],
         },
         broker_connection_max_retries=None,  # however long Redis is away
+        broker_channel_error_retry=True,  # nor is one that is full, or cannot write to its disk
         enable_utc=True,
         task_acks_late=True,
         task_acks_on_timeout=False,  # the hard limit counts as an attempt, not as an end without a record
@@ -79,13 +83,17 @@ def queue_name(lane: Lane) -> str:
     return f"bcd.{lane}"
 
 
-def send(app: Celery, job_id: str, lane: Lane) -> None:
+def send(app: Celery, job_id: str, lane: Lane, *, is_next: bool = False) -> None:
     """Put a message for the job on the queue of its lane.
+
+    Args:
+        is_next: whether it goes in front of all that waits, as the job has been begun before; where kombu's
+            transport is mended (`worker.transport`), that is in workers.
 
     Raises:
         QueueError: the broker does not take it.
     """
-    _send(app, TASK, job_id, lane)
+    _send(app, TASK, job_id, lane, headers={"redelivered": True} if is_next else {})
 
 
 def send_region(app: Celery, region_id: str) -> None:
@@ -97,9 +105,11 @@ def send_region(app: Celery, region_id: str) -> None:
     _send(app, REGION_TASK, region_id, "interactive")
 
 
-def _send(app: Celery, task: str, identifier: str, lane: Lane) -> None:
+def _send(
+    app: Celery, task: str, identifier: str, lane: Lane, headers: Mapping[str, object] = MappingProxyType({})
+) -> None:
     try:
-        app.send_task(task, args=[identifier], queue=queue_name(lane), retry=False)
+        app.send_task(task, args=[identifier], queue=queue_name(lane), retry=False, headers=dict(headers))
     except OperationalError as error:
         shown = hide_secrets(app.conf.broker_url)
         reason = " ".join(str(error).split())

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
-from kombu.exceptions import OperationalError
+from redis.exceptions import ResponseError
 
 from bcd_model.errors import QueueError
 from worker.app import REGION_TASK, TASK
 from worker.logs import event
 from worker.records import Records
 
+_REFUSED_PAUSE = 1.0  # seconds
 _NAMES = frozenset({"argsrepr", "id", "kwargsrepr", "lang", "origin", "root_id", "task"})
 _IDS = {TASK: re.compile(r"[0-9a-f]{16}"), REGION_TASK: re.compile(r"[0-9a-f]{32}")}
 
@@ -32,6 +34,9 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Any) -> None:
+            # Celery only logs that an acknowledgement failed, and then takes no other message in its place
+            message.ack_log_error = lambda _log, _errors, multiple=False: message.ack(multiple)
+            message.reject_log_error = lambda _log, _errors, requeue=False: message.reject(requeue)
             reason = why_foreign(message)
             if reason is None:
                 try:
@@ -43,12 +48,20 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
                         raise
                     reason = "no task"  # something about it that Celery itself cannot read
             refuse(self.app.conf.broker_url, reason)
-            try:
-                message.ack()
-            except (*self.connection_errors, OperationalError):
-                return  # it comes again, and is refused again
+            message.ack()  # if that fails the connection is made again; it comes again, and is refused again
 
         return on_message
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Redis is there, but full or cannot write: try again, as if it were away, but not at once."""
+        super().on_connection_error_before_connected(exc)
+        if isinstance(exc, ResponseError):
+            time.sleep(_REFUSED_PAUSE)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Refuse a message whose body only Celery finds out not to be readable; it would log it."""
+        refuse(self.app.conf.broker_url, "no task")
+        message.ack()
 
 
 def why_foreign(message: Any) -> str | None:
@@ -73,6 +86,8 @@ def _says_more(header: str, value: object) -> bool:
     """Whether a header is none that Celery gives a message of ours: a time, a limit, a group, a stamp."""
     if header in _NAMES:
         return not isinstance(value, str)
+    if header == "redelivered":  # kombu has put it back: its process died, or its time was over
+        return value is not True
     if header == "timelimit":  # a worker that sends a job again states its own
         return not (isinstance(value, list) and all(isinstance(x, int | float | None) for x in value))
     return bool(value) and not (header == "ignore_result" and value is True)

@@ -183,6 +183,13 @@ def _workers(workers: Mapping[str, Mapping[str, Any]], settings: Settings) -> It
 
 def _redis_settings(url: str, configuration: Mapping[str, str]) -> Iterator[Check]:
     """What a Redis must be set to, so that it forgets no job and tells nobody of any."""
+    if "maxmemory-policy" not in configuration:
+        yield Check(
+            "queue",
+            "warn",
+            "this Redis does not tell how it is set",
+            "see to it that maxmemory-policy is noeviction and appendonly yes",
+        )
     policy = configuration.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
         yield Check(

@@ -19,7 +19,7 @@ from bcd_model.errors import BcdError, InputError, ModelError, QueueError, Usage
 from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.studies import StudyInput
 from worker import metrics
-from worker.job import NOTHING, Record, State, Tally
+from worker.job import NOTHING, DamagedRecordError, Record, State, Tally
 from worker.logs import event
 from worker.pipeline import may_pass, scan_study
 from worker.publish import check_target, prepare_root, publish
@@ -73,7 +73,12 @@ def run_job(job_id: str, holder: str, settings: Settings) -> None:
         else:
             event("job passed over", job=job_id, state=claimed)
         return
-    record = records.get(job_id)
+    try:
+        record = records.get(job_id)
+    except DamagedRecordError as error:
+        event("job broke", logging.ERROR, job=job_id, error=error)
+        records.end(job_id, holder, state="failed", reason=str(error), exit_code=error.exit_code)
+        return
     if record is None:
         return
     event("job begun", job=job_id, study=record.study_instance_uid, films=record.films, lane=record.lane)
@@ -174,7 +179,7 @@ def _work(attempt: _Attempt) -> Outcome:
         for out in current.outs:
             if out not in published:
                 since = time.perf_counter()
-                publish(result, out, replace=current.replace)
+                publish(result, out, replace=current.replace, make_root=False)
                 published.add(out)
                 seconds = round(time.perf_counter() - since, 3)
                 event("result published", job=record.job_id, seconds=seconds)
@@ -287,10 +292,11 @@ def _study(record: Record) -> StudyInput:
 
 
 def _check_targets(record: Record, settings: Settings) -> None:
-    check_roots("write", record.outs, settings.output_roots, "BCD_OUTPUT_ROOTS")
-    for out in record.outs:
-        prepare_root(out)
-        check_target(out / record.study_instance_uid, record.job_id, replace=record.replace)
+    targets = [out / record.study_instance_uid for out in record.outs]  # a forged UID may hold ".."
+    check_roots("write", targets, settings.output_roots, "BCD_OUTPUT_ROOTS")
+    for target in targets:
+        prepare_root(target.parent, make=False)  # `submit` has made it: if it is not there, its share is away
+        check_target(target, record.job_id, replace=record.replace)
 
 
 def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variable: str) -> None:

@@ -225,11 +225,24 @@ def to_fields(record: Record) -> dict[str, object]:
     }
 
 
+class DamagedRecordError(QueueError):
+    """A record that cannot be read."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(
+            f"the record of job {job} cannot be read",
+            f"delete the key {KEY}{job} in Redis and submit the study again",
+        )
+
+    def __reduce__(self) -> tuple[type[DamagedRecordError], tuple[str]]:  # type: ignore[override]
+        return type(self), (self.message.split()[4],)
+
+
 def from_fields(job: str, fields: Mapping[str, str]) -> Record:
     """The record without its study, from the fields of its hash.
 
     Raises:
-        QueueError: they are damaged.
+        DamagedRecordError: they are damaged.
     """
     try:
         return Record(
@@ -264,8 +277,7 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             ),
         )
     except (KeyError, ValueError, TypeError):
-        message = f"the record of job {job} cannot be read"
-        raise QueueError(message, f"delete the key {KEY}{job} in Redis and submit the study again") from None
+        raise DamagedRecordError(job) from None
 
 
 def _study_to_json(study: StudyInput) -> str:

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from bcd_model.errors import FilmError
+from bcd_model.errors import FilmError, OutputError
 from bcd_model.words import StudyScanner
 from converters.dicom_file import read_header, uid
 from converters.dicom_in import read_film
@@ -67,9 +67,15 @@ _MAY_PASS = frozenset(
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether ``error`` comes from a failure of the storage that may pass by itself."""
+    """Whether ``error`` comes from a failure of the storage that may pass by itself.
+
+    A share that is not mounted is such a failure: then the results folder is not there, or the folder of
+    a film. A film that is missing from its folder is not.
+    """
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, FileNotFoundError):
+            return isinstance(error, OutputError) or not Path(cause.filename or "").parent.is_dir()
         if isinstance(cause, OSError):
             return cause.errno in _MAY_PASS
         cause = cause.__cause__
@@ -134,9 +140,9 @@ def scan_study(
 def _scan_film(source: FilmSource, scanner: StudyScanner, patient: bool) -> FilmResult:
     result = FilmResult(source.path.name, source.sop_instance_uid)
     try:
-        _check_unchanged(source)
         if source.reason is not None:
             return replace(result, header=_header(source), reason=source.reason)
+        _check_unchanged(source)
         read = read_film(source.path)
         return replace(result, header=read.header, film=read.film, scan=scanner.scan(read.film))
     except FilmError as error:

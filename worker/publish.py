@@ -95,14 +95,20 @@ def check_target(folder: Path, job_id: str, *, replace: bool) -> None:
         raise OutputError(message, "replace it with --force or give another --out")
 
 
-def prepare_root(root: Path) -> None:
+def prepare_root(root: Path, *, make: bool = True) -> None:
     """Make the results folder, clear what killed processes left in it, and see that it can be written.
 
+    Args:
+        make: whether it is made; if not, it has to be there.
+
     Raises:
-        OutputError: it cannot.
+        OutputError: it cannot, or is not there.
     """
     with _output_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
+        if make:
+            root.mkdir(parents=True, exist_ok=True)
+        elif not root.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root))
         _remove_abandoned(root)
         with tempfile.TemporaryFile(dir=root) as probe:  # no scan for a disk that has no room for its result
             probe.write(bytes(_PROBE))
@@ -110,12 +116,20 @@ def prepare_root(root: Path) -> None:
             _sync(probe.fileno())
 
 
-def publish(result: StudyResult, root: Path, *, replace: bool = False, write: Writer = write_results) -> Path:
+def publish(
+    result: StudyResult,
+    root: Path,
+    *,
+    replace: bool = False,
+    make_root: bool = True,
+    write: Writer = write_results,
+) -> Path:
     """Write ``result`` into ``root/<StudyInstanceUID>`` in one step.
 
     Args:
-        root: the results folder; made if need be.
+        root: the results folder.
         replace: whether the result of another job may be replaced.
+        make_root: whether the results folder is made if need be.
         write: what writes the objects into an empty folder.
 
     A result of the same job that somebody else has published first, under the UIDs of another time, is
@@ -128,7 +142,7 @@ def publish(result: StudyResult, root: Path, *, replace: bool = False, write: Wr
         OutputError: it cannot be written, or another job's result is in the way.
     """
     target = root / result.study_instance_uid
-    prepare_root(root)
+    prepare_root(root, make=make_root)
     check_target(target, result.job.job_id, replace=replace)
     with _output_errors(root):
         stage = _new_stage(root / _STAGING)
@@ -179,6 +193,7 @@ def _output_errors(path: Path) -> Iterator[None]:
         remedy = {
             errno.ENOSPC: "free space on this disk or give another --out",
             errno.EDQUOT: "free space or give another --out",
+            errno.ENOENT: "mount its share, or submit again if it was deleted",
         }.get(error.errno or 0, "give another --out or mend its permissions")
         raise OutputError(f"{path} cannot be written: {error.strerror or error}", remedy) from error
 

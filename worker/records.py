@@ -19,6 +19,7 @@ from worker.job import (
     LANES,
     NOTHING,
     STATES,
+    DamagedRecordError,
     Lane,
     Record,
     State,
@@ -80,12 +81,12 @@ class Swept:
     """What a sweep found.
 
     Attributes:
-        send: (job, lane) for which a message is to be sent.
+        send: (job, lane, whether it is next) for which a message is to be sent.
         requeued: jobs whose holder was gone.
         aside: likewise, but once too often.
     """
 
-    send: tuple[tuple[str, Lane], ...] = ()
+    send: tuple[tuple[str, Lane, bool], ...] = ()
     requeued: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
 
@@ -305,7 +306,7 @@ class Records:
         arguments = (interval, lease, _MESSAGE_LOST, MAX_LOST, _SWEPT, days, now().isoformat())
         found = json.loads(self._run(transitions.SWEEP, *arguments))
         return Swept(
-            tuple((job, lane) for job, lane in found.get("send") or ()),
+            tuple((job, lane, bool(next_)) for job, lane, next_ in found.get("send") or ()),
             tuple(found.get("requeued") or ()),
             tuple(found.get("aside") or ()),
         )
@@ -347,12 +348,19 @@ class Records:
     # Reading
 
     def get(self, job: str) -> Record | None:
-        """The whole record, with its study; None if there is none."""
+        """The whole record, with its study; None if there is none.
+
+        Raises:
+            DamagedRecordError: it cannot be read.
+        """
         fields = self._link.call(lambda: cast("dict[str, str]", self._redis.hgetall(KEY + job)))
         if not fields:
             return None
         record = from_fields(job, fields)
-        return replace(record, study=study_from_json(fields["study"], record.study_instance_uid))
+        try:
+            return replace(record, study=study_from_json(fields["study"], record.study_instance_uid))
+        except (KeyError, ValueError, TypeError):
+            raise DamagedRecordError(job) from None
 
     def ids(self, batch: str | None = None, limit: int | None = None) -> list[str]:
         """Ids of all jobs, or of those of ``batch``; the newest first.
@@ -419,6 +427,8 @@ class Records:
         Raises:
             UsageError: no job or more than one is meant.
         """
+        if not start:
+            raise UsageError("an empty id is no job's", "bcd-admin jobs lists them")
         ids = self.ids()
         matches = [job for job in ids if job.startswith(start)]
         if not matches:

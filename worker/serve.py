@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery, signals
+from celery.apps import worker as celery_worker
 
 from bcd_model.errors import ModelError, QueueError
 from bcd_model.weights import read_info
@@ -23,7 +24,7 @@ from worker.records import Records
 from worker.settings import Settings
 from worker.submission import resume
 from worker.tasks import register
-from worker.transport import refuse_garbage
+from worker.transport import mend_transport
 from worker.upkeep import add_upkeep
 
 
@@ -45,7 +46,7 @@ def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane]
     model = read_info(settings.model).identity
     records = Records(settings.broker_url or "")
     records.ping()
-    refuse_garbage(settings.broker_url or "")
+    mend_transport(settings.broker_url or "")
     app = make_app(settings)
     register(app, settings)
     add_upkeep(app, settings, {"lanes": list(lanes), "model": model.digest})
@@ -64,6 +65,7 @@ def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane]
     signals.worker_shutting_down.connect(lambda how, **_: event("stopping", how=how), weak=False)
     # OpenMP reads this when torch is first imported, in a child; more threads than cores only fight.
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads_per_scan))
+    celery_worker.safe_say = lambda *_, **__: None  # no JSON, and the events say the same
     metrics.start(settings, records.figures)
     worker = _make_worker(app, settings, lanes)
     try:
@@ -100,7 +102,7 @@ def _hand_back(app: Celery, records: Records, node: str) -> None:
                 record = records.get(job)
                 event("job handed back", job=job)
                 if record is not None:
-                    send(app, job, record.lane)
+                    send(app, job, record.lane, is_next=True)
         records.leave(node)
     except QueueError as error:
         event("queue lost", logging.ERROR, error=str(error))  # their leases run out instead

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -21,13 +21,18 @@ from converters.uids import UUID_ROOT, check_root
 from worker.gateway_settings import GatewaySettings
 
 PREFIX = "BCD_"
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
+_OPTIONS: Mapping[str, Set[str]] = {
+    "redis": frozenset(),
+    "rediss": frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile"}),
+    "redis+socket": frozenset({"virtual_host"}),
+}
+BROKER_SCHEMES = tuple(_OPTIONS)
 NOT_SETTINGS = frozenset({"BCD_MIAS_DIR", "BCD_DICOM_SAMPLES"})
 """Variables with our prefix that only the test suite reads."""
 
 _MOST_PROCESSES = 4  # by default; each holds PyTorch and the model, about half a gigabyte
 # up to the last @, for a password may hold / and @; redis-py also takes a password in the query
-_SECRET_IN_URL = re.compile(r"(?<=://).*@|(?<=[?&]password=)[^&]*", re.DOTALL)
+_SECRET_IN_URL = re.compile(r"(?<=://).*@|(?<=password=)[^&]*", re.DOTALL)
 
 
 def _broker_url(value: str) -> str:
@@ -36,9 +41,11 @@ def _broker_url(value: str) -> str:
     if parts.scheme not in BROKER_SCHEMES:
         raise ValueError("use redis://HOST:6379/0, rediss://HOST:6380/0 or redis+socket:///PATH")
     options = parse_qs(parts.query, keep_blank_values=True)
-    if not all(name.startswith("ssl_") or name == "virtual_host" for name in options):
+    known = _OPTIONS[parts.scheme]
+    if not options.keys() <= known:
         raise ValueError(
-            "after ? it takes ssl_... alone; a password goes before the host: redis://:PASSWORD@HOST"
+            f"after ? it takes {' and '.join(sorted(known)) or 'nothing'}; "
+            "a password goes before the host: redis://:PASSWORD@HOST"
         )
     if parts.scheme == "redis+socket":
         if not parts.path:

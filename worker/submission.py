@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,6 +66,8 @@ class Submitter:
             QueueError: the queue cannot be reached, or is full.
         """
         record = self.make_record(study)
+        with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
+            self.out.mkdir(parents=True, exist_ok=True)
         folder = self.out / study.study_instance_uid
         try:
             check_target(folder, record.job_id, replace=self.force)

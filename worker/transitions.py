@@ -76,6 +76,10 @@ local function lose(id, most, updated)
 end
 """
 
+# Redis when full refuses a script only if what it writes first takes memory. What ends jobs, or deletes their
+# records, has to go on then.
+_EVEN_IF_FULL = "redis.call('DEL', 'bcd:none')\n"
+
 SUBMIT: Final = (
     _COMMON
     + """
@@ -157,7 +161,7 @@ end
 -- how far the messages of this lane have come: one that was sent long before and is not here was lost
 local lane = get(id, 'lane')
 local since = tonumber(redis.call('ZSCORE', 'bcd:waiting:' .. lane, id) or 0)
-if get(id, 'attempts') == '0' and since > tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) then
+if tonumber(get(id, 'begun')) == 0 and since > tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) then
   redis.call('SET', 'bcd:front:' .. lane, since)
 end
 enter(id, 'running')
@@ -171,6 +175,7 @@ return 'claimed'
 
 RENEW: Final = (
     _COMMON
+    + _EVEN_IF_FULL
     + """
 -- id, holder, lease, updated, film ('' if it is the same)
 if get(ARGV[1], 'holder') ~= ARGV[2] then return 0 end
@@ -183,6 +188,7 @@ return 1
 
 END: Final = (
     _COMMON
+    + _EVEN_IF_FULL
     + """
 -- id, holder, number of outs published to (-1: any), state, reason, exit code, updated, then fields
 local id = ARGV[1]
@@ -198,6 +204,7 @@ return 1
 
 LATER: Final = (
     _COMMON
+    + _EVEN_IF_FULL
     + """
 -- id, holder, delay, reason, updated, patience
 local id = ARGV[1]
@@ -219,6 +226,7 @@ return 1
 
 RELEASE: Final = (
     _COMMON
+    + _EVEN_IF_FULL
     + """
 -- id, what the holder's name begins with, lost (0/1), most lost, updated
 local id, start = ARGV[1], ARGV[2]
@@ -233,6 +241,7 @@ return 'queued'
 
 CANCEL: Final = (
     _COMMON
+    + _EVEN_IF_FULL
     + """
 -- id, reason, only if nobody else has asked for it (0/1), updated
 local state = get(ARGV[1], 'state')
@@ -262,6 +271,7 @@ return 1
 
 SWEEP: Final = (
     _COMMON
+    + _EVEN_IF_FULL
     + """
 -- interval, lease, seconds until a message counts as lost, most lost, limit, days, updated
 local interval, lease, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[5]
@@ -270,7 +280,7 @@ local before = tonumber(redis.call('GET', 'bcd:swept') or 0)
 if now - before < 0.8 * interval and now > before then return cjson.encode({}) end
 redis.call('SET', 'bcd:swept', now)
 local send, requeued, aside = {}, {}, {}
-local function pass(id) table.insert(send, {id, get(id, 'lane')}) end
+local function pass(id) table.insert(send, {id, get(id, 'lane'), tonumber(get(id, 'begun')) > 0}) end
 
 -- If nobody has swept for long, Redis or all workers were away, and nobody could renew a lease either.
 if now - before > lease then

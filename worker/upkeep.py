@@ -93,8 +93,8 @@ def sweep(records: Records, app: Celery, settings: Settings) -> Swept:
     for job in found.aside:
         metrics.attempt_lost("its worker was gone")
         event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="failed")
-    for job, lane in found.send:
-        send(app, job, lane)
+    for job, lane, is_next in found.send:
+        send(app, job, lane, is_next=is_next)
     if found.send:
         event("sweep", sent=len(found.send), requeued=len(found.requeued), put_aside=len(found.aside))
     return found

@@ -88,6 +88,7 @@ class Bench:
             {"BCD_LEASE_SECONDS": str(numbers.lease), "BCD_LOG_FORMAT": "json"} | (settings or {}),
         )
         self._put_aside: dict[str, str] = {}  # reason that is expected, by Study Instance UID
+        self.strangers = False  # whether the row itself sends what is to be refused
         self.since = 0.0
         self._stack = ExitStack()
 
@@ -261,6 +262,7 @@ class Bench:
         outcome.doubled += [f"{name} is left over" for name in self.watcher.left_over()]
         outcome.doubled += self.watcher.doubled()
         self._judge_books(listing)
+        self._judge_refused()
         published = [study for study in self.studies if (self.out / study.uid / "result.json").is_file()]
         outcome.roots[self.out] = published
         again = sum(seen.publications - 1 for seen in self.watcher.seen.values())
@@ -308,6 +310,14 @@ class Bench:
             except RedisError as error:
                 left = str(error)
             self.expect(left == 0 or self.outcome.lost, f"{left} jobs left in {name}")
+
+    def _judge_refused(self) -> None:
+        """What comes back through the queue is ours: nothing may take it for a stranger's."""
+        try:
+            refused = self.site.redis.hgetall("bcd:refused")
+        except RedisError as error:
+            refused = str(error)
+        self.expect(self.strangers or not refused, f"messages refused that were ours: {refused}")
 
     def gather_evidence(self) -> None:
         """The ends of the logs, for a row that is not good."""

@@ -8,6 +8,7 @@ import time
 from bench import Bench, Numbers
 from registry import row
 from sites import Worker, wait_for
+from small_films import Study
 
 _AWAY = 2.0  # seconds for which Redis is away
 
@@ -23,8 +24,11 @@ def pool_child_killed(bench: Bench) -> None:
     bench.fault()
     bench.expect(worker.kill_child(), "there was no pool child to kill")
     bench.wait_until_recovered(slow, before)
+    begun_again = _begun(bench, slow)
     bench.wait_until_ended()
     bench.expect(worker.alive, "the worker has ended with its pool child")
+    behind = [_begun(bench, study) for study in studies[1:]]
+    bench.expect(begun_again < max(behind), "the study that was hit went behind all that waited")
 
 
 @row("worker killed, another one there")
@@ -91,6 +95,58 @@ def redis_killed_while_waiting(bench: Bench) -> None:
     bench.submit(bench.make(2))
     bench.wait_until_ended()
     bench.expect(worker.alive, "the worker has ended with Redis")
+
+
+@row("Redis full")
+def redis_full(bench: Bench) -> None:
+    """Redis has no memory left in mid film, then has again: what runs ends, the rest is done afterwards."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    workers = [bench.site.start_worker()]
+    bench.submit(studies)
+    bench.wait_until_scanning(slow)
+    bench.site.redis.config_set("maxmemory", 1)
+
+    def ended() -> bool:
+        look = bench.site.look(bench.job(slow))
+        return look is not None and look.final
+
+    wait_for(ended, bench.numbers.patience, "the study that runs ends while Redis is full")
+    workers.append(bench.site.start_worker())
+    wait_for(lambda: workers[1].says("OutOfMemory") or not workers[1].alive, 60, "a new worker sees it")
+    time.sleep(_AWAY)
+    bench.site.redis.config_set("maxmemory", 0)
+    bench.fault()
+    bench.wait_until_recovered(studies[1], None)
+    bench.wait_until_ended()
+    for worker in workers:
+        bench.expect(worker.alive, "a worker has ended with a full Redis")
+
+
+@row("Redis's disk full")
+def redis_disk_full(bench: Bench) -> None:
+    """Redis cannot write to its disk and refuses every change, in mid film; time from when it can again."""
+    slow = bench.make_slow()
+    studies = [slow, *bench.make(bench.numbers.small)]
+    worker = bench.site.start_worker(processes=2)
+    bench.submit(studies)
+    before = bench.wait_until_scanning(slow)
+    place = bench.site.redis.config_get("dir")["dir"]
+    for name, value in (("dir", "/proc"), ("save", "1 1")):
+        bench.site.redis.config_set(name, value)
+    bench.site.redis.bgsave()
+
+    def refused() -> bool:
+        return bench.site.redis.info("persistence")["rdb_last_bgsave_status"] == "err"
+
+    wait_for(refused, 30, "Redis notices that it cannot write")
+    time.sleep(2 * _AWAY)
+    for name, value in (("save", ""), ("dir", place)):
+        bench.site.redis.config_set(name, value)
+    bench.fault()
+    bench.wait_until_recovered(slow, before)
+    bench.wait_until_ended()
+    bench.expect(worker.alive, "the worker has ended with Redis's disk")
 
 
 @row("power failure")
@@ -188,6 +244,11 @@ def poison(bench: Bench) -> None:
     bench.expect(names == [slow.uid], f"jobs --state failed names {names}")
     bench.wait_until_ended()
     bench.expect(worker.alive, "the worker has ended with its pool child")
+
+
+def _begun(bench: Bench, study: Study) -> float:
+    """When the study's last attempt began."""
+    return float(str(bench.site.redis.hget(f"bcd:job:{bench.job(study)}", "begun")))
 
 
 def _worker_of(bench: Bench, job: str) -> Worker:

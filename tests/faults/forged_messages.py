@@ -26,6 +26,7 @@ def forged(bench: Bench) -> None:
 
     First one at a time, so that it is known which one does harm, then all at once among real jobs.
     """
+    bench.strangers = True
     first, *studies = bench.make(bench.numbers.small + 1)
     bench.submit([first])
     real = json.loads(str(bench.site.redis.lindex(_QUEUE, 0)))

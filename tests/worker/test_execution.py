@@ -125,7 +125,7 @@ class Queue:
         """The time until a job is tried again is over, and a worker sweeps."""
         assert self.client.zadd("bcd:later", {job: 1.0}, xx=True, ch=True)
         self.client.set("bcd:swept", self.client.time()[0] - 10)
-        assert [sent for sent, _ in self.records.sweep(1.0, 1000.0, 90).send] == [job]
+        assert [sent for sent, *_ in self.records.sweep(1.0, 1000.0, 90).send] == [job]
 
     def give_to_another(self, job: str) -> None:
         """The lease ends unnoticed, and another worker takes the job."""
@@ -256,6 +256,7 @@ def test_the_same_job_published_first_under_other_uids_is_left_as_it_is(queue: Q
     queue.client.flushall()  # the queue forgets the job, and it is submitted again for another folder
     (study,) = find_studies([films]).studies
     out = queue.out.with_name("out2")
+    out.mkdir()
     record = queue.submitter(out=out).make_record(study)
     record = replace(record, created=record.created + timedelta(hours=1))
     queue.records.submit(record, published=False, force=False)
@@ -345,6 +346,24 @@ def test_who_waits_is_told_after_a_short_patience(queue: Queue, films: Path, dis
     assert queue.records.figures().later == 0
 
 
+@pytest.mark.parametrize("share", ["results", "films"])
+def test_a_share_that_is_not_mounted_is_waited_for(
+    queue: Queue, films: Path, share: str, tmp_path: Path
+) -> None:
+    place = queue.out if share == "results" else films
+    job = queue.submit(films, lane="batch").job_id
+    shutil.move(place, tmp_path / "away")
+    record = queue.run(job)
+    assert (record.state, record.tries) == ("queued", 1)
+    assert "No such file or directory" in record.reason
+    assert not place.exists(), "nobody makes what is to be mounted"
+    shutil.move(tmp_path / "away", place)
+    queue.let_it_be_due(job)
+    record = queue.run(job, "message/node/2")
+    assert (record.state, record.tally.scanned) == ("done", 4)
+    assert content(queue.out)
+
+
 def test_films_that_cannot_be_read_for_a_while_are_waited_for(queue: Queue, films: Path) -> None:
     film = films / "film3.dcm"
     job = queue.submit(films, lane="batch").job_id
@@ -372,7 +391,7 @@ def test_a_film_that_is_gone_costs_only_itself_and_nobody_waits_for_it(queue: Qu
 
 @pytest.mark.parametrize("lane", ["interactive", "batch"])
 def test_a_folder_that_may_not_be_written_is_told_at_once(queue: Queue, films: Path, lane: Lane) -> None:
-    job = queue.submit(films, out=Path("/sys/bcd-results"), lane=lane).job_id
+    job = queue.submit(films, out=Path("/sys"), lane=lane).job_id
     record = queue.run(job)
     assert (record.state, record.exit_code, record.tries) == ("failed", 5, 0)
     assert "permissions" in record.reason
@@ -432,6 +451,31 @@ def test_a_study_that_takes_too_long_says_so(queue: Queue, films: Path) -> None:
     assert (record.state, record.exit_code) == ("failed", 1)
     assert "BCD_VISIBILITY_TIMEOUT" in record.reason
     assert content(queue.out) == {}
+
+
+@pytest.mark.parametrize("field", ["created", "study"])
+def test_a_record_that_cannot_be_read_fails_its_job(queue: Queue, films: Path, field: str) -> None:
+    job = queue.submit(films).job_id
+    queue.client.hset(f"bcd:job:{job}", field, "damaged")
+    run_job(job, "message/node/1", queue.settings)
+    assert queue.records.figures().states["failed"] == 1
+    assert queue.records.claim(job, "message/node/2", 10) == "failed", "it is not begun again and again"
+
+
+def test_a_result_leads_nowhere_else_whatever_the_record_says(
+    queue: Queue, films: Path, tmp_path: Path
+) -> None:
+    (study,) = find_studies([films]).studies
+    forged = replace(study, study_instance_uid="../escaped")
+    queue.out.mkdir()
+    record = queue.submitter().make_record(forged)
+    queue.records.submit(record, published=False, force=False)
+    settings = queue.settings.model_copy(update={"output_roots": (queue.out,)})
+    run_job(record.job_id, "message/node/1", settings)
+    ended = queue.record(record.job_id)
+    assert (ended.state, ended.exit_code) == ("failed", 2)
+    assert "may not write" in ended.reason
+    assert not (tmp_path / "escaped").exists()
 
 
 def test_what_nobody_foresaw_fails_the_job_without_quoting_it(queue: Queue, films: Path) -> None:

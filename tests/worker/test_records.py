@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -222,7 +223,12 @@ def test_jobs_are_found_by_the_beginning_of_their_id_or_by_their_study(records: 
     assert records.find("1.11").job_id == record.job_id
     with pytest.raises(UsageError, match="bcd-admin jobs"):
         records.find("nothing like it")
+    for number in range(16):  # two of 18 ids begin with the same of 16 digits
+        submit(records, make_record(f"1.13.{number}"))
+    first = Counter(record.job_id[0] for record in records.listing()).most_common(1)[0][0]
     with pytest.raises(UsageError, match="the id of one"):
+        records.find(first)
+    with pytest.raises(UsageError, match="empty"):
         records.find("")
 
 

@@ -375,7 +375,7 @@ class Life(RuleBasedStateMachine):
         found = self._sweep(since=INTERVAL)
         assert (set(found.requeued), set(found.aside)) == (requeued, aside)
         send = requeued | at["bcd:later"] | message_lost
-        assert sorted(found.send) == sorted((job, self.jobs[job].lane) for job in send)
+        assert sorted(found.send) == sorted((job, self.jobs[job].lane, self.jobs[job].begun) for job in send)
 
     @only_if(lambda known: known.aged)
     @rule()
@@ -406,7 +406,7 @@ class Life(RuleBasedStateMachine):
                 known.lose()
             elif known.aged and known.place == "bcd:later":
                 known.wait(known.reason)
-        for job, _ in found.send:
+        for job, *_ in found.send:
             if job in self.jobs and self.jobs[job].place in PLACES[:2]:
                 self.jobs[job].aged = False
         self.client.delete("bcd.batch")
@@ -642,7 +642,7 @@ def test_what_waits_for_its_storage_is_begun_when_its_time_has_come(
     assert record.due > record.begun
     client.zadd("bcd:later", {job: 1.0})
     client.set("bcd:swept", client.time()[0] - 10)
-    assert records.sweep(1.0, LEASE, DAYS) == Swept(send=((job, "interactive"),))
+    assert records.sweep(1.0, LEASE, DAYS) == Swept(send=((job, "interactive", True),))
     assert records.claim(job, "two", LEASE) == "claimed"
     record = records.get(job)
     assert record is not None
@@ -680,7 +680,7 @@ def test_a_lost_message_is_sent_again_once_and_not_while_others_wait(
             client.lpush("bcd.batch", "the message of another job")
         client.set("bcd:swept", client.time()[0] - 10)
         found.append(records.sweep(1.0, LEASE, DAYS).send)
-    assert found == [(), ((job, "batch"),), ()]
+    assert found == [(), ((job, "batch", False),), ()]
 
 
 def test_a_message_that_was_lost_among_many_is_noticed_when_later_ones_are_begun(
@@ -693,18 +693,19 @@ def test_a_message_that_was_lost_among_many_is_noticed_when_later_ones_are_begun
     now = client.time()[0]
     client.zadd("bcd:waiting:batch", {lost: now - 1000.0, later: now - 900.0})
 
-    def sent() -> tuple[tuple[str, str], ...]:
+    def sent() -> tuple[tuple[str, str, bool], ...]:
         client.set("bcd:swept", client.time()[0] - 10)
         return records.sweep(1.0, LEASE, DAYS).send
 
     assert sent() == ()
     assert records.claim(later, "one", LEASE) == "claimed"
-    assert sent() == ((lost, "batch"),)
+    assert sent() == ((lost, "batch", False),)
     assert sent() == ()
 
 
+@pytest.mark.parametrize("lost", [True, False])
 def test_a_job_that_is_begun_again_says_nothing_of_the_messages_before_it(
-    records: Records, client: redis.Redis
+    records: Records, client: redis.Redis, lost: bool
 ) -> None:
     waiting, again = JOBS[:2]
     for job in (waiting, again):
@@ -713,7 +714,7 @@ def test_a_job_that_is_begun_again_says_nothing_of_the_messages_before_it(
     now = client.time()[0]
     client.zadd("bcd:waiting:batch", {waiting: now - 1000.0, again: now - 1001.0})
     assert records.claim(again, "one", LEASE) == "claimed"
-    assert records.release(again, "one", lost=True) == "queued"
+    assert records.release(again, "one", lost=lost) == "queued"
     assert records.claim(again, "two", LEASE) == "claimed"
     client.set("bcd:swept", now - 10)
     assert records.sweep(1.0, LEASE, DAYS).send == ()

@@ -199,7 +199,9 @@ def test_sigterm_lets_the_study_end(site: str, admin: Any, many_studies: Path) -
     worker, log = start_worker(admin, site)
     job = log.until("film scanned")["job"]
     worker.send_signal(signal.SIGTERM)
-    worker.communicate(timeout=30)
+    out, err = worker.communicate(timeout=30)
+    assert out == ""
+    assert all(json.loads(line)["event"] for line in err.splitlines())
     assert worker.returncode == 0
     states = {record.job_id: record.state for record in Records(site).listing(jobs)}
     assert states[job] == "done"
