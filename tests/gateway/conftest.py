@@ -210,7 +210,8 @@ def strict(site_of_module: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    site = request.getfixturevalue("strict") if "strict" in request.fixturenames else None
     yield
-    if "strict" in request.fixturenames or "client" in request.fixturenames:
-        incoming = request.getfixturevalue("strict").folder / "uploads" / ".incoming"
+    if site is not None:
+        incoming = site.folder / "uploads" / ".incoming"
         assert wait_for(lambda: not list(incoming.iterdir()), 20), list(incoming.rglob("*"))

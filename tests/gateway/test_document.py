@@ -36,6 +36,12 @@ def test_schemathesis_finds_no_server_error_and_nothing_undocumented(own_site: A
     assert not [line for line in log if line["event"] == "request broke"]
 
 
+def test_a_method_that_a_path_does_not_take_is_told_those_it_does(served: Any) -> None:
+    for path, methods in (("/jobs", "GET, POST"), ("/info", "GET"), ("/jobs/x/results/a/b", "GET")):
+        answer = requests.delete(f"{served.url}{path}", timeout=10)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, methods)
+
+
 def test_the_page_loads_nothing_from_elsewhere(served: Any) -> None:
     page = requests.get(f"{served.url}/docs", timeout=10)
     assert page.status_code == 200

@@ -9,7 +9,7 @@ from anyio import CapacityLimiter
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from bcd_model import __version__
@@ -78,6 +78,9 @@ def info(here: Here, token: Whose) -> Info:
     )
 
 
+_ROUTERS = (_router, jobs.router, results.router, regions.router, document.router)
+
+
 def make_gateway(settings: Settings) -> Gateway:
     """A gateway to the queue that ``settings`` names.
 
@@ -117,7 +120,7 @@ def make_asgi(here: Gateway) -> ASGIApp:
         redirect_slashes=False,
     )
     api.state.gateway = here
-    for router in (_router, jobs.router, results.router, regions.router, document.router):
+    for router in _ROUTERS:
         api.include_router(router, prefix=BASE)
     api.add_exception_handler(ProblemError, _problem)
     api.add_exception_handler(BcdError, _ours)
@@ -143,9 +146,8 @@ async def _ours(request: Request, error: Exception) -> Response:
 
 async def _system(request: Request, error: Exception) -> Response:
     event("request broke", logging.ERROR, request=request.state.request_id, error=error)
-    return respond(
-        request, no_storage(error) if isinstance(error, OSError) else ProblemError(500, "unexpected")
-    )
+    problem = no_storage(error) if isinstance(error, OSError) else ProblemError(500, "unexpected")
+    return respond(request, problem)
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -155,16 +157,15 @@ async def _http(request: Request, error: Exception) -> Response:
         return respond(request, not_found())
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of one route only
-        of_one = {method.strip() for method in headers.get("Allow", "").split(",")}
-        headers["Allow"] = ", ".join(sorted(of_one | _methods(request)))
+        headers["Allow"] = ", ".join(sorted(_methods(request.url.path.removeprefix(BASE))))
     detail = HTTPStatus(error.status_code).phrase.lower()
     return respond(request, ProblemError(error.status_code, detail, headers=headers))
 
 
-def _methods(request: Request) -> set[str]:
-    """The methods that the path of ``request`` takes."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+def _methods(path: str) -> set[str]:
+    """The methods that ``path`` takes, which is one below `BASE`."""
+    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.path_regex.fullmatch(path)]
     return {method for route in fitting for method in route.methods or ()}
 
 
