@@ -9,18 +9,18 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Callable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
 from requests.auth import AuthBase
 
 from . import answers
+from .address import BASE, clean_address, is_loopback
 from .answers import Info, Job, Submission
 from .errors import BadAnswer, Cancelled, InputError, NotReady, TooLarge, Unreachable
 from .upload import Multipart, Progress, _ignore
 from .words import CLASSES, Point, Probability
 
-BASE = "/api/v1"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 120.0
 """A large study is read through before its submission is answered."""
@@ -39,32 +39,6 @@ class _Bearer(AuthBase):
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
-
-
-def clean_address(text: str) -> str:
-    """The address as it is used and saved: with a scheme, without a slash at its end.
-
-    Raises:
-        InputError: it is no http or https address, or holds a user name, a password or a query.
-    """
-    address = text.strip()
-    if "://" not in address:
-        address = f"http://{address}"
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError as error:
-        raise InputError(f"{text!r} is no address; write one like http://127.0.0.1:8970") from error
-    wrong = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
-    if wrong or "@" in parts.netloc or parts.query or parts.fragment:
-        raise InputError("the address must look like http://127.0.0.1:8970, without name and password")
-    address = address.rstrip("/")
-    return address[: -len(BASE)] if address.endswith(BASE) else address
-
-
-def is_loopback(address: str) -> bool:
-    """Whether the address is this machine."""
-    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 class Gateway:
