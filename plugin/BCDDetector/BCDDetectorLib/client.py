@@ -174,7 +174,8 @@ class Gateway:
         found = answers.read_json(self._call("GET", f"/regions/{quote(region_id, safe='')}"))
         state = found.get("state")
         if state == "failed":
-            raise InputError(f"the region cannot be classified: {found.get('reason') or 'no reason given'}")
+            reason = answers.shown(found.get("reason") or "no reason given")
+            raise InputError(f"the region cannot be classified: {reason}")
         if state != "done":
             return None
         shares = found.get("probability")
@@ -182,7 +183,7 @@ class Gateway:
             isinstance(shares.get(key), (int, float)) for key in CLASSES
         ):
             raise BadAnswer("the gateway's answer has no probabilities; update it or this module")
-        return str(found.get("label")), Probability(*(float(shares[key]) for key in CLASSES))
+        return answers.shown(found.get("label")), Probability(*(float(shares[key]) for key in CLASSES))
 
     def _download(
         self, path: str, target: Path, entry: Mapping[str, Any], cancelled: Callable[[], bool]

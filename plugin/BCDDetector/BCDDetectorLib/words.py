@@ -12,6 +12,9 @@ DISCLAIMER = "Research use only. Not a medical device; not for diagnosis or scre
 CLASSES = ("normal", "benign", "malignant")
 ABNORMAL = ("benign", "malignant")
 
+MIN_CORNERS = 3
+"""Of an outline."""
+
 Point = tuple[float, float]
 """``(row, column)``."""
 

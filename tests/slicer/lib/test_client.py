@@ -113,6 +113,15 @@ def test_each_refusal_has_its_own_error(gateway, client, study, status, kind, wo
         assert caught.value.retry_after == 7 and "7 s" in caught.value.message
 
 
+def test_what_a_gateway_says_is_shown_as_plain_text(gateway, client, study):
+    gateway.script = [("queued", 0), ("failed", 0)]
+    original = gateway._job
+    page = "<img src='file:///x'>\x1b[0m"
+    gateway._job = lambda http, job, rest: (job.update(reason=page), original(http, job, rest))
+    message = finish(scan(client, study))[-1].error.message
+    assert "img src" in message and not set("<>\x1b") & set(message)
+
+
 def test_a_wrong_token_is_refused_and_never_told(gateway):
     with pytest.raises(errors.Refused) as caught:
         Gateway(gateway.address, "wrong-token", FAST).info()
