@@ -138,7 +138,7 @@ def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]
         sop_class = str(headers[uid].SOPClassUID)
         library.append(_library_entry(film, sop_class))
         judged = [mark for mark in reading.of(film) if mark.verdict != nodes.UNREAD]
-        groups += [_group(mark, number, film, sop_class) for number, mark in enumerate(judged, start=1)]
+        groups += [_group(mark, film, sop_class) for mark in judged]
         told.append(_sentence(film, uid in reading.films_read, judged))
     observer = sr_items.item(
         "HAS OBS CONTEXT",
@@ -193,7 +193,7 @@ def _library_entry(film: Film, sop_class: str) -> Dataset:
     return sr_items.with_children(sr_items.image("CONTAINS", sop_class, film.sop_instance_uid or ""), said)
 
 
-def _group(mark: Mark, number: int, film: Film, sop_class: str) -> Dataset:
+def _group(mark: Mark, film: Film, sop_class: str) -> Dataset:
     """TID 1410 of one judged finding."""
     source = sr_items.image("SELECTED FROM", sop_class, mark.film)
     site = sr_items.code(
@@ -212,7 +212,7 @@ def _group(mark: Mark, number: int, film: Film, sop_class: str) -> Dataset:
     closed = (*inside, inside[0])
     children = [
         sr_items.text(
-            "HAS OBS CONTEXT", dcm("112039", "Tracking Identifier"), f"{film.name}, finding {number}"
+            "HAS OBS CONTEXT", dcm("112039", "Tracking Identifier"), f"{film.name}, finding {mark.number}"
         ),
         sr_items.uid("HAS OBS CONTEXT", dcm("112040", "Tracking Unique Identifier"), mark.tracking_uid),
         sr_items.code("CONTAINS", dcm("121071", "Finding"), ("52988006", "SCT", "Lesion")),

@@ -35,6 +35,11 @@ class Probability:
         """P(benign) + P(malignant)."""
         return self.benign + self.malignant
 
+    @property
+    def label(self) -> str:
+        """The more probable of the two abnormal classes."""
+        return "malignant" if self.malignant > self.benign else "benign"
+
 
 @dataclass(frozen=True)
 class Finding:
