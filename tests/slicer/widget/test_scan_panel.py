@@ -225,6 +225,7 @@ def test_a_volume_without_dicom_origin(panel, case, gateway):
     panel.ui.sideCombo.currentText = "L"
     panel.ui.viewCombo.currentText = "MLO"
     assert panel.ui.applyButton.enabled
+    panel.picture("panel-no-origin")
     panel.scan()
     assert isinstance(panel.dialogs.errors[0], errors.Unusable)  # the made-up gateway knows no such study
     (sent,) = gateway.received[0]
