@@ -134,17 +134,17 @@ def test_a_gateway_that_is_away_is_told(panel, load, gateway):
 def test_the_panel_never_freezes(panel, load, gateway):
     load()
     panel.connect(gateway)
-    gateway.silent = 0.5
+    gateway.silent = 1.5
     begun, longest = time.monotonic(), 0.0
     panel.apply()
-    assert time.monotonic() - begun < 0.3
+    assert time.monotonic() - begun < 1.0
     end = time.monotonic() + 2
     while time.monotonic() < end:
         before = time.monotonic()
         panel.app.processEvents()
         longest = max(longest, time.monotonic() - before)
         time.sleep(0.005)
-    assert longest < 0.3
+    assert longest < 1.0
     panel.ui.cancelButton.click()
     panel.until(lambda: not panel.widget.scan.runner.busy)
 
