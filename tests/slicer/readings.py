@@ -15,6 +15,7 @@ def mark_of(finding, verdict, **changes) -> Mark:
     made = Mark(
         finding.tracking_uid,
         finding.film,
+        finding.number,
         finding.center,
         finding.radius,
         finding.outline,
@@ -39,6 +40,7 @@ def make(folder, films):
     added = Mark(
         "2.25.99",
         left,
+        3,
         (3.0, 170.5),
         9.0,
         circle((3.0, 170.5), 9.0),

@@ -111,14 +111,14 @@ def job(value: object) -> Job:
         state=_text(entry, "state"),
         film=_whole(entry.get("film")) or 0,
         films=_whole(entry.get("films")) or 0,
-        reason=str(entry.get("reason") or ""),
+        reason=shown(entry.get("reason") or ""),
     )
 
 
 def submission(value: Mapping[str, Any]) -> Submission:
     """The answer to a submit."""
     skipped = tuple(
-        f"{entry.get('file', 'a file')}: {entry.get('reason', 'not taken')}"
+        f"{shown(entry.get('file', 'a file'))}: {shown(entry.get('reason', 'not taken'))}"
         for entry in (_object(item, "skipped") for item in _list(value, "skipped"))
     )
     return Submission(tuple(job(item) for item in _list(value, "jobs")), skipped)
@@ -131,8 +131,8 @@ def info(value: Mapping[str, Any]) -> Info:
     if not isinstance(model, dict) or not isinstance(limits, dict) or "version" not in value:
         raise BadAnswer("the gateway says nothing of itself that this module understands; update one of them")
     return Info(
-        version=str(value["version"]),
-        model=f"{model.get('name', 'unknown model')} {model.get('version', '')}".strip(),
+        version=shown(value["version"]),
+        model=shown(f"{model.get('name', 'unknown model')} {model.get('version', '')}".strip()),
         workers=_whole(value.get("workers")),
         max_bytes=_whole(limits.get("bytes")),
         max_files=_whole(limits.get("files")),
@@ -190,7 +190,12 @@ def _said(response: requests.Response) -> str:
     if not isinstance(problem, dict):
         return ""
     said = problem.get("detail") or problem.get("title") or ""
-    return said[:_TEXT] if isinstance(said, str) else ""
+    return shown(said) if isinstance(said, str) else ""
+
+
+def shown(value: object) -> str:
+    """What a gateway says, fit for a window: Qt would take text with tags in it for a page to be laid out."""
+    return "".join(c for c in str(value)[:_TEXT] if c.isprintable() and c not in "<>")
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -9,18 +9,18 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Callable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
 from requests.auth import AuthBase
 
 from . import answers
+from .address import BASE, clean_address, is_loopback
 from .answers import Info, Job, Submission
 from .errors import BadAnswer, Cancelled, InputError, NotReady, TooLarge, Unreachable
 from .upload import Multipart, Progress, _ignore
 from .words import CLASSES, Point, Probability
 
-BASE = "/api/v1"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 120.0
 """A large study is read through before its submission is answered."""
@@ -39,32 +39,6 @@ class _Bearer(AuthBase):
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
-
-
-def clean_address(text: str) -> str:
-    """The address as it is used and saved: with a scheme, without a slash at its end.
-
-    Raises:
-        InputError: it is no http or https address, or holds a user name, a password or a query.
-    """
-    address = text.strip()
-    if "://" not in address:
-        address = f"http://{address}"
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError as error:
-        raise InputError(f"{text!r} is no address; write one like http://127.0.0.1:8970") from error
-    wrong = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
-    if wrong or "@" in parts.netloc or parts.query or parts.fragment:
-        raise InputError("the address must look like http://127.0.0.1:8970, without name and password")
-    address = address.rstrip("/")
-    return address[: -len(BASE)] if address.endswith(BASE) else address
-
-
-def is_loopback(address: str) -> bool:
-    """Whether the address is this machine."""
-    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 class Gateway:
@@ -200,7 +174,8 @@ class Gateway:
         found = answers.read_json(self._call("GET", f"/regions/{quote(region_id, safe='')}"))
         state = found.get("state")
         if state == "failed":
-            raise InputError(f"the region cannot be classified: {found.get('reason') or 'no reason given'}")
+            reason = answers.shown(found.get("reason") or "no reason given")
+            raise InputError(f"the region cannot be classified: {reason}")
         if state != "done":
             return None
         shares = found.get("probability")
@@ -208,7 +183,7 @@ class Gateway:
             isinstance(shares.get(key), (int, float)) for key in CLASSES
         ):
             raise BadAnswer("the gateway's answer has no probabilities; update it or this module")
-        return str(found.get("label")), Probability(*(float(shares[key]) for key in CLASSES))
+        return answers.shown(found.get("label")), Probability(*(float(shares[key]) for key in CLASSES))
 
     def _download(
         self, path: str, target: Path, entry: Mapping[str, Any], cancelled: Callable[[], bool]

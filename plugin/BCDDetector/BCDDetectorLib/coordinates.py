@@ -25,11 +25,11 @@ def from_scoord(graphic_data: Sequence[float]) -> tuple[Point, ...]:
     """Graphic Data (0070,0022) to (row, column) of pixel centres.
 
     Raises:
-        ValueError: an odd count of numbers.
+        ValueError: an odd count of numbers, or what is no number.
     """
     values = [float(value) for value in graphic_data]
-    if len(values) % 2:
-        raise ValueError("Graphic Data of an odd length")
+    if len(values) % 2 or not all(map(math.isfinite, values)):
+        raise ValueError("Graphic Data that are no coordinates")
     return tuple((row - HALF, column - HALF) for column, row in zip(values[::2], values[1::2]))
 
 

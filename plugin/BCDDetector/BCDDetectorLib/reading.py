@@ -27,6 +27,7 @@ class Mark:
     """One finding as the reader leaves it.
 
     Attributes:
+        number: as the view shows it, from 1 on each film.
         verdict: "accepted", "rejected" or "unread".
         source: "detector" or "reader".
         probability: None of a finding that the reader added.
@@ -35,6 +36,7 @@ class Mark:
 
     tracking_uid: str
     film: str
+    number: int
     center: Point
     radius: float
     outline: tuple[Point, ...]
@@ -129,6 +131,7 @@ def _finding(mark: Mark) -> dict[str, Any]:
     shares = mark.probability
     return {
         "tracking_uid": mark.tracking_uid,
+        "number": mark.number,
         "verdict": mark.verdict,
         "source": mark.source,
         "moved": mark.moved,

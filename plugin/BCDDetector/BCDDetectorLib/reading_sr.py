@@ -21,35 +21,17 @@ from .coordinates import to_scoord
 from .dicom_write import write as write_file
 from .errors import InputError
 from .reading import Mark, Reading
-from .sr_items import Code
+from .reading_codes import CLASSES, SCHEME, SIDES, VERDICT, VERDICTS, dcm
 from .words import DISCLAIMER, Film, Point
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.34"
 """Comprehensive 3D SR Storage: the class that the detector's own measurement report has."""
-
-SCHEME = "99BCD"
-VERDICT: Code = ("verdict", SCHEME, "Reader's verdict on the finding")
-VERDICTS: Mapping[str, Code] = {
-    "accepted": ("accepted", SCHEME, "Accepted"),
-    "moved": ("moved", SCHEME, "Accepted at another place"),
-    "rejected": ("rejected", SCHEME, "Rejected"),
-    "added": ("added", SCHEME, "Missed by the detector, added by the reader"),
-}
-_CLASSES: Mapping[str, Code] = {
-    "benign": ("30807003", "SCT", "Benign"),
-    "malignant": ("21594007", "SCT", "Malignant"),
-}
-_SIDES: Mapping[str, Code] = {"L": ("7771000", "SCT", "Left"), "R": ("24028007", "SCT", "Right")}
 
 _TYPE_2 = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
     "ReferringPhysicianName", "AccessionNumber",
 )  # fmt: skip
 _TYPE_3 = ("SpecificCharacterSet", "IssuerOfPatientID", "PatientIdentityRemoved", "StudyDescription")
-
-
-def _dcm(value: str, meaning: str) -> Code:
-    return value, "DCM", meaning
 
 
 def check_reader(name: str) -> None:
@@ -156,43 +138,43 @@ def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]
         sop_class = str(headers[uid].SOPClassUID)
         library.append(_library_entry(film, sop_class))
         judged = [mark for mark in reading.of(film) if mark.verdict != nodes.UNREAD]
-        groups += [_group(mark, number, film, sop_class) for number, mark in enumerate(judged, start=1)]
+        groups += [_group(mark, film, sop_class) for mark in judged]
         told.append(_sentence(film, uid in reading.films_read, judged))
     observer = sr_items.item(
         "HAS OBS CONTEXT",
         "PNAME",
-        _dcm("121008", "Person Observer Name"),
+        dcm("121008", "Person Observer Name"),
         PersonName=person_name(reading.reader),
     )
     return sr_items.container(
         "",
-        _dcm("126000", "Imaging Measurement Report"),
+        dcm("126000", "Imaging Measurement Report"),
         [
             sr_items.code(
                 "HAS CONCEPT MOD",
-                _dcm("121049", "Language of Content Item and Descendants"),
+                dcm("121049", "Language of Content Item and Descendants"),
                 ("en-US", "RFC5646", "English (United States)"),
             ),
-            sr_items.code("HAS OBS CONTEXT", _dcm("121005", "Observer Type"), _dcm("121006", "Person")),
+            sr_items.code("HAS OBS CONTEXT", dcm("121005", "Observer Type"), dcm("121006", "Person")),
             observer,
             sr_items.code(
                 "HAS CONCEPT MOD",
-                _dcm("121058", "Procedure reported"),
+                dcm("121058", "Procedure reported"),
                 ("363679005", "SCT", "Imaging procedure"),
             ),
             sr_items.container(
                 "CONTAINS",
-                _dcm("111028", "Image Library"),
-                [sr_items.container("CONTAINS", _dcm("126200", "Image Library Group"), library)],
+                dcm("111028", "Image Library"),
+                [sr_items.container("CONTAINS", dcm("126200", "Image Library Group"), library)],
                 "1600",
             ),
-            sr_items.container("CONTAINS", _dcm("126010", "Imaging Measurements"), groups),
+            sr_items.container("CONTAINS", dcm("126010", "Imaging Measurements"), groups),
             sr_items.container(
                 "CONTAINS",
                 ("C0034375", "UMLS", "Qualitative Evaluations"),
                 [
                     sr_items.text(
-                        "CONTAINS", _dcm("111033", "Impression Description"), "\r\n".join([DISCLAIMER, *told])
+                        "CONTAINS", dcm("111033", "Impression Description"), "\r\n".join([DISCLAIMER, *told])
                     )
                 ],
             ),
@@ -204,27 +186,25 @@ def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]
 def _library_entry(film: Film, sop_class: str) -> Dataset:
     """TID 1601; what the result does not say is left out."""
     said = []
-    if film.laterality in _SIDES:
+    if film.laterality in SIDES:
         said.append(
-            sr_items.code(
-                "HAS ACQ CONTEXT", _dcm("111027", "Image Laterality"), _SIDES[film.laterality or ""]
-            )
+            sr_items.code("HAS ACQ CONTEXT", dcm("111027", "Image Laterality"), SIDES[film.laterality or ""])
         )
     return sr_items.with_children(sr_items.image("CONTAINS", sop_class, film.sop_instance_uid or ""), said)
 
 
-def _group(mark: Mark, number: int, film: Film, sop_class: str) -> Dataset:
+def _group(mark: Mark, film: Film, sop_class: str) -> Dataset:
     """TID 1410 of one judged finding."""
     source = sr_items.image("SELECTED FROM", sop_class, mark.film)
     site = sr_items.code(
         "HAS CONCEPT MOD", ("363698007", "SCT", "Finding Site"), ("76752008", "SCT", "Breast")
     )
-    if film.laterality in _SIDES:
+    if film.laterality in SIDES:
         sr_items.with_children(
             site,
             [
                 sr_items.code(
-                    "HAS CONCEPT MOD", ("272741003", "SCT", "Laterality"), _SIDES[film.laterality or ""]
+                    "HAS CONCEPT MOD", ("272741003", "SCT", "Laterality"), SIDES[film.laterality or ""]
                 )
             ],
         )
@@ -232,23 +212,23 @@ def _group(mark: Mark, number: int, film: Film, sop_class: str) -> Dataset:
     closed = (*inside, inside[0])
     children = [
         sr_items.text(
-            "HAS OBS CONTEXT", _dcm("112039", "Tracking Identifier"), f"{film.name}, finding {number}"
+            "HAS OBS CONTEXT", dcm("112039", "Tracking Identifier"), f"{film.name}, finding {mark.number}"
         ),
-        sr_items.uid("HAS OBS CONTEXT", _dcm("112040", "Tracking Unique Identifier"), mark.tracking_uid),
-        sr_items.code("CONTAINS", _dcm("121071", "Finding"), ("52988006", "SCT", "Lesion")),
+        sr_items.uid("HAS OBS CONTEXT", dcm("112040", "Tracking Unique Identifier"), mark.tracking_uid),
+        sr_items.code("CONTAINS", dcm("121071", "Finding"), ("52988006", "SCT", "Lesion")),
         site,
-        sr_items.coordinates(_dcm("111030", "Image Region"), "POLYLINE", to_scoord(closed), source),
+        sr_items.coordinates(dcm("111030", "Image Region"), "POLYLINE", to_scoord(closed), source),
         sr_items.coordinates(
-            _dcm("111010", "Center"), "POINT", to_scoord([mark.center]), copy.deepcopy(source)
+            dcm("111010", "Center"), "POINT", to_scoord([mark.center]), copy.deepcopy(source)
         ),
     ]
     if mark.probability is not None:
         children.append(
-            sr_items.percent("CONTAINS", _dcm("111012", "Certainty of Finding"), mark.probability.abnormal)
+            sr_items.percent("CONTAINS", dcm("111012", "Certainty of Finding"), mark.probability.abnormal)
         )
-    children.append(sr_items.code("CONTAINS", _dcm("121073", "Impression"), _CLASSES[mark.label]))
+    children.append(sr_items.code("CONTAINS", dcm("121073", "Impression"), CLASSES[mark.label]))
     children.append(sr_items.code("CONTAINS", VERDICT, VERDICTS[verdict_of(mark)]))
-    return sr_items.container("CONTAINS", _dcm("125007", "Measurement Group"), children, "1410")
+    return sr_items.container("CONTAINS", dcm("125007", "Measurement Group"), children, "1410")
 
 
 def verdict_of(mark: Mark) -> str:

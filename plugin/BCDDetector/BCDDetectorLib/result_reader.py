@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .words import ABNORMAL, CLASSES, Film, Finding, Point, Probability, Study
+from .words import ABNORMAL, CLASSES, MIN_CORNERS, Film, Finding, Point, Probability, Study
 
 SCHEMA_VERSION = 1
 RESULT = "result.json"
@@ -31,7 +32,7 @@ def read_result(folder: Path) -> Study:
         return _study(content)
     except OSError as error:
         raise InputError(f"{RESULT} cannot be read ({error.strerror or error})", str(path)) from error
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{RESULT} is damaged; scan the study again", f"{type(error).__name__}: {error}"
         ) from error
@@ -43,19 +44,21 @@ def _study(content: Mapping[str, Any]) -> Study:
         study_instance_uid=str(content["study_instance_uid"]),
         job_id=str(content["job_id"]),
         model=f"{model['name']} {model['version']}",
-        threshold=float(content["operating_point"]["threshold"]),
+        threshold=_number(content["operating_point"]["threshold"]),
         films=tuple(_film(entry) for entry in content["films"]),
         warnings=tuple(str(text) for text in content["warnings"]),
     )
 
 
 def _film(entry: Mapping[str, Any]) -> Film:
-    uid: str | None = entry["sop_instance_uid"]
+    uid = _text_or_none(entry["sop_instance_uid"])
+    if entry["class"] not in (None, *CLASSES):
+        raise ValueError(f"a film of class {entry['class']!r}")
     rows, columns = entry["rows"], entry["columns"]
     return Film(
         sop_instance_uid=uid,
-        laterality=entry["laterality"],
-        view=entry["view"],
+        laterality=_text_or_none(entry["laterality"]),
+        view=_text_or_none(entry["view"]),
         size=(int(rows), int(columns)) if rows and columns else None,
         label=entry["class"],
         failed=entry["status"] != "scanned",
@@ -70,19 +73,34 @@ def _film(entry: Mapping[str, Any]) -> Film:
 def _finding(entry: Mapping[str, Any], film: str, number: int) -> Finding:
     if entry["class"] not in ABNORMAL:
         raise ValueError(f"a finding of class {entry['class']!r}")
+    if len(entry["outline"]) < MIN_CORNERS:
+        raise ValueError("an outline without an inside")
     return Finding(
         tracking_uid=str(entry["tracking_uid"]),
         film=film,
         number=number,
         center=_point(entry["center"]),
-        radius=float(entry["radius"]),
+        radius=_number(entry["radius"]),
         outline=tuple(_point(corner) for corner in entry["outline"]),
         label=entry["class"],
-        probability=Probability(*(float(entry["probability"][key]) for key in CLASSES)),
+        probability=Probability(*(_number(entry["probability"][key]) for key in CLASSES)),
         presented=bool(entry["presented"]),
     )
 
 
 def _point(value: Any) -> Point:
     row, column = value
-    return float(row), float(column)
+    return _number(row), _number(column)
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is no number")
+    return number
+
+
+def _text_or_none(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

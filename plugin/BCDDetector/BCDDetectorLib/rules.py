@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from .address import clean_address, is_loopback
 from .answers import Info
-from .client import clean_address, is_loopback
 from .errors import DetectorError, InputError, NotFound, Overloaded, Refused, Unreachable
 
 

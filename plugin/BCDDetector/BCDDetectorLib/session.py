@@ -14,24 +14,25 @@ from vtk.util.numpy_support import vtk_to_numpy
 from . import (
     films,
     heat_map,
+    jobs,
     nodes,
     reading,
     reading_sr,
     rules,
     secondary_capture,
     show,
-    tasks,
     verdicts,
     views,
 )
 from .client import Gateway
 from .errors import InputError
 from .films import FileOf, Source
+from .jobs import ScanOutcome
 from .reading import Reading
 from .result_reader import REPORT
 from .secondary_capture import Description
 from .state import State
-from .tasks import ScanOutcome, Task
+from .tasks import Task
 
 
 class Session:
@@ -123,8 +124,8 @@ class Session:
     def scan(self, gateway: Gateway, study: str, found: list[Source], again: bool) -> Callable[[Task], Any]:
         """The work of a scan, for a thread: it touches no node."""
         named = [(source.uid, source.path) for source in found]
-        poll = tasks.POLL_SECONDS
-        return lambda task: tasks.scan(task, gateway, study, named, again=again, poll=poll)
+        poll = jobs.POLL_SECONDS
+        return lambda task: jobs.scan(task, gateway, study, named, again=again, poll=poll)
 
     def finish(self, outcome: ScanOutcome) -> str:
         """Put a result into the scene; returns one line about it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from .client import clean_address
+from .address import clean_address
 from .errors import InputError
 
 ADDRESS_KEY = "BCDDetector/address"

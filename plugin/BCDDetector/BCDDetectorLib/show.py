@@ -83,15 +83,12 @@ def add_finding(scene: Any, study_uid: str, finding: Finding) -> Any:
     """The locked curve of a detector's finding."""
     curve = _curve(scene, study_uid, finding.film, finding.number, finding.outline)
     curve.SetName(finding_label(finding.number, finding.label, finding.probability))
-    shares = finding.probability
-    share = shares.malignant if finding.label == "malignant" else shares.benign
-    curve.SetAttribute(nodes.CAPTION, f"{finding.number} {finding.label} {share:.0%}")
-    write_caption(curve)
     curve.SetAttribute(nodes.SOURCE, nodes.DETECTOR)
     curve.SetAttribute(nodes.VERDICT, nodes.UNREAD)
     curve.SetAttribute(nodes.TRACKING_UID, finding.tracking_uid)
     curve.SetAttribute(nodes.PRESENTED, "1" if finding.presented else "0")
     set_place(curve, finding.center, finding.radius)
+    shares = finding.probability
     curve.SetAttribute(nodes.PROBABILITY, json.dumps([shares.normal, shares.benign, shares.malignant]))
     set_label(curve, finding.label)
     return curve
@@ -108,8 +105,6 @@ def add_missed(
     )
     curve = _curve(scene, study_uid, film_uid, number, geometry.round_outline(volume, center, radius))
     curve.SetName(f"{number} {label} (reader)")
-    curve.SetAttribute(nodes.CAPTION, f"{number} {label}, added")
-    write_caption(curve)
     curve.SetAttribute(nodes.SOURCE, nodes.READER)
     curve.SetAttribute(nodes.VERDICT, nodes.ACCEPTED)
     curve.SetAttribute(nodes.TRACKING_UID, tracking_uid)
@@ -133,8 +128,17 @@ def get_place(curve: Any) -> tuple[Point, float]:
 
 
 def set_label(curve: Any, label: str) -> None:
-    """Set a finding's class, and the colour that goes with it."""
+    """Set a finding's class, and the colour and caption that go with it."""
     curve.SetAttribute(nodes.LABEL, label)
+    shares, number = nodes.probability(curve), nodes.number(curve)
+    if shares is None:
+        caption = f"{number} {label}, added"
+    elif label == shares.label:
+        caption = f"{number} {label} {getattr(shares, label):.0%}"
+    else:
+        caption = f"{number} {label}, by the reader"
+    curve.SetAttribute(nodes.CAPTION, caption)
+    write_caption(curve)
     display = curve.GetDisplayNode()
     display.SetColor(*COLORS[label])
     display.SetSelectedColor(*COLORS[label])

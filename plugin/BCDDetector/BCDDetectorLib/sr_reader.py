@@ -15,7 +15,7 @@ from pydicom.errors import InvalidDicomError
 
 from .coordinates import from_scoord, mean_radius
 from .errors import InputError
-from .words import Film, Finding, Probability, Study
+from .words import MIN_CORNERS, Film, Finding, Probability, Study
 
 CAD_SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.50"
 PRODUCT = "bcd-cad"
@@ -43,6 +43,17 @@ VIEWS = {
 
 Position = tuple[int, ...]
 
+_DAMAGED = (
+    InvalidDicomError,
+    AttributeError,
+    KeyError,
+    ValueError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+)
+
 
 def is_ours(header: Dataset) -> bool:
     """Whether the object is a Mammography CAD SR of this software."""
@@ -65,7 +76,7 @@ def read_cad_sr(path: Path) -> Study:
         return _study(document)
     except OSError as error:
         raise InputError(f"the report cannot be read ({error.strerror or error})", str(path)) from error
-    except (InvalidDicomError, AttributeError, KeyError, ValueError, IndexError, TypeError) as error:
+    except _DAMAGED as error:
         raise InputError("the report is damaged or of another maker", f"{path}\n{error}") from error
 
 
@@ -120,6 +131,8 @@ def _finding(
     outline = from_scoord(outline_item.GraphicData)
     if len(outline) > 1 and outline[0] == outline[-1]:
         outline = outline[:-1]
+    if len(outline) < MIN_CORNERS:
+        raise ValueError("an outline without an inside")
     abnormal, malignant = _number(item, _CERTAINTY) / 100, _number(item, _CANCER) / 100
     benign = max(abnormal - malignant, 0.0)
     return film, Finding(

@@ -34,6 +34,7 @@ def collect(scene: Any, table: Any, reader: str) -> Reading:
             Mark(
                 tracking_uid=curve.GetAttribute(nodes.TRACKING_UID),
                 film=curve.GetAttribute(nodes.FILM),
+                number=nodes.number(curve),
                 center=center,
                 radius=radius,
                 outline=geometry.outline(volume, curve),

@@ -10,6 +10,8 @@ from typing import Any
 
 from . import geometry, nodes, show
 
+_ROUNDING = 2e-6  # result.json has 6 decimals, the report as many: a finding at the threshold is shown
+
 
 def slice_views(scene: Any) -> list[tuple[Any, Any]]:
     """(slice node, composite node) of each slice view."""
@@ -50,7 +52,7 @@ def update(scene: Any, threshold: float) -> None:
 def reaches(curve: Any, threshold: float) -> bool:
     """Whether the finding is to be shown at this threshold on P(abnormal)."""
     shares = nodes.probability(curve)
-    return shares is None or shares.abnormal >= threshold
+    return shares is None or shares.abnormal >= threshold - _ROUNDING
 
 
 def show_volume(application: Any, scene: Any, volume: Any) -> None:

@@ -12,6 +12,9 @@ DISCLAIMER = "Research use only. Not a medical device; not for diagnosis or scre
 CLASSES = ("normal", "benign", "malignant")
 ABNORMAL = ("benign", "malignant")
 
+MIN_CORNERS = 3
+"""Of an outline."""
+
 Point = tuple[float, float]
 """``(row, column)``."""
 
@@ -31,6 +34,11 @@ class Probability:
     def abnormal(self) -> float:
         """P(benign) + P(malignant)."""
         return self.benign + self.malignant
+
+    @property
+    def label(self) -> str:
+        """The more probable of the two abnormal classes."""
+        return "malignant" if self.malignant > self.benign else "benign"
 
 
 @dataclass(frozen=True)

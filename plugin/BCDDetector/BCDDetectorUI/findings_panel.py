@@ -9,6 +9,8 @@ import qt
 from BCDDetectorLib import nodes
 from BCDDetectorLib.session import Session
 
+_LAST = 5
+
 
 class FindingsPanel:
     """The findings of the chosen study.
@@ -65,7 +67,8 @@ class FindingsPanel:
         for row, curve in enumerate(curves):
             for column, text in enumerate(_texts(curve, names)):
                 table.setItem(row, column, qt.QTableWidgetItem(text))
-        table.resizeColumnsToContents()
+        for column in range(_LAST):  # the last one takes what is left
+            table.resizeColumnToContents(column)
         if chosen is not None and chosen.GetID() in self._rows:
             table.selectRow(self._rows.index(chosen.GetID()))
         else:

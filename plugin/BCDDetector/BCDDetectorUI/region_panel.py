@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from BCDDetectorLib import drawing, nodes, show, tasks
+from BCDDetectorLib import drawing, jobs, nodes, show
 from BCDDetectorLib.drawing import Circle
 from BCDDetectorLib.errors import Cancelled, DetectorError
 from BCDDetectorLib.session import Session
@@ -84,7 +84,7 @@ class RegionPanel:
             return
         center, radius = show.get_place(region)
         self.runner.start(
-            lambda task: tasks.classify(task, gateway, path, center, radius),
+            lambda task: jobs.classify(task, gateway, path, center, radius),
             lambda progress: setattr(self._ui.regionLabel, "text", progress.text),
             self._on_answer,
             self._on_failed,

@@ -7,9 +7,10 @@ from typing import Any, Callable
 from BCDDetectorLib import rules, settings
 from BCDDetectorLib.client import Gateway
 from BCDDetectorLib.errors import Cancelled, DetectorError, InputError
+from BCDDetectorLib.jobs import ScanOutcome, check_connection
 from BCDDetectorLib.secondary_capture import Description
 from BCDDetectorLib.session import Session
-from BCDDetectorLib.tasks import Progress, ScanOutcome, check_connection
+from BCDDetectorLib.tasks import Progress
 from BCDDetectorUI.runner import Runner
 
 _STEPS = 1000

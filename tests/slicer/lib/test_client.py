@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from fake_gateway import TOKEN
 
-from BCDDetectorLib import errors, rules, tasks
-from BCDDetectorLib.client import Gateway, clean_address
+from BCDDetectorLib import errors, jobs, rules
+from BCDDetectorLib.address import clean_address
+from BCDDetectorLib.client import Gateway
 from BCDDetectorLib.tasks import Done, Failed, Task
 
 FAST = (2.0, 5.0)
@@ -43,7 +44,7 @@ def study(case, gateway):
 def scan(client, study, **options):
     found, films = study
     options.setdefault("poll", 0.02)
-    return Task(lambda task: tasks.scan(task, client, found.study_instance_uid, films, **options)).start()
+    return Task(lambda task: jobs.scan(task, client, found.study_instance_uid, films, **options)).start()
 
 
 def test_a_study_is_sent_followed_and_fetched(gateway, client, study):
@@ -110,6 +111,15 @@ def test_each_refusal_has_its_own_error(gateway, client, study, status, kind, wo
     assert rules.connection_text(caught.value).startswith(word)
     if kind is errors.Overloaded:
         assert caught.value.retry_after == 7 and "7 s" in caught.value.message
+
+
+def test_what_a_gateway_says_is_shown_as_plain_text(gateway, client, study):
+    gateway.script = [("queued", 0), ("failed", 0)]
+    original = gateway._job
+    page = "<img src='file:///x'>\x1b[0m"
+    gateway._job = lambda http, job, rest: (job.update(reason=page), original(http, job, rest))
+    message = finish(scan(client, study))[-1].error.message
+    assert "img src" in message and not set("<>\x1b") & set(message)
 
 
 def test_a_wrong_token_is_refused_and_never_told(gateway):
@@ -263,12 +273,12 @@ def test_a_result_path_cannot_leave_its_folder(gateway, client, monkeypatch, tmp
 
 def test_a_region_is_classified(gateway, client, study):
     film = study[1][0][1]
-    events = finish(Task(lambda task: tasks.classify(task, client, film, (60.25, 40.75), 14.0)).start())
+    events = finish(Task(lambda task: jobs.classify(task, client, film, (60.25, 40.75), 14.0)).start())
     label, shares = events[-1].value
     assert label == "malignant" and shares.malignant == 0.7
     assert gateway.fields == [{"center_row": "60.250", "center_column": "40.750", "radius": "14.000"}]
     gateway.region = {"state": "failed", "reason": "outside the film"}
-    events = finish(Task(lambda task: tasks.classify(task, client, film, (1, 2), 3)).start())
+    events = finish(Task(lambda task: jobs.classify(task, client, film, (1, 2), 3)).start())
     assert "outside the film" in events[-1].error.message
 
 

@@ -269,3 +269,24 @@ def test_distances_are_not_mirrored(world, shown):
     origin, right, down = (geometry.to_ras(volume, p) for p in ((0, 0), (0, 10), (10, 0)))
     assert right[0] < origin[0] and math.isclose(right[1], origin[1])
     assert down[1] < origin[1] and math.isclose(down[0], origin[0])
+
+
+def captions(curve) -> list[str]:
+    labels = [curve.GetNthControlPointLabel(index) for index in range(curve.GetNumberOfControlPoints())]
+    return [label for label in labels if label]
+
+
+def test_the_caption_stands_at_the_outlines_right(world, shown):
+    study, volumes, _ = shown
+    finding = study.findings[0]
+    curve = next(
+        c for c in nodes.findings(world.scene) if c.GetAttribute(nodes.TRACKING_UID) == finding.tracking_uid
+    )
+    assert captions(curve) == ["1 malignant 60%"]
+    corners = geometry.outline(volumes[finding.film], curve)
+    (index,) = (i for i in range(len(corners)) if curve.GetNthControlPointLabel(i))
+    assert corners[index][1] == max(column for _, column in corners)
+    verdicts.judge(curve, nodes.ACCEPTED, "benign")
+    assert captions(curve) == ["1 benign, by the reader"]
+    verdicts.judge(curve, nodes.ACCEPTED, "malignant")
+    assert captions(curve) == ["1 malignant 60%"]

@@ -8,7 +8,7 @@ import time
 import pytest
 import real_gateway
 
-from BCDDetectorLib import errors, films, tasks
+from BCDDetectorLib import errors, films, jobs
 from BCDDetectorLib.client import Gateway
 from BCDDetectorLib.tasks import Done, Task
 
@@ -55,7 +55,7 @@ def client(up):
 def run(client, study, **options):
     uid, own = study
     options.setdefault("poll", 0.1)
-    return Task(lambda task: tasks.scan(task, client, uid, own, **options)).start()
+    return Task(lambda task: jobs.scan(task, client, uid, own, **options)).start()
 
 
 def ended(task, seconds=120.0):
@@ -73,7 +73,7 @@ def until(task, word, seconds=60.0) -> None:
 
 
 def test_the_connection_and_its_refusals(up, client, studies):
-    info = tasks.check_connection(client)
+    info = jobs.check_connection(client)
     assert info.model and info.workers and info.max_bytes == 5_000_000
     with pytest.raises(errors.Refused):
         Gateway(up.address, "bcd_wrong").info()
@@ -131,9 +131,9 @@ def test_the_gateway_dies_in_mid_job_and_comes_back(up, client, studies):
 
 def test_a_region(client, studies):
     film = studies[0][1][0][1]
-    found = ended(Task(lambda task: tasks.classify(task, client, film, (500.0, 400.0), 30.0)).start())
+    found = ended(Task(lambda task: jobs.classify(task, client, film, (500.0, 400.0), 30.0)).start())
     label, shares = found.value
     assert label in ("normal", "benign", "malignant")
     assert shares.normal + shares.benign + shares.malignant == pytest.approx(1, abs=1e-3)
-    found = ended(Task(lambda task: tasks.classify(task, client, film, (5000.0, 400.0), 30.0)).start())
+    found = ended(Task(lambda task: jobs.classify(task, client, film, (5000.0, 400.0), 30.0)).start())
     assert isinstance(found.error, (errors.Unusable, errors.InputError)), found

@@ -22,6 +22,7 @@ from scene_world import World  # noqa: E402
 
 from BCDDetectorLib import films as films_of  # noqa: E402
 from BCDDetectorLib import mammogram  # noqa: E402
+from BCDDetectorLib.result_reader import read_result  # noqa: E402
 
 PICTURES = Path(__file__).parents[3] / "build" / "slicer"
 
@@ -126,11 +127,35 @@ class Panel:
 
 @pytest.fixture
 def panel(monkeypatch):
-    from BCDDetectorLib import tasks
+    from BCDDetectorLib import jobs
 
-    monkeypatch.setattr(tasks, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.02)
     made = Panel()
     yield made
     made.widget.cleanup()
     made.widget.parent.close()
     made.world.close()
+
+
+@pytest.fixture
+def load(panel, case, gateway):
+    """``load(case)``: its films in the scene, its result at the gateway; gives the study's words."""
+
+    def do(name="two-films"):
+        folder, films = case(name)
+        study = read_result(folder)
+        gateway.results[study.study_instance_uid] = folder
+        panel.load(films)
+        return study
+
+    return do
+
+
+@pytest.fixture
+def scanned(panel, load, gateway):
+    """The study of two films, scanned and shown."""
+    study = load()
+    panel.connect(gateway)
+    panel.scan()
+    assert panel.dialogs.errors == []
+    return study

@@ -1,0 +1,36 @@
+"""The gateway's address, as people write it and as it is used."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from .errors import InputError
+
+BASE = "/api/v1"
+"""Below which version 1 of the interface stands."""
+
+
+def clean_address(text: str) -> str:
+    """The address as it is used and saved: with a scheme, without a slash at its end.
+
+    Raises:
+        InputError: it is no http or https address, or holds a user name, a password or a query.
+    """
+    address = text.strip()
+    if "://" not in address:
+        address = f"http://{address}"
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError as error:
+        raise InputError(f"{text!r} is no address; write one like http://127.0.0.1:8970") from error
+    wrong = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
+    if wrong or "@" in parts.netloc or parts.query or parts.fragment:
+        raise InputError("the address must look like http://127.0.0.1:8970, without name and password")
+    address = address.rstrip("/")
+    return address[: -len(BASE)] if address.endswith(BASE) else address
+
+
+def is_loopback(address: str) -> bool:
+    """Whether the address is this machine."""
+    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
