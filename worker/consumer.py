@@ -8,9 +8,12 @@ later, or to be followed by other tasks. Ours say nothing but the job, or the re
 from __future__ import annotations
 
 import logging
+import os
 import re
+import signal
 import time
 from collections.abc import Callable
+from threading import Thread
 from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
@@ -21,6 +24,8 @@ from worker.app import REGION_TASK, TASK
 from worker.logs import event
 from worker.records import Records
 
+_PROCESSES_KILLED_AFTER = 3.0  # seconds
+_WORKER_KILLED_AFTER = 15.0  # seconds more
 _REFUSED_PAUSE = 1.0  # seconds
 _NAMES = frozenset({"argsrepr", "id", "kwargsrepr", "lang", "origin", "root_id", "task"})
 _IDS = {TASK: re.compile(r"[0-9a-f]{16}"), REGION_TASK: re.compile(r"[0-9a-f]{32}")}
@@ -52,6 +57,11 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
         return on_message
 
+    def cancel_active_requests(self) -> None:
+        """End at once (SIGQUIT): Celery tells the processes to, and waits for them without a limit."""
+        Thread(target=_end_at_last, args=(self.pool,), name="end", daemon=True).start()
+        super().cancel_active_requests()
+
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Redis is there, but full or cannot write: try again, as if it were away, but not at once."""
         super().on_connection_error_before_connected(exc)
@@ -62,6 +72,21 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         """Refuse a message whose body only Celery finds out not to be readable; it would log it."""
         refuse(self.app.conf.broker_url, "no task")
         message.ack()
+
+
+def _end_at_last(pool: Any) -> None:
+    """Kill a worker's processes that do not end when they are told to; then the worker, if it still waits.
+
+    A process may be stopped, or held up by the storage. What it was at is given back, or its lease runs out.
+    """
+    time.sleep(_PROCESSES_KILLED_AFTER)
+    for process in pool._pool._pool:
+        if process.is_alive():
+            event("process killed", logging.ERROR, pid=process.pid)
+            os.kill(process.pid, signal.SIGKILL)
+    time.sleep(_WORKER_KILLED_AFTER)
+    event("worker killed", logging.ERROR)
+    os._exit(1)
 
 
 def why_foreign(message: Any) -> str | None:

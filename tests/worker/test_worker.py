@@ -210,13 +210,15 @@ def test_sigterm_lets_the_study_end(site: str, admin: Any, many_studies: Path) -
     done(admin, site, *jobs)
 
 
-@pytest.mark.parametrize("how", ["SIGQUIT", "SIGTERM to all"])
+@pytest.mark.parametrize("how", ["SIGQUIT", "SIGQUIT in vain", "SIGTERM to all"])
 def test_a_study_that_is_given_back_has_not_failed(
     site: str, admin: Any, many_studies: Path, how: str
 ) -> None:
     jobs = submitted(admin, site, many_studies, "--batch", "night")
     worker, log = start_worker(admin, site)
     process = log.until("film scanned")["pid"]
+    if how == "SIGQUIT in vain":  # for a process that cannot end
+        os.kill(process, signal.SIGSTOP)
     worker.send_signal(signal.SIGTERM if how == "SIGTERM to all" else signal.SIGQUIT)
     if how == "SIGTERM to all":  # as systemd does, and with it what it started
         log.until("stopping")
