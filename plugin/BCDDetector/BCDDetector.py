@@ -18,6 +18,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
+from BCDDetectorLib import nodes
 from BCDDetectorLib.session import Session
 from BCDDetectorUI.dialogs import Dialogs
 from BCDDetectorUI.findings_panel import FindingsPanel
@@ -67,7 +68,7 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
         self.logic = BCDDetectorLogic()
         self.dialogs = Dialogs()
         self._observed: list[tuple[Any, int]] = []
-        self._composites: list[tuple[Any, int]] = []
+        self._views: list[tuple[Any, int]] = []
         self._busy = False
 
     def setup(self) -> None:
@@ -90,7 +91,7 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
         for event, handler in (
             (scene.StartCloseEvent, self._on_scene_closes),
             (scene.EndCloseEvent, self._on_scene_changed),
-            (scene.EndImportEvent, self._on_scene_changed),
+            (scene.EndImportEvent, self._on_scene_read),
             (scene.EndBatchProcessEvent, self._on_scene_changed),
             (scene.NodeAddedEvent, self._on_node),
             (scene.NodeRemovedEvent, self._on_node),
@@ -105,11 +106,12 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
 
     def cleanup(self) -> None:
         """Called when the module is unloaded or Slicer ends."""
-        for node, tag in (*self._observed, *self._composites):
+        for node, tag in (*self._observed, *self._views):
             node.RemoveObserver(tag)
-        self._observed, self._composites = [], []
+        self._observed, self._views = [], []
         if hasattr(self, "session"):
             self.scan.close()
+            self.reading.leave_scene()
             self.region.leave_scene()
             self.session.close()
 
@@ -139,8 +141,11 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
 
     def _on_scene_changed(self, _caller: Any, _event: str) -> None:
         self._watch_views()
-        self.reading.settle()
         self.refresh()
+
+    def _on_scene_read(self, caller: Any, event: str) -> None:
+        self.reading.settle()
+        self._on_scene_changed(caller, event)
 
     def _on_node(self, _caller: Any, _event: str) -> None:
         """A node came or went; while Slicer loads or closes a scene, that waits until it has done so."""
@@ -154,20 +159,30 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
 
     def _watch_views(self) -> None:
         """Hear when a slice view shows another film: its findings must come, the others' go."""
-        for node, tag in self._composites:
+        for node, tag in self._views:
             node.RemoveObserver(tag)
-        scene = slicer.mrmlScene
-        count = scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
-        composites = [scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode") for index in range(count)]
-        self._composites = [
-            (node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._on_view)) for node in composites
-        ]
+        self._views = []
+        for name, handler in (
+            ("vtkMRMLSliceCompositeNode", self._on_view),
+            ("vtkMRMLSliceNode", self._on_slice),
+        ):
+            for node in nodes.nodes(slicer.mrmlScene, name):
+                self._views.append((node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, handler)))
 
     def _on_view(self, _caller: Any, _event: str) -> None:
         if not self._busy and not slicer.mrmlScene.IsBatchProcessing():
             self._busy = True
             try:
                 self.session.refresh_views()
+            finally:
+                self._busy = False
+
+    def _on_slice(self, _caller: Any, _event: str) -> None:
+        """A view moves: in a volume of several films it may come to another one's heat map."""
+        if not self._busy and not slicer.mrmlScene.IsBatchProcessing():
+            self._busy = True
+            try:
+                self.session.refresh_heat_maps()
             finally:
                 self._busy = False
 

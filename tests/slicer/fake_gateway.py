@@ -27,6 +27,7 @@ class FakeGateway:
         script: (state, film) of a new job, one for each look at it; the last one stays.
         results: Study Instance UID -> folder with the result files.
         received: files of each submission, as bytes.
+        expired: jobs whose result files are gone, until they are submitted again.
         calls: "METHOD /path" of every call.
     """
 
@@ -40,6 +41,7 @@ class FakeGateway:
         self.limits = {"bytes": 10**9, "files": 100}
         self.received: list[list[bytes]] = []
         self.fields: list[dict[str, str]] = []
+        self.expired: set[str] = set()
         self.calls: list[str] = []
         self.workers = 1
         self.damage = False
@@ -155,6 +157,7 @@ class FakeGateway:
                     "reason": None,
                 }
                 self.left[job_id] = list(self.script)
+                self.expired.discard(job_id)
                 self._json(http, 202, {"jobs": [self.jobs[job_id]], "skipped": []})
                 return
         self._problem(http, 422)
@@ -176,7 +179,7 @@ class FakeGateway:
                 http.end_headers()
             else:
                 self._json(http, 200, job, {"ETag": tag})
-        elif not job["state"].startswith("done"):
+        elif not job["state"].startswith("done") or job["job_id"] in self.expired:
             self._problem(http, 409)
         elif rest == "results":
             folder = self.results[job["study_instance_uid"]]

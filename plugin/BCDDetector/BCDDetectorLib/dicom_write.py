@@ -31,4 +31,6 @@ def write(document: Dataset, path: Path) -> None:
             file.is_little_endian, file.is_implicit_VR = True, False
             file.save_as(path, write_like_original=False)
     except OSError as error:
-        raise InputError(f"{path.name} cannot be written ({error.strerror or error})", str(path)) from error
+        raise InputError(
+            f"the file cannot be written ({error.strerror or 'no reason given'})", str(path)
+        ) from error

@@ -18,6 +18,7 @@ class Circle:
     Args:
         done: gets the volume, the film's UID, centre and radius (pixels along the rows' axis).
         failed: gets the error if the circle is none.
+        later: calls a function when the current event is over; Slicer still works on the line during it.
     """
 
     def __init__(
@@ -25,12 +26,14 @@ class Circle:
         scene: Any,
         done: Callable[[Any, str, Point, float], None],
         failed: Callable[[InputError], None],
+        later: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._scene, self._done, self._failed = scene, done, failed
+        self._scene, self._done, self._failed, self._later = scene, done, failed, later
         self.line = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", "BCD circle: centre, edge")
         self.line.SetAttribute(nodes.ROLE, "drawing")
         self.line.SaveWithSceneOff()
         self.line.CreateDefaultDisplayNodes()
+        self._stopped = False
         self._tag: int | None = self.line.AddObserver(self.line.PointPositionDefinedEvent, self._on_point)
         selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
         interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
@@ -42,13 +45,24 @@ class Circle:
 
     def stop(self) -> None:
         """Give up; the line goes away."""
+        self._ignore_clicks()
+        if not self._stopped:
+            self._stopped = True
+            self._scene.RemoveNode(self.line)
+
+    def _ignore_clicks(self) -> None:
         if self._tag is not None:
             self.line.RemoveObserver(self._tag)
             self._tag = None
-            self._scene.RemoveNode(self.line)
 
     def _on_point(self, caller: Any, event: str) -> None:
         if self.line.GetNumberOfDefinedControlPoints() < _POINTS:
+            return
+        self._ignore_clicks()
+        self._later(self._finish)
+
+    def _finish(self) -> None:
+        if self._stopped:
             return
         try:
             found = self._circle()
@@ -62,9 +76,13 @@ class Circle:
     def _circle(self) -> tuple[Any, str, Point, float]:
         position = [0.0, 0.0, 0.0]
         self.line.GetNthControlPointPosition(0, position)
+        # All films lie in the same place: only Slicer's widget knows in whose view the click was.
+        clicked = self.line.GetNthControlPointAssociatedNodeID(0)
         for _, composite in views.slice_views(self._scene):
-            volume = self._scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
-            film = _film_at(volume, position) if volume is not None else None
+            shown = composite.GetBackgroundVolumeID() or ""
+            volume = self._scene.GetNodeByID(shown)
+            mine = volume is not None and clicked in ("", shown, composite.GetForegroundVolumeID())
+            film = _film_at(volume, position) if mine else None
             if film is not None:
                 center, radius = geometry.circle_of_line(volume, self.line)
                 if radius < _MIN_RADIUS:
@@ -99,6 +117,7 @@ def add_region(scene: Any, volume: Any, film_uid: str, center: Point, radius: fl
     display = curve.GetDisplayNode()
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(True)
+    display.SetVisibility3D(False)
     display.SetGlyphScale(0.6)
     display.SetUseGlyphScale(True)
     for setter in (display.SetColor, display.SetSelectedColor, display.SetActiveColor):

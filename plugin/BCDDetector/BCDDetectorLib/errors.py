@@ -23,8 +23,9 @@ class DetectorError(Exception):
     """Root of every error that the panel shows.
 
     Args:
-        message: one line: what is wrong and what to do about it; no patient data.
-        details: for ``detailedText``: addresses, status, request id.
+        message: one line: what is wrong and what to do about it. Slicer logs it: no patient data, and no
+            file names, which may hold some.
+        details: for ``detailedText``, which is not logged: files, addresses, status, request id.
     """
 
     def __init__(self, message: str, details: str = "") -> None:

@@ -22,14 +22,17 @@ FAINTEST = 0.02
 """Below this probability the film alone is shown."""
 
 
-def load_all(scene: Any, study_uid: str, folder: Path) -> tuple[Any, ...]:
-    """Load the heat maps of the study's loaded films; films without one are left out."""
-    made = []
+def load_all(scene: Any, study_uid: str, folder: Path) -> dict[str, str]:
+    """Load the heat maps of the study's loaded films; returns why, by film UID, one was not loaded."""
+    faults = {}
     for path in sorted((folder / HEATMAP).glob("*.dcm")):
         volume = nodes.volume_of(scene, path.stem)
         if volume is not None:
-            made.append(load(scene, study_uid, path.stem, path, volume))
-    return tuple(made)
+            try:
+                load(scene, study_uid, path.stem, path, volume)
+            except InputError as error:
+                faults[path.stem] = error.message
+    return faults
 
 
 def load(scene: Any, study_uid: str, film_uid: str, path: Path, film: Any) -> Any:
@@ -82,11 +85,9 @@ def read(path: Path, size: tuple[int, int]) -> Any:
         NotImplementedError,
         RuntimeError,
     ) as error:
-        raise InputError(
-            "a heat map cannot be read; findings are shown without it", f"{path}\n{error}"
-        ) from error
+        raise InputError("it cannot be read", f"{path}\n{error}") from error
     if values.shape != tuple(size):
-        raise InputError("a heat map is not as large as its film", f"{path}\n{values.shape} against {size}")
+        raise InputError("it is not as large as its film", f"{path}\n{values.shape} against {size}")
     return values
 
 

@@ -22,6 +22,7 @@ from .errors import (
     GatewayError,
     InputError,
     NotFound,
+    NotReady,
     Overloaded,
     Unreachable,
 )
@@ -56,6 +57,7 @@ def scan(
     films: Sequence[tuple[str, Path]],
     *,
     again: bool = False,
+    root: Path | None = None,
     poll: float = POLL_SECONDS,
     patience: float = PATIENCE_SECONDS,
 ) -> ScanOutcome:
@@ -74,7 +76,10 @@ def scan(
             if job.state == "queued" or job.state == "running":
                 job = follow(task, gateway, job, poll, patience)
             if job.has_result:
-                study, folder = _fetch(task, gateway, job)
+                try:
+                    study, folder = _fetch(task, gateway, job, root)
+                except (NotReady, NotFound):
+                    continue  # the gateway keeps records longer than results
                 if wanted <= {film.sop_instance_uid for film in study.films}:
                     return ScanOutcome(study, folder, earlier=True)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -96,7 +101,7 @@ def scan(
         raise InputError("the job was cancelled at the gateway; press Apply to scan again")
     if not job.has_result:
         raise InputError(f"the scan has failed: {job.reason or 'no reason given'}", f"job {job.job_id}")
-    study, folder = _fetch(task, gateway, job)
+    study, folder = _fetch(task, gateway, job, root)
     return ScanOutcome(study, folder, earlier=False, skipped=submission.skipped)
 
 
@@ -146,10 +151,10 @@ def _cancel(gateway: Gateway, job: Job) -> None:
         return  # the user has moved on; a job that goes on does no harm
 
 
-def _fetch(task: Task, gateway: Gateway, job: Job) -> tuple[Study, Path]:
+def _fetch(task: Task, gateway: Gateway, job: Job, root: Path | None) -> tuple[Study, Path]:
     """The job's result, and the temporary folder in which its files are; no folder stays on an error."""
     task.say("Fetching results", 1.0)
-    folder = Path(tempfile.mkdtemp(prefix="bcd-"))
+    folder = Path(tempfile.mkdtemp(prefix="bcd-", dir=root))
     try:
         gateway.fetch(job.job_id, folder, cancelled=task.cancelled)
         return result_reader.read_result(folder), folder

@@ -1,8 +1,8 @@
 """What the reader says of a study: accepted, rejected, moved and added findings; and as JSON.
 
-The JSON is a ``truth.json`` (``converters.truth``, schema version 1) with more keys, so that evaluation and
-training can take it: only films that the reader has declared to be read completely are in ``films``, and
-their lesions are the accepted findings. The detector's findings and what became of them stand beside.
+The JSON is a ``truth.json`` (``converters.truth``, schema version 1) with more keys, and ``read_truth`` there
+reads it: only films that the reader has declared to be read completely are in ``films``, and their lesions
+are the accepted findings. The detector's findings and what became of them stand beside.
 """
 
 from __future__ import annotations
@@ -69,14 +69,15 @@ def to_json(reading: Reading, created: datetime, patient: str) -> dict[str, Any]
     """The reading as JSON.
 
     Args:
-        patient: what tells patients apart, so that no split of a training set parts one; hashed here.
+        patient: what tells patients apart, so that no split of a training set parts one; hashed here,
+            without salt, so that two exports agree: whoever knows the identities can find the hash again.
     """
     pseudonym = hashlib.sha256(patient.encode()).hexdigest()[:16]
     films: dict[str, Any] = {}
     unread: list[str] = []
     for film in reading.study.films:
         uid = film.sop_instance_uid
-        if not uid or film.failed:
+        if not uid:
             continue
         if uid not in reading.films_read:
             unread.append(uid)
@@ -119,7 +120,9 @@ def write_json(content: dict[str, Any], path: Path) -> None:
     try:
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path.name} cannot be written ({error.strerror or error})", str(path)) from error
+        raise InputError(
+            f"the file cannot be written ({error.strerror or 'no reason given'})", str(path)
+        ) from error
 
 
 def _worst(lesions: list[Mark]) -> str:

@@ -55,7 +55,8 @@ def write(reading: Reading, headers: Mapping[str, Dataset], path: Path, when: da
         headers: of the study's loaded films, by SOP Instance UID.
 
     Raises:
-        InputError: no film, no name of the reader, or the file cannot be written.
+        InputError: no film, one that was read is not loaded, no name of the reader, or the file cannot be
+            written.
     """
     write_file(build(reading, headers, when), path)
 
@@ -66,12 +67,21 @@ def build(reading: Reading, headers: Mapping[str, Dataset], when: datetime) -> D
     films = [film for film in reading.study.films if film.sop_instance_uid in headers]
     if not films:
         raise InputError("none of the study's films is loaded; load the study first")
+    missing = [film.name for film in reading.study.films if film not in films and _has_word(reading, film)]
+    if missing:
+        raise InputError(f"{', '.join(missing)}: read, but not loaded any more; load the study again first")
     new = _identity(headers[films[0].sop_instance_uid or ""], reading, when)
     new.CurrentRequestedProcedureEvidenceSequence = Items([_evidence(reading, headers)])
     content = _content(reading, films, headers)
     content.__delattr__("RelationshipType")
     new.update(content)
     return new
+
+
+def _has_word(reading: Reading, film: Film) -> bool:
+    """Whether the reader has said anything of the film."""
+    judged = any(mark.verdict != nodes.UNREAD for mark in reading.of(film))
+    return judged or film.sop_instance_uid in reading.films_read
 
 
 def _identity(header: Dataset, reading: Reading, when: datetime) -> Dataset:
@@ -138,7 +148,8 @@ def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]
         sop_class = str(headers[uid].SOPClassUID)
         library.append(_library_entry(film, sop_class))
         judged = [mark for mark in reading.of(film) if mark.verdict != nodes.UNREAD]
-        groups += [_group(mark, film, sop_class) for mark in judged]
+        size = int(headers[uid].Rows), int(headers[uid].Columns)
+        groups += [_group(mark, film, sop_class, size) for mark in judged]
         told.append(_sentence(film, uid in reading.films_read, judged))
     observer = sr_items.item(
         "HAS OBS CONTEXT",
@@ -193,7 +204,7 @@ def _library_entry(film: Film, sop_class: str) -> Dataset:
     return sr_items.with_children(sr_items.image("CONTAINS", sop_class, film.sop_instance_uid or ""), said)
 
 
-def _group(mark: Mark, film: Film, sop_class: str) -> Dataset:
+def _group(mark: Mark, film: Film, sop_class: str, size: tuple[int, int]) -> Dataset:
     """TID 1410 of one judged finding."""
     source = sr_items.image("SELECTED FROM", sop_class, mark.film)
     site = sr_items.code(
@@ -208,7 +219,7 @@ def _group(mark: Mark, film: Film, sop_class: str) -> Dataset:
                 )
             ],
         )
-    inside = _on_film(mark.outline, film)
+    inside = _on_film(mark.outline, size)
     closed = (*inside, inside[0])
     children = [
         sr_items.text(
@@ -240,11 +251,9 @@ def verdict_of(mark: Mark) -> str:
     return "moved" if mark.moved else "accepted"
 
 
-def _on_film(outline: tuple[Point, ...], film: Film) -> tuple[Point, ...]:
+def _on_film(outline: tuple[Point, ...], size: tuple[int, int]) -> tuple[Point, ...]:
     """The outline's corners, none beyond the film's border: SCOORD must lie on the image."""
-    if film.size is None:
-        return outline
-    rows, columns = film.size
+    rows, columns = size
     return tuple(
         (min(max(row, -0.5), rows - 0.5), min(max(column, -0.5), columns - 0.5)) for row, column in outline
     )

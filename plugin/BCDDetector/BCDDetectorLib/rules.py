@@ -10,6 +10,8 @@ from .address import clean_address, is_loopback
 from .answers import Info
 from .errors import DetectorError, InputError, NotFound, Overloaded, Refused, Unreachable
 
+_OPEN = "The connection is not encrypted (http)"
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -51,6 +53,13 @@ def why_not(situation: Situation) -> str:
     return ""
 
 
+OTHER_FILM = (
+    "This picture has a result under another spacing, side or view. Described anew it is another film: "
+    "its findings and what was said of them go out of sight, until it is described as before.\n\nGo on?"
+)
+"""What the user is asked before a picture without DICOM origin becomes another film."""
+
+
 def consent(address: str, films: int, size: int) -> str:
     """What the user agrees to before anything leaves this machine."""
     host = clean_address(address)
@@ -59,12 +68,15 @@ def consent(address: str, films: int, size: int) -> str:
         "pixels and the whole DICOM header, with the patient's name if the files have it.",
     ]
     if not is_private(host):
-        lines.append(
-            "The connection is not encrypted (http): others on the network can read films and token."
-        )
+        lines.append(f"{_OPEN}: others on the network can read films and token.")
     lines.append("The answer is for research only, not for diagnosis or screening decisions.")
     lines.append("Send?")
     return "\n\n".join(lines)
+
+
+def open_line(address: str) -> str:
+    """What the user agrees to before the token goes to another machine in the clear."""
+    return f"{_OPEN}: others on the network can read the token.\n\nSend the token to {address}?"
 
 
 def is_private(address: str) -> bool:
@@ -91,14 +103,23 @@ def connection_text(outcome: object) -> str:
     return f"Failed: {message}"
 
 
-def outcome_text(films: int, shown: int, hidden: int, failed: Sequence[str], earlier: bool) -> str:
-    """One line on a result."""
+def outcome_text(
+    films: int,
+    shown: int,
+    hidden: int,
+    failed: Sequence[str],
+    earlier: bool,
+    no_heat_map: Sequence[str] = (),
+) -> str:
+    """One line on a result; ``failed`` and ``no_heat_map`` name a film and its reason each."""
     parts = [f"{shown} finding{'s' if shown != 1 else ''} shown"]
     if hidden:
         parts.append(f"{hidden} below the threshold")
     parts.append(f"{films} film{'s' if films != 1 else ''} scanned")
     if failed:
         parts.append("not scanned: " + "; ".join(failed))
+    if no_heat_map:
+        parts.append("without heat map: " + "; ".join(no_heat_map))
     if earlier:
         parts.append("an earlier result, found at the gateway")
     return ", ".join(parts)

@@ -102,6 +102,12 @@ class Session:
         shown = [curve for curve in curves if views.reaches(curve, self.state.threshold)]
         return sorted(shown, key=_suspicion, reverse=True)
 
+    def has_result_under_other(self, description: Description) -> bool:
+        """Whether sending the volume so described would part it from a result that it has already."""
+        if self.volume is None or self.has_origin or self.table is None:
+            return False
+        return bool(self.volume.GetAttribute(nodes.WRAPPED_AS) != description.text())
+
     def prepare(self, description: Description) -> tuple[str, list[Source]]:
         """The study and the films to send; a volume without DICOM origin is wrapped first.
 
@@ -124,8 +130,8 @@ class Session:
     def scan(self, gateway: Gateway, study: str, found: list[Source], again: bool) -> Callable[[Task], Any]:
         """The work of a scan, for a thread: it touches no node."""
         named = [(source.uid, source.path) for source in found]
-        poll = jobs.POLL_SECONDS
-        return lambda task: jobs.scan(task, gateway, study, named, again=again, poll=poll)
+        poll, root = jobs.POLL_SECONDS, self.folder
+        return lambda task: jobs.scan(task, gateway, study, named, again=again, poll=poll, root=root)
 
     def finish(self, outcome: ScanOutcome) -> str:
         """Put a result into the scene; returns one line about it.
@@ -137,15 +143,18 @@ class Session:
         study = outcome.study
         self._reports[study.study_instance_uid] = outcome.folder / REPORT
         show.show_study(self.scene, study)
-        heat_map.load_all(self.scene, study.study_instance_uid, outcome.folder)
         presented = [f.probability.abnormal for f in study.findings if f.presented]
         self.state.threshold = rules.default_threshold(study.threshold, presented)
+        faults = heat_map.load_all(self.scene, study.study_instance_uid, outcome.folder)
         self.refresh_views()
         shown = len(self.findings())
         hidden = len(nodes.findings(self.scene, study.study_instance_uid)) - shown
         failed = [f"{film.name}: {film.reason}" for film in study.films if film.failed]
         scanned = len(study.films) - len(failed)
-        return rules.outcome_text(scanned, shown, hidden, [*failed, *outcome.skipped], outcome.earlier)
+        bare = [
+            f"{f.name}: {faults[f.sop_instance_uid]}" for f in study.films if f.sop_instance_uid in faults
+        ]
+        return rules.outcome_text(scanned, shown, hidden, [*failed, *outcome.skipped], outcome.earlier, bare)
 
     def report(self) -> Path | None:
         """The report of the chosen study, if its result was fetched in this session."""
@@ -157,6 +166,10 @@ class Session:
     def refresh_views(self) -> None:
         """Make the slice views show what the state says."""
         views.update(self.scene, self.state.threshold)
+        self.refresh_heat_maps()
+
+    def refresh_heat_maps(self) -> None:
+        """Lay over each view the heat map of the film that it shows, if they are switched on."""
         views.show_heat_maps(self.scene, self.state.heat_map, self.state.opacity)
 
     def jump(self, curve: Any) -> None:

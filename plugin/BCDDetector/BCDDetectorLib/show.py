@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import vtk
 
 from . import geometry, nodes
 from .errors import InputError
-from .words import Finding, Point, Probability, Study, finding_label
+from .words import Film, Finding, Point, Probability, Study, finding_label
 
 COLORS = {"malignant": (1.0, 0.63, 0.0), "benign": (0.0, 1.0, 1.0)}
 """As in the overlays and presentation states of the result."""
@@ -31,8 +33,9 @@ COLUMNS = (
 def show_study(scene: Any, study: Study) -> Any:
     """Show the result of a study whose films are loaded, in the place of an earlier one.
 
-    Findings of films that are not loaded stay out. The reader's word is kept: a finding that is shown
-    already stays with its verdict, and so does, from an earlier result, what the reader accepted or added.
+    Films that are not loaded stay out, unless they failed: loaded later, they are not scanned yet. What an
+    earlier result says of a film that is not loaded now stays. The reader's word is kept: another job gives
+    its findings other tracking UIDs, so what the reader has judged is found again by its place.
 
     Returns:
         The study's table node.
@@ -52,27 +55,89 @@ def show_study(scene: Any, study: Study) -> Any:
     if table is None:
         table = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName("BCD findings"))
         table.SetAttribute(nodes.ROLE, "study")
-    nodes.set_info(table, study)
-    found = [finding for film in loaded for finding in film.findings]
-    known = _keep(scene, uid, {finding.tracking_uid for finding in found})
+    nodes.set_info(table, replace(study, films=_known(table, study, loaded)))
+    missing = _supersede(scene, study, loaded)
     folder = _Folder(scene, table)
-    for finding in found:
-        if finding.tracking_uid not in known:
-            folder.add(add_finding(scene, uid, finding))
+    for finding in missing:
+        folder.add(add_finding(scene, uid, finding))
     fill_table(scene, table)
     return table
 
 
-def _keep(scene: Any, study_uid: str, wanted: set[str]) -> set[str]:
-    """Remove the findings that the new result supersedes; returns the tracking UIDs that stay."""
-    stay = set()
-    for curve in nodes.findings(scene, study_uid):
-        uid = curve.GetAttribute(nodes.TRACKING_UID)
-        if uid in wanted or curve.GetAttribute(nodes.VERDICT) == nodes.ACCEPTED:
-            stay.add(uid)
-        else:
+def _known(table: Any, study: Study, loaded: list[Film]) -> tuple[Film, ...]:
+    """The films of which the scene can say something: loaded, failed, or known from an earlier result."""
+    earlier = nodes.info(table).films if table.GetAttribute(nodes.INFO) else ()
+    before = {film.sop_instance_uid for film in earlier}
+    films = [film for film in study.films if film in loaded or film.failed or film.sop_instance_uid in before]
+    listed = {film.sop_instance_uid for film in films}
+    return (*films, *(film for film in earlier if film.sop_instance_uid not in listed))
+
+
+def _supersede(scene: Any, study: Study, loaded: list[Film]) -> list[Finding]:
+    """Put the new result in the place of the earlier one; returns the findings that have no curve yet."""
+    renewed = {film.sop_instance_uid for film in loaded}
+    new = {finding.tracking_uid: finding for film in loaded for finding in film.findings}
+    judged = []
+    for curve in nodes.findings(scene, study.study_instance_uid):
+        if curve.GetAttribute(nodes.FILM) not in renewed:
+            continue
+        tracking_uid = curve.GetAttribute(nodes.TRACKING_UID)
+        if tracking_uid in new:
+            del new[tracking_uid]  # it is there already
+        elif curve.GetAttribute(nodes.VERDICT) == nodes.UNREAD:
             scene.RemoveNode(curve)
-    return stay
+        else:
+            judged.append(curve)
+    for curve in judged:
+        twin = _twin(curve, list(new.values()))
+        if twin is not None:
+            _take_over(scene, curve, new.pop(twin.tracking_uid))
+        else:
+            _renumber(
+                scene, curve, {f.number for film in loaded for f in film.findings if f.film == _film(curve)}
+            )
+    return list(new.values())
+
+
+def _film(curve: Any) -> str:
+    return str(curve.GetAttribute(nodes.FILM))
+
+
+def _renumber(scene: Any, curve: Any, taken: set[int]) -> None:
+    """Give a curve that no new finding replaces a number that none of them has."""
+    if nodes.number(curve) not in taken:
+        return
+    others = {nodes.number(c) for c in nodes.findings(scene) if _film(c) == _film(curve)}
+    curve.SetAttribute(nodes.NUMBER, str(1 + max(taken | others)))
+    label, shares = curve.GetAttribute(nodes.LABEL), nodes.probability(curve)
+    number = nodes.number(curve)
+    curve.SetName(finding_label(number, label, shares) if shares else f"{number} {label} (reader)")
+    set_label(curve, label)
+
+
+def _twin(curve: Any, found: list[Finding]) -> Finding | None:
+    """The finding nearest to where the curve's own was found, if that lies within its radius."""
+    if curve.GetAttribute(nodes.SOURCE) != nodes.DETECTOR:
+        return None
+    row, column, radius = json.loads(curve.GetAttribute(nodes.FOUND_AT))
+    near = [
+        (distance, finding.tracking_uid, finding)
+        for finding in found
+        if finding.film == curve.GetAttribute(nodes.FILM)
+        and (distance := math.dist((row, column), finding.center)) <= radius
+    ]
+    return min(near)[2] if near else None
+
+
+def _take_over(scene: Any, curve: Any, finding: Finding) -> None:
+    """Let a judged curve stand for a finding of another job: verdict, accepted class and move stay."""
+    _describe(curve, finding)
+    if not curve.GetAttribute(nodes.MOVED):
+        volume = nodes.volume_of(scene, finding.film)
+        draw(curve, volume, nodes.slice_of(volume, finding.film), finding.outline)
+        set_place(curve, finding.center, finding.radius)
+    accepted = curve.GetAttribute(nodes.VERDICT) == nodes.ACCEPTED
+    set_label(curve, curve.GetAttribute(nodes.LABEL) if accepted else finding.label)
 
 
 def _is_loaded(scene: Any, film_uid: str) -> bool:
@@ -82,16 +147,23 @@ def _is_loaded(scene: Any, film_uid: str) -> bool:
 def add_finding(scene: Any, study_uid: str, finding: Finding) -> Any:
     """The locked curve of a detector's finding."""
     curve = _curve(scene, study_uid, finding.film, finding.number, finding.outline)
-    curve.SetName(finding_label(finding.number, finding.label, finding.probability))
     curve.SetAttribute(nodes.SOURCE, nodes.DETECTOR)
     curve.SetAttribute(nodes.VERDICT, nodes.UNREAD)
-    curve.SetAttribute(nodes.TRACKING_UID, finding.tracking_uid)
-    curve.SetAttribute(nodes.PRESENTED, "1" if finding.presented else "0")
+    _describe(curve, finding)
     set_place(curve, finding.center, finding.radius)
-    shares = finding.probability
-    curve.SetAttribute(nodes.PROBABILITY, json.dumps([shares.normal, shares.benign, shares.malignant]))
     set_label(curve, finding.label)
     return curve
+
+
+def _describe(curve: Any, finding: Finding) -> None:
+    """Write what the detector says of the finding, which no reader changes, on its curve."""
+    curve.SetName(finding_label(finding.number, finding.label, finding.probability))
+    curve.SetAttribute(nodes.NUMBER, str(finding.number))
+    curve.SetAttribute(nodes.TRACKING_UID, finding.tracking_uid)
+    curve.SetAttribute(nodes.PRESENTED, "1" if finding.presented else "0")
+    curve.SetAttribute(nodes.FOUND_AT, json.dumps([*finding.center, finding.radius]))
+    shares = finding.probability
+    curve.SetAttribute(nodes.PROBABILITY, json.dumps([shares.normal, shares.benign, shares.malignant]))
 
 
 def add_missed(
@@ -114,6 +186,11 @@ def add_missed(
     _Folder(scene, table).add(curve)
     fill_table(scene, table)
     return curve
+
+
+def get_outline(curve: Any) -> tuple[Point, ...]:
+    """The outline in pixels of the film, whatever volume shows it, or none."""
+    return tuple((row, column) for row, column in json.loads(curve.GetAttribute(nodes.OUTLINE)))
 
 
 def set_place(curve: Any, center: Point, radius: float) -> None:
@@ -171,6 +248,7 @@ def _curve(scene: Any, study_uid: str, film_uid: str, number: int, outline: Sequ
 
 def draw(curve: Any, volume: Any, slice_index: int, outline: Sequence[Point]) -> None:
     """Give the curve the corners of ``outline``."""
+    curve.SetAttribute(nodes.OUTLINE, json.dumps([list(corner) for corner in outline]))
     world = vtk.vtkPoints()
     for corner in outline:
         world.InsertNextPoint(geometry.to_ras(volume, corner, slice_index))

@@ -89,7 +89,7 @@ class Multipart:
                 while left:
                     chunk = stream.read(min(CHUNK, left))
                     if not chunk:  # another length than was announced: the request cannot be completed
-                        raise InputError(f"{path.name}: the file has changed while it was sent; try again")
+                        raise InputError("a film's file has changed while it was sent; try again", str(path))
                     left -= len(chunk)
                     yield chunk
             yield b"\r\n"
@@ -100,5 +100,5 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"{path.name}: cannot be read ({reason}); load the film again") from error
+        reason = error.strerror or "no reason given"
+        raise InputError(f"a film cannot be read ({reason}); load it again", str(path)) from error

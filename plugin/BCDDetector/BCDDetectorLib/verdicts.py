@@ -10,7 +10,7 @@ from typing import Any
 from . import geometry, nodes, show
 from .errors import InputError
 from .reading import Mark, Reading
-from .words import ABNORMAL
+from .words import ABNORMAL, MIN_CORNERS
 
 _BEFORE = "BCD.OutlineBefore"
 _STILL = 0.5  # pixels; less is a tremor, no move
@@ -26,9 +26,6 @@ def collect(scene: Any, table: Any, reader: str) -> Reading:
     study = nodes.info(table)
     marks = []
     for curve in nodes.findings(scene, study.study_instance_uid):
-        volume = nodes.volume_of(scene, curve.GetAttribute(nodes.FILM))
-        if volume is None:
-            continue
         center, radius = show.get_place(curve)
         marks.append(
             Mark(
@@ -37,7 +34,7 @@ def collect(scene: Any, table: Any, reader: str) -> Reading:
                 number=nodes.number(curve),
                 center=center,
                 radius=radius,
-                outline=geometry.outline(volume, curve),
+                outline=show.get_outline(curve),
                 label=curve.GetAttribute(nodes.LABEL),
                 verdict=curve.GetAttribute(nodes.VERDICT),
                 source=curve.GetAttribute(nodes.SOURCE),
@@ -83,7 +80,7 @@ def end_move(scene: Any, curve: Any) -> bool:
         Whether it was moved.
 
     Raises:
-        InputError: its centre lies outside the film; it is put back.
+        InputError: its centre lies outside the film, or its corners were deleted; it is put back.
     """
     before = [(row, column) for row, column in json.loads(curve.GetAttribute(_BEFORE) or "[]")]
     curve.RemoveAttribute(_BEFORE)
@@ -95,6 +92,9 @@ def end_move(scene: Any, curve: Any) -> bool:
         return False
     # The centre is the most suspicious place, not the outline's middle: it moves as the outline does.
     after = geometry.outline(volume, curve)
+    if len(after) < MIN_CORNERS:
+        show.draw(curve, volume, nodes.slice_of(volume, film), before)
+        raise InputError("the finding's outline was deleted; it is back where it was")
     (old, tall), (new, now_tall) = geometry.extent(before), geometry.extent(after)
     center, radius = show.get_place(curve)
     grown = now_tall / tall if tall > 0 else 1.0
@@ -105,6 +105,7 @@ def end_move(scene: Any, curve: Any) -> bool:
         raise InputError("the finding was moved off the film; it is back where it was")
     if max(math.dist(a, b) for a, b in zip(before, after)) < _STILL:
         return False
+    show.draw(curve, volume, nodes.slice_of(volume, film), after)
     show.set_place(curve, center, radius * grown)
     curve.SetAttribute(nodes.MOVED, "1")
     curve.SetAttribute(nodes.VERDICT, nodes.ACCEPTED)

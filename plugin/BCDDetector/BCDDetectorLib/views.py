@@ -6,10 +6,12 @@ another film.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from . import geometry, nodes, show
 
+_APART = 1e-3  # mm; more is another place
 _ROUNDING = 2e-6  # result.json has 6 decimals, the report as many: a finding at the threshold is shown
 
 
@@ -33,11 +35,16 @@ def update(scene: Any, threshold: float) -> None:
     for node, composite in slice_views(scene):
         volume = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
         for uid in nodes.film_uids(volume) if volume is not None else ():
+            first = nodes.volume_of(scene, uid)
+            if first is None or first.GetID() != volume.GetID():
+                continue  # a second volume of the film may lie elsewhere; its findings are drawn in the first
             shown_in.setdefault(uid, []).append(node.GetID())
             if uid in films:  # R, L, A and P mean nothing on a mammogram
                 node.SetOrientationMarkerType(node.OrientationMarkerTypeNone)
-    for curve in nodes.findings(scene):
+    for curve in (*nodes.findings(scene), *nodes.nodes(scene, "vtkMRMLMarkupsClosedCurveNode", "region")):
         where = shown_in.get(curve.GetAttribute(nodes.FILM), [])
+        if where:
+            _follow(scene, curve)
         display = curve.GetDisplayNode()
         if list(display.GetViewNodeIDs()) != where:
             display.SetViewNodeIDs(where)
@@ -47,6 +54,18 @@ def update(scene: Any, threshold: float) -> None:
         faint = 0.3 if curve.GetAttribute(nodes.VERDICT) == nodes.REJECTED else 1.0
         if display.GetOpacity() != faint:
             display.SetOpacity(faint)
+
+
+def _follow(scene: Any, curve: Any) -> None:
+    """Draw a curve anew whose film was loaded again and lies elsewhere now."""
+    if not curve.GetLocked() or not curve.GetNumberOfControlPoints():
+        return  # it is being moved
+    film, position = curve.GetAttribute(nodes.FILM), [0.0, 0.0, 0.0]
+    volume, outline = nodes.volume_of(scene, film), show.get_outline(curve)
+    index = nodes.slice_of(volume, film)
+    curve.GetNthControlPointPosition(0, position)
+    if math.dist(geometry.to_ras(volume, outline[0], index), position) > _APART:
+        show.draw(curve, volume, index, outline)
 
 
 def reaches(curve: Any, threshold: float) -> bool:
@@ -62,9 +81,9 @@ def show_volume(application: Any, scene: Any, volume: Any) -> None:
         application: vtkMRMLApplicationLogic.
     """
     views = slice_views(scene)
+    views = [view for view in views if view[0].IsMappedInLayout()] or views
     if any(composite.GetBackgroundVolumeID() == volume.GetID() for _, composite in views):
         return
-    views = [view for view in views if view[0].IsMappedInLayout()] or views
     empty = [view for view in views if scene.GetNodeByID(view[1].GetBackgroundVolumeID() or "") is None]
     for node, composite in (empty or views)[:1]:
         composite.SetBackgroundVolumeID(volume.GetID())
@@ -103,13 +122,21 @@ def show_heat_maps(scene: Any, on: bool, opacity: float) -> None:
     """
     maps = {node.GetAttribute(nodes.FILM): node for node in nodes.heat_maps(scene)}
     own = {node.GetID() for node in maps.values()}
-    for _, composite in slice_views(scene):
+    for node, composite in slice_views(scene):
         volume = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
-        uids = nodes.film_uids(volume) if volume is not None else []
-        wanted = next((maps[uid] for uid in uids if uid in maps), None) if on else None
+        wanted = maps.get(_film_in_view(node, volume)) if on and volume is not None else None
         if wanted is not None:
             composite.SetForegroundVolumeID(wanted.GetID())
             composite.SetForegroundOpacity(opacity)
         elif composite.GetForegroundVolumeID() in own:
             composite.SetForegroundVolumeID(None)
             composite.SetForegroundOpacity(0.0)
+
+
+def _film_in_view(node: Any, volume: Any) -> str:
+    """The film that a slice view shows: of several in one volume, the one at the view's place; "" if none."""
+    uids, matrix = nodes.film_uids(volume), node.GetSliceToRAS()
+    if len(uids) <= 1:
+        return "".join(uids)
+    index = round(geometry.from_ras(volume, [matrix.GetElement(axis, 3) for axis in range(3)])[1])
+    return uids[index] if 0 <= index < len(uids) else ""

@@ -17,13 +17,14 @@ class Dialogs:
     """Slicer's own windows; tests put others in their place."""
 
     def confirm(self, text: str) -> bool:
-        """Ask before films are sent."""
+        """Ask whether to go on."""
         return bool(slicer.util.confirmOkCancelDisplay(text, windowTitle=TITLE))
 
     def error(self, error: DetectorError) -> None:
         """Say what is wrong, with the details that whoever mends it needs."""
-        logging.warning("BCD Detector: %s", type(error).__name__)  # the message may name a file
-        slicer.util.errorDisplay(error.message, windowTitle=TITLE, detailedText=error.details or None)
+        logging.warning("BCD Detector: %s", type(error).__name__)
+        # Slicer logs the message, and shows details of None as "None".
+        slicer.util.errorDisplay(error.message, windowTitle=TITLE, detailedText=error.details or "")
 
     def save_path(self, title: str, name: str, kinds: str) -> Path | None:
         """Ask where to save; None if the user changes their mind."""

@@ -108,7 +108,7 @@ def _texts(curve: Any, names: Any) -> list[str]:
     verdict = curve.GetAttribute(nodes.VERDICT)
     if curve.GetAttribute(nodes.MOVED):
         verdict += ", moved"
-    if curve.GetAttribute(nodes.SOURCE) == nodes.READER:
+    if curve.GetAttribute(nodes.SOURCE) == nodes.READER and verdict != nodes.REJECTED:
         verdict = "added"
     return [
         names.get(curve.GetAttribute(nodes.FILM), "film"),

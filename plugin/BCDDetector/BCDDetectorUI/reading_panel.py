@@ -10,6 +10,7 @@ from BCDDetectorLib.drawing import Circle
 from BCDDetectorLib.errors import DetectorError
 from BCDDetectorLib.session import Session
 from BCDDetectorLib.words import Point
+from BCDDetectorUI.runner import after_event
 
 
 class ReadingPanel:
@@ -133,14 +134,14 @@ class ReadingPanel:
     def _on_add(self, _checked: bool = False) -> None:
         if self._circle is not None:
             self._circle.stop()
-        self._circle = Circle(self._session.scene, self._on_circle, self._dialogs.error)
+        self._circle = Circle(self._session.scene, self._on_circle, self._dialogs.error, after_event)
 
     def _on_circle(self, volume: Any, film: str, center: Point, radius: float) -> None:
         self._circle = None
         table = self._session.table
         if table is None or film not in {known.sop_instance_uid for known in nodes.info(table).films}:
             self._dialogs.error(
-                DetectorError("the circle lies on a film of another study; choose that film first")
+                DetectorError("the circle lies on a film without a result; choose it and press Apply first")
             )
             return
         curve = show.add_missed(

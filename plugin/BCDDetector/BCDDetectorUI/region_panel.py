@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from BCDDetectorLib import drawing, jobs, nodes, show
+from BCDDetectorLib import drawing, films, jobs, nodes, show
 from BCDDetectorLib.drawing import Circle
 from BCDDetectorLib.errors import Cancelled, DetectorError
 from BCDDetectorLib.session import Session
 from BCDDetectorLib.words import CLASSES, Point
-from BCDDetectorUI.runner import Runner
+from BCDDetectorUI.runner import Runner, after_event
 from BCDDetectorUI.scan_panel import ScanPanel
 
 
@@ -49,16 +49,17 @@ class RegionPanel:
         if not self._wrap_if_needed():
             return
         self._ui.regionLabel.text = "Click the centre of the region, then a point on its edge."
-        self._circle = Circle(self._session.scene, self._on_circle, self._dialogs.error)
+        self._circle = Circle(self._session.scene, self._on_circle, self._dialogs.error, after_event)
 
     def _wrap_if_needed(self) -> bool:
         """A volume without DICOM origin becomes a film before it can carry a circle."""
-        if self._session.has_origin:
-            return True
+        if self._session.has_origin or self._session.volume.GetAttribute(nodes.WRAPPED_UID):
+            return True  # wrapped anew under another description, its findings would lose their film
         return self._try(lambda: self._session.prepare(self._scan.description()))
 
     def _on_circle(self, volume: Any, film: str, center: Point, radius: float) -> None:
         self._circle = None
+        self.runner.abandon()  # an answer to the circle before is none to this one
         drawing.add_region(self._session.scene, volume, film, center, radius)
         self._ui.regionLabel.text = (
             f"Circle at row {center[0]:.0f}, column {center[1]:.0f}, radius {radius:.0f} px."
@@ -79,7 +80,7 @@ class RegionPanel:
             raise DetectorError("the circle's film is not loaded any more; draw it again")
         path = self._session.file_of_film(volume, film)
         gateway = self._scan.gateway()
-        if not self._scan.agree(1, path.stat().st_size):
+        if not self._scan.agree(films.study_of(path) or "", 1, path.stat().st_size):
             self._ui.regionLabel.text = "Nothing was sent."
             return
         center, radius = show.get_place(region)
@@ -113,6 +114,7 @@ class RegionPanel:
             self._dialogs.error(error)
             return False
         except OSError as error:
-            self._dialogs.error(DetectorError(f"the film cannot be read ({error.strerror or error})"))
+            reason = error.strerror or "no reason given"
+            self._dialogs.error(DetectorError(f"the film cannot be read ({reason})"))
             return False
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Callable
 
 import qt
@@ -10,6 +11,12 @@ from BCDDetectorLib.errors import DetectorError
 from BCDDetectorLib.tasks import Done, Failed, Progress, Task
 
 _MILLISECONDS = 100
+_BREATH = 0.005  # seconds
+
+
+def after_event(action: Callable[[], None]) -> None:
+    """Call ``action`` when the event that is being handled is over."""
+    qt.QTimer.singleShot(0, action)
 
 
 class Runner:
@@ -56,6 +63,8 @@ class Runner:
         task = self._task
         if task is None:
             return
+        # Slicer's Qt loop never gives up Python's lock: without this rest no thread gets on while it idles.
+        time.sleep(_BREATH)
         progress, done, failed = self._handlers
         for event in task.drain():
             if task is not self._task:

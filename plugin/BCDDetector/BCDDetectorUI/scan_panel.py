@@ -36,7 +36,8 @@ class ScanPanel:
     ) -> None:
         self._ui, self._session, self._dialogs, self._store = ui, session, dialogs, store
         self._changed, self._chosen = changed, chosen
-        self._agreed = ""  # the address to which this session may send
+        self._agreed: set[tuple[str, str]] = set()  # (address, study) that this session may send
+        self._warned: set[str] = set()  # addresses to which the token may go over an open line
         self.runner, self._tester = Runner(), Runner()
         ui.progressBar.visible = False
         ui.addressEdit.text = settings.address(store)
@@ -57,13 +58,21 @@ class ScanPanel:
         """
         return Gateway(self._ui.addressEdit.text, self._ui.tokenEdit.text)
 
-    def agree(self, films: int, size: int) -> bool:
-        """Whether the user agrees that films are sent; asked once for each address and session."""
+    def agree(self, study: str, films: int, size: int) -> bool:
+        """Whether the user agrees that films are sent; asked once for each address, study and session."""
         address = self.gateway().address
-        if self._agreed != address:
+        if (address, study) not in self._agreed:
             if not self._dialogs.confirm(rules.consent(address, films, size)):
                 return False
-            self._agreed = address
+            self._agreed.add((address, study))
+        return True
+
+    def _agree_to_open_line(self, address: str) -> bool:
+        """Whether the token may be sent where others can read it; asked once for each address and session."""
+        if not rules.is_private(address) and address not in self._warned:
+            if not self._dialogs.confirm(rules.open_line(address)):
+                return False
+            self._warned.add(address)
         return True
 
     def refresh(self) -> None:
@@ -98,7 +107,7 @@ class ScanPanel:
         """The scene closes: let go of the job."""
         if self.runner.busy:
             self.runner.abandon()
-            self._end("The scene was closed; the scan goes on at the gateway and can be found again.")
+            self._end("The scene was closed; a submitted scan goes on at the gateway and can be found again.")
 
     def close(self) -> None:
         """The module goes away."""
@@ -124,6 +133,9 @@ class ScanPanel:
         except InputError as error:
             ui.connectionLabel.text = rules.connection_text(error)
             return
+        if not self._agree_to_open_line(gateway.address):
+            ui.connectionLabel.text = "Nothing was sent."
+            return
         ui.testButton.enabled = False
         ui.connectionLabel.text = "Asking ..."
         self._tester.start(
@@ -138,16 +150,20 @@ class ScanPanel:
         ui, session = self._ui, self._session
         try:
             gateway = self.gateway()
-            study, found = session.prepare(self.description())
+            description = self.description()
+            if session.has_result_under_other(description) and not self._dialogs.confirm(rules.OTHER_FILM):
+                ui.statusLabel.text = "Nothing was sent."
+                return
+            study, found = session.prepare(description)
             size = sum(source.path.stat().st_size for source in found)
-            if not self.agree(len(found), size):
+            if not self.agree(study, len(found), size):
                 ui.statusLabel.text = "Nothing was sent."
                 return
         except DetectorError as error:
             self._dialogs.error(error)
             return
         except OSError as error:
-            self._dialogs.error(InputError(f"a film cannot be read ({error.strerror or error})"))
+            self._dialogs.error(InputError(f"a film cannot be read ({error.strerror or 'no reason given'})"))
             return
         settings.keep_address(self._store, ui.addressEdit.text)
         ui.progressBar.visible = True

@@ -14,6 +14,7 @@ from BCDDetectorLib import errors, jobs, rules
 from BCDDetectorLib.address import clean_address
 from BCDDetectorLib.client import Gateway
 from BCDDetectorLib.tasks import Done, Failed, Task
+from BCDDetectorLib.upload import Multipart
 
 FAST = (2.0, 5.0)
 
@@ -308,8 +309,20 @@ def test_what_is_no_address(text):
 
 
 def test_a_missing_film_is_named(client, tmp_path):
-    with pytest.raises(errors.InputError, match="gone"):
-        client.submit([Path(tmp_path / "gone.dcm")])
+    """In the details: Slicer logs the message, and a file's name may be a patient's."""
+    with pytest.raises(errors.InputError) as caught:
+        client.submit([Path(tmp_path / "Muster^Frieda.dcm")])
+    assert "Frieda" in caught.value.details and "Frieda" not in caught.value.message
+
+
+def test_a_film_that_shrinks_on_its_way_is_named_in_the_details_alone(tmp_path):
+    film = tmp_path / "Muster^Frieda.dcm"
+    film.write_bytes(b"x" * 100)
+    body = Multipart([("files", film)], {})
+    film.write_bytes(b"x" * 50)
+    with pytest.raises(errors.InputError) as caught:
+        list(body)
+    assert "Frieda" in caught.value.details and "Frieda" not in caught.value.message
 
 
 def wait_for(condition, seconds: float = 10.0) -> None:

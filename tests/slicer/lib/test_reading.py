@@ -87,3 +87,46 @@ def test_json_holds_truth_only_of_films_that_were_read(made, tmp_path):
     ]
     assert [mark["verdict"] for mark in film["findings"]] == ["accepted", "rejected", "accepted"]
     assert "patient 1" not in path.read_text()
+
+
+def test_a_failed_film_that_was_read_keeps_its_marks(made):
+    """The detector saw nothing of it; the reader did."""
+    found, _ = made
+    left, right = found.study.films
+    study = replace(found.study, films=(replace(left, failed=True, reason="burned-in annotation"), right))
+    content = reading.to_json(replace(found, study=study), WHEN, "patient 1")
+    assert len(content["films"][left.sop_instance_uid]["lesions"]) == 2
+    unread = reading.to_json(replace(found, study=study, films_read=frozenset()), WHEN, "patient 1")
+    assert left.sop_instance_uid in unread["films_not_read"]
+
+
+def test_a_film_that_was_read_is_not_left_out_of_the_report(made):
+    found, headers = made
+    right = found.study.films[1].sop_instance_uid
+    del headers[right]
+    with pytest.raises(errors.InputError, match="R CC"):
+        reading_sr.build(found, headers, WHEN)
+    left = tuple(mark for mark in found.marks if mark.film != right)
+    unread = replace(found, marks=left, films_read=found.films_read - {right})
+    assert reading_sr.build(unread, headers, WHEN).SOPClassUID == reading_sr.SOP_CLASS
+
+
+def test_no_corner_lies_beyond_a_film_whose_size_the_result_does_not_say(made):
+    """A CAD SR names no size; the film's own header does."""
+    found, headers = made
+    films = tuple(replace(film, size=None) for film in found.study.films)
+    document = reading_sr.build(replace(found, study=replace(found.study, films=films)), headers, WHEN)
+    values = [value for item in items(document) for value in item.get("GraphicData", ())]
+    assert values and min(values) >= 0
+
+
+@pytest.mark.parametrize("kind", ["JSON", "SR"])
+def test_a_file_that_cannot_be_written_is_named_in_the_details_alone(made, tmp_path, kind):
+    found, headers = made
+    path = tmp_path / "nowhere" / "Muster^Frieda.out"
+    with pytest.raises(errors.InputError) as caught:
+        if kind == "JSON":
+            reading.write_json({}, path)
+        else:
+            reading_sr.write(found, headers, path, WHEN)
+    assert "Frieda" in caught.value.details and "Frieda" not in caught.value.message

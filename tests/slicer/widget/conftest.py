@@ -21,7 +21,7 @@ from qt_double import Settings  # noqa: E402
 from scene_world import World  # noqa: E402
 
 from BCDDetectorLib import films as films_of  # noqa: E402
-from BCDDetectorLib import mammogram  # noqa: E402
+from BCDDetectorLib import geometry, mammogram, nodes  # noqa: E402
 from BCDDetectorLib.result_reader import read_result  # noqa: E402
 
 PICTURES = Path(__file__).parents[3] / "build" / "slicer"
@@ -110,6 +110,27 @@ class Panel:
             [table.item(row, column).text() for column in range(table.columnCount)]
             for row in range(table.rowCount)
         ]
+
+    def select(self, row: int):
+        """Choose a finding in the table; gives its curve."""
+        self.ui.findingsTable.selectRow(row)
+        self.spin()
+        return self.widget.findings.curve
+
+    def click(self, volume, *points, shown=None) -> None:
+        """Clicks in the view, as the place mode of Markups hands them on.
+
+        Args:
+            shown: the volume of the view that is clicked, as Markups notes it down; not noted without.
+        """
+        line = next(nodes.nodes(self.scene, "vtkMRMLMarkupsLineNode", "drawing"))
+        interaction = self.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        assert interaction.GetCurrentInteractionMode() == interaction.Place
+        for index, point in enumerate(points):
+            line.AddControlPoint(geometry.to_ras(volume, point))
+            if shown is not None:
+                line.SetNthControlPointAssociatedNodeID(index, shown.GetID())
+        self.spin()
 
     def picture(self, name: str) -> Path:
         from qt_double import unwrap

@@ -11,14 +11,8 @@ import pytest
 from BCDDetectorLib import geometry, nodes, show
 
 
-def select(panel, row):
-    panel.ui.findingsTable.selectRow(row)
-    panel.spin()
-    return panel.widget.findings.curve
-
-
 def test_a_click_in_the_table_jumps(panel, scanned):
-    curve = select(panel, 1)
+    curve = panel.select(1)
     volume = nodes.volume_of(panel.scene, curve.GetAttribute(nodes.FILM))
     assert panel.world.composite("Red").GetBackgroundVolumeID() == volume.GetID()
     wanted = geometry.to_ras(volume, show.get_place(curve)[0])
@@ -53,10 +47,10 @@ def test_the_threshold_hides_and_shows_without_a_new_scan(panel, scanned, gatewa
 
 def test_accept_reject_and_read_back(panel, scanned, tmp_path):
     assert not panel.ui.acceptButton.enabled and "Select a finding" in panel.ui.acceptButton.toolTip
-    select(panel, 0)
+    panel.select(0)
     panel.ui.classCombo.currentText = "benign"
     panel.ui.acceptButton.click()
-    select(panel, 1)
+    panel.select(1)
     panel.ui.rejectButton.click()
     assert [(row[2], row[5]) for row in panel.rows()] == [("benign", "accepted"), ("benign", "rejected")]
     assert panel.ui.filmReadCheck.text == "R CC read completely"
@@ -80,7 +74,7 @@ def test_accept_reject_and_read_back(panel, scanned, tmp_path):
 
 
 def test_move_a_finding(panel, scanned):
-    curve = select(panel, 0)
+    curve = panel.select(0)
     panel.ui.moveButton.click()
     assert not curve.GetLocked() and curve.GetDisplayNode().GetHandlesInteractive()
     volume = nodes.volume_of(panel.scene, curve.GetAttribute(nodes.FILM))
@@ -91,23 +85,13 @@ def test_move_a_finding(panel, scanned):
     assert curve.GetLocked() and panel.rows()[0][5] == "accepted, moved"
 
 
-def click(panel, volume, *points):
-    """Clicks in the view, as the place mode of Markups hands them on."""
-    line = next(nodes.nodes(panel.scene, "vtkMRMLMarkupsLineNode", "drawing"))
-    interaction = panel.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
-    assert interaction.GetCurrentInteractionMode() == interaction.Place
-    for point in points:
-        line.AddControlPoint(geometry.to_ras(volume, point))
-    panel.spin()
-
-
 def test_add_a_missed_finding(panel, scanned):
-    select(panel, 0)
+    panel.select(0)
     left = scanned.films[0].sop_instance_uid
     volume = nodes.volume_of(panel.scene, left)
     panel.ui.classCombo.currentText = "malignant"
     panel.ui.addButton.click()
-    click(panel, volume, (100.0, 80.0), (100.0, 92.0))
+    panel.click(volume, (100.0, 80.0), (100.0, 92.0))
     added = [row for row in panel.rows() if row[5] == "added"]
     assert added == [["L MLO", "3", "malignant", "", "", "added"]]
     curve = next(c for c in nodes.findings(panel.scene) if c.GetAttribute(nodes.SOURCE) == nodes.READER)
@@ -117,20 +101,20 @@ def test_add_a_missed_finding(panel, scanned):
 
 
 def test_a_circle_beside_the_film_is_refused(panel, scanned):
-    select(panel, 0)
+    panel.select(0)
     volume = nodes.volume_of(panel.scene, scanned.films[0].sop_instance_uid)
     panel.ui.addButton.click()
-    click(panel, volume, (-100.0, 80.0), (-90.0, 92.0))
+    panel.click(volume, (-100.0, 80.0), (-90.0, 92.0))
     assert "on no film" in panel.dialogs.errors[0].message
 
 
 def test_a_region_is_drawn_classified_and_answered(panel, scanned, gateway, case):
-    select(panel, 0)
+    panel.select(0)
     left = scanned.films[0].sop_instance_uid
     volume = nodes.volume_of(panel.scene, left)
     assert not panel.ui.classifyButton.enabled
     panel.ui.drawButton.click()
-    click(panel, volume, (60.25, 40.75), (60.25, 54.75))
+    panel.click(volume, (60.25, 40.75), (60.25, 54.75))
     assert panel.ui.classifyButton.enabled
     panel.ui.classifyButton.click()
     panel.until(lambda: not panel.widget.region.runner.busy)
@@ -142,10 +126,11 @@ def test_a_region_is_drawn_classified_and_answered(panel, scanned, gateway, case
 
 
 def test_save_and_reload(panel, scanned, tmp_path):
-    select(panel, 1)
+    panel.select(1)
     panel.ui.rejectButton.click()
     panel.ui.thresholdSlider.value = 0.2
     rows = panel.rows()
+    highest = [float(node.GetImageData().GetScalarRange()[1]) for node in nodes.heat_maps(panel.scene)]
     bundle = tmp_path / "scene.mrb"
     assert panel.scene.WriteToMRB(str(bundle))
     panel.scene.Clear(False)
@@ -155,6 +140,8 @@ def test_save_and_reload(panel, scanned, tmp_path):
     panel.spin()
     assert panel.rows() == rows and len(rows) == 3
     assert panel.ui.thresholdSlider.value == pytest.approx(0.2)
+    kept = [float(node.GetImageData().GetScalarRange()[1]) for node in nodes.heat_maps(panel.scene)]
+    assert kept == highest and len(kept) == 2
 
 
 def test_a_finding_that_is_deleted_elsewhere_leaves_the_table(panel, scanned):
@@ -168,7 +155,7 @@ def test_the_heat_map_is_switched(panel, scanned, case):
     if not (folder / "heatmap").exists():
         assert not panel.ui.heatMapCheck.enabled
         pytest.skip("this version writes no heat maps")
-    select(panel, 0)
+    panel.select(0)
     composite = panel.world.composite("Red")
     assert composite.GetForegroundVolumeID() is None
     panel.ui.heatMapCheck.checked = True
@@ -193,7 +180,7 @@ def test_a_film_without_findings_can_be_declared_read(panel, load, gateway):
 
 
 def test_choosing_another_film_lets_go_of_the_finding(panel, scanned):
-    select(panel, 0)
+    panel.select(0)
     right = nodes.volume_of(panel.scene, scanned.films[1].sop_instance_uid)
     left = nodes.volume_of(panel.scene, scanned.films[0].sop_instance_uid)
     panel.ui.inputSelector.setCurrentNode(left if panel.widget.session.volume is right else right)
@@ -209,10 +196,10 @@ def test_the_report_is_opened(panel, scanned, case):
 
 
 def test_a_region_that_no_worker_answers_can_be_cancelled(panel, scanned, gateway):
-    select(panel, 0)
+    panel.select(0)
     gateway.region = {"state": "queued"}
     panel.ui.drawButton.click()
-    click(panel, nodes.volume_of(panel.scene, scanned.films[0].sop_instance_uid), (60.0, 40.0), (60.0, 54.0))
+    panel.click(nodes.volume_of(panel.scene, scanned.films[0].sop_instance_uid), (60.0, 40.0), (60.0, 54.0))
     panel.ui.classifyButton.click()
     panel.until(lambda: panel.ui.regionLabel.text == "Classifying the circle")
     assert panel.ui.classifyButton.text == "Cancel"
@@ -230,7 +217,7 @@ def test_a_region_on_a_volume_without_dicom_origin(panel, gateway):
     assert "spacing" in panel.dialogs.errors.pop().message  # it must be said first
     panel.ui.spacingSpin.value = 0.2
     panel.ui.drawButton.click()
-    click(panel, volume, (60.0, 40.0), (60.0, 50.0))
+    panel.click(volume, (60.0, 40.0), (60.0, 50.0))
     panel.ui.classifyButton.click()
     panel.until(lambda: not panel.widget.region.runner.busy)
     assert panel.dialogs.errors == [] and panel.ui.regionLabel.text.startswith("The circle is malignant")
@@ -238,7 +225,7 @@ def test_a_region_on_a_volume_without_dicom_origin(panel, gateway):
 
 
 def test_a_scene_that_was_saved_in_mid_move_is_locked_again(panel, scanned, tmp_path):
-    curve = select(panel, 0)
+    curve = panel.select(0)
     panel.ui.moveButton.click()
     assert not curve.GetLocked()
     bundle = tmp_path / "scene.mrb"
@@ -255,3 +242,35 @@ def test_a_film_that_is_removed_takes_no_one_down(panel, scanned):
         panel.scene.RemoveNode(volume)
         panel.spin()
     assert panel.rows() == [] and "Load a mammogram" in panel.ui.applyButton.toolTip
+
+
+def test_a_batch_of_changes_does_not_end_a_move(panel, scanned):
+    curve = panel.select(0)
+    panel.ui.moveButton.click()
+    panel.scene.StartState(panel.scene.BatchProcessState)
+    panel.scene.EndState(panel.scene.BatchProcessState)
+    panel.spin()
+    assert not curve.GetLocked() and panel.ui.moveButton.checked
+
+
+def test_an_outline_that_was_deleted_in_mid_move_is_put_back(panel, scanned):
+    curve = panel.select(0)
+    volume = nodes.volume_of(panel.scene, curve.GetAttribute(nodes.FILM))
+    before = geometry.outline(volume, curve)
+    panel.ui.moveButton.click()
+    curve.RemoveAllControlPoints()
+    panel.ui.moveButton.click()
+    assert "back where it was" in panel.dialogs.errors.pop().message
+    assert np.allclose(geometry.outline(volume, curve), before, atol=1e-6)
+    assert curve.GetLocked() and panel.rows()[0][5] == ""
+
+
+def test_an_added_finding_can_be_rejected(panel, scanned):
+    volume = nodes.volume_of(panel.scene, scanned.films[0].sop_instance_uid)
+    panel.world.show(volume)
+    panel.ui.addButton.click()
+    panel.click(volume, (60.0, 40.0), (60.0, 54.0))
+    panel.select([row[5] for row in panel.rows()].index("added"))
+    panel.ui.rejectButton.click()
+    assert [row[5] for row in panel.rows()].count("rejected") == 1
+    assert "added" not in [row[5] for row in panel.rows()]

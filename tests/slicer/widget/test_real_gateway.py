@@ -159,10 +159,8 @@ def test_a_region_of_a_phantom(panel, up, phantoms):
     (volume,) = panel.load({uid: film["file"]})
     panel.world.show(volume)
     panel.ui.drawButton.click()
-    line = next(nodes.nodes(panel.scene, "vtkMRMLMarkupsLineNode", "drawing"))
     row, column = lesion["center"]
-    for point in ((row, column), (row, column + lesion["radius"])):
-        line.AddControlPoint(geometry.to_ras(volume, point))
+    panel.click(volume, (row, column), (row, column + lesion["radius"]), shown=volume)
     panel.ui.classifyButton.click()
     panel.until(lambda: not panel.widget.region.runner.busy, 60)
     assert panel.dialogs.errors == []

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
+import tempfile
 import time
 
 import numpy as np
@@ -71,7 +75,15 @@ def test_nothing_leaves_without_consent(panel, load, gateway):
     panel.dialogs.agree = True
     panel.scan()
     panel.scan()
-    assert len(panel.dialogs.asked) == 2  # once for each address, after the refusal
+    assert len(panel.dialogs.asked) == 2  # once for each address and study, after the refusal
+    other = load("another-patient")
+    panel.ui.inputSelector.setCurrentNode(nodes.volume_of(panel.scene, other.films[0].sop_instance_uid))
+    panel.spin()
+    panel.dialogs.agree = False
+    sent = len(gateway.received)
+    panel.apply()
+    panel.spin()
+    assert len(panel.dialogs.asked) == 3 and len(gateway.received) == sent  # not yet for this patient
 
 
 def test_consent_says_when_the_line_is_open(panel):
@@ -94,6 +106,24 @@ def test_the_connection_is_tested(panel, gateway, status, word):
     panel.until(lambda: panel.ui.testButton.enabled)
     assert panel.ui.connectionLabel.text.startswith(word)
     assert panel.dialogs.errors == []
+
+
+def test_the_token_is_not_sent_in_the_clear_unasked(panel, gateway, monkeypatch):
+    from BCDDetectorLib import rules
+
+    monkeypatch.setattr(rules, "is_loopback", lambda address: False)  # as if it stood elsewhere
+    panel.connect(gateway)
+    panel.dialogs.agree = False
+    panel.ui.testButton.click()
+    panel.spin()
+    assert gateway.calls == [] and panel.ui.connectionLabel.text == "Nothing was sent."
+    assert "read the token" in panel.dialogs.asked[0] and gateway.address in panel.dialogs.asked[0]
+    panel.dialogs.agree = True
+    for _ in range(2):
+        panel.ui.testButton.click()
+        panel.until(lambda: panel.ui.testButton.enabled)
+    assert panel.ui.connectionLabel.text.startswith("Connected")
+    assert len(panel.dialogs.asked) == 2  # once for each address, after the refusal
 
 
 def test_an_unreachable_gateway_and_one_without_workers(panel, gateway):
@@ -269,6 +299,8 @@ def test_errors_are_shown_in_slicers_own_window(panel, monkeypatch):
     )
     panel.module.Dialogs().error(errors.Refused("no", "request id req-1"))
     assert said["text"] == "no" and said["detailedText"] == "request id req-1"
+    panel.module.Dialogs().error(errors.Refused("no"))
+    assert said["detailedText"] == ""  # PythonQt would show None as "None"
 
 
 def test_temporary_files_go_with_the_panel(panel, scanned):
@@ -276,6 +308,66 @@ def test_temporary_files_go_with_the_panel(panel, scanned):
     assert (folder / "result.json").exists()
     panel.widget.cleanup()
     assert not folder.exists()
+
+
+def test_a_result_that_was_never_shown_goes_with_the_panel(panel, load, gateway, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    load()
+    panel.connect(gateway)
+    panel.apply()
+    panel.widget.scan.runner._task.join(20)  # its result waits for the main thread
+    assert list(tmp_path.glob("**/result.json"))
+    panel.scene.Clear(False)
+    panel.spin()
+    panel.widget.cleanup()
+    assert list(tmp_path.glob("bcd-*")) == []
+
+
+def test_an_earlier_result_that_has_expired_is_scanned_anew(panel, scanned, gateway, tmp_path):
+    """The gateway keeps the record of a job longer than its files."""
+    (job_id,) = gateway.jobs
+    gateway.expired.add(job_id)
+    panel.scan()
+    assert panel.dialogs.errors == [] and len(gateway.received) == 2
+    assert "earlier" not in panel.ui.statusLabel.text and len(panel.rows()) == 2
+
+
+def test_a_thread_gets_on_while_the_loop_idles(panel):
+    """Slicer's event loop holds Python's lock all the time; here the switch of threads is held back."""
+    runner = panel.widget.scan.runner
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        runner.start(
+            lambda task: [task.wait(0.01) for _ in range(5)],
+            lambda progress: None,
+            lambda value: None,
+            lambda error: None,
+        )
+        end = time.monotonic() + 5
+        while runner.busy and time.monotonic() < end:
+            runner.drain()
+    finally:
+        sys.setswitchinterval(before)
+    assert not runner.busy
+
+
+def test_a_spoilt_heat_map_takes_only_itself_away(panel, load, gateway, tmp_path):
+    study = load()
+    result = tmp_path / "result"
+    shutil.copytree(gateway.results[study.study_instance_uid], result)
+    told = json.loads((result / "result.json").read_text())
+    told["operating_point"]["threshold"] = 0.25
+    (result / "result.json").write_text(json.dumps(told))
+    (result / "heatmap" / f"{study.films[0].sop_instance_uid}.dcm").write_bytes(b"damaged")
+    gateway.results[study.study_instance_uid] = result
+    panel.connect(gateway)
+    panel.scan()
+    assert panel.dialogs.errors == [] and len(panel.rows()) == 3
+    assert panel.widget.session.state.threshold == 0.25
+    assert "without heat map: L MLO: it cannot be read" in panel.ui.statusLabel.text
+    (left,) = nodes.heat_maps(panel.scene)
+    assert left.GetAttribute(nodes.FILM) == study.films[1].sop_instance_uid
 
 
 def test_nothing_is_logged_that_could_name_a_patient(panel, caplog):
