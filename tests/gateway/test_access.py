@@ -1,10 +1,12 @@
 """Who may see what: without a token nothing, of the jobs of others nothing, and in the log no name."""
 
+import json
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import requests
 from wire import JOB, MARKED, connect, problem
 
@@ -83,6 +85,28 @@ def test_the_same_study_of_two_tokens_is_one_job_that_both_see_and_none_ends_alo
     assert one.get(f"/jobs/{first['job_id']}").status_code == 200
     problem(one.post(f"/jobs/{first['job_id']}/cancel"), 409)
     assert two.get(f"/jobs/{first['job_id']}").json()["state"] == "queued"
+
+
+def test_a_job_is_not_lost_by_its_token_before_its_record_is_written(
+    own_site: Any, films: list[Path]
+) -> None:
+    """The token is given the job first; somebody who asks for the list just then finds no record of it."""
+    own_site.serve()
+    client = own_site.client("reader")
+    (job,) = client.submit(*films).json()["jobs"]
+    (token,) = json.loads((own_site.folder / "tokens.json").read_text())["tokens"]
+    record, granted = f"bcd:job:{job['job_id']}", f"bcd:gateway:jobs:{token['id']}"
+    with redis.Redis(unix_socket_path=own_site.broker.removeprefix("redis+socket://")) as store:
+        written = store.dump(record)
+        store.delete(record)
+        assert client.get("/jobs").json() == {"jobs": []}
+        problem(client.get(f"/jobs/{job['job_id']}"), 404)
+        store.restore(record, 0, written)
+        assert client.get(f"/jobs/{job['job_id']}").json()["state"] == "queued"
+        store.delete(record)  # and stays away: it has expired
+        store.zadd(granted, {job["job_id"]: store.zscore(granted, job["job_id"]) - 61})
+        assert client.get("/jobs").json() == {"jobs": []}
+        assert store.zcard(granted) == 0
 
 
 def test_the_log_names_no_patient_file_or_address(own_site: Any, films: list[Path]) -> None:
