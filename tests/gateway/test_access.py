@@ -2,6 +2,7 @@
 
 import json
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import redis
 import requests
 from wire import JOB, MARKED, connect, problem
+
+from worker.gateway.tokens import Tokens
 
 pytestmark = pytest.mark.redis
 
@@ -107,6 +110,38 @@ def test_a_job_is_not_lost_by_its_token_before_its_record_is_written(
         store.zadd(granted, {job["job_id"]: store.zscore(granted, job["job_id"]) - 61})
         assert client.get("/jobs").json() == {"jobs": []}
         assert store.zcard(granted) == 0
+
+
+def test_a_token_that_is_revoked_while_two_threads_read_is_refused(tmp_path: Path) -> None:
+    """One has read the old file, and is done just before the other, which has read the new one."""
+    stale_read, go_on = threading.Event(), threading.Event()
+
+    class Interleaved(Tokens):
+        armed = False
+
+        def _read(self) -> Any:
+            found = super()._read()
+            if threading.current_thread() is stale:
+                stale_read.set()
+                go_on.wait(20)
+            return found
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "_seen" and self.armed and threading.current_thread() is not stale:
+                go_on.set()
+                stale.join()
+            super().__setattr__(name, value)
+
+    tokens = Interleaved(tmp_path)
+    stale = threading.Thread(target=tokens.all)
+    secret = Tokens(tmp_path).create("passing")
+    stale.start()
+    assert stale_read.wait(20)
+    Tokens(tmp_path).revoke("passing")
+    tokens.armed = True
+    tokens.all()
+    tokens.armed = False
+    assert tokens.identify(secret) is None
 
 
 def test_the_log_names_no_patient_file_or_address(own_site: Any, films: list[Path]) -> None:
