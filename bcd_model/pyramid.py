@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from bcd_model.breast import Mask, breast_mask, fit_mask, normalise, resample, to_image
+from bcd_model.errors import FilmError
 from bcd_model.words import WINDOW, Film, Pixels, Point, Region
 
 STEPS_MM = (0.3, 0.45, 0.675, 1.0125, 1.51875)
@@ -90,8 +91,15 @@ def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_M
     """Return the (48, 48) window the scan would look at ``region`` through.
 
     It is twice as wide as the region, as far as the scan's own scales reach.
+
+    Raises:
+        FilmError: the region's centre is not in the breast. The scan looks at no such window, and the
+            network, which was trained on none, calls empty air benign.
     """
     mask = breast_mask(film.pixels, film.spacing)
+    row, column = (min(round(place), n - 1) for place, n in zip(region.center, film.shape, strict=True))
+    if not mask[row, column]:
+        raise FilmError(f"{film.file}: there is no breast at the region", "draw it on the breast")
     wanted = 2 * CONTEXT * region.radius * film.spacing[0] / WINDOW
     step = min(max(wanted, min(steps)), max(steps))
     source = resample(to_image(normalise(film.pixels, mask), film.spacing), (step, step))
@@ -100,8 +108,8 @@ def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_M
         round((place + 0.5) * spacing / step) + WINDOW - _PAD
         for place, spacing in zip(region.center, film.spacing, strict=True)
     ]
-    row, column = (min(max(c, 0), n - WINDOW) for c, n in zip(corner, pixels.shape, strict=True))
-    return np.ascontiguousarray(pixels[row : row + WINDOW, column : column + WINDOW])
+    top, left = (min(max(c, 0), n - WINDOW) for c, n in zip(corner, pixels.shape, strict=True))
+    return np.ascontiguousarray(pixels[top : top + WINDOW, left : left + WINDOW])
 
 
 def _level(source: sitk.Image, breast: sitk.Image, step: float) -> Level:

@@ -87,6 +87,9 @@ class Scanner:
 
         The window is cut with the context and contrast of the scan. The probabilities are the
         network's own, at its training's prevalence: half normal, a quarter each of the others.
+
+        Raises:
+            FilmError: the region's centre is not in the breast.
         """
         window = region_window(film, region, self.model.steps_mm)
         with torch.inference_mode():

@@ -24,9 +24,11 @@ from typing import cast
 import numpy as np
 import pydicom
 from pydicom import config, dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as ItemSequence
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
@@ -52,6 +54,8 @@ MALFORMED = (
 _PREAMBLE = 128
 _PREFIX = b"DICM"
 _LARGE_READ = 1 << 20
+_MOST_READS = 1 << 17  # a header has some hundred elements; each is read by one to three
+_MOST_SEQUENCES = 1 << 20  # bytes of all sequences: an item of 8 of them becomes an object of 700
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _ITEM = (0xFFFE, 0xE000)
@@ -95,6 +99,7 @@ class BoundedReader(BufferedReader):
     def __init__(self, path: Path) -> None:
         super().__init__(FileIO(path))
         self._size = os.fstat(self.fileno()).st_size
+        self._reads = 0
 
     @property
     def size(self) -> int:
@@ -102,7 +107,10 @@ class BoundedReader(BufferedReader):
         return self._size
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As much of ``size`` bytes as there is."""
+        """As much of ``size`` bytes as there is; ValueError after more reads than a header takes."""
+        self._reads += 1
+        if self._reads > _MOST_READS:
+            raise ValueError("more elements than a header has")
         if size is not None and size > _LARGE_READ:
             size = max(0, min(size, self._size - self.tell()))
         return super().read(size)
@@ -167,18 +175,37 @@ def read_header(path: Path) -> Dataset:
 
 
 def _read(path: Path, keywords: Sequence[str] | None) -> DicomFile:
-    syntax = read_file_meta_info(path).get("TransferSyntaxUID")
-    if syntax == DeflatedExplicitVRLittleEndian:
-        # It inflates as a whole, to a size nobody can tell beforehand, and images do not come in it.
-        raise FilmError(f"{path.name}: deflated data sets are not read", "convert it with dcmconv +te")
     with BoundedReader(path) as file:
+        if _stated_syntax(file) == DeflatedExplicitVRLittleEndian:
+            # It inflates as a whole, to a size nobody can tell beforehand, and images do not come in it.
+            raise FilmError(f"{path.name}: deflated data sets are not read", "convert it with dcmconv +te")
+        file.seek(0)
         header = dcmread(file, stop_before_pixels=True, specific_tags=list(keywords) if keywords else None)
         offset, claimed = _pixel_data(file, header)
         left = 0 if offset is None else file.size - offset
         whole = _fragments_whole(file, offset or 0) if claimed == _UNDEFINED_LENGTH else claimed <= left
+    _drop_long_sequences(header)
     _decode(header, swap=header.original_encoding[1] is False)
+    _drop_long_sequences(header.file_meta)
     _decode(header.file_meta)
     return DicomFile(header, offset, min(claimed, left), whole)
+
+
+def _stated_syntax(file: BoundedReader) -> object:
+    """Transfer Syntax UID in the File Meta Information (PS3.10 7.1), as dcmread will find it."""
+    read_preamble(file, force=False)
+    start = file.tell()
+
+    def read(*, implicit: bool) -> Dataset:
+        file.seek(start)
+        return read_dataset(file, implicit, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+
+    meta = read(implicit=False)
+    try:
+        next(iter(meta), None)
+    except NotImplementedError:  # no VR: there are writers that leave it out
+        meta = read(implicit=True)
+    return meta.get("TransferSyntaxUID")
 
 
 def _pixel_data(file: BoundedReader, header: pydicom.FileDataset) -> tuple[int | None, int]:
@@ -207,6 +234,28 @@ def _fragments_whole(file: BoundedReader, offset: int) -> bool:
             return (group, item) == _SEQUENCE_END
         at += 8 + length
     return at == file.size  # the delimiter alone is missing: some writers forget it
+
+
+def _drop_long_sequences(dataset: Dataset) -> None:
+    """Leave out the sequences that would make more objects than a header has, while they are bytes."""
+    left = _MOST_SEQUENCES
+    for tag in list(dataset.keys()):
+        raw = dataset.get_item(tag)
+        if isinstance(raw, RawDataElement) and _may_be_sequence(raw):
+            if raw.length > left:
+                del dataset[tag]
+            else:
+                left -= raw.length
+
+
+def _may_be_sequence(raw: RawDataElement) -> bool:
+    """Whether pydicom may come to see a sequence in ``raw``; it knows many private ones, too."""
+    if raw.VR not in (None, "UN"):
+        return raw.VR == "SQ"
+    try:
+        return dictionary_VR(raw.tag) == "SQ"
+    except KeyError:
+        return True
 
 
 def _decode(dataset: Dataset, *, swap: bool = False) -> None:

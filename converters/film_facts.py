@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from bcd_model.words import Laterality, Point
 from converters import film_attributes
-from converters.dicom_file import integer, texts, uid
+from converters.dicom_file import integer, text, texts, uid, values
 from converters.result import FilmResult
 
 _ORIENTATION = re.compile(r"(?!.*([AP].*[AP]|[HF].*[HF]|[LR].*[LR]))[APHFLR]{1,3}")
@@ -114,3 +114,12 @@ def graphic_data(points: tuple[Point, ...]) -> list[float]:
 def closed(points: tuple[Point, ...]) -> tuple[Point, ...]:
     """``points`` with the first one repeated at the end, as a closed POLYLINE needs."""
     return (*points, points[0])
+
+
+def add_loss(derived: Dataset, header: Dataset) -> None:
+    """Lossy compression of the source stays a fact of the derived image (PS3.3 C.7.6.1.1.5)."""
+    derived.LossyImageCompression = "01" if text(header, "LossyImageCompression") == "01" else "00"
+    if derived.LossyImageCompression == "01":
+        for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+            if values(header, keyword):
+                derived[keyword] = header[keyword]

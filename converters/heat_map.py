@@ -41,8 +41,8 @@ def build_heat_map(result: StudyResult, film: FilmResult, number: int) -> FileDa
     Raises:
         ValueError: the film failed, or its header gives no UIDs to point to it.
     """
-    reference = film_facts.reference(film)
-    if film.film is None or film.scan is None or reference is None:
+    reference, header = film_facts.reference(film), film.header
+    if film.film is None or film.scan is None or reference is None or header is None:
         raise ValueError("a heat map needs a scanned film and its header")
     when = moment(result)
     heat = new_object(
@@ -63,7 +63,7 @@ def build_heat_map(result: StudyResult, film: FilmResult, number: int) -> FileDa
     heat.ContentLabel = "BCD_HEATMAP"
     heat.ContentDescription = f"Probability of abnormality. {RESEARCH}."
     heat.ContentCreatorName = None
-    heat.LossyImageCompression = "00"
+    film_facts.add_loss(heat, header)
     heat.SegmentationType = "FRACTIONAL"
     heat.SegmentationFractionalType = "PROBABILITY"
     heat.MaximumFractionalValue = MAXIMUM

@@ -18,7 +18,7 @@ from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 
 from bcd_model.words import Film, Finding, Point
 from converters import codes, film_facts, wording
-from converters.dicom_file import text, values
+from converters.dicom_file import text
 from converters.provenance import RESEARCH, as_file, clean, date_of, moment, new_object, time_of
 from converters.result import FilmResult, StudyResult
 
@@ -148,7 +148,7 @@ def build_overlay(result: StudyResult, film: FilmResult, number: int) -> FileDat
     source.PurposeOfReferenceCodeSequence = [codes.SOURCE_IMAGE.item()]
     capture.SourceImageSequence = [source]
     _add_spacing(capture, film.film, header)
-    _add_loss(capture, header)
+    film_facts.add_loss(capture, header)
 
     capture.SamplesPerPixel = 3
     capture.PhotometricInterpretation = "RGB"
@@ -170,12 +170,3 @@ def _add_spacing(capture: Dataset, film: Film, header: Dataset) -> None:
     for keyword in ("PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"):
         if "PixelSpacing" in header and text(header, keyword):
             capture[keyword] = header[keyword]
-
-
-def _add_loss(capture: Dataset, header: Dataset) -> None:
-    """Lossy compression of the source stays a fact of the derived image (PS3.3 C.7.6.1.1.5)."""
-    capture.LossyImageCompression = "01" if text(header, "LossyImageCompression") == "01" else "00"
-    if capture.LossyImageCompression == "01":
-        for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-            if values(header, keyword):
-                capture[keyword] = header[keyword]

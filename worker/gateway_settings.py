@@ -48,6 +48,7 @@ class GatewaySettings(BaseSettings):
     gateway_requests: int = Field(
         default=1200, ge=1, description="requests that one token may make in a minute"
     )
+    gateway_jobs: int = Field(default=1000, ge=1, description="jobs under way that one token may have")
     gateway_upload_hours: int = Field(
         default=24,
         ge=1,

@@ -7,10 +7,11 @@ also sends the message again if it was lost, so no sweep is needed.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -50,7 +51,9 @@ class RegionRecord:
         owner: who asked.
         probability: of the three classes; None as long as there is no answer.
         model: that gave the answer; None likewise.
+        warnings: what is to be known of the film.
         reason: why there is none, one line.
+        touched: when it was last written, by Redis's clock.
     """
 
     region_id: str
@@ -61,8 +64,9 @@ class RegionRecord:
     state: State = "queued"
     probability: Probability | None = None
     model: ModelIdentity | None = None
+    warnings: tuple[str, ...] = ()
     reason: str = ""
-    touched: float = field(default_factory=time.time)
+    touched: float = 0.0
 
 
 class Regions:
@@ -103,10 +107,13 @@ class Regions:
         self._write(region_id, {"state": "running"})
         return int(attempts)
 
-    def end(self, region_id: str, probability: Probability, model: ModelIdentity) -> None:
+    def end(
+        self, region_id: str, probability: Probability, model: ModelIdentity, warnings: tuple[str, ...]
+    ) -> None:
         """Note the answer."""
         fields: dict[str, str] = {name: repr(getattr(probability, name)) for name in _CLASSES}
         fields |= {"model_name": model.name, "model_version": model.version, "model_digest": model.digest}
+        fields["warnings"] = json.dumps(warnings)
         self._write(region_id, {"state": "done", **fields})
 
     def fail(self, region_id: str, reason: str) -> None:
@@ -115,7 +122,7 @@ class Regions:
 
     def send_again(self, record: RegionRecord, app: Celery) -> bool:
         """Send the message of a region once more if it must be lost; whether it was."""
-        waited = time.time() - record.touched
+        waited = self._link.call(self._now) - record.touched
         if record.state == "queued":
             queue = queue_name("interactive")
             if waited < _LOST_SECONDS or self._link.call(lambda: self._redis.llen(queue)):
@@ -126,12 +133,18 @@ class Regions:
         send_region(app, record.region_id)
         return True
 
+    def _now(self) -> float:
+        """Redis's clock: those of its clients need not agree."""
+        seconds, microseconds = self._redis.time()
+        return float(seconds + microseconds / 1e6)
+
     def _write(self, region_id: str, fields: Mapping[str, str]) -> None:
         key = _KEY + region_id
 
         def write() -> None:
+            time_now = self._now()
             pipeline = self._redis.pipeline()
-            pipeline.hset(key, "touched", repr(time.time()))
+            pipeline.hset(key, "touched", repr(time_now))
             for name, value in fields.items():
                 pipeline.hset(key, name, value)
             pipeline.expire(key, KEEP_SECONDS)
@@ -152,6 +165,7 @@ def _from_fields(region_id: str, fields: Mapping[str, str]) -> RegionRecord:
         radius=float(fields["radius"]),
         owner=fields["owner"],
         state=cast(State, fields["state"]),
+        warnings=tuple(json.loads(fields.get("warnings", "[]"))),
         reason=fields.get("reason", ""),
         touched=float(fields["touched"]),
         **named,
@@ -180,8 +194,7 @@ def classify_region(region_id: str, settings: Settings) -> None:
         return
     state: State = "failed"
     try:
-        probability, model = _classify(record, settings)
-        regions.end(region_id, probability, model)
+        regions.end(region_id, *_classify(record, settings))
         state = "done"
     except QueueError:
         raise
@@ -195,12 +208,13 @@ def classify_region(region_id: str, settings: Settings) -> None:
     event("region ended", region=region_id, state=state, seconds=round(time.monotonic() - since, 3))
 
 
-def _classify(record: RegionRecord, settings: Settings) -> tuple[Probability, ModelIdentity]:
+def _classify(record: RegionRecord, settings: Settings) -> tuple[Probability, ModelIdentity, tuple[str, ...]]:
     check_roots("read", [record.film], settings.input_roots, "BCD_INPUT_ROOTS")
     film = read_film(record.film).film
     check_inside(record.center, record.radius, film.shape)
     scanner = make_scanner(settings.model, settings.threads_per_scan)
-    return scanner.classify(film, Region(record.center, record.radius)), scanner.identity
+    probability = scanner.classify(film, Region(record.center, record.radius))
+    return probability, scanner.identity, film.warnings
 
 
 def check_inside(center: tuple[float, float], radius: float, shape: tuple[int, int]) -> None:

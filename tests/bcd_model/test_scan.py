@@ -8,6 +8,7 @@ from blob_films import BLOB_STEPS, blob_film
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bcd_model.errors import FilmError
 from bcd_model.model import Model
 from bcd_model.pyramid import CONTEXT, STRIDE, build_pyramid
 from bcd_model.scan import Scanner
@@ -111,6 +112,18 @@ def test_classify_looks_where_it_is_told(blob_model: Model) -> None:
     on = scanner.classify(film, Region((300, 150), 27))
     off = scanner.classify(film, Region((300, 300), 27))
     assert on.abnormal > 0.5 > off.abnormal
+
+
+def test_air_is_no_region_of_a_breast(blob_model: Model) -> None:
+    scanner = Scanner(blob_model)
+    film = blob_film((300, 150), 5.4)
+    for place in ((10, 470), (630, 470), (639.6, 479.6), (320, 425)):
+        with pytest.raises(FilmError, match=r"blob\.dcm: there is no breast at the region"):
+            scanner.classify(film, Region(place, 20))
+    scanner.classify(film, Region((320, 390), 20))  # at the skin, half of it air
+    empty = Film(np.zeros((640, 480), dtype=np.float32), (0.2, 0.2))
+    with pytest.raises(FilmError, match="no breast"):
+        scanner.classify(empty, Region((320, 100), 20))
 
 
 def test_window_places_and_source_places_are_inverse() -> None:

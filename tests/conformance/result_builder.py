@@ -205,7 +205,17 @@ CASES = {
     ),
     "non-square pixels": lambda: study(scanned(1, [finding((50, 40))], spacing=(0.1, 0.2))),
     "MONOCHROME1": lambda: study(scanned(1, [finding((50, 40))], head=inverted())),
+    "lossy film": lambda: study(scanned(1, [finding((50, 40))], head=lossy())),
 }
+
+
+def lossy() -> Dataset:
+    """A film that was compressed with loss once."""
+    head = header(1)
+    head.LossyImageCompression = "01"
+    head.LossyImageCompressionRatio = 10
+    head.LossyImageCompressionMethod = "ISO_10918_1"
+    return head
 
 
 def inverted() -> Dataset:

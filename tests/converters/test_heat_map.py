@@ -82,6 +82,17 @@ def test_film_that_does_not_say_its_side_gets_none():
     assert not seg.PatientOrientation
 
 
+def test_loss_of_the_film_stays_known():
+    film = with_heat(HEAT)
+    assert read(film).LossyImageCompression == "00"
+    film.header.LossyImageCompression = "01"
+    film.header.LossyImageCompressionRatio = 10
+    film.header.LossyImageCompressionMethod = "ISO_10918_1"
+    heat = read(film)
+    assert (heat.LossyImageCompression, heat.LossyImageCompressionRatio) == ("01", 10)
+    assert heat.LossyImageCompressionMethod == "ISO_10918_1"
+
+
 def test_no_frame_of_reference_is_made_up():
     """A projection has none; then the pixels of the film are the place (PS3.3 A.51.5.1)."""
     seg = read(with_heat(HEAT, spacing=(0.1, 0.2)))

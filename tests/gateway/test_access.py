@@ -1,12 +1,17 @@
 """Who may see what: without a token nothing, of the jobs of others nothing, and in the log no name."""
 
+import json
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import requests
 from wire import JOB, MARKED, connect, problem
+
+from worker.gateway.tokens import Tokens
 
 pytestmark = pytest.mark.redis
 
@@ -83,6 +88,60 @@ def test_the_same_study_of_two_tokens_is_one_job_that_both_see_and_none_ends_alo
     assert one.get(f"/jobs/{first['job_id']}").status_code == 200
     problem(one.post(f"/jobs/{first['job_id']}/cancel"), 409)
     assert two.get(f"/jobs/{first['job_id']}").json()["state"] == "queued"
+
+
+def test_a_job_is_not_lost_by_its_token_before_its_record_is_written(
+    own_site: Any, films: list[Path]
+) -> None:
+    """The token is given the job first; somebody who asks for the list just then finds no record of it."""
+    own_site.serve()
+    client = own_site.client("reader")
+    (job,) = client.submit(*films).json()["jobs"]
+    (token,) = json.loads((own_site.folder / "tokens.json").read_text())["tokens"]
+    record, granted = f"bcd:job:{job['job_id']}", f"bcd:gateway:jobs:{token['id']}"
+    with redis.Redis(unix_socket_path=own_site.broker.removeprefix("redis+socket://")) as store:
+        written = store.dump(record)
+        store.delete(record)
+        assert client.get("/jobs").json() == {"jobs": []}
+        problem(client.get(f"/jobs/{job['job_id']}"), 404)
+        store.restore(record, 0, written)
+        assert client.get(f"/jobs/{job['job_id']}").json()["state"] == "queued"
+        store.delete(record)  # and stays away: it has expired
+        store.zadd(granted, {job["job_id"]: store.zscore(granted, job["job_id"]) - 61})
+        assert client.get("/jobs").json() == {"jobs": []}
+        assert store.zcard(granted) == 0
+
+
+def test_a_token_that_is_revoked_while_two_threads_read_is_refused(tmp_path: Path) -> None:
+    """One has read the old file, and is done just before the other, which has read the new one."""
+    stale_read, go_on = threading.Event(), threading.Event()
+
+    class Interleaved(Tokens):
+        armed = False
+
+        def _read(self) -> Any:
+            found = super()._read()
+            if threading.current_thread() is stale:
+                stale_read.set()
+                go_on.wait(20)
+            return found
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "_seen" and self.armed and threading.current_thread() is not stale:
+                go_on.set()
+                stale.join()
+            super().__setattr__(name, value)
+
+    tokens = Interleaved(tmp_path)
+    stale = threading.Thread(target=tokens.all)
+    secret = Tokens(tmp_path).create("passing")
+    stale.start()
+    assert stale_read.wait(20)
+    Tokens(tmp_path).revoke("passing")
+    tokens.armed = True
+    tokens.all()
+    tokens.armed = False
+    assert tokens.identify(secret) is None
 
 
 def test_the_log_names_no_patient_file_or_address(own_site: Any, films: list[Path]) -> None:

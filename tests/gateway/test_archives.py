@@ -93,6 +93,22 @@ def test_a_broken_zip_is_told_and_the_film_beside_it_is_taken(client: Any, films
     assert answer.json()["skipped"] == [{"file": "broken.zip", "reason": "a zip that is broken"}]
 
 
+def test_a_zip_with_an_empty_name_or_a_wrong_offset_is_told(client: Any, films: list[Path]) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        nameless = zipfile.ZipInfo("x")
+        nameless.filename = ""
+        archive.writestr(nameless, b"y")
+    moved = bytearray(packed(("film.dcm", films[0].read_bytes())))
+    end = moved.rindex(b"PK\x05\x06")
+    start = int.from_bytes(moved[end + 16 : end + 20], "little")
+    moved[end + 16 : end + 20] = (start + 1).to_bytes(4, "little")  # of the directory
+    for broken in (stream.getvalue(), bytes(moved)):
+        answer = client.submit(films[0], ("broken.zip", broken))
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["skipped"] == [{"file": "broken.zip", "reason": "a zip that is broken"}]
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_zip_of_a_study_is_that_study(client: Any, films: list[Path], method: int) -> None:
     (plain,) = client.submit(*films).json()["jobs"]

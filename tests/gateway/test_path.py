@@ -167,3 +167,25 @@ def test_a_job_of_the_command_line_tells_no_path(working: Any, client: Any, pati
     assert "arked" not in str(ended)
     result = client.get(f"/jobs/{job['job_id']}/results/result.json")
     assert b"arked" not in result.content
+
+
+def test_a_job_under_way_from_the_command_line_has_its_files_names_but_no_folder(
+    own_site: Any, films: list[Path]
+) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    folder = own_site.admin.folder / "Marked^Nameless"
+    folder.mkdir()
+    for number, film in enumerate(films):
+        (folder / f"scan-{number}.dcm").write_bytes(film.read_bytes())
+    assert own_site.admin("submit", folder, BCD_BROKER_URL=own_site.broker).code == 0
+    (job,) = client.submit(*films).json()["jobs"]
+    assert job["submission"] == "under way"
+    own_site.work()
+    assert "arked" not in str(client.ended(job["job_id"]))
+    result = client.get(f"/jobs/{job['job_id']}/results/result.json")
+    assert [film["file"] for film in result.json()["films"]] == ["scan-0.dcm", "scan-1.dcm"]
+    files = client.get(f"/jobs/{job['job_id']}/results").json()["files"]
+    assert len(files) > 4
+    for file in files:
+        assert b"arked" not in client.get(f"/jobs/{job['job_id']}/results/{file['path']}").content

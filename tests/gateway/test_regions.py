@@ -1,13 +1,17 @@
 """One circle on one film: the answer of ``bcd-admin classify``, or one line that says why there is none."""
 
+import io
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 import redis
 
+from worker import regions
 from worker.engine_host import wait_for
 
 pytestmark = pytest.mark.redis
@@ -44,6 +48,18 @@ def test_the_answer_is_that_of_the_command_line(working: Any, films: list[Path])
     assert got["label"] == said["class"]
     assert got["probability"] == pytest.approx(said["probability"], abs=1e-6)
     assert got["model"] == said["model"]
+    assert got["warnings"] == said["warnings"]
+
+
+def test_the_answer_has_the_films_warnings(working: Any, films: list[Path]) -> None:
+    film = pydicom.dcmread(films[0])
+    del film.ViewCodeSequence
+    content = io.BytesIO()
+    film.save_as(content)
+    client = working.client("warned")
+    got = answer(client, ask(client, content.getvalue(), **PLACE).json()["region_id"])
+    assert got["state"] == "done"
+    assert any("which view" in warning for warning in got["warnings"])
 
 
 @pytest.mark.parametrize(
@@ -77,6 +93,26 @@ def test_a_file_that_is_no_film_is_told(working: Any, films: list[Path]) -> None
     cut = films[0].read_bytes()[:-5000]
     assert "cut short" in ask(client, cut, **PLACE).json()["detail"]
     assert "no film" in ask(client, None, **PLACE).json()["detail"]
+
+
+def test_a_region_of_air_fails_with_the_reason(working: Any, films: list[Path]) -> None:
+    client = working.client("air")
+    asked = ask(client, films[0], **PLACE | {"center_row": "250", "center_column": "250"})
+    got = answer(client, asked.json()["region_id"])
+    assert (got["state"], got["label"], got["probability"]) == ("failed", None, None)
+    assert got["reason"] == "the film: there is no breast at the region; draw it on the breast"
+
+
+def test_the_reason_of_a_region_tells_no_path(own_site: Any, films: list[Path]) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    region = ask(client, films[0], **PLACE).json()["region_id"]
+    own_site.work(BCD_INPUT_ROOTS="/films/secret-folder")
+    got = answer(client, region)
+    assert got["state"] == "failed"
+    assert "BCD_INPUT_ROOTS" in got["reason"]
+    assert "/" not in got["reason"]
+    assert "secret" not in got["reason"]
 
 
 def test_a_region_is_its_tokens_alone(working: Any, films: list[Path]) -> None:
@@ -119,3 +155,20 @@ def test_a_region_that_ends_its_worker_again_and_again_is_put_aside(own_site: An
     got = answer(client, region)
     assert got["state"] == "failed"
     assert "put aside" in got["reason"]
+
+
+def test_a_worker_whose_clock_is_slow_keeps_its_region(
+    own_site: Any, films: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_site.serve()
+    client = own_site.client("patient")
+    region = ask(client, films[0], **PLACE).json()["region_id"]
+    slow = time.time() - 130
+    monkeypatch.setattr(regions.time, "time", lambda: slow)
+    regions.Regions(own_site.broker).begin(region)  # as a worker does on another host
+    client.get(f"/regions/{region}")
+    with redis.Redis(
+        unix_socket_path=own_site.broker.removeprefix("redis+socket://"), decode_responses=True
+    ) as store:
+        assert store.hget(f"bcd:region:{region}", "state") == "running"
+        assert store.llen("bcd.interactive") == 1

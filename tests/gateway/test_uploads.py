@@ -1,5 +1,6 @@
 """How much may be sent, and in which form."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,3 +82,44 @@ def test_no_form_breaks_the_gateway(client: Any, body: list[bytes]) -> None:
         "/jobs", data=b"".join(body), headers={"Content-Type": "multipart/form-data; boundary=xyz"}
     )
     assert 400 <= answer.status_code < 500, answer.text
+
+
+def test_films_that_came_to_harm_on_the_disk_are_replaced_when_they_are_sent_again(
+    own_site: Any, films: list[Path]
+) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    (job,) = client.submit(*films).json()["jobs"]
+    for film in (own_site.folder / "uploads" / job["job_id"]).iterdir():
+        film.write_bytes(b"")  # as a power cut leaves what was not on the disk yet
+    own_site.work()
+    assert client.ended(job["job_id"])["state"] == "failed"
+    (again,) = client.submit(*films, force="true").json()["jobs"]
+    assert (again["job_id"], again["submission"]) == (job["job_id"], "queued")
+    assert client.ended(job["job_id"])["state"] == "done"
+
+
+def test_a_token_has_so_many_jobs_under_way_and_no_more(
+    own_site: Any, films: list[Path], patients: list[Path], many_studies: Path
+) -> None:
+    own_site.serve(BCD_GATEWAY_JOBS="2")
+    client, other = own_site.client("reader"), own_site.client("other")
+    second = sorted(patients[1].glob("*.dcm"))
+    refused = client.submit(*sorted(many_studies.rglob("*.dcm")))
+    assert "jobs under way" in problem(refused, 503)["detail"]
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert client.get("/jobs").json() == {"jobs": []}
+    for study in (films, second):
+        assert client.submit(*study).status_code == 202
+    third = sorted(many_studies.rglob("*.dcm"))[:1]
+    problem(client.submit(*third), 503)
+    assert client.submit(*films).json()["jobs"][0]["submission"] == "under way", "it is no more than before"
+    assert other.submit(*third).status_code == 202, "another token has its own"
+    client.post(f"/jobs/{client.get('/jobs').json()['jobs'][0]['job_id']}/cancel")
+    assert client.submit(*third).status_code == 202
+
+
+def test_what_is_no_http_gets_a_bare_400(strict: Any) -> None:
+    with connect(strict.url) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")

@@ -255,12 +255,12 @@ def test_a_reader_that_goes_away_is_no_error(admin: Any) -> None:
 
 
 def test_classify_gives_three_probabilities(local: Any, patients: list[Path]) -> None:
-    answer = local("classify", film(patients), "--center", "100,90", "--radius", "20", "--json")
+    answer = local("classify", film(patients), "--center", "128,150", "--radius", "20", "--json")
     assert answer.code == 0, answer.err
     probability = answer.json["probability"]
     assert sum(probability.values()) == pytest.approx(1)
     assert answer.json["class"] == max(probability, key=probability.get)
-    text = local("classify", film(patients), "--center", "100,90", "--radius", "20")
+    text = local("classify", film(patients), "--center", "128,150", "--radius", "20")
     assert text.out.splitlines()[0] == answer.json["class"]
     assert "Research use only" in text.err
 
@@ -268,7 +268,7 @@ def test_classify_gives_three_probabilities(local: Any, patients: list[Path]) ->
 def test_classify_takes_a_pgm_as_well(local: Any, studies: Path, patients: list[Path]) -> None:
     dicom = film(patients)
     pgm = studies.parent / "films" / f"{dicom.stem}.pgm"
-    region = ["--center", "100,90", "--radius", "20", "--json"]
+    region = ["--center", "128,150", "--radius", "20", "--json"]
     assert local("classify", pgm, *region).json["probability"] == pytest.approx(
         local("classify", dicom, *region).json["probability"], abs=1e-6
     )
@@ -279,6 +279,13 @@ def test_classify_wants_a_place_on_the_film(local: Any, patients: list[Path], ce
     answer = local("classify", film(patients), f"--center={center}", "--radius", "20")
     assert answer.code == 2
     assert "--center" in answer.error
+
+
+def test_classify_of_air_is_told(local: Any, patients: list[Path]) -> None:
+    answer = local("classify", film(patients), "--center", "250,250", "--radius", "5")
+    assert answer.code == 3
+    assert answer.error.startswith(f"{film(patients).name}: there is no breast at the region; ")
+    assert answer.out == ""
 
 
 def test_a_pgm_with_a_lying_header_is_told(local: Any, tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
 
 def _check(entry: zipfile.ZipInfo) -> None:
     """Refuse what no program that packs a study writes."""
+    if not entry.filename or entry.header_offset < 0:
+        raise RefusedArchiveError("a zip that is broken")
     path = PurePosixPath(entry.filename.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
         raise RefusedArchiveError("a zip with a name that leads out of it")

@@ -112,6 +112,8 @@ class Folders:
             with suppress(FileNotFoundError):
                 os.utime(result)  # asked for again: it is kept for longer
             if all(path.is_file() for _, path in named):
+                for film, path in named:  # the same content, but what is there may have come to harm
+                    film.path.replace(path)
                 os.utime(target)
             else:
                 shutil.rmtree(target, ignore_errors=True)

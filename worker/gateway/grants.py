@@ -8,7 +8,18 @@ from typing import cast
 from worker.redis_link import RedisLink
 
 _KEY = "bcd:gateway:jobs:"
+_SETTLED = 60.0  # seconds; a job is granted before its record is written
 _MOST = 10_000  # jobs that one token sees; the oldest are let go
+
+# One step, or a job that is submitted again meanwhile would be forgotten.
+_DROP = """
+for i = 2, #ARGV do
+  local granted = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if granted and tonumber(granted) < tonumber(ARGV[1]) then
+    redis.call('ZREM', KEYS[1], ARGV[i])
+  end
+end
+"""
 
 
 class Grants:
@@ -22,6 +33,7 @@ class Grants:
     def __init__(self, url: str, days: int) -> None:
         self._link = RedisLink(url)
         self._redis = self._link.redis
+        self._drop = self._redis.register_script(_DROP)
         self._seconds = days * 86400
 
     def add(self, token: str, job: str) -> None:
@@ -45,9 +57,10 @@ class Grants:
         return self._link.call(lambda: cast("list[str]", self._redis.zrevrange(_KEY + token, 0, -1)))
 
     def drop(self, token: str, jobs: list[str]) -> None:
-        """Forget jobs of which there is no record any more."""
+        """Forget those of ``jobs``, which have no record, that have not just been granted."""
         if jobs:
-            self._link.call(lambda: self._redis.zrem(_KEY + token, *jobs))
+            before = time.time() - _SETTLED
+            self._link.call(lambda: self._drop(keys=[_KEY + token], args=[before, *jobs]))
 
     def shared(self, job: str, tokens: list[str]) -> bool:
         """Whether any of ``tokens`` may see ``job``."""

@@ -16,13 +16,15 @@ from worker.gateway.archives import Budget, RefusedArchiveError, is_archive, unp
 from worker.gateway.folders import Folders
 from worker.gateway.form import Upload
 from worker.gateway.grants import Grants
-from worker.gateway.problems import ProblemError
+from worker.gateway.problems import ProblemError, try_again
 from worker.gateway.tokens import Token
+from worker.job import UNDER_WAY
 from worker.records import Records
 from worker.settings import Settings
 from worker.submission import Submitted, Submitter
 
 _SKIPPED_SHOWN = 200
+_JOBS_SECONDS = 30  # after which a token that had too many jobs under way may try again
 _NO_FILMS = "there is no mammogram in the upload that can be used"
 
 
@@ -54,7 +56,7 @@ class Intake:
         """Submit the studies in ``files``, which are in ``folder``.
 
         Raises:
-            ProblemError: 413 too much in a zip, 422 no film.
+            ProblemError: 413 too much in a zip, 422 no film, 503 too many jobs of this token.
             OSError: there is no room.
             QueueError: the queue cannot be reached.
         """
@@ -62,6 +64,7 @@ class Intake:
         films = self._films(files, folder, skipped)
         with self.reading:
             found = _find(films, skipped)
+        self._check_jobs(found.studies, token, force=force)
         submitted = [self._submit(study, token, force=force) for study in found.studies]
         return Taken(tuple(submitted), tuple(skipped[:_SKIPPED_SHOWN]))
 
@@ -116,6 +119,24 @@ class Intake:
                 skipped.append(_skipped(file.name, str(error)))
             file.path.unlink(missing_ok=True)
         return films
+
+    def _check_jobs(self, studies: Sequence[StudyInput], token: Token, *, force: bool) -> None:
+        """Refuse an upload after which ``token`` would have too many jobs under way.
+
+        Raises:
+            ProblemError: 503.
+        """
+        most = self.settings.gateway_jobs
+        sent = {self._submitter(Path(), force).make_record(study).job_id for study in studies}
+        jobs = sorted(sent.union(self.grants.jobs(token.id)))
+        if len(jobs) <= most:
+            return
+        states = self.records.state_of(jobs)
+        under_way = {job for job in jobs if states.get(job) in UNDER_WAY}
+        begun = {job for job in sent if force or states.get(job) != "done"}
+        if not begun <= under_way and len(begun | under_way) > most:
+            detail = f"no more than {most} jobs under way for a token; wait, or send fewer studies at once"
+            raise try_again(503, detail, _JOBS_SECONDS)
 
     def _submit(self, study: StudyInput, token: Token, *, force: bool) -> Submitted:
         job = self._submitter(Path(), force).make_record(study).job_id

@@ -22,6 +22,7 @@ from worker.gateway.schema import Model, RegionAccepted, RegionAnswer, RegionPro
 from worker.gateway.state import Gateway, Here, Whose
 from worker.gateway.tokens import Token
 from worker.regions import RegionRecord, check_inside
+from worker.summary import cause
 
 router = APIRouter(tags=["regions"])
 
@@ -83,13 +84,20 @@ def answer(region_id: str, here: Here, token: Whose) -> RegionAnswer:
     state = "queued" if record.state == "running" else record.state
     found, model = record.probability, record.model
     if found is None or model is None:
-        return RegionAnswer(state=state, reason=record.reason or None)
+        return RegionAnswer(state=state, reason=_reason(record))
     return RegionAnswer(
         state=state,
         label=found.label,
         probability=RegionProbability(normal=found.normal, benign=found.benign, malignant=found.malignant),
         model=Model(name=model.name, version=model.version, digest=model.digest),
+        warnings=list(record.warnings),
     )
+
+
+def _reason(record: RegionRecord) -> str | None:
+    """Why there is no answer, without paths of this machine."""
+    reason = record.reason.replace(record.film.name, "the film")
+    return (cause(reason) if "/" in reason or "\\" in reason else reason) or None
 
 
 def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:

@@ -135,6 +135,7 @@ class RegionAnswer(BaseModel):
     label: Literal["normal", "benign", "malignant"] | None = None
     probability: RegionProbability | None = None
     model: Model | None = None
+    warnings: list[str] = Field(default=[], description="what is to be known of the film")
     reason: str | None = None
     disclaimer: str = DISCLAIMER
 

@@ -56,8 +56,7 @@ class Tokens:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "tokens.json"
-        self._seen: tuple[int, int, int] | None = None
-        self._tokens: tuple[Token, ...] = ()
+        self._seen: tuple[tuple[int, int, int], tuple[Token, ...]] | None = None
 
     @property
     def path(self) -> Path:
@@ -74,10 +73,10 @@ class Tokens:
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from error
         state = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if state != self._seen:
-            self._tokens = self._read()
-            self._seen = state
-        return self._tokens
+        seen = self._seen
+        if seen is None or seen[0] != state:
+            self._seen = seen = (state, self._read())  # one step: threads share it
+        return seen[1]
 
     def identify(self, secret: str) -> Token | None:
         """The token that ``secret`` is; None if it is none. Takes the same time for every secret."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import FileDataset
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from bcd_model.errors import FilmError, InputError
+from converters.dicom_file import read_dicom
 from converters.dicom_in import read_film
 from converters.studies import find_studies
 
@@ -96,3 +98,90 @@ def test_an_element_that_claims_4_gb_takes_no_memory(make_film: MakeFilm, tmp_pa
         read_film(path)
     assert tracemalloc.get_traced_memory()[1] < 5 << 20
     tracemalloc.stop()
+
+
+EMPTY_ITEM = struct.pack("<HHL", 0xFFFE, 0xE000, 0)
+PIXEL_DATA = struct.pack("<HH", 0x7FE0, 0x0010)
+VIEW, PRIVATE = (0x0054, 0x0220), (0x0009, 0x1000)
+
+
+def with_elements(film: FileDataset, path: Path, elements: bytes, *, before: bytes = PIXEL_DATA) -> Path:
+    """``film`` in a file that has ``elements`` before the first that starts like ``before``."""
+    film.save_as(path, enforce_file_format=True)
+    data = path.read_bytes()
+    at = data.index(before)
+    path.write_bytes(data[:at] + elements + data[at:])
+    return path
+
+
+def element(tag: tuple[int, int], vr: str | None, value: bytes) -> bytes:
+    """A data element (PS3.5 7.1.2); in implicit VR if ``vr`` is None."""
+    if vr is None:
+        return struct.pack("<HHL", *tag, len(value)) + value
+    return struct.pack("<HH2sHL", *tag, vr.encode(), 0, len(value)) + value
+
+
+@pytest.mark.parametrize(
+    ("vr", "tag"),
+    [("SQ", VIEW), ("UN", VIEW), (None, VIEW), ("SQ", PRIVATE), ("UN", PRIVATE), (None, PRIVATE)],
+)
+def test_a_sequence_of_nothing_but_items_is_left_out(
+    make_film: MakeFilm, tmp_path: Path, vr: str | None, tag: tuple[int, int]
+) -> None:
+    """Each item of 8 bytes would become an object of 700."""
+    film = make_film()
+    if vr is None:
+        film.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    path = with_elements(film, tmp_path / "film.dcm", element(tag, vr, EMPTY_ITEM * (1 << 18)))
+    tracemalloc.start()
+    read_film(path)
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+    is_read_or_refused(path)
+
+
+def test_many_sequences_of_items_are_no_better_than_one(make_film: MakeFilm, tmp_path: Path) -> None:
+    half = EMPTY_ITEM * (1 << 16)
+    sequences = b"".join(element((0x0009, 0x1000 + number), "SQ", half) for number in range(12))
+    path = with_elements(make_film(), tmp_path / "film.dcm", sequences)
+    tracemalloc.start()
+    assert read_dicom(path).header.Modality == "MG"
+    assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    tracemalloc.stop()
+
+
+def test_a_header_of_more_elements_than_one_has_is_refused(make_film: MakeFilm, tmp_path: Path) -> None:
+    empty = struct.pack("<HH2sH", 0x0054, 0x0011, b"US", 0) * (1 << 18)
+    undefined = struct.pack("<HH2sHL", 0x0054, 0x0220, b"SQ", 0, 0xFFFFFFFF) + EMPTY_ITEM * (1 << 18)
+    in_meta = struct.pack("<HH2sH", 0x0002, 0x0013, b"SH", 0) * (1 << 18)
+    meta = struct.pack("<HH2s", 0x0002, 0x0002, b"UI")
+    for number, (elements, before) in enumerate(
+        [(empty, PIXEL_DATA), (undefined, PIXEL_DATA), (in_meta, meta)]
+    ):
+        path = with_elements(make_film(), tmp_path / f"{number}.dcm", elements, before=before)
+        with pytest.raises(FilmError, match="header cannot be read"):
+            read_film(path)
+        is_read_or_refused(path)
+
+
+def test_compressed_pixels_of_nothing_but_empty_fragments_are_refused(
+    make_film: MakeFilm, tmp_path: Path
+) -> None:
+    film = make_film()
+    film.compress(RLELossless, generate_instance_uid=False)
+    offsets = struct.pack("<HHL", 0xFFFE, 0xE000, 4)  # the first item, of one frame (PS3.5 A.4)
+    path = with_elements(film, tmp_path / "film.dcm", EMPTY_ITEM * (1 << 18), before=offsets)
+    with pytest.raises(FilmError, match="header cannot be read"):
+        read_film(path)
+
+
+@pytest.mark.parametrize("vr", ["OW", None])
+def test_a_large_value_that_is_no_sequence_is_kept(
+    make_film: MakeFilm, tmp_path: Path, vr: str | None
+) -> None:
+    film = make_film()
+    if vr is None:
+        film.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    overlay = element((0x6000, 0x3000), vr, bytes(2 << 20))
+    path = with_elements(film, tmp_path / "film.dcm", overlay)
+    assert len(read_dicom(path).header[0x60003000].value) == 2 << 20
