@@ -17,15 +17,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pydicom
 from pydicom import config, dcmread
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_preamble
@@ -34,6 +31,7 @@ from pydicom.sequence import Sequence as ItemSequence
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from bcd_model.errors import FilmError
+from converters.bounds import BoundedReader, drop_long_sequences
 
 MALFORMED = (
     ArithmeticError,
@@ -53,9 +51,6 @@ MALFORMED = (
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
-_LARGE_READ = 1 << 20
-_MOST_READS = 1 << 17  # a header has some hundred elements; each is read by one to three
-_MOST_SEQUENCES = 1 << 20  # bytes of all sequences: an item of 8 of them becomes an object of 700
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _ITEM = (0xFFFE, 0xE000)
@@ -88,32 +83,6 @@ class DicomFile:
         """Transfer Syntax UID (0002,0010); empty if the file does not say."""
         stated = uid(self.header.file_meta, "TransferSyntaxUID")
         return UID(stated or "", config.IGNORE)
-
-
-class BoundedReader(BufferedReader):
-    """A file that never sets memory aside for more bytes than it has left.
-
-    The length of an element is 32 bits of the file's own say: a damaged one asks for 4 GB.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(FileIO(path))
-        self._size = os.fstat(self.fileno()).st_size
-        self._reads = 0
-
-    @property
-    def size(self) -> int:
-        """Length of the file in bytes."""
-        return self._size
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """As much of ``size`` bytes as there is; ValueError after more reads than a header takes."""
-        self._reads += 1
-        if self._reads > _MOST_READS:
-            raise ValueError("more elements than a header has")
-        if size is not None and size > _LARGE_READ:
-            size = max(0, min(size, self._size - self.tell()))
-        return super().read(size)
 
 
 @contextmanager
@@ -184,9 +153,9 @@ def _read(path: Path, keywords: Sequence[str] | None) -> DicomFile:
         offset, claimed = _pixel_data(file, header)
         left = 0 if offset is None else file.size - offset
         whole = _fragments_whole(file, offset or 0) if claimed == _UNDEFINED_LENGTH else claimed <= left
-    _drop_long_sequences(header)
+    drop_long_sequences(header)
     _decode(header, swap=header.original_encoding[1] is False)
-    _drop_long_sequences(header.file_meta)
+    drop_long_sequences(header.file_meta)
     _decode(header.file_meta)
     return DicomFile(header, offset, min(claimed, left), whole)
 
@@ -234,28 +203,6 @@ def _fragments_whole(file: BoundedReader, offset: int) -> bool:
             return (group, item) == _SEQUENCE_END
         at += 8 + length
     return at == file.size  # the delimiter alone is missing: some writers forget it
-
-
-def _drop_long_sequences(dataset: Dataset) -> None:
-    """Leave out the sequences that would make more objects than a header has, while they are bytes."""
-    left = _MOST_SEQUENCES
-    for tag in list(dataset.keys()):
-        raw = dataset.get_item(tag)
-        if isinstance(raw, RawDataElement) and _may_be_sequence(raw):
-            if raw.length > left:
-                del dataset[tag]
-            else:
-                left -= raw.length
-
-
-def _may_be_sequence(raw: RawDataElement) -> bool:
-    """Whether pydicom may come to see a sequence in ``raw``; it knows many private ones, too."""
-    if raw.VR not in (None, "UN"):
-        return raw.VR == "SQ"
-    try:
-        return dictionary_VR(raw.tag) == "SQ"
-    except KeyError:
-        return True
 
 
 def _decode(dataset: Dataset, *, swap: bool = False) -> None:

@@ -15,8 +15,9 @@ from bcd_model.errors import FilmError
 from bcd_model.words import Film
 from converters import film_attributes
 from converters.acceptance import judge
+from converters.bounds import BoundedReader
 from converters.codestream import codestream_shape
-from converters.dicom_file import MALFORMED, BoundedReader, DicomFile, integer, quiet, read_dicom, text, uid
+from converters.dicom_file import MALFORMED, DicomFile, integer, quiet, read_dicom, text, uid
 from converters.grayscale import Stored, to_unit_range
 
 _CONVERT = "convert it to an uncompressed transfer syntax, for example with dcmdjpeg or gdcmconv --raw"
