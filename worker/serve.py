@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import secrets
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,8 @@ def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane]
         QueueError: Redis cannot be reached at the start.
         ModelError: the weight file cannot be used.
     """
+    # whoever started this process may have blocked them, and a worker would never hear that it is to end
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
     set_up_logging(settings.log_level, settings.log_format)
     model = read_info(settings.model).identity
     records = Records(settings.broker_url or "")

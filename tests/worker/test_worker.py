@@ -210,12 +210,15 @@ def test_sigterm_lets_the_study_end(site: str, admin: Any, many_studies: Path) -
     done(admin, site, *jobs)
 
 
-@pytest.mark.parametrize("how", ["SIGQUIT", "SIGQUIT in vain", "SIGTERM to all"])
+@pytest.mark.parametrize("how", ["SIGQUIT", "SIGQUIT blocked", "SIGQUIT in vain", "SIGTERM to all"])
 def test_a_study_that_is_given_back_has_not_failed(
     site: str, admin: Any, many_studies: Path, how: str
 ) -> None:
     jobs = submitted(admin, site, many_studies, "--batch", "night")
+    mask = {signal.SIGQUIT} if how == "SIGQUIT blocked" else set()  # what is started inherits it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, mask)
     worker, log = start_worker(admin, site)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     process = log.until("film scanned")["pid"]
     if how == "SIGQUIT in vain":  # for a process that cannot end
         os.kill(process, signal.SIGSTOP)
