@@ -9,7 +9,7 @@ from typing import Any
 import slicer
 from DICOMLib import DICOMLoadable, DICOMPlugin
 
-from BCDDetectorLib import films, mammogram, views
+from BCDDetectorLib import dicom_plugins, films, mammogram, views
 from BCDDetectorLib.errors import InputError
 
 _MODALITY = "0008,0060"
@@ -23,31 +23,8 @@ class BCDMammogramDICOMPluginClass(DICOMPlugin):
         self.loadType = "Mammogram"
 
     def examineForImport(self, file_lists: list[list[str]]) -> list[Any]:
-        """What these lists of files can be loaded as."""
-        return [loadable for files in file_lists for loadable in self.examineFiles(files)]
-
-    examine = examineForImport
-
-    def examineFiles(self, files: list[str]) -> list[Any]:
-        """One loadable for each mammogram of a series."""
-        found = []
-        for file in files:
-            if slicer.dicomDatabase.fileValue(file, _MODALITY) != "MG":
-                continue
-            try:
-                header = films.header(Path(file))
-            except InputError as error:
-                logging.warning("Mammogram plugin: %s", error.message)
-                continue
-            if mammogram.is_mammogram(header):
-                loadable = DICOMLoadable()
-                loadable.files = [file]
-                loadable.name = mammogram.name(header)
-                loadable.tooltip = "A single mammogram, shown with the window of its header"
-                loadable.selected = True
-                loadable.confidence = 0.95
-                found.append(loadable)
-        return found
+        """One loadable for each mammogram of these lists of files."""
+        return dicom_plugins.loadables(file_lists, _examine, "Mammogram plugin")
 
     def load(self, loadable: Any) -> Any:
         """Load one mammogram; None if it cannot be read."""
@@ -61,16 +38,24 @@ class BCDMammogramDICOMPluginClass(DICOMPlugin):
         return volume
 
 
+def _examine(file: str) -> Any | None:
+    if slicer.dicomDatabase.fileValue(file, _MODALITY) != "MG":
+        return None
+    header = films.header(Path(file))
+    if not mammogram.is_mammogram(header):
+        return None
+    tooltip = "A single mammogram, shown with the window of its header"
+    return dicom_plugins.fill(DICOMLoadable(), file, mammogram.name(header), tooltip)
+
+
 class BCDMammogramDICOMPlugin:
     """Registers the plugin; Slicer makes one of these at its start."""
 
     def __init__(self, parent: Any) -> None:
-        parent.title = "BCD mammogram DICOM plugin"
-        parent.categories = ["Developer Tools.DICOM Plugins"]
-        parent.contributors = ["BCD contributors"]
-        parent.helpText = "Loads each mammogram as a single-slice volume of its own. No panel."
-        parent.hidden = True
-        plugins = getattr(slicer.modules, "dicomPlugins", None)
-        if plugins is None:
-            plugins = slicer.modules.dicomPlugins = {}
-        plugins["BCDMammogramDICOMPlugin"] = BCDMammogramDICOMPluginClass
+        dicom_plugins.register(
+            slicer.modules,
+            parent,
+            BCDMammogramDICOMPluginClass,
+            "BCD mammogram DICOM plugin",
+            "Loads each mammogram as a single-slice volume of its own. No panel.",
+        )

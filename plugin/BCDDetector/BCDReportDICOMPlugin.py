@@ -9,7 +9,7 @@ from typing import Any
 import slicer
 from DICOMLib import DICOMLoadable, DICOMPlugin
 
-from BCDDetectorLib import films, mammogram, nodes, rules, show, sr_reader, views
+from BCDDetectorLib import dicom_plugins, films, mammogram, nodes, rules, show, sr_reader, views
 from BCDDetectorLib.errors import InputError
 from BCDDetectorLib.state import State
 from BCDDetectorLib.words import Study
@@ -25,33 +25,8 @@ class BCDReportDICOMPluginClass(DICOMPlugin):
         self.loadType = "BCD mammography CAD report"
 
     def examineForImport(self, file_lists: list[list[str]]) -> list[Any]:
-        """What these lists of files can be loaded as."""
-        return [loadable for files in file_lists for loadable in self.examineFiles(files)]
-
-    examine = examineForImport
-
-    def examineFiles(self, files: list[str]) -> list[Any]:
-        """One loadable for each report, naming the films that it is about."""
-        found = []
-        for file in files:
-            if slicer.dicomDatabase.fileValue(file, _SOP_CLASS) != sr_reader.CAD_SR_CLASS:
-                continue
-            try:
-                if not sr_reader.is_ours(films.header(Path(file))):
-                    continue
-                study = sr_reader.read_cad_sr(Path(file))
-            except InputError as error:
-                logging.warning("CAD report plugin: %s", error.message)
-                continue
-            loadable = DICOMLoadable()
-            loadable.files = [file]
-            loadable.name = f"CAD report, {len(study.findings)} findings - research use only"
-            loadable.tooltip = "Outlines and probabilities over the films of the study"
-            loadable.selected = True
-            loadable.confidence = 0.95
-            loadable.referencedInstanceUIDs = [film.sop_instance_uid for film in study.films]
-            found.append(loadable)
-        return found
+        """One loadable for each report in these lists of files, naming the films that it is about."""
+        return dicom_plugins.loadables(file_lists, _examine, "CAD report plugin")
 
     def load(self, loadable: Any) -> Any:
         """Show the report, and load those of its films that are not loaded; None if that fails."""
@@ -71,6 +46,19 @@ class BCDReportDICOMPluginClass(DICOMPlugin):
         return table
 
 
+def _examine(file: str) -> Any | None:
+    if slicer.dicomDatabase.fileValue(file, _SOP_CLASS) != sr_reader.CAD_SR_CLASS:
+        return None
+    if not sr_reader.is_ours(films.header(Path(file))):
+        return None
+    study = sr_reader.read_cad_sr(Path(file))
+    name = f"CAD report, {len(study.findings)} findings - research use only"
+    tooltip = "Outlines and probabilities over the films of the study"
+    loadable = dicom_plugins.fill(DICOMLoadable(), file, name, tooltip)
+    loadable.referencedInstanceUIDs = [film.sop_instance_uid for film in study.films]
+    return loadable
+
+
 def _load_films(scene: Any, study: Study) -> None:
     for film in study.films:
         uid = film.sop_instance_uid or ""
@@ -84,12 +72,10 @@ class BCDReportDICOMPlugin:
     """Registers the plugin; Slicer makes one of these at its start."""
 
     def __init__(self, parent: Any) -> None:
-        parent.title = "BCD CAD report DICOM plugin"
-        parent.categories = ["Developer Tools.DICOM Plugins"]
-        parent.contributors = ["BCD contributors"]
-        parent.helpText = "Shows the Mammography CAD SR of bcd-cad as outlines over the films. No panel."
-        parent.hidden = True
-        plugins = getattr(slicer.modules, "dicomPlugins", None)
-        if plugins is None:
-            plugins = slicer.modules.dicomPlugins = {}
-        plugins["BCDReportDICOMPlugin"] = BCDReportDICOMPluginClass
+        dicom_plugins.register(
+            slicer.modules,
+            parent,
+            BCDReportDICOMPluginClass,
+            "BCD CAD report DICOM plugin",
+            "Shows the Mammography CAD SR of bcd-cad as outlines over the films. No panel.",
+        )

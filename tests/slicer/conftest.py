@@ -8,16 +8,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
-MODULE = HERE.parents[1] / "plugin" / "BCDDetector"
-for folder in (str(MODULE), str(HERE)):
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+sys.path.insert(0, str(Path(__file__).parents[2] / "plugin" / "BCDDetector"))
+sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_gateway import FakeGateway  # noqa: E402
+import readings
+from fake_gateway import FakeGateway
 
 WRITTEN = "BCD_WRITTEN_RESULTS"
 """A folder with results and films that the project's own writers have made; see written_results.py."""
@@ -56,3 +55,9 @@ def case(written: Path) -> Callable[[str], tuple[Path, dict[str, Path]]]:
         return folder / "result", films
 
     return find
+
+
+@pytest.fixture
+def made(case: Callable[[str], tuple[Path, dict[str, Path]]]) -> tuple[Any, dict[str, Any]]:
+    """A reading of the study of two films, and the films' headers by UID."""
+    return readings.make(*case("two-films"))

@@ -8,7 +8,7 @@ does so around PySide6's objects. It proves control flow and that the ``.ui`` fi
 from __future__ import annotations
 
 import types
-from typing import Any
+from typing import Any, ClassVar
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -69,7 +69,7 @@ class Timer(Proxy):
 class Settings:
     """qt.QSettings that forgets with the process; ``kept`` is what was written."""
 
-    kept: dict[str, Any] = {}  # noqa: RUF012  one store for all, as QSettings is
+    kept: ClassVar[dict[str, Any]] = {}  # one store for all, as QSettings is
 
     def value(self, key: str) -> Any:
         return self.kept.get(key)

@@ -1,14 +1,18 @@
-"""A made-up reading of the study of two films, for the tests of what is written of it."""
+"""A made-up reading of the study of two films, and the items of the report that is written of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 
 import pydicom
 
 from BCDDetectorLib.coordinates import circle
 from BCDDetectorLib.reading import Mark, Reading
 from BCDDetectorLib.result_reader import read_result
+
+WHEN = datetime(2024, 2, 29, 13, 14, 15, tzinfo=timezone.utc)
+"""When it is written down."""
 
 
 def mark_of(finding, verdict, **changes) -> Mark:
@@ -58,3 +62,15 @@ def make(folder, films):
     )
     headers = {uid: pydicom.dcmread(path, stop_before_pixels=True) for uid, path in films.items()}
     return Reading(study, "Dr Test", frozenset([left, right]), marks), headers
+
+
+def items(dataset):
+    """The content items of a report, each before its own content."""
+    for item in dataset.get("ContentSequence", ()):
+        yield item
+        yield from items(item)
+
+
+def name(item) -> str:
+    """The code value of an item's concept name; empty without one."""
+    return item.ConceptNameCodeSequence[0].CodeValue if "ConceptNameCodeSequence" in item else ""

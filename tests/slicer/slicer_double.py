@@ -17,14 +17,14 @@ from PySide6 import QtCore, QtUiTools, QtWidgets
 from qt_double import Proxy, unwrap, wrap
 
 
-class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
+class qMRMLWidget(QtWidgets.QWidget):
     """The root of the panel."""
 
     def setMRMLScene(self, scene: Any) -> None:
         self.scene = scene
 
 
-class ctkCollapsibleButton(QtWidgets.QGroupBox):  # noqa: N801
+class ctkCollapsibleButton(QtWidgets.QGroupBox):
     """A section; never collapsed here."""
 
     def _text(self) -> str:
@@ -34,7 +34,7 @@ class ctkCollapsibleButton(QtWidgets.QGroupBox):  # noqa: N801
     collapsed = QtCore.Property(bool, lambda self: False, lambda self, value: None)
 
 
-class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
+class ctkSliderWidget(QtWidgets.QWidget):
     """A slider with a spin box."""
 
     valueChanged = QtCore.Signal(float)
@@ -72,7 +72,7 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
     )
 
 
-class qMRMLNodeComboBox(QtWidgets.QComboBox):  # noqa: N801
+class qMRMLNodeComboBox(QtWidgets.QComboBox):
     """A list of the scene's nodes of one class."""
 
     currentNodeChanged = QtCore.Signal(object)

@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime, timezone
 
 import pydicom
 import pytest
-import readings
+from readings import WHEN, items, name
 
 from BCDDetectorLib import errors, reading, reading_sr
 from BCDDetectorLib.coordinates import from_scoord
-
-WHEN = datetime(2024, 2, 29, 13, 14, 15, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def made(case):
-    return readings.make(*case("two-films"))
-
-
-def items(dataset):
-    for item in dataset.get("ContentSequence", ()):
-        yield item
-        yield from items(item)
-
-
-def name(item):
-    return item.ConceptNameCodeSequence[0].CodeValue if "ConceptNameCodeSequence" in item else ""
 
 
 def child(item, code):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-MODULE = Path(__file__).parents[3] / "plugin" / "BCDDetector"
-sys.path.insert(0, str(MODULE / "Testing" / "Python"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "plugin" / "BCDDetector" / "Testing" / "Python"))
 
-import bcd_detector_self_test  # noqa: E402
+import bcd_detector_self_test
 
 
 def test_the_scene_of_the_self_test(world):

@@ -18,8 +18,8 @@ LIBRARY = {"numpy", "pydicom", "requests", "vtk", "BCDDetectorLib"}
 SLICER = {"qt", "slicer", "DICOMLib", "BCDDetectorUI", "bcd_detector_self_test"}
 # Without VTK, so that they run and are tested in any Python: the rest of the library works on the scene.
 PLAIN = {
-    "address", "answers", "client", "coordinates", "dicom_write", "errors", "jobs", "reading",
-    "reading_codes", "reading_sr", "result_reader",
+    "address", "answers", "client", "coordinates", "dicom_plugins", "dicom_write", "errors", "jobs",
+    "reading", "reading_codes", "reading_sr", "result_reader",
     "rules", "secondary_capture", "settings", "sr_items", "sr_reader", "tasks", "upload", "words",
 }  # fmt: skip
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-import readings
+from readings import WHEN, items, name
 
 from BCDDetectorLib import reading, reading_sr, secondary_capture
 
@@ -21,23 +20,6 @@ import validators
 from converters.acceptance import judge
 from converters.film_attributes import laterality, spacing, view
 from converters.truth import read_truth
-
-WHEN = datetime(2024, 2, 29, 13, 14, 15, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def made(case):
-    return readings.make(*case("two-films"))
-
-
-def items(dataset):
-    for item in dataset.get("ContentSequence", ()):
-        yield item
-        yield from items(item)
-
-
-def name(item):
-    return item.ConceptNameCodeSequence[0].CodeValue if "ConceptNameCodeSequence" in item else ""
 
 
 @pytest.mark.parametrize("marks", ["all", "none"])

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-for name in ("slicer", "PySide6"):
-    pytest.importorskip(name, reason="needs slicer-core and PySide6: make slicer-test has them")
+pytest.importorskip("slicer", reason="needs slicer-core: make slicer-test has it")
+pytest.importorskip("PySide6", reason="needs PySide6: make slicer-test has it")
 
-import slicer_double  # noqa: E402
-from fake_gateway import TOKEN  # noqa: E402
-from PySide6 import QtCore, QtWidgets  # noqa: E402
-from qt_double import Settings  # noqa: E402
-from scene_world import World  # noqa: E402
+import slicer_double
+from fake_gateway import TOKEN
+from PySide6 import QtCore, QtWidgets
+from qt_double import Settings
+from scene_world import World
 
-from BCDDetectorLib import films as films_of  # noqa: E402
-from BCDDetectorLib import geometry, mammogram, nodes  # noqa: E402
-from BCDDetectorLib.result_reader import read_result  # noqa: E402
+from BCDDetectorLib import films as films_of
+from BCDDetectorLib import geometry, mammogram, nodes
+from BCDDetectorLib.result_reader import read_result
 
 PICTURES = Path(__file__).parents[3] / "build" / "slicer"
 
