@@ -6,6 +6,7 @@ import signal
 import time
 
 from bench import Bench, Numbers
+from mid_film import mid_film
 from registry import row
 from sites import Worker, wait_for
 from small_films import Study
@@ -16,64 +17,50 @@ _AWAY = 2.0  # seconds for which Redis is away
 @row("pool child killed")
 def pool_child_killed(bench: Bench) -> None:
     """kill -9 of the pool child in mid film."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    worker = bench.site.start_worker()
-    bench.submit(studies)
-    before = bench.wait_until_scanning(slow)
+    hit = mid_film(bench)
+    (worker,) = hit.workers
     bench.fault()
     bench.expect(worker.kill_child(), "there was no pool child to kill")
-    bench.wait_until_recovered(slow, before)
-    begun_again = _begun(bench, slow)
+    bench.wait_until_recovered(hit.slow, hit.before)
+    begun_again = _begun(bench, hit.slow)
     bench.wait_until_ended()
     bench.expect(worker.alive, "the worker has ended with its pool child")
-    behind = [_begun(bench, study) for study in studies[1:]]
+    behind = [_begun(bench, study) for study in hit.behind]
     bench.expect(begun_again < max(behind), "the study that was hit went behind all that waited")
 
 
 @row("worker killed, another one there")
 def worker_killed(bench: Bench) -> None:
     """kill -9 of the whole worker in mid film; a second worker takes over."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    bench.site.start_worker()
-    bench.site.start_worker()
-    bench.submit(studies)
-    before = bench.wait_until_scanning(slow)
-    victim = _worker_of(bench, bench.job(slow))
+    hit = mid_film(bench, workers=2)
+    victim = _worker_of(bench, bench.job(hit.slow))
     bench.fault()
     victim.kill()
-    bench.wait_until_recovered(slow, before)
+    bench.wait_until_recovered(hit.slow, hit.before)
 
 
 @row("worker killed, restarted")
 def worker_restarted(bench: Bench) -> None:
     """kill -9 of the only worker in mid film; one is started half a second later."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    worker = bench.site.start_worker()
-    bench.submit(studies)
-    before = bench.wait_until_scanning(slow)
+    hit = mid_film(bench)
+    (worker,) = hit.workers
     bench.fault()
     worker.kill()
     time.sleep(0.5)
     bench.site.start_worker()
-    bench.wait_until_recovered(slow, before)
+    bench.wait_until_recovered(hit.slow, hit.before)
 
 
 @row("Redis killed")
 def redis_killed(bench: Bench) -> None:
     """kill -9 of Redis in mid film, then a restart on the same append-only file; time from the restart."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    worker = bench.site.start_worker()
-    bench.submit(studies)
-    before = bench.wait_until_scanning(slow)
+    hit = mid_film(bench)
+    (worker,) = hit.workers
     bench.site.kill_redis()
     time.sleep(_AWAY)
     bench.site.start_redis()
     bench.fault()
-    bench.wait_until_recovered(slow, before)
+    bench.wait_until_recovered(hit.slow, hit.before)
     bench.wait_until_ended()
     bench.expect(worker.alive, "the worker has ended with Redis")
 
@@ -81,15 +68,13 @@ def redis_killed(bench: Bench) -> None:
 @row("Redis killed, a process idle")
 def redis_killed_while_waiting(bench: Bench) -> None:
     """kill -9 of Redis while one process of a worker scans and another waits for work; then a restart."""
-    slow = bench.make_slow()
-    worker = bench.site.start_worker(processes=2)
-    bench.submit([slow])
-    before = bench.wait_until_scanning(slow)
+    hit = mid_film(bench, processes=2, behind=0)
+    (worker,) = hit.workers
     bench.site.kill_redis()
     time.sleep(_AWAY)
     bench.site.start_redis()
     bench.fault()
-    bench.wait_until_recovered(slow, before)
+    bench.wait_until_recovered(hit.slow, hit.before)
     bench.wait_until_ended()
     bench.expect(worker.alive, "the worker has ended with Redis")
     bench.submit(bench.make(2))
@@ -100,15 +85,12 @@ def redis_killed_while_waiting(bench: Bench) -> None:
 @row("Redis full")
 def redis_full(bench: Bench) -> None:
     """Redis has no memory left in mid film, then has again: what runs ends, the rest is done afterwards."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    workers = [bench.site.start_worker()]
-    bench.submit(studies)
-    bench.wait_until_scanning(slow)
+    hit = mid_film(bench)
+    workers = list(hit.workers)
     bench.site.redis.config_set("maxmemory", 1)
 
     def ended() -> bool:
-        look = bench.site.look(bench.job(slow))
+        look = bench.site.look(bench.job(hit.slow))
         return look is not None and look.final
 
     wait_for(ended, bench.numbers.patience, "the study that runs ends while Redis is full")
@@ -117,7 +99,7 @@ def redis_full(bench: Bench) -> None:
     time.sleep(_AWAY)
     bench.site.redis.config_set("maxmemory", 0)
     bench.fault()
-    bench.wait_until_recovered(studies[1], None)
+    bench.wait_until_recovered(hit.behind[0], None)
     bench.wait_until_ended()
     for worker in workers:
         bench.expect(worker.alive, "a worker has ended with a full Redis")
@@ -126,11 +108,8 @@ def redis_full(bench: Bench) -> None:
 @row("Redis's disk full")
 def redis_disk_full(bench: Bench) -> None:
     """Redis cannot write to its disk and refuses every change, in mid film; time from when it can again."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    worker = bench.site.start_worker(processes=2)
-    bench.submit(studies)
-    before = bench.wait_until_scanning(slow)
+    hit = mid_film(bench, processes=2)
+    (worker,) = hit.workers
     place = bench.site.redis.config_get("dir")["dir"]
     for name, value in (("dir", "/proc"), ("save", "1 1")):
         bench.site.redis.config_set(name, value)
@@ -144,7 +123,7 @@ def redis_disk_full(bench: Bench) -> None:
     for name, value in (("save", ""), ("dir", place)):
         bench.site.redis.config_set(name, value)
     bench.fault()
-    bench.wait_until_recovered(slow, before)
+    bench.wait_until_recovered(hit.slow, hit.before)
     bench.wait_until_ended()
     bench.expect(worker.alive, "the worker has ended with Redis's disk")
 
@@ -152,37 +131,31 @@ def redis_disk_full(bench: Bench) -> None:
 @row("power failure")
 def power_failure(bench: Bench) -> None:
     """kill -9 of Redis and the worker at once in mid film, then both again; time from the restart."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    worker = bench.site.start_worker()
-    bench.submit(studies)
-    before = bench.wait_until_scanning(slow)
+    hit = mid_film(bench)
+    (worker,) = hit.workers
     bench.site.kill_redis()
     worker.signal_all(signal.SIGKILL)
     worker.process.wait()
     bench.site.start_redis()
     bench.fault()
     bench.site.start_worker()
-    bench.wait_until_recovered(slow, before)
+    bench.wait_until_recovered(hit.slow, hit.before)
 
 
 @row("SIGTERM")
 def sigterm(bench: Bench) -> None:
     """SIGTERM in mid film: the worker finishes the study and ends with 0; a second one does the rest."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    worker = bench.site.start_worker()
-    bench.submit(studies)
-    before = bench.wait_until_scanning(slow)
+    hit = mid_film(bench)
+    (worker,) = hit.workers
     bench.fault()
     code = worker.terminate()
-    ended = bench.site.look(bench.job(slow))
+    ended = bench.site.look(bench.job(hit.slow))
     bench.expect(code == 0, f"the worker ended with {code} after SIGTERM")
     bench.expect(ended is not None and ended.state == "done", f"the study it was at is {ended}")
-    rest = [bench.site.look(bench.job(study)) for study in studies[1:]]
+    rest = [bench.site.look(bench.job(study)) for study in hit.behind]
     begun = [look for look in rest if look is None or look.state != "queued"]
     bench.expect(not begun, f"other studies were begun after SIGTERM: {begun}")
-    bench.wait_until_recovered(slow, before)
+    bench.wait_until_recovered(hit.slow, hit.before)
     bench.site.start_worker()
 
 
@@ -193,23 +166,19 @@ def _visibility(numbers: Numbers) -> dict[str, str]:
 @row("worker stopped", settings=_visibility)
 def worker_stopped(bench: Bench) -> None:
     """SIGSTOP of a whole worker in mid film for longer than the visibility timeout, then SIGCONT."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    workers = [bench.site.start_worker(), bench.site.start_worker()]
-    bench.submit(studies)
-    before = bench.wait_until_scanning(slow)
-    stopped = _worker_of(bench, bench.job(slow))
+    hit = mid_film(bench, workers=2)
+    stopped = _worker_of(bench, bench.job(hit.slow))
     stopped.signal_all(signal.SIGSTOP)
     bench.fault()
     since = time.monotonic()
     try:
-        bench.wait_until_recovered(slow, before)
+        bench.wait_until_recovered(hit.slow, hit.before)
         bench.wait_until_ended()
         time.sleep(max(0.0, bench.numbers.visibility + 2 - (time.monotonic() - since)))
     finally:
         stopped.signal_all(signal.SIGCONT)
     # The continued worker drops what it was at, and is good for more: all alone, from now on.
-    for other in workers:
+    for other in hit.workers:
         if other is not stopped:
             bench.expect(other.terminate() == 0, "the other worker did not end with 0")
     more = bench.make(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from bench import Bench
+from mid_film import mid_film
 from registry import row
 from sites import wait_for
 
@@ -89,15 +90,11 @@ def message_lost(bench: Bench) -> None:
 @row("message lost in mid film")
 def message_lost_in_mid_film(bench: Bench) -> None:
     """Every message, taken or not, is deleted in mid film and the pool child killed."""
-    slow = bench.make_slow()
-    studies = [slow, *bench.make(bench.numbers.small)]
-    worker = bench.site.start_worker()
-    bench.submit(studies)
-    before = bench.wait_until_scanning(slow)
+    hit = mid_film(bench)
     bench.site.redis.delete("bcd.batch", "unacked", "unacked_index")
     bench.fault()
-    worker.kill_child()
-    bench.wait_until_recovered(slow, before)
+    hit.workers[0].kill_child()
+    bench.wait_until_recovered(hit.slow, hit.before)
 
 
 @row("submit killed")

@@ -9,8 +9,8 @@ from typing import Annotated, Any, cast
 from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from worker.gateway.form import read_form
 from worker.gateway.problems import ProblemError
+from worker.gateway.receive import form_body, received
 from worker.gateway.schema import Accepted, Error, Job, Jobs, job_of
 from worker.gateway.state import Gateway, Here, Whose
 from worker.gateway.tokens import Token
@@ -38,27 +38,17 @@ UPLOAD_PROBLEMS: dict[int | str, dict[str, Any]] = {
     )
 }
 _FORCE = {"true": True, "1": True, "false": False, "0": False, "": False}
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["files"],
-                    "properties": {
-                        "files": {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "DICOM files, or zips of them",
-                        },
-                        "force": {"type": "string", "enum": ["true", "false"], "description": "scan again"},
-                    },
-                }
-            }
+_FORM = form_body(
+    ["files"],
+    {
+        "files": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "DICOM files, or zips of them",
         },
-    }
-}
+        "force": {"type": "string", "enum": ["true", "false"], "description": "scan again"},
+    },
+)
 
 
 @router.post(
@@ -73,25 +63,14 @@ async def submit(request: Request, here: Here, token: Whose) -> Accepted:
 
     Sending the same films again does nothing but answer with the job that there is.
     """
-    settings = here.settings
-    with here.slots.taken(token.id):
-        await to_thread.run_sync(here.records.ping)  # not first a gigabyte, and then the news
-        with here.folders.incoming() as folder:
-            form = await read_form(
-                request,
-                folder,
-                file_part="files",
-                fields={"force"},
-                most_bytes=settings.gateway_upload_bytes,
-                most_files=settings.gateway_upload_files,
-                seconds=settings.gateway_upload_seconds,
-                check_room=here.folders.check_room,
-            )
-            force = _FORCE.get(form.fields.get("force", "").lower())
-            if force is None:
-                raise ProblemError(422, "the field 'force' is true or false")
-            take = partial(here.intake.take, form.files, folder, token, force=force)
-            taken = await to_thread.run_sync(take, limiter=here.submitting)
+    most = here.settings.gateway_upload_files
+    upload = received(request, here, token, file_part="files", fields={"force"}, most_files=most)
+    async with upload as (form, folder):
+        force = _FORCE.get(form.fields.get("force", "").lower())
+        if force is None:
+            raise ProblemError(422, "the field 'force' is true or false")
+        take = partial(here.intake.take, form.files, folder, token, force=force)
+        taken = await to_thread.run_sync(take, limiter=here.submitting)
     jobs = await to_thread.run_sync(partial(_answers, here, taken.submitted))
     return Accepted.model_validate({"jobs": jobs, "skipped": list(taken.skipped)})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import secrets
 from functools import partial
-from typing import Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
@@ -15,9 +14,10 @@ from converters.acceptance import KEYWORDS
 from converters.dicom_file import integer, read_dicom
 from converters.dicom_in import why_unusable
 from worker.app import send_region
-from worker.gateway.form import Form, read_form
+from worker.gateway.form import Form
 from worker.gateway.jobs import PROBLEMS, UPLOAD_PROBLEMS
 from worker.gateway.problems import ProblemError, not_found
+from worker.gateway.receive import form_body, received
 from worker.gateway.schema import Model, RegionAccepted, RegionAnswer, RegionProbability
 from worker.gateway.state import Gateway, Here, Whose
 from worker.gateway.tokens import Token
@@ -28,23 +28,13 @@ router = APIRouter(tags=["regions"])
 
 _PLACE = ("center_row", "center_column", "radius")
 _NUMBER = {"type": "number", "description": "source pixels; (0, 0) is the centre of the top-left one"}
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", *_PLACE],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "one DICOM film"},
-                        **dict.fromkeys(_PLACE, _NUMBER),
-                    },
-                }
-            }
-        },
-    }
-}
+_FORM = form_body(
+    ["file", *_PLACE],
+    {
+        "file": {"type": "string", "format": "binary", "description": "one DICOM film"},
+        **dict.fromkeys(_PLACE, _NUMBER),
+    },
+)
 
 
 @router.post(
@@ -56,22 +46,10 @@ _FORM: dict[str, Any] = {
 )
 async def ask(request: Request, here: Here, token: Whose) -> RegionAccepted:
     """Have one region of a film classified: normal, benign or malignant."""
-    settings = here.settings
-    with here.slots.taken(token.id):
-        await to_thread.run_sync(here.records.ping)
-        with here.folders.incoming() as folder:
-            form = await read_form(
-                request,
-                folder,
-                file_part="file",
-                fields=_PLACE,
-                most_bytes=settings.gateway_upload_bytes,
-                most_files=1,
-                seconds=settings.gateway_upload_seconds,
-                check_room=here.folders.check_room,
-            )
-            take = partial(_take, here, form, token)
-            return await to_thread.run_sync(take, limiter=here.submitting)
+    upload = received(request, here, token, file_part="file", fields=_PLACE, most_files=1)
+    async with upload as (form, _):
+        take = partial(_take, here, form, token)
+        return await to_thread.run_sync(take, limiter=here.submitting)
 
 
 @router.get("/regions/{region_id}", response_model=RegionAnswer, responses=PROBLEMS)

@@ -1,0 +1,57 @@
+"""Receiving an upload: what every route that takes films does before it looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from fastapi import Request
+
+from worker.gateway.form import Form, read_form
+from worker.gateway.state import Gateway
+from worker.gateway.tokens import Token
+
+
+@asynccontextmanager
+async def received(
+    request: Request,
+    here: Gateway,
+    token: Token,
+    *,
+    file_part: str,
+    fields: Collection[str],
+    most_files: int,
+) -> AsyncIterator[tuple[Form, Path]]:
+    """The form of a request and the folder of its files, which is gone afterwards, whatever happens.
+
+    It takes one of the slots of ``token`` for as long. The other arguments are those of
+    `worker.gateway.form.read_form`, whose errors it raises.
+
+    Raises:
+        ProblemError: 503: it has no slot left; or as `read_form` says.
+        QueueError: the queue is away.
+    """
+    settings = here.settings
+    with here.slots.taken(token.id):
+        await to_thread.run_sync(here.records.ping)  # not first a gigabyte, and then the news
+        with here.folders.incoming() as folder:
+            form = await read_form(
+                request,
+                folder,
+                file_part=file_part,
+                fields=fields,
+                most_bytes=settings.gateway_upload_bytes,
+                most_files=most_files,
+                seconds=settings.gateway_upload_seconds,
+                check_room=here.folders.check_room,
+            )
+            yield form, folder
+
+
+def form_body(required: Sequence[str], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What OpenAPI says of the form, for a route's ``openapi_extra``."""
+    schema = {"type": "object", "required": list(required), "properties": dict(properties)}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
