@@ -39,7 +39,7 @@ class BcdError(Exception):
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message
 
-    def __reduce__(self) -> tuple[type[BcdError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[BcdError], tuple[str, ...]]:
         return type(self), (self.message, self.remedy)
 
 

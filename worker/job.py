@@ -234,7 +234,7 @@ class DamagedRecordError(QueueError):
             f"delete the key {KEY}{job} in Redis and submit the study again",
         )
 
-    def __reduce__(self) -> tuple[type[DamagedRecordError], tuple[str]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type[DamagedRecordError], tuple[str, ...]]:
         return type(self), (self.message.split()[4],)
 
 

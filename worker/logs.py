@@ -17,7 +17,7 @@ import threading
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal, TextIO
 
 from bcd_model.errors import BcdError
@@ -165,11 +165,11 @@ def _in_source(text: str) -> bool:
 
     Formatted text (an f-string, ``str.format``) does not, and may hold anything.
     """
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         if any(text is known for known in [*frame.f_code.co_consts, *list(frame.f_globals.values())]):
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 

@@ -67,7 +67,7 @@ def start(settings: Settings, figures: Callable[[], QueueFigures]) -> None:
         return
     from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 
-    disable_created_metrics()  # type: ignore[no-untyped-call]
+    disable_created_metrics()
     registry = CollectorRegistry()
     counts = _Counts(registry)
     registry.register(_Queue(figures))

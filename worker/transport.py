@@ -28,7 +28,7 @@ def mend_transport(broker_url: str) -> None:
         """kombu's, but what is handed back is next."""
 
         def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-            super().restore_by_tag(tag, client)  # type: ignore[no-untyped-call]
+            super().restore_by_tag(tag, client)  # type: ignore[no-untyped-call]  # kombu has no types
 
     class Channel(kombu_redis.Channel):
         """kombu's channel, but for what is no JSON and for what comes back."""
@@ -37,14 +37,14 @@ def mend_transport(broker_url: str) -> None:
 
         def _put(self, queue: str, message: Any, **options: Any) -> None:
             if not message["headers"].get("redelivered"):
-                super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
+                super()._put(queue, message, **options)  # type: ignore[no-untyped-call]  # kombu has no types
                 return
             with self.conn_or_acquire() as client:  # the right end is the one that is read
                 client.rpush(queue, dumps(message))
 
         def _brpop_read(self, **options: Any) -> Any:
             try:
-                return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+                return super()._brpop_read(**options)  # type: ignore[no-untyped-call]  # kombu has no types
             except (ValueError, RecursionError):
                 refuse(broker_url, "no message")
                 raise Empty from None
@@ -56,7 +56,7 @@ def mend_transport(broker_url: str) -> None:
             try:
                 if "compression" in message["headers"]:  # kombu would unpack it, however large it becomes
                     raise ValueError
-                super()._deliver(message, queue)  # type: ignore[no-untyped-call]
+                super()._deliver(message, queue)  # type: ignore[no-untyped-call]  # kombu has no types
             except (LookupError, TypeError, ValueError, AttributeError):
                 refuse(broker_url, "no message")
 

@@ -21,7 +21,7 @@ def patient_protocol(idle_seconds: float) -> type[asyncio.Protocol]:
             self._header: asyncio.TimerHandle | None = None
             self._stalled: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
             super().connection_made(transport)
             self._watch_header()
 

@@ -11,15 +11,15 @@ from typing import Any, NoReturn
 import requests
 
 from .errors import (
-    BadAnswer,
+    BadAnswerError,
     GatewayError,
-    NotFound,
-    NotReady,
-    Overloaded,
-    Refused,
-    TooLarge,
-    Unreachable,
-    Unusable,
+    NotFoundError,
+    NotReadyError,
+    OverloadedError,
+    RefusedError,
+    TooLargeError,
+    UnreachableError,
+    UnusableError,
 )
 
 _ENDED = ("done", "done with failures", "failed", "cancelled")
@@ -85,16 +85,16 @@ def read_json(response: requests.Response) -> dict[str, Any]:
     """The object that the gateway answered.
 
     Raises:
-        BadAnswer: no JSON object.
+        BadAnswerError: no JSON object.
     """
     try:
         found = response.json()
     except ValueError as error:
-        raise BadAnswer(
+        raise BadAnswerError(
             "what answers there is not a BCD gateway; check the address", describe(response)
         ) from error
     if not isinstance(found, dict):
-        raise BadAnswer("what answers there is not a BCD gateway; check the address", describe(response))
+        raise BadAnswerError("what answers there is not a BCD gateway; check the address", describe(response))
     return found
 
 
@@ -102,7 +102,7 @@ def job(value: object) -> Job:
     """One JOB of the contract.
 
     Raises:
-        BadAnswer: a key is missing or of another type.
+        BadAnswerError: a key is missing or of another type.
     """
     entry = _object(value, "job")
     return Job(
@@ -129,7 +129,9 @@ def info(value: Mapping[str, Any]) -> Info:
     model = value.get("model") or {}
     limits = value.get("limits") or {}
     if not isinstance(model, dict) or not isinstance(limits, dict) or "version" not in value:
-        raise BadAnswer("the gateway says nothing of itself that this module understands; update one of them")
+        raise BadAnswerError(
+            "the gateway says nothing of itself that this module understands; update one of them"
+        )
     return Info(
         version=shown(value["version"]),
         model=shown(f"{model.get('name', 'unknown model')} {model.get('version', '')}".strip()),
@@ -143,22 +145,24 @@ def raise_for(response: requests.Response) -> NoReturn:
     """Raise the error of a refusal (problem+json, RFC 9457)."""
     status, details, said = response.status_code, describe(response), _said(response)
     kinds: dict[int, tuple[type, str]] = {
-        400: (Unusable, "the gateway cannot use what was sent"),
-        401: (Refused, "the gateway does not know this token; enter another one"),
-        403: (Refused, "this token may not do that; ask whoever runs the gateway"),
-        404: (NotFound, "not found: there is no BCD gateway at this address, or the job is gone"),
-        408: (Unreachable, "the connection was too slow for the gateway; try again"),
-        409: (NotReady, "the job has no results yet"),
-        413: (TooLarge, "too large: the gateway does not take so much at once"),
-        415: (Unusable, "the gateway found no film in what was sent"),
-        422: (Unusable, "the gateway found nothing that it can scan"),
-        507: (TooLarge, "the gateway's disk is full; tell whoever runs it"),
+        400: (UnusableError, "the gateway cannot use what was sent"),
+        401: (RefusedError, "the gateway does not know this token; enter another one"),
+        403: (RefusedError, "this token may not do that; ask whoever runs the gateway"),
+        404: (NotFoundError, "not found: there is no BCD gateway at this address, or the job is gone"),
+        408: (UnreachableError, "the connection was too slow for the gateway; try again"),
+        409: (NotReadyError, "the job has no results yet"),
+        413: (TooLargeError, "too large: the gateway does not take so much at once"),
+        415: (UnusableError, "the gateway found no film in what was sent"),
+        422: (UnusableError, "the gateway found nothing that it can scan"),
+        507: (TooLargeError, "the gateway's disk is full; tell whoever runs it"),
     }
     if status in (429, 503):
         wait = _retry_after(response)
         when = "" if wait is None else f" in {wait:.0f} s"
-        raise Overloaded(f"the gateway is overloaded or its queue is away; try again{when}", details, wait)
-    kind, text = kinds.get(status, (BadAnswer, f"the gateway answered with status {status}"))
+        raise OverloadedError(
+            f"the gateway is overloaded or its queue is away; try again{when}", details, wait
+        )
+    kind, text = kinds.get(status, (BadAnswerError, f"the gateway answered with status {status}"))
     error: GatewayError = kind(f"{text} ({said})" if said else text, details)
     raise error
 
@@ -211,7 +215,7 @@ def _retry_after(response: requests.Response) -> float | None:
 
 def _object(value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise BadAnswer(
+        raise BadAnswerError(
             f"the gateway's answer has no {what} that this module understands; update one of them"
         )
     return value
@@ -220,14 +224,14 @@ def _object(value: object, what: str) -> dict[str, Any]:
 def _list(value: Mapping[str, Any], key: str) -> list[Any]:
     found = value.get(key, [])
     if not isinstance(found, list):
-        raise BadAnswer(f"the gateway's answer has no list '{key}'; update it or this module")
+        raise BadAnswerError(f"the gateway's answer has no list '{key}'; update it or this module")
     return found
 
 
 def _text(value: Mapping[str, Any], key: str) -> str:
     found = value.get(key)
     if not isinstance(found, str) or not found:
-        raise BadAnswer(f"the gateway's answer has no '{key}'; update it or this module")
+        raise BadAnswerError(f"the gateway's answer has no '{key}'; update it or this module")
     return found
 
 

@@ -17,7 +17,7 @@ from requests.auth import AuthBase
 from . import answers
 from .address import BASE, clean_address, is_loopback
 from .answers import Info, Job, Submission
-from .errors import BadAnswer, Cancelled, InputError, NotReady, TooLarge, Unreachable
+from .errors import BadAnswerError, CancelledError, InputError, NotReadyError, TooLargeError, UnreachableError
 from .upload import Multipart, Progress, _ignore
 from .words import CLASSES, Point, Probability
 
@@ -82,16 +82,16 @@ class Gateway:
         """Send films; each study among them becomes one job.
 
         Raises:
-            TooLarge: the gateway said before or after that it does not take so much.
+            TooLargeError: the gateway said before or after that it does not take so much.
         """
         body = Multipart(
             [("files", path) for path in files], {"force": "true"} if force else {}, cancelled, progress
         )
         limits = self.info()
         if limits.max_files is not None and len(files) > limits.max_files:
-            raise TooLarge(f"too many: {len(files)} films, the gateway takes {limits.max_files} at once")
+            raise TooLargeError(f"too many: {len(files)} films, the gateway takes {limits.max_files} at once")
         if limits.max_bytes is not None and len(body) > limits.max_bytes:
-            raise TooLarge(
+            raise TooLargeError(
                 f"too large: {len(body) / 1e6:.0f} MB of films, "
                 f"the gateway takes {limits.max_bytes / 1e6:.0f} MB at once"
             )
@@ -104,7 +104,7 @@ class Gateway:
         )
         entries = found.get("jobs")
         if not isinstance(entries, list):
-            raise BadAnswer("the gateway's answer has no list 'jobs'; update it or this module")
+            raise BadAnswerError("the gateway's answer has no list 'jobs'; update it or this module")
         return tuple(answers.job(entry) for entry in entries)
 
     def job(self, job_id: str, etag: str = "") -> tuple[Job | None, str]:
@@ -126,17 +126,17 @@ class Gateway:
         """Fetch the job's result files into ``folder``, each checked against its SHA-256.
 
         Raises:
-            NotReady: the job has none yet.
-            BadAnswer: a path that would leave ``folder``, or a file that arrived damaged.
+            NotReadyError: the job has none yet.
+            BadAnswerError: a path that would leave ``folder``, or a file that arrived damaged.
         """
         listing = answers.read_json(self._call("GET", f"/jobs/{quote(job_id, safe='')}/results"))
         entries = listing.get("files")
         if not isinstance(entries, list) or not entries:
-            raise NotReady("the job has no results yet")
+            raise NotReadyError("the job has no results yet")
         fetched: list[Path] = []
         for entry in entries:
             if cancelled():
-                raise Cancelled
+                raise CancelledError
             name = _safe(entry)
             path = folder.joinpath(*PurePosixPath(name).parts)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +162,7 @@ class Gateway:
         found = answers.read_json(self._call("POST", "/regions", body=body))
         region_id = found.get("region_id")
         if not isinstance(region_id, str) or not region_id:
-            raise BadAnswer("the gateway's answer has no 'region_id'; update it or this module")
+            raise BadAnswerError("the gateway's answer has no 'region_id'; update it or this module")
         return region_id
 
     def region(self, region_id: str) -> tuple[str, Probability] | None:
@@ -182,7 +182,7 @@ class Gateway:
         if not isinstance(shares, dict) or not all(
             isinstance(shares.get(key), (int, float)) for key in CLASSES
         ):
-            raise BadAnswer("the gateway's answer has no probabilities; update it or this module")
+            raise BadAnswerError("the gateway's answer has no probabilities; update it or this module")
         return answers.shown(found.get("label")), Probability(*(float(shares[key]) for key in CLASSES))
 
     def _download(
@@ -194,7 +194,7 @@ class Gateway:
             with target.open("wb") as stream:
                 for chunk in response.iter_content(_CHUNK):
                     if cancelled():
-                        raise Cancelled
+                        raise CancelledError
                     digest.update(chunk)
                     stream.write(chunk)
         except requests.RequestException as error:
@@ -204,7 +204,7 @@ class Gateway:
         finally:
             response.close()
         if digest.hexdigest() != entry.get("sha256", digest.hexdigest()):
-            raise BadAnswer(f"{target.name} arrived damaged; try again")
+            raise BadAnswerError(f"{target.name} arrived damaged; try again")
 
     def _call(
         self,
@@ -239,7 +239,7 @@ class Gateway:
         except requests.RequestException as error:
             raise _unreachable(self.address, error) from error
         if 300 <= response.status_code < 400 and response.status_code != 304:
-            raise BadAnswer(
+            raise BadAnswerError(
                 "the address leads elsewhere; enter the gateway's own address", answers.describe(response)
             )
         if response.status_code >= 400:
@@ -247,24 +247,26 @@ class Gateway:
         return response
 
 
-def _unreachable(address: str, error: requests.RequestException) -> Unreachable:
+def _unreachable(address: str, error: requests.RequestException) -> UnreachableError:
     details = f"{address}\n{type(error).__name__}: {error}"
     if isinstance(error, requests.exceptions.SSLError):
-        return Unreachable(
+        return UnreachableError(
             f"{address}: its certificate is not trusted; ask whoever runs the gateway", details
         )
     if isinstance(error, requests.Timeout):
-        return Unreachable(f"{address} does not answer in time; is the gateway running?", details)
-    return Unreachable(f"{address} cannot be reached; check the address and that the gateway runs", details)
+        return UnreachableError(f"{address} does not answer in time; is the gateway running?", details)
+    return UnreachableError(
+        f"{address} cannot be reached; check the address and that the gateway runs", details
+    )
 
 
 def _safe(entry: object) -> str:
     """The relative path of a result file; the server may not choose where it is written."""
     name = entry.get("path") if isinstance(entry, dict) else None
     if not isinstance(name, str) or not name:
-        raise BadAnswer("the gateway's list of results has an entry without a path")
+        raise BadAnswerError("the gateway's list of results has an entry without a path")
     path = PurePosixPath(name)
     odd = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name
     if odd:
-        raise BadAnswer("the gateway's list of results has a path that leads elsewhere")
+        raise BadAnswerError("the gateway's list of results has a path that leads elsewhere")
     return str(path)

@@ -3,17 +3,17 @@
 ::
 
     DetectorError
-    ├── GatewayError          between here and the gateway
-    │   ├── Unreachable       nothing answers at the address
-    │   ├── Refused           401, 403: the token
-    │   ├── NotFound          404: another service, or a job that is gone
-    │   ├── NotReady          409: the job has no results yet
-    │   ├── TooLarge          413: more than the gateway takes
-    │   ├── Unusable          400, 415, 422: nothing that can be scanned
-    │   ├── Overloaded        429, 503: try again later
-    │   └── BadAnswer         anything else: not our gateway, or a fault of it
-    ├── InputError            the film or report cannot be used
-    └── Cancelled             by the user
+    ├── GatewayError           between here and the gateway
+    │   ├── UnreachableError   nothing answers at the address
+    │   ├── RefusedError       401, 403: the token
+    │   ├── NotFoundError      404: another service, or a job that is gone
+    │   ├── NotReadyError      409: the job has no results yet
+    │   ├── TooLargeError      413: more than the gateway takes
+    │   ├── UnusableError      400, 415, 422: nothing that can be scanned
+    │   ├── OverloadedError    429, 503: try again later
+    │   └── BadAnswerError     anything else: not our gateway, or a fault of it
+    ├── InputError             the film or report cannot be used
+    └── CancelledError         by the user
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ class GatewayError(DetectorError):
     """Between here and the gateway."""
 
 
-class Unreachable(GatewayError):  # noqa: N818  a state of the gateway, named as the panel names it
+class UnreachableError(GatewayError):
     """Nothing answers at the address."""
 
 
-class Refused(GatewayError):  # noqa: N818
+class RefusedError(GatewayError):
     """The token is missing, wrong or not allowed to do this."""
 
 
-class NotFound(GatewayError):  # noqa: N818
+class NotFoundError(GatewayError):
     """There is no such thing at the address."""
 
 
-class NotReady(GatewayError):  # noqa: N818
+class NotReadyError(GatewayError):
     """The job has no results yet."""
 
 
-class TooLarge(GatewayError):  # noqa: N818
+class TooLargeError(GatewayError):
     """More bytes or files than the gateway takes."""
 
 
-class Unusable(GatewayError):  # noqa: N818
+class UnusableError(GatewayError):
     """Nothing of what was sent can be scanned."""
 
 
-class Overloaded(GatewayError):  # noqa: N818
+class OverloadedError(GatewayError):
     """The gateway asks to wait.
 
     Attributes:
@@ -74,7 +74,7 @@ class Overloaded(GatewayError):  # noqa: N818
         self.retry_after = retry_after
 
 
-class BadAnswer(GatewayError):  # noqa: N818
+class BadAnswerError(GatewayError):
     """An answer that is not the gateway's, or one of a gateway at fault."""
 
 
@@ -82,7 +82,7 @@ class InputError(DetectorError):
     """A film or a report cannot be used."""
 
 
-class Cancelled(DetectorError):  # noqa: N818
+class CancelledError(DetectorError):
     """The user has cancelled."""
 
     def __init__(self) -> None:

@@ -16,15 +16,15 @@ from . import result_reader
 from .answers import Info, Job
 from .client import Gateway
 from .errors import (
-    BadAnswer,
-    Cancelled,
+    BadAnswerError,
+    CancelledError,
     DetectorError,
     GatewayError,
     InputError,
-    NotFound,
-    NotReady,
-    Overloaded,
-    Unreachable,
+    NotFoundError,
+    NotReadyError,
+    OverloadedError,
+    UnreachableError,
 )
 from .tasks import Task
 from .words import Point, Probability, Study
@@ -78,7 +78,7 @@ def scan(
             if job.has_result:
                 try:
                     study, folder = _fetch(task, gateway, job, root)
-                except (NotReady, NotFound):
+                except (NotReadyError, NotFoundError):
                     continue  # the gateway keeps records longer than results
                 if wanted <= {film.sop_instance_uid for film in study.films}:
                     return ScanOutcome(study, folder, earlier=True)
@@ -109,7 +109,7 @@ def follow(task: Task, gateway: Gateway, job: Job, poll: float, patience: float)
     """Wait until the job has ended; a gateway that goes away meanwhile is waited for.
 
     Raises:
-        Cancelled: by the user; the job is cancelled too, unless the task is to keep it.
+        CancelledError: by the user; the job is cancelled too, unless the task is to keep it.
     """
     etag, seen = "", time.monotonic()
     _tell(task, job)
@@ -117,11 +117,11 @@ def follow(task: Task, gateway: Gateway, job: Job, poll: float, patience: float)
         try:
             task.wait(poll)
             found, etag = gateway.job(job.job_id, etag)
-        except Cancelled:
+        except CancelledError:
             if not task.keep_job:
                 _cancel(gateway, job)
             raise
-        except (Unreachable, Overloaded, BadAnswer) as error:
+        except (UnreachableError, OverloadedError, BadAnswerError) as error:
             away = time.monotonic() - seen
             if away > patience:
                 raise type(error)(
@@ -181,12 +181,12 @@ def classify(
     while True:
         try:
             answer = gateway.region(region_id)
-        except (Unreachable, Overloaded):
+        except (UnreachableError, OverloadedError):
             answer = None
-        except NotFound as error:
+        except NotFoundError as error:
             raise InputError("the gateway has lost the region; draw it again", error.details) from error
         if answer is not None:
             return answer
         if time.monotonic() - begun > patience:
-            raise Unreachable("the gateway does not answer for the circle; is a worker running?")
+            raise UnreachableError("the gateway does not answer for the circle; is a worker running?")
         task.wait(poll)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from .address import clean_address, is_loopback
 from .answers import Info
-from .errors import DetectorError, InputError, NotFound, Overloaded, Refused, Unreachable
+from .errors import DetectorError, InputError, NotFoundError, OverloadedError, RefusedError, UnreachableError
 
 _OPEN = "The connection is not encrypted (http)"
 
@@ -92,10 +92,10 @@ def connection_text(outcome: object) -> str:
             return f"{text}, but no worker is running: scans will wait"
         return text
     for kind, word in (
-        (Unreachable, "Unreachable"),
-        (Refused, "Refused"),
-        (NotFound, "Not found"),
-        (Overloaded, "Overloaded"),
+        (UnreachableError, "Unreachable"),
+        (RefusedError, "Refused"),
+        (NotFoundError, "Not found"),
+        (OverloadedError, "Overloaded"),
     ):
         if isinstance(outcome, kind):
             return f"{word}: {outcome.message}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .errors import (
-    Cancelled,
+    CancelledError,
     DetectorError,
 )
 
@@ -34,7 +34,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """The work has failed, or the user has cancelled it (``Cancelled``)."""
+    """The work has failed, or the user has cancelled it (``CancelledError``)."""
 
     error: DetectorError
 
@@ -86,9 +86,9 @@ class Task:
         self.events.put(Progress(text, fraction))
 
     def wait(self, seconds: float) -> None:
-        """Wait, but end with ``Cancelled`` as soon as the work is cancelled."""
+        """Wait, but end with ``CancelledError`` as soon as the work is cancelled."""
         if self._stop.wait(seconds):
-            raise Cancelled
+            raise CancelledError
 
     def drain(self) -> list[Any]:
         """The events since the last call."""
@@ -103,7 +103,7 @@ class Task:
         try:
             value = self._work(self)
             if self.cancelled():
-                raise Cancelled
+                raise CancelledError
             self.events.put(Done(value))
         except DetectorError as error:
             self.events.put(Failed(error))

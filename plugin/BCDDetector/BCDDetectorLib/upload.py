@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Callable
 
-from .errors import Cancelled, InputError
+from .errors import CancelledError, InputError
 
 CHUNK = 1 << 18
 Progress = Callable[[int, int], None]
@@ -29,7 +29,7 @@ class Multipart:
     Args:
         files: (part name, path).
         fields: text parts.
-        cancelled: asked before each chunk; if true the iteration raises Cancelled.
+        cancelled: asked before each chunk; if true the iteration raises CancelledError.
 
     Raises:
         InputError: a file is missing.
@@ -74,7 +74,7 @@ class Multipart:
         sent, total = 0, len(self)
         for chunk in self._chunks():
             if self._cancelled():
-                raise Cancelled
+                raise CancelledError
             yield chunk
             sent += len(chunk)
             self._progress(sent, total)

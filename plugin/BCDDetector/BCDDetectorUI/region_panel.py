@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from BCDDetectorLib import drawing, films, jobs, nodes, show
 from BCDDetectorLib.drawing import Circle
-from BCDDetectorLib.errors import Cancelled, DetectorError
+from BCDDetectorLib.errors import CancelledError, DetectorError
 from BCDDetectorLib.session import Session
 from BCDDetectorLib.words import CLASSES, Point
 from BCDDetectorUI.runner import Runner, after_event
@@ -102,9 +102,9 @@ class RegionPanel:
         self.refresh()
 
     def _on_failed(self, error: DetectorError) -> None:
-        self._ui.regionLabel.text = "Cancelled." if isinstance(error, Cancelled) else error.message
+        self._ui.regionLabel.text = "Cancelled." if isinstance(error, CancelledError) else error.message
         self.refresh()
-        if not isinstance(error, Cancelled):
+        if not isinstance(error, CancelledError):
             self._dialogs.error(error)
 
     def _try(self, action: Callable[[], Any]) -> bool:

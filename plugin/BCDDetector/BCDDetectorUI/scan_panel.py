@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from BCDDetectorLib import rules, settings
 from BCDDetectorLib.client import Gateway
-from BCDDetectorLib.errors import Cancelled, DetectorError, InputError
+from BCDDetectorLib.errors import CancelledError, DetectorError, InputError
 from BCDDetectorLib.jobs import ScanOutcome, check_connection
 from BCDDetectorLib.secondary_capture import Description
 from BCDDetectorLib.session import Session
@@ -203,7 +203,7 @@ class ScanPanel:
         self._changed()
 
     def _on_failed(self, error: DetectorError) -> None:
-        if isinstance(error, Cancelled):
+        if isinstance(error, CancelledError):
             self._end("Cancelled.")
             return
         self._end(error.message)

@@ -92,14 +92,14 @@ def test_file_names_stay_here(gateway, client, study, tmp_path):
 @pytest.mark.parametrize(
     ("status", "kind", "word"),
     [
-        (401, errors.Refused, "Refused"),
-        (403, errors.Refused, "Refused"),
-        (404, errors.NotFound, "Not found"),
-        (413, errors.TooLarge, "Failed"),
-        (422, errors.Unusable, "Failed"),
-        (429, errors.Overloaded, "Overloaded"),
-        (500, errors.BadAnswer, "Failed"),
-        (503, errors.Overloaded, "Overloaded"),
+        (401, errors.RefusedError, "Refused"),
+        (403, errors.RefusedError, "Refused"),
+        (404, errors.NotFoundError, "Not found"),
+        (413, errors.TooLargeError, "Failed"),
+        (422, errors.UnusableError, "Failed"),
+        (429, errors.OverloadedError, "Overloaded"),
+        (500, errors.BadAnswerError, "Failed"),
+        (503, errors.OverloadedError, "Overloaded"),
     ],
 )
 def test_each_refusal_has_its_own_error(gateway, client, study, status, kind, word):
@@ -110,7 +110,7 @@ def test_each_refusal_has_its_own_error(gateway, client, study, status, kind, wo
         assert f"made-up {status}" in caught.value.details or status in (429, 503)
         assert "req-1" in caught.value.details and TOKEN not in caught.value.details
     assert rules.connection_text(caught.value).startswith(word)
-    if kind is errors.Overloaded:
+    if kind is errors.OverloadedError:
         assert caught.value.retry_after == 7 and "7 s" in caught.value.message
 
 
@@ -124,7 +124,7 @@ def test_what_a_gateway_says_is_shown_as_plain_text(gateway, client, study):
 
 
 def test_a_wrong_token_is_refused_and_never_told(gateway):
-    with pytest.raises(errors.Refused) as caught:
+    with pytest.raises(errors.RefusedError) as caught:
         Gateway(gateway.address, "wrong-token", FAST).info()
     assert "wrong-token" not in caught.value.message + caught.value.details
 
@@ -139,7 +139,7 @@ def test_the_token_is_not_replaced_by_a_netrc(gateway, monkeypatch, tmp_path):
 
 def test_nothing_listens(gateway):
     gateway.stop()
-    with pytest.raises(errors.Unreachable) as caught:
+    with pytest.raises(errors.UnreachableError) as caught:
         Gateway(gateway.address, TOKEN, FAST).health()
     assert gateway.address in caught.value.message
     assert rules.connection_text(caught.value).startswith("Unreachable")
@@ -148,7 +148,7 @@ def test_nothing_listens(gateway):
 def test_a_silent_server_is_unreachable_in_time(gateway):
     gateway.silent = 2.0
     begun = time.monotonic()
-    with pytest.raises(errors.Unreachable, match="in time"):
+    with pytest.raises(errors.UnreachableError, match="in time"):
         Gateway(gateway.address, TOKEN, (1.0, 0.2)).info()
     assert time.monotonic() - begun < 1.5
 
@@ -165,24 +165,24 @@ def test_another_service_is_no_gateway():
 
         threading.Thread(target=answer, daemon=True).start()
         client = Gateway(f"127.0.0.1:{server.getsockname()[1]}", TOKEN, FAST)
-        with pytest.raises(errors.BadAnswer, match="not a BCD gateway"):
+        with pytest.raises(errors.BadAnswerError, match="not a BCD gateway"):
             client.health()
-        with pytest.raises(errors.BadAnswer):
+        with pytest.raises(errors.BadAnswerError):
             client.info()
 
 
 def test_no_redirect_is_followed(gateway):
     gateway.refuse = (307, {"Location": "http://127.0.0.1:9/"})
-    with pytest.raises(errors.BadAnswer, match="leads elsewhere"):
+    with pytest.raises(errors.BadAnswerError, match="leads elsewhere"):
         Gateway(gateway.address, TOKEN, FAST).info()
 
 
 def test_limits_are_known_before_anything_is_sent(gateway, client, study):
     gateway.limits = {"bytes": 1000, "files": 100}
-    with pytest.raises(errors.TooLarge, match="too large"):
+    with pytest.raises(errors.TooLargeError, match="too large"):
         client.submit([path for _, path in study[1]])
     gateway.limits = {"bytes": 10**9, "files": 1}
-    with pytest.raises(errors.TooLarge, match="too many"):
+    with pytest.raises(errors.TooLargeError, match="too many"):
         client.submit([path for _, path in study[1]])
     assert gateway.received == []
 
@@ -201,7 +201,7 @@ def test_cancel_while_films_are_sent(gateway, client, study, tmp_path):
         return client.submit([big], cancelled=task.cancelled, progress=progress)
 
     events = finish(Task(work).start())
-    assert isinstance(events[-1], Failed) and isinstance(events[-1].error, errors.Cancelled)
+    assert isinstance(events[-1], Failed) and isinstance(events[-1].error, errors.CancelledError)
     assert max(sent) < 2_000_000 and gateway.received == []
 
 
@@ -211,7 +211,7 @@ def test_cancel_in_mid_film_cancels_the_job(gateway, client, study):
     wait_for(lambda: any("film 1" in event.text for event in task.drain() if hasattr(event, "text")))
     task.cancel()
     events = finish(task)
-    assert isinstance(events[-1].error, errors.Cancelled)
+    assert isinstance(events[-1].error, errors.CancelledError)
     (job,) = gateway.jobs.values()
     assert job["state"] == "cancelled"
 
@@ -244,7 +244,7 @@ def test_a_server_that_stays_away_is_given_up(gateway, client, study):
     wait_for(lambda: gateway.jobs)
     gateway.stop()
     error = finish(task)[-1].error
-    assert isinstance(error, errors.Unreachable) and "press Apply to go on" in error.message
+    assert isinstance(error, errors.UnreachableError) and "press Apply to go on" in error.message
 
 
 def test_a_failed_job_says_why(gateway, client, study):
@@ -256,7 +256,7 @@ def test_a_failed_job_says_why(gateway, client, study):
 def test_what_arrives_damaged_is_not_shown(gateway, client, study):
     gateway.damage = True
     error = finish(scan(client, study))[-1].error
-    assert isinstance(error, errors.BadAnswer) and "damaged" in error.message
+    assert isinstance(error, errors.BadAnswerError) and "damaged" in error.message
 
 
 @pytest.mark.parametrize("path", ["../evil", "/etc/passwd", "a/../../b", "c:\\x", ""])
@@ -267,7 +267,7 @@ def test_a_result_path_cannot_leave_its_folder(gateway, client, monkeypatch, tmp
         module.answers, "read_json", lambda response: {"files": [{"path": path, "sha256": "0"}]}
     )
     monkeypatch.setattr(client, "_call", lambda *a, **k: None)
-    with pytest.raises(errors.BadAnswer):
+    with pytest.raises(errors.BadAnswerError):
         client.fetch("job", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -63,7 +63,7 @@ def test_answers_of_a_gateway(value):
         lambda: answers.submission(entries),
         lambda: answers.info(whole),
     ):
-        with suppress(errors.BadAnswer):
+        with suppress(errors.BadAnswerError):
             action()
 
 

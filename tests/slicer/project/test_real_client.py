@@ -75,28 +75,28 @@ def until(task, word, seconds=60.0) -> None:
 def test_the_connection_and_its_refusals(up, client, studies):
     info = jobs.check_connection(client)
     assert info.model and info.workers and info.max_bytes == 5_000_000
-    with pytest.raises(errors.Refused):
+    with pytest.raises(errors.RefusedError):
         Gateway(up.address, "bcd_wrong").info()
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(errors.NotFoundError):
         client.job("0123456789abcdef")
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(errors.NotFoundError):
         Gateway(f"{up.address.replace('/api/v1', '')}/elsewhere", up.token).health()
 
 
 def test_too_large_is_known_before_and_after(client, studies, tmp_path, monkeypatch):
     big = tmp_path / "big.dcm"
     big.write_bytes(bytes(6_000_000))
-    with pytest.raises(errors.TooLarge, match="takes 5 MB"):
+    with pytest.raises(errors.TooLargeError, match="takes 5 MB"):
         client.submit([big])
     told = client.info()
     monkeypatch.setattr(client, "info", lambda: type(told)(told.version, told.model, 1, None, None))
-    with pytest.raises((errors.TooLarge, errors.Unreachable)):  # it may hang up before it is heard
+    with pytest.raises((errors.TooLargeError, errors.UnreachableError)):  # it may hang up before it is heard
         client.submit([big])
 
 
 def test_what_is_no_film(client, tmp_path):
     (tmp_path / "x.dcm").write_bytes(b"hello" * 100)
-    with pytest.raises(errors.Unusable):
+    with pytest.raises(errors.UnusableError):
         client.submit([tmp_path / "x.dcm"])
 
 
@@ -104,7 +104,7 @@ def test_cancel_in_mid_job_and_scan_again(client, studies):
     task = run(client, studies[0])
     until(task, "Scanning film")
     task.cancel()
-    assert isinstance(ended(task).error, errors.Cancelled)
+    assert isinstance(ended(task).error, errors.CancelledError)
     (job, *_) = client.jobs(studies[0][0])
     end = time.monotonic() + 30
     while not job.ended and time.monotonic() < end:
@@ -136,4 +136,4 @@ def test_a_region(client, studies):
     assert label in ("normal", "benign", "malignant")
     assert shares.normal + shares.benign + shares.malignant == pytest.approx(1, abs=1e-3)
     found = ended(Task(lambda task: jobs.classify(task, client, film, (5000.0, 400.0), 30.0)).start())
-    assert isinstance(found.error, (errors.Unusable, errors.InputError)), found
+    assert isinstance(found.error, (errors.UnusableError, errors.InputError)), found

@@ -140,7 +140,12 @@ def test_an_unreachable_gateway_and_one_without_workers(panel, gateway):
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, errors.Refused), (413, errors.TooLarge), (422, errors.Unusable), (503, errors.Overloaded)],
+    [
+        (401, errors.RefusedError),
+        (413, errors.TooLargeError),
+        (422, errors.UnusableError),
+        (503, errors.OverloadedError),
+    ],
 )
 def test_a_refusal_is_shown_with_its_details(panel, load, gateway, status, kind):
     load()
@@ -158,7 +163,7 @@ def test_a_gateway_that_is_away_is_told(panel, load, gateway):
     panel.connect(gateway)
     gateway.stop()
     panel.scan()
-    assert isinstance(panel.dialogs.errors[0], errors.Unreachable)
+    assert isinstance(panel.dialogs.errors[0], errors.UnreachableError)
 
 
 def test_the_panel_never_freezes(panel, load, gateway):
@@ -257,7 +262,7 @@ def test_a_volume_without_dicom_origin(panel, case, gateway):
     assert panel.ui.applyButton.enabled
     panel.picture("panel-no-origin")
     panel.scan()
-    assert isinstance(panel.dialogs.errors[0], errors.Unusable)  # the made-up gateway knows no such study
+    assert isinstance(panel.dialogs.errors[0], errors.UnusableError)  # the double knows no such study
     (sent,) = gateway.received[0]
     path = panel.widget.session.folder / "sent.dcm"
     path.write_bytes(sent)
@@ -297,9 +302,9 @@ def test_errors_are_shown_in_slicers_own_window(panel, monkeypatch):
     monkeypatch.setattr(
         slicer.util, "errorDisplay", lambda text, **more: said.update(text=text, **more), raising=False
     )
-    panel.module.Dialogs().error(errors.Refused("no", "request id req-1"))
+    panel.module.Dialogs().error(errors.RefusedError("no", "request id req-1"))
     assert said["text"] == "no" and said["detailedText"] == "request id req-1"
-    panel.module.Dialogs().error(errors.Refused("no"))
+    panel.module.Dialogs().error(errors.RefusedError("no"))
     assert said["detailedText"] == ""  # PythonQt would show None as "None"
 
 
