@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import redis
 import torch
+
+# The helpers beside this file are modules of no package (pytest runs in importlib mode).
+sys.path.insert(0, str(Path(__file__).parent))
+
+from batch_site import Site
 
 from bcd_model.model import save_model
 from bcd_model.networks import ScanningBCDCNN, initialise
@@ -18,6 +24,7 @@ from bcd_model.words import OperatingPoint
 from converters.mias_dicom import convert_mias
 from converters.phantom import write_phantom
 from worker.cli import main
+from worker.engine import embedded_engine
 from worker.engine_host import socket_path, wait_for
 from worker.records import Records
 
@@ -214,6 +221,35 @@ def local(
         return Answer(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis that the tests of a module have to themselves."""
+    with embedded_engine(tmp_path_factory.mktemp("redis")) as engine:
+        yield engine.url
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[redis.Redis]:
+    """Redis itself, for what only time or an accident does."""
+    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://"), decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def records(url: str, client: redis.Redis) -> Records:
+    """The job records of that Redis; none yet."""
+    client.flushall()
+    return Records(url)
+
+
+@pytest.fixture
+def site(url: str, admin: Admin, local: Callable[..., Answer]) -> Iterator[Site]:
+    """That Redis as a site where nobody is at work, with a command line; no jobs yet."""
+    site = Site(url, admin, local)
+    yield site
+    site.records._redis.flushall()
 
 
 @pytest.fixture(scope="module")

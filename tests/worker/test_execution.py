@@ -27,7 +27,6 @@ from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.result_json import read_result
 from converters.studies import find_studies
 from worker.app import make_app
-from worker.engine import embedded_engine
 from worker.execution import run_job
 from worker.job import Lane, Record
 from worker.pipeline import may_pass
@@ -39,12 +38,6 @@ from worker.submission import Submitted, Submitter
 pytestmark = pytest.mark.redis
 
 NEVER_READ = Path("/proc/self/mem")  # opens, and answers with an I/O error when it is read
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_engine(tmp_path_factory.mktemp("execution")) as engine:
-        yield engine.url
 
 
 @pytest.fixture

@@ -16,34 +16,18 @@ import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_records import CREATED, MODEL, SHAPE, record_of
 
 from bcd_model.errors import QueueError, UsageError
-from bcd_model.words import ModelIdentity
 from converters.studies import FilmSource, StudyInput
-from worker.engine import embedded_engine, find_redis_server
+from worker.engine import find_redis_server
 from worker.engine_host import die_with_parent, redis_answer, wait_for
 from worker.job import Record, State, Tally, job_id
 from worker.records import Records
 
 pytestmark = pytest.mark.redis
 
-CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))
-MODEL = ModelIdentity("m", "1", "digest")
-SHAPE = {"threshold": 0.5, "uid_root": "2.25"}
 LEASE = 1000.0
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_engine(tmp_path_factory.mktemp("records")) as engine:
-        yield engine.url
-
-
-@pytest.fixture
-def records(url: str) -> Iterator[Records]:
-    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
-        client.flushall()
-    return Records(url)
 
 
 def make_study(uid: str, films: int = 2) -> StudyInput:
@@ -52,19 +36,7 @@ def make_study(uid: str, films: int = 2) -> StudyInput:
 
 
 def make_record(uid: str = "1.1", out: str = "/out", created: datetime = CREATED) -> Record:
-    study = make_study(uid)
-    return Record(
-        job_id=job_id(study, MODEL, SHAPE),
-        study_instance_uid=uid,
-        input_digest=study.digest,
-        model=MODEL,
-        settings=SHAPE,
-        created=created,
-        updated=created,
-        films=len(study.films),
-        outs=(Path(out),),
-        study=study,
-    )
+    return record_of(make_study(uid), out, created)
 
 
 def submit(records: Records, record: Record, *, published: bool = False, force: bool = False) -> str:
