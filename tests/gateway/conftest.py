@@ -38,7 +38,7 @@ def _of_worker() -> ModuleType:
 _worker = _of_worker()
 admin, local, make_admin = _worker.admin, _worker.local, _worker.make_admin
 weights, studies, patients = _worker.weights, _worker.studies, _worker.patients
-many_studies = _worker.many_studies
+many_studies, small_disk = _worker.many_studies, _worker.small_disk
 
 
 @dataclass

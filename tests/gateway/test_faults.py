@@ -124,18 +124,6 @@ def test_a_client_that_hangs_up_leaves_nothing(own_site: Any, films: list[Path])
     assert not any(line["event"] == "request broke" for line in log)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
-
-
 def test_a_full_disk_is_told_and_nothing_is_left(own_site: Any, small_disk: Path, films: list[Path]) -> None:
     own_site.admin.environment["BCD_GATEWAY_DIR"] = str(small_disk)
     own_site.serve(BCD_GATEWAY_FREE_BYTES="0")

@@ -13,6 +13,7 @@ from typing import Any
 
 import qt_double
 import slicer
+from dicomlib_double import Database
 from PySide6 import QtCore, QtUiTools, QtWidgets
 from qt_double import Proxy, unwrap, wrap
 
@@ -192,18 +193,6 @@ def child_widget_variables(widget: Proxy) -> types.SimpleNamespace:
             combo = isinstance(child, qMRMLNodeComboBox)
             setattr(found, name, NodeCombo(child) if combo else wrap(child))
     return found
-
-
-class Database:
-    """slicer.dicomDatabase: the files of the instances that a test has imported."""
-
-    isOpen = True
-
-    def __init__(self) -> None:
-        self.files: dict[str, str] = {}
-
-    def fileForInstance(self, uid: str) -> str:
-        return self.files.get(uid, "")
 
 
 def install(scene: Any, application: Any) -> Database:

@@ -245,6 +245,18 @@ def records(url: str, client: redis.Redis) -> Records:
 
 
 @pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB; needs the right to mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.fixture
 def site(url: str, admin: Admin, local: Callable[..., Answer]) -> Iterator[Site]:
     """That Redis as a site where nobody is at work, with a command line; no jobs yet."""
     site = Site(url, admin, local)

@@ -7,7 +7,6 @@ import errno
 import logging
 import os
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -262,18 +261,6 @@ def test_the_same_job_published_first_under_other_uids_is_left_as_it_is(queue: Q
 # Trouble with the storage
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB; needs the right to mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
-
-
 def fill(disk: Path) -> Path:
     """A file that leaves no room."""
     with pytest.raises(OSError, match="No space"), (disk / "filler").open("wb", buffering=0) as file:
@@ -284,14 +271,14 @@ def fill(disk: Path) -> Path:
 
 @pytest.mark.parametrize("moment", ["before", "after the scan"])
 def test_a_batch_waits_until_there_is_room_for_its_results(
-    queue: Queue, films: Path, disk: Path, moment: str
+    queue: Queue, films: Path, small_disk: Path, moment: str
 ) -> None:
-    out = disk / "out"
+    out = small_disk / "out"
     job = queue.submit(films, out=out, lane="batch").job_id
     if moment == "before":
-        fill(disk)
+        fill(small_disk)
     else:
-        queue.when("film scanned", lambda: fill(disk), film=4)
+        queue.when("film scanned", lambda: fill(small_disk), film=4)
     record = queue.run(job)
     assert (record.state, record.tries, record.lost, record.exit_code) == ("queued", 1, 0, 0)
     assert "is tried again" in record.reason
@@ -304,7 +291,7 @@ def test_a_batch_waits_until_there_is_room_for_its_results(
     assert queue.run(job, "message/node/2") == record, "its time has not come"
     queue.let_it_be_due(job)
     assert queue.run(job, "message/node/3").tries == 2, "the disk is still full"
-    (disk / "filler").unlink()
+    (small_disk / "filler").unlink()
     queue.let_it_be_due(job)
     record = queue.run(job, "message/node/4")
     assert (record.state, record.attempts, record.lost, record.reason) == ("done", 3, 0, "")
@@ -325,9 +312,9 @@ def test_the_pauses_grow_while_the_trouble_lasts(queue: Queue, films: Path) -> N
     assert 400 < pauses[-1] < 800
 
 
-def test_who_waits_is_told_after_a_short_patience(queue: Queue, films: Path, disk: Path) -> None:
-    job = queue.submit(films, out=disk / "out").job_id
-    fill(disk)
+def test_who_waits_is_told_after_a_short_patience(queue: Queue, films: Path, small_disk: Path) -> None:
+    job = queue.submit(films, out=small_disk / "out").job_id
+    fill(small_disk)
     record = queue.run(job)
     assert (record.state, record.tries) == ("queued", 1)
     assert record.due - record.begun < 3
