@@ -1,0 +1,239 @@
+"""What the job records of one Redis say; `worker.records` changes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, cast
+
+from redis.exceptions import ResponseError
+
+from bcd_model.errors import UsageError
+from worker.figures import QueueFigures
+from worker.job import KEY, LANES, STATES, DamagedRecordError, Record, State, from_fields, study_from_json
+from worker.redis_link import RedisLink
+
+_INDEX = "bcd:jobs"
+_BATCH = "bcd:batch:"
+_SHORT = (
+    "study_instance_uid",
+    "state",
+    "lane",
+    "batch",
+    "film",
+    "films",
+    "created",
+    "updated",
+    "attempts",
+    "lost",
+    "tries",
+    "holder",
+    "begun",
+    "ended",
+    "due",
+    "reason",
+    "exit_code",
+    "scanned",
+    "failed_films",
+    "flagged",
+    "highest",
+    "outs",
+    "model_name",
+    "model_version",
+    "model_digest",
+    "input_digest",
+    "settings",
+    "replace",
+)
+_PAGE = 500  # records read at a time
+
+
+class StoredRecords:
+    """The job records of one Redis, to be read.
+
+    Every method raises QueueError if Redis cannot be reached, refuses or is full.
+
+    Args:
+        url: as in ``BCD_BROKER_URL``.
+        patience: seconds for which each call waits for a Redis that is away.
+    """
+
+    def __init__(self, url: str, patience: float = 0.0) -> None:
+        self._link = RedisLink(url, patience)
+        self._redis = self._link.redis
+
+    # Redis itself
+
+    def ping(self) -> None:
+        """Raise QueueError if Redis does not answer."""
+        self._link.call(self._redis.ping)
+
+    def configuration(self) -> dict[str, str]:
+        """Redis's own settings that matter here, and its used memory; what may not be asked is left out."""
+
+        def read() -> dict[str, str]:
+            found: dict[str, str] = {}
+            with suppress(ResponseError):
+                for name in ("maxmemory-policy", "maxmemory", "appendonly", "appendfsync"):
+                    found |= cast("dict[str, str]", self._redis.config_get(name))
+                found["used_memory"] = str(self._redis.info("memory")["used_memory"])
+            return found
+
+        return self._link.call(read)
+
+    def figures(self) -> QueueFigures:
+        """Queue depth and age, jobs by state, refused messages, workers: for metrics and summaries."""
+
+        def read() -> list[Any]:
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.time()
+            pipeline.zcard("bcd:later")
+            pipeline.zcard("bcd:running")
+            pipeline.hgetall("bcd:states")
+            pipeline.hgetall("bcd:refused")
+            for lane in LANES:
+                pipeline.zcard(f"bcd:waiting:{lane}")
+                pipeline.zrange(f"bcd:waiting:{lane}", 0, 0, withscores=True)
+            return pipeline.execute()
+
+        (seconds, micro), later, running, states, refused, *lanes = self._link.call(read)
+        time = seconds + micro / 1e6
+        oldest: dict[str, float] = {
+            lane: max(0.0, time - first[0][1]) if first else 0.0
+            for lane, first in zip(LANES, lanes[1::2], strict=True)
+        }
+        return QueueFigures(
+            waiting=dict(zip(LANES, lanes[0::2], strict=True)),
+            oldest=oldest,
+            later=later,
+            running=running,
+            states={state: int(states.get(state, 0)) for state in STATES},
+            refused={reason: int(count) for reason, count in refused.items()},
+            workers=len(self.workers()),
+        )
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """The workers that have given a sign of life lately, by node: what each tells of itself.
+
+        The others are forgotten.
+        """
+
+        def read() -> tuple[int, dict[str, str]]:
+            seconds, _ = self._redis.time()
+            return seconds, cast("dict[str, str]", self._redis.hgetall("bcd:workers"))
+
+        seconds, entries = self._link.call(read)
+        all_nodes = {node: json.loads(entry) for node, entry in sorted(entries.items())}
+        gone = [node for node, about in all_nodes.items() if about["gone"] < seconds]
+        if gone:
+            self._link.call(lambda: self._redis.hdel("bcd:workers", *gone))
+        return {node: about for node, about in all_nodes.items() if node not in gone}
+
+    # Jobs
+
+    def get(self, job: str) -> Record | None:
+        """The whole record, with its study; None if there is none.
+
+        Raises:
+            DamagedRecordError: it cannot be read.
+        """
+        fields = self._link.call(lambda: cast("dict[str, str]", self._redis.hgetall(KEY + job)))
+        if not fields:
+            return None
+        record = from_fields(job, fields)
+        try:
+            return replace(record, study=study_from_json(fields["study"], record.study_instance_uid))
+        except (KeyError, ValueError, TypeError):
+            raise DamagedRecordError(job) from None
+
+    def ids(self, batch: str | None = None, limit: int | None = None) -> list[str]:
+        """Ids of all jobs, or of those of ``batch``; the newest first.
+
+        Raises:
+            UsageError: there is no such batch.
+        """
+        key = _INDEX if batch is None else _BATCH + batch
+        last = -1 if limit is None else limit - 1
+        found = self._link.call(lambda: cast("list[str]", self._redis.zrevrange(key, 0, last)))
+        if batch is not None and not found:
+            raise UsageError(f"no batch {batch!r}", "bcd-admin jobs shows the batch of each job")
+        return found
+
+    def batches(self) -> list[str]:
+        """Names of the batches, the last one used first."""
+        return self._link.call(lambda: cast("list[str]", self._redis.zrevrange("bcd:batches", 0, -1)))
+
+    def batch_begun(self, batch: str) -> float:
+        """When a batch was first submitted, seconds since 1970; 0 if there is none."""
+        return self._link.call(lambda: self._redis.zscore("bcd:batches:begun", batch)) or 0.0
+
+    def listing(self, ids: Sequence[str] | None = None) -> list[Record]:
+        """Records without their studies: of ``ids``, or all, the newest first."""
+        return list(self.each(self.ids() if ids is None else ids))
+
+    def each(self, ids: Sequence[str]) -> Iterator[Record]:
+        """The records of ``ids`` without their studies, read a few hundred at a time; lost ones left out."""
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+
+            def read(page: Sequence[str] = page) -> list[Any]:
+                pipeline = self._redis.pipeline(transaction=False)
+                for job in page:
+                    pipeline.hmget(KEY + job, list(_SHORT))
+                return pipeline.execute()
+
+            for job, row in zip(page, self._link.call(read), strict=True):
+                if row[0] is not None:
+                    yield from_fields(job, dict(zip(_SHORT, row, strict=True)))
+
+    def states(self, ids: Sequence[str] | None = None) -> dict[State, int]:
+        """How many jobs are in each state: of ``ids``, or all."""
+        if ids is None:
+            return {state: self.figures().states[state] for state in STATES}
+        found = list(self.state_of(ids).values())
+        return {state: found.count(state) for state in STATES}
+
+    def state_of(self, ids: Sequence[str]) -> dict[str, State]:
+        """The state of each of ``ids``, in their order; lost ones left out."""
+
+        def read() -> list[Any]:
+            pipeline = self._redis.pipeline(transaction=False)
+            for job in ids:
+                pipeline.hget(KEY + job, "state")
+            return pipeline.execute()
+
+        found = zip(ids, self._link.call(read), strict=True)
+        return {job: cast(State, state) for job, state in found if state is not None}
+
+    def find(self, start: str) -> Record:
+        """The record whose id begins with ``start``, or whose study's UID it is.
+
+        Raises:
+            UsageError: no job or more than one is meant.
+        """
+        if not start:
+            raise UsageError("an empty id is no job's", "bcd-admin jobs lists them")
+        ids = self.ids()
+        matches = [job for job in ids if job.startswith(start)]
+        if not matches:
+            matches = [r.job_id for r in self.each(ids) if r.study_instance_uid == start]
+        if not matches:
+            raise UsageError(f"no job {start!r}", "bcd-admin jobs lists them")
+        if len(matches) > 1:
+            raise UsageError(f"{start!r} may be {len(matches)} jobs", "give the id of one, or more of it")
+        record = self.get(matches[0])
+        if record is None:
+            raise UsageError(f"the record of job {matches[0]} is gone", "submit the study again")
+        return record
+
+    def held_by(self, node: str) -> dict[str, str]:
+        """The jobs that processes of the worker ``node`` hold: id and name of the holder."""
+
+        def read() -> dict[str, str]:
+            jobs = cast("list[str]", self._redis.zrange("bcd:running", 0, -1))
+            holders = {job: cast("str | None", self._redis.hget(KEY + job, "holder")) for job in jobs}
+            return {job: holder for job, holder in holders.items() if holder and f"/{node}/" in holder}
+
+        return self._link.call(read)
