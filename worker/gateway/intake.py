@@ -42,6 +42,8 @@ class Intake:
 
     Attributes:
         reading: held while DICOM headers are read, which silences pydicom for the whole process.
+        deciding: held from looking at what is under way until the jobs are begun, or one is ended, for it:
+            what was seen must still be so.
     """
 
     records: Records
@@ -51,6 +53,7 @@ class Intake:
     folders: Folders
     grants: Grants
     reading: threading.Lock = field(default_factory=threading.Lock)
+    deciding: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, files: Sequence[Upload], folder: Path, token: Token, *, force: bool) -> Taken:
         """Submit the studies in ``files``, which are in ``folder``.
@@ -64,8 +67,9 @@ class Intake:
         films = self._films(files, folder, skipped)
         with self.reading:
             found = _find(films, skipped)
-        self._check_jobs(found.studies, token, force=force)
-        submitted = [self._submit(study, token, force=force) for study in found.studies]
+        with self.deciding:
+            self._check_jobs(found.studies, token, force=force)
+            submitted = [self._submit(study, token, force=force) for study in found.studies]
         return Taken(tuple(submitted), tuple(skipped[:_SKIPPED_SHOWN]))
 
     def _films(self, files: Sequence[Upload], folder: Path, skipped: list[dict[str, str]]) -> dict[Path, str]:
