@@ -1,6 +1,7 @@
 """How much may be sent, and in which form."""
 
 import fcntl
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,25 @@ def test_a_token_has_so_many_jobs_under_way_and_no_more(
     assert other.submit(*third).status_code == 202, "another token has its own"
     client.post(f"/jobs/{client.get('/jobs').json()['jobs'][0]['job_id']}/cancel")
     assert client.submit(*third).status_code == 202
+
+
+def test_what_is_done_counts_as_begun_if_its_result_is_gone_and_not_if_it_stands(
+    own_site: Any, films: list[Path], patients: list[Path]
+) -> None:
+    own_site.serve(BCD_GATEWAY_JOBS="1")
+    client = own_site.client("reader")
+    cut = (films[0].name, films[0].read_bytes()[:-5000])
+    worker = own_site.work()
+    (job,) = client.submit(cut, *films[1:]).json()["jobs"]
+    assert client.ended(job["job_id"])["state"] == "done with failures"
+    worker.terminate()
+    worker.communicate(timeout=30)
+    assert client.submit(*sorted(patients[1].glob("*.dcm"))).status_code == 202
+    again = client.submit(cut, *films[1:])
+    assert again.status_code == 202, again.text
+    assert again.json()["jobs"][0]["submission"] == "done"
+    shutil.rmtree(own_site.folder / "results" / job["job_id"])  # as it expires
+    problem(client.submit(cut, *films[1:]), 503)
 
 
 def test_two_uploads_at_once_begin_no_more_jobs_than_there_may_be(
