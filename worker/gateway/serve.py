@@ -95,6 +95,8 @@ def _listening(address: str, port: int) -> Iterator[socket.socket]:
         message = f"the gateway cannot listen on {address} port {port}: {reason}"
         raise SettingsError(message, "mend BCD_GATEWAY_ADDRESS or BCD_GATEWAY_PORT") from None
     with listener:
+        # accepted sockets inherit it; asyncio sets it on none of a listener that names no protocol
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 
