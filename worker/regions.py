@@ -220,7 +220,7 @@ def _classify(record: RegionRecord, settings: Settings) -> tuple[Probability, Mo
 def check_inside(center: tuple[float, float], radius: float, shape: tuple[int, int]) -> None:
     """Raise UsageError unless the circle's centre is on a film of ``shape``, and it no wider than that."""
     (row, column), (rows, columns) = center, shape
-    if not (0 <= row < rows and 0 <= column < columns):
+    if not (-0.5 <= row <= rows - 0.5 and -0.5 <= column <= columns - 0.5):
         raise UsageError(
             "the region is outside the film", f"it has {rows} rows and {columns} columns, from 0"
         )

@@ -1,25 +1,36 @@
 """How quickly the gateway answers when many submit at once, and whether its memory stays where it is; Linux.
 
-    python tests/benchmarks/gateway.py [--clients 50] [--rounds 8] [--side 1024]
+    python tests/benchmarks/gateway.py [--clients 50] [--rounds 8] [--side 1024] [--half-open 1000]
 
 Each client has a token of its own and submits a study of four films, a new one in every round, all clients at
 the same moment. The answer is timed from the first byte sent to the last one received. Redis is real; there
-is no worker, so that what is measured is the gateway. Exit code 1 if any answer is not 202, or if the
-gateway's memory grows by more than a tenth after the second round.
+is no worker, so that what is measured is the gateway.
+
+Then one more token begins so many uploads at once and goes on with none, while a client submits as before.
+Each is to be refused, because there are too many (503), too many requests (429) or nothing comes (408).
+
+Exit code 1 if any answer is another one, or if the gateway's memory grows by more than a tenth after the
+second round.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
+import selectors
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from converters.mias_dicom import convert_mias
@@ -29,6 +40,9 @@ from worker.engine_host import module_command
 
 FILMS = 4
 BOUNDARY = "bcd-benchmark"
+PART = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'.encode()
+REFUSALS = {408, 429, 503}
+PATIENCE = 60.0  # seconds
 
 
 def main() -> int:
@@ -37,6 +51,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--side", type=int, default=1024, help="rows and columns of a film")
+    parser.add_argument("--half-open", type=int, default=1000, help="uploads that stop in the middle")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, embedded_engine(Path(name, "redis")) as engine:
         folder = Path(name)
@@ -51,14 +66,20 @@ def main() -> int:
             command = module_command("worker", *arguments)
             return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
-        tokens = [admin("token", "create", f"client-{number}").strip() for number in range(options.clients)]
+        *tokens, stuck = [
+            admin("token", "create", f"client-{number}").strip() for number in range(options.clients + 1)
+        ]
         with (folder / "log").open("w+") as log:
             gateway = subprocess.Popen(
                 module_command("worker", "serve", "--port", "0"), env=environment, stderr=log
             )
             try:
                 address = address_of(folder / "log")
-                return measure(gateway.pid, address, tokens, films, options.rounds)
+                code = measure(gateway.pid, address, tokens, films, options.rounds)
+                if options.half_open:
+                    body = body_of(films, options.rounds * options.clients)
+                    code |= measure_half_open(gateway.pid, address, stuck, options.half_open, tokens[0], body)
+                return code
             finally:
                 gateway.terminate()
                 gateway.wait()
@@ -84,9 +105,57 @@ def measure(pid: int, address: str, tokens: list[str], films: list[bytes], round
             f"  {levels[-1]:10.1f}",
             flush=True,
         )
-    flat = max(levels[1:], default=0.0) <= 1.1 * levels[min(1, rounds - 1)]
+    flat = all(level <= 1.1 * levels[1] for level in levels[2:])
     print(f"not answered: {wrong}; memory after the second round {'flat' if flat else 'NOT FLAT'}")
     return 0 if flat and not wrong else 1
+
+
+def measure_half_open(pid: int, address: str, stuck: str, number: int, token: str, body: bytes) -> int:
+    """Begin ``number`` uploads as ``stuck``, submit ``body`` as ``token`` meanwhile; the exit code."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    parts = urlsplit(address)
+    head = (
+        f"POST {parts.path}/jobs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {stuck}\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: 1000000\r\n\r\n"
+    ).encode()
+    with ExitStack() as stack:
+        since = time.perf_counter()
+        selector = stack.enter_context(selectors.DefaultSelector())
+        for _ in range(number):
+            place = (parts.hostname or "", parts.port or 80)
+            connection = stack.enter_context(socket.create_connection(place, timeout=PATIENCE))
+            connection.sendall(head + PART)
+            selector.register(connection, selectors.EVENT_READ)
+        begun = time.perf_counter() - since
+        ((submitted, status),) = at_once(address, [token], [body])
+        level = memory(pid)
+        answers: Counter[int] = Counter()
+        last: dict[int, float] = {}
+        while selector.get_map() and time.perf_counter() - since < PATIENCE:
+            for key, _ in selector.select(1.0):
+                answer = status_of(key.fileobj)
+                selector.unregister(key.fileobj)
+                answers[answer] += 1
+                last[answer] = time.perf_counter() - since
+        unanswered = len(selector.get_map())
+    print(f"{number} uploads begun in {begun:.2f} s that stop in the middle; gateway {level:.1f} MB")
+    print(f"meanwhile another client's study: {status} in {submitted:.2f} s")
+    print("ANSWER  UPLOADS  LAST AFTER s")
+    for answer, count in sorted(answers.items()):
+        print(f"{answer:6}  {count:7}  {last[answer]:12.2f}")
+    good = not unanswered and set(answers) <= REFUSALS and status == 202
+    print(f"without an answer: {unanswered}; {'all' if good else 'NOT ALL'} as it should be")
+    return 0 if good else 1
+
+
+def status_of(connection: Any) -> int:
+    """The status of the answer that has come, 0 if there is none."""
+    try:
+        words = connection.recv(12).split()
+    except OSError:
+        return 0
+    return int(words[1]) if len(words) == 2 else 0
 
 
 def at_once(address: str, tokens: list[str], bodies: list[bytes]) -> list[tuple[float, int]]:
@@ -139,11 +208,7 @@ def body_of(films: list[bytes], number: int) -> bytes:
         for value, seed in ((header.StudyInstanceUID, "1"), (header.SOPInstanceUID, "")):
             new = (value[:-6] if not seed else "2.25." + "1" * (len(value) - 11)) + f"{900_000 + number}"
             film = film.replace(value.encode(), new.encode())
-        parts.append(
-            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'.encode()
-            + film
-            + b"\r\n"
-        )
+        parts.append(PART + film + b"\r\n")
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 

@@ -1,8 +1,10 @@
 """Who may see what: without a token nothing, of the jobs of others nothing, and in the log no name."""
 
 import json
+import shutil
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,12 @@ import redis
 import requests
 from wire import JOB, MARKED, connect, problem
 
-from worker.gateway.tokens import Tokens
+from worker.gateway import jobs
+from worker.gateway.app import make_gateway
+from worker.gateway.form import Upload
+from worker.gateway.grants import Grants
+from worker.gateway.tokens import Token, Tokens
+from worker.settings import load_settings
 
 pytestmark = pytest.mark.redis
 
@@ -88,6 +95,40 @@ def test_the_same_study_of_two_tokens_is_one_job_that_both_see_and_none_ends_alo
     assert one.get(f"/jobs/{first['job_id']}").status_code == 200
     problem(one.post(f"/jobs/{first['job_id']}/cancel"), 409)
     assert two.get(f"/jobs/{first['job_id']}").json()["state"] == "queued"
+
+
+def test_nobody_joins_a_job_while_it_is_being_ended(
+    own_site: Any, films: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another token sends the study just after it was seen that nobody else waits for it."""
+    for name, value in (own_site.admin.environment | {"BCD_BROKER_URL": own_site.broker}).items():
+        monkeypatch.setenv(name, value)
+    here = make_gateway(load_settings())
+    for name in ("one", "two"):
+        here.tokens.create(name)
+    one, two = here.tokens.all()
+
+    def send(token: Token) -> str:
+        folder = tmp_path / token.name
+        folder.mkdir()
+        sent = [Upload(Path(shutil.copy(film, folder)), film.name) for film in films]
+        (job,) = here.intake.take(sent, folder, token, force=False).submitted
+        return job.job_id
+
+    joining = threading.Thread(target=send, args=(two,))
+
+    class Late(Grants):
+        def shared(self, job: str, tokens: list[str]) -> bool:
+            found = super().shared(job, tokens)
+            joining.start()
+            joining.join(2)  # it is done, or it waits for us
+            return found
+
+    job = send(one)
+    grants = Late(own_site.broker, 1)
+    jobs.cancel(job, replace(here, grants=grants), one)
+    joining.join()
+    assert here.record(job, two).state == "queued"
 
 
 def test_a_job_is_not_lost_by_its_token_before_its_record_is_written(

@@ -4,6 +4,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,6 +109,17 @@ def test_up_without_a_gateway(admin: Any) -> None:
     with kept_up(admin, "--no-gateway") as (_, lines):
         assert "is up" in lines[0]
     assert not (admin.state / "gateway").exists()
+
+
+def test_an_answer_waits_for_no_acknowledgement_of_its_header(served: Any) -> None:
+    """Header and body are sent one after the other; with Nagle's algorithm the body comes 40 ms later."""
+    client = served.client("quick")
+    taken = []
+    for _ in range(20):
+        since = time.perf_counter()
+        assert client.get("/health").json()["status"] == "ok"
+        taken.append(time.perf_counter() - since)
+    assert min(taken[5:]) < 0.03
 
 
 def test_the_gateway_tells_its_health_and_ends_when_it_is_told_to(own_site: Any) -> None:

@@ -60,3 +60,13 @@ def test_one_token_leaves_places_for_others_and_gives_its_own_back() -> None:
             pass
     with slots.taken("a"), slots.taken("a"):
         pass
+
+
+def test_it_is_told_when_no_upload_is_under_way_any_more() -> None:
+    told: list[str] = []
+    slots = Slots(4, none_left=lambda: told.append("none"))
+    with slots.taken("a"):
+        with pytest.raises(KeyError), slots.taken("b"):
+            raise KeyError
+        assert told == []
+    assert told == ["none"]

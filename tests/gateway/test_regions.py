@@ -87,6 +87,17 @@ def test_a_place_that_is_none_is_told(
     assert reason in refused.json()["detail"]
 
 
+@pytest.mark.parametrize(("column", "outside"), [(-0.6, True), (-0.4, False), (255.4, False), (255.6, True)])
+def test_a_film_ends_half_a_pixel_beyond_the_centres_of_its_outermost_pixels(
+    working: Any, films: list[Path], column: float, outside: bool
+) -> None:
+    client = working.clients[-1] if working.clients else working.client("edge")
+    asked = ask(client, films[0], **PLACE | {"center_column": str(column)})
+    assert asked.status_code == (422 if outside else 202)
+    said = working.admin("classify", films[0], f"--center=100,{column}", "--radius", "24")
+    assert ("outside" in said.err) == outside
+
+
 def test_a_file_that_is_no_film_is_told(working: Any, films: list[Path]) -> None:
     client = working.client("nofilm")
     assert "no DICOM file" in ask(client, b"not a film", **PLACE).json()["detail"]

@@ -4,11 +4,13 @@ import json
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from wire import PART, connect, head, memory, problem
 
 from worker.engine_host import wait_for
@@ -45,6 +47,29 @@ def test_a_thousand_half_open_uploads_leave_room_for_others(strict: Any, films: 
     assert statuses.count(b"HTTP/1.1 503") > 900
     assert set(statuses) <= {b"HTTP/1.1 503", b"HTTP/1.1 408"}
     assert slow.submit(*films).status_code == 202, "and its own places are free again"
+
+
+def test_uploads_at_the_same_time_leave_the_gateway_no_larger(own_site: Any) -> None:
+    own_site.serve()
+    client = own_site.client("many")
+    rubbish = PART + bytes(6 << 20) + b"\r\n--xyz--\r\n"
+    headers = {
+        "Authorization": f"Bearer {client.token}",
+        "Content-Type": "multipart/form-data; boundary=xyz",
+    }
+
+    def send(number: int) -> None:
+        with ThreadPoolExecutor(number) as pool:
+            answers = [
+                pool.submit(requests.post, f"{client.url}/jobs", rubbish, headers=headers)
+                for _ in range(number)
+            ]
+            assert {answer.result().status_code for answer in answers} == {422}
+
+    send(2)
+    memory_before = memory(own_site.gateway.pid)
+    send(40)
+    assert memory(own_site.gateway.pid) - memory_before < 20 << 20
 
 
 def test_connections_that_say_nothing_or_half_a_header_are_closed(strict: Any, client: Any) -> None:

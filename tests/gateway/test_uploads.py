@@ -1,5 +1,8 @@
 """How much may be sent, and in which form."""
 
+import fcntl
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wire import LIMIT, PART, connect, head, problem
+
+from worker.engine_host import wait_for
 
 pytestmark = pytest.mark.redis
 
@@ -117,6 +122,48 @@ def test_a_token_has_so_many_jobs_under_way_and_no_more(
     assert other.submit(*third).status_code == 202, "another token has its own"
     client.post(f"/jobs/{client.get('/jobs').json()['jobs'][0]['job_id']}/cancel")
     assert client.submit(*third).status_code == 202
+
+
+def test_what_is_done_counts_as_begun_if_its_result_is_gone_and_not_if_it_stands(
+    own_site: Any, films: list[Path], patients: list[Path]
+) -> None:
+    own_site.serve(BCD_GATEWAY_JOBS="1")
+    client = own_site.client("reader")
+    cut = (films[0].name, films[0].read_bytes()[:-5000])
+    worker = own_site.work()
+    (job,) = client.submit(cut, *films[1:]).json()["jobs"]
+    assert client.ended(job["job_id"])["state"] == "done with failures"
+    worker.terminate()
+    worker.communicate(timeout=30)
+    assert client.submit(*sorted(patients[1].glob("*.dcm"))).status_code == 202
+    again = client.submit(cut, *films[1:])
+    assert again.status_code == 202, again.text
+    assert again.json()["jobs"][0]["submission"] == "done"
+    shutil.rmtree(own_site.folder / "results" / job["job_id"])  # as it expires
+    problem(client.submit(cut, *films[1:]), 503)
+
+
+def test_two_uploads_at_once_begin_no_more_jobs_than_there_may_be(
+    own_site: Any, films: list[Path], patients: list[Path]
+) -> None:
+    """Neither may be counted before the other has begun; here both are held up where films are moved."""
+    own_site.serve(BCD_GATEWAY_JOBS="1")
+    client = own_site.client("reader")
+    place = own_site.folder / "uploads" / ".lock"
+
+    def held_up(number: int) -> bool:
+        waiting = [line for line in Path("/proc/locks").read_text().splitlines() if " -> FLOCK " in line]
+        return sum(f":{place.stat().st_ino} " in line for line in waiting) >= number
+
+    with place.open("a") as lock, ThreadPoolExecutor(2) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        studies = (films, sorted(patients[1].glob("*.dcm")))
+        answers = [pool.submit(client.submit, *study) for study in studies]
+        assert wait_for(lambda: held_up(1), 20)
+        wait_for(lambda: held_up(2), 2)  # which is not to happen
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert sorted(answer.result().status_code for answer in answers) == [202, 503]
+    assert len(client.get("/jobs").json()["jobs"]) == 1
 
 
 def test_what_is_no_http_gets_a_bare_400(strict: Any) -> None:

@@ -158,7 +158,7 @@ def _region(center: str, radius: float, film: Film) -> Region:
     except ValueError:
         raise UsageError(f"--center {center!r} is no place", "give row and column, like 512,300") from None
     rows, columns = film.shape
-    if not (0 <= row < rows and 0 <= column < columns):
+    if not (-0.5 <= row <= rows - 0.5 and -0.5 <= column <= columns - 0.5):  # (0, 0) is a centre
         raise UsageError(
             f"--center {center} is outside the film", f"it has {rows} rows and {columns} columns, from 0"
         )

@@ -24,6 +24,7 @@ from worker.gateway.frame import Frame
 from worker.gateway.grants import Grants
 from worker.gateway.intake import Intake
 from worker.gateway.limits import Rates, Slots
+from worker.gateway.memory import give_back
 from worker.gateway.problems import ProblemError, away, no_storage, not_found, respond
 from worker.gateway.schema import Error, Health, Info, Limits, Model, OperatingPoint
 from worker.gateway.state import Gateway, Here, Whose
@@ -101,7 +102,7 @@ def make_gateway(settings: Settings) -> Gateway:
         grants=grants,
         tokens=Tokens(root),
         rates=Rates(settings.gateway_requests),
-        slots=Slots(settings.gateway_uploads),
+        slots=Slots(settings.gateway_uploads, none_left=give_back),
         intake=Intake(records, app, weights, settings, folders, grants),
         regions=Regions(url),
         submitting=CapacityLimiter(_SUBMITTING),

@@ -18,13 +18,15 @@ from worker.gateway.form import Upload
 from worker.gateway.grants import Grants
 from worker.gateway.problems import ProblemError, try_again
 from worker.gateway.tokens import Token
-from worker.job import UNDER_WAY
+from worker.job import UNDER_WAY, State
+from worker.publish import published
 from worker.records import Records
 from worker.settings import Settings
 from worker.submission import Submitted, Submitter
 
 _SKIPPED_SHOWN = 200
 _JOBS_SECONDS = 30  # after which a token that had too many jobs under way may try again
+_DONE = ("done", "done with failures")
 _NO_FILMS = "there is no mammogram in the upload that can be used"
 
 
@@ -42,6 +44,8 @@ class Intake:
 
     Attributes:
         reading: held while DICOM headers are read, which silences pydicom for the whole process.
+        deciding: held from looking at what is under way until the jobs are begun, or one is ended, for it:
+            what was seen must still be so.
     """
 
     records: Records
@@ -51,6 +55,7 @@ class Intake:
     folders: Folders
     grants: Grants
     reading: threading.Lock = field(default_factory=threading.Lock)
+    deciding: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, files: Sequence[Upload], folder: Path, token: Token, *, force: bool) -> Taken:
         """Submit the studies in ``files``, which are in ``folder``.
@@ -64,8 +69,9 @@ class Intake:
         films = self._films(files, folder, skipped)
         with self.reading:
             found = _find(films, skipped)
-        self._check_jobs(found.studies, token, force=force)
-        submitted = [self._submit(study, token, force=force) for study in found.studies]
+        with self.deciding:
+            self._check_jobs(found.studies, token, force=force)
+            submitted = [self._submit(study, token, force=force) for study in found.studies]
         return Taken(tuple(submitted), tuple(skipped[:_SKIPPED_SHOWN]))
 
     def _films(self, files: Sequence[Upload], folder: Path, skipped: list[dict[str, str]]) -> dict[Path, str]:
@@ -127,19 +133,27 @@ class Intake:
             ProblemError: 503.
         """
         most = self.settings.gateway_jobs
-        sent = {self._submitter(Path(), force).make_record(study).job_id for study in studies}
-        jobs = sorted(sent.union(self.grants.jobs(token.id)))
+        sent = {self._job(study): study for study in studies}
+        jobs = sorted({*sent, *self.grants.jobs(token.id)})
         if len(jobs) <= most:
             return
         states = self.records.state_of(jobs)
         under_way = {job for job in jobs if states.get(job) in UNDER_WAY}
-        begun = {job for job in sent if force or states.get(job) != "done"}
+        begun = {job for job, study in sent.items() if force or not self._stands(study, job, states.get(job))}
         if not begun <= under_way and len(begun | under_way) > most:
             detail = f"no more than {most} jobs under way for a token; wait, or send fewer studies at once"
             raise try_again(503, detail, _JOBS_SECONDS)
 
+    def _stands(self, study: StudyInput, job: str, state: State | None) -> bool:
+        """Whether the study is done and its result still kept, so that nothing is begun for it."""
+        folder = self.folders.result_root(job) / study.study_instance_uid
+        return state in _DONE and published(folder) is not None
+
+    def _job(self, study: StudyInput) -> str:
+        return self._submitter(Path(), force=False).make_record(study).job_id
+
     def _submit(self, study: StudyInput, token: Token, *, force: bool) -> Submitted:
-        job = self._submitter(Path(), force).make_record(study).job_id
+        job = self._job(study)
         kept = self.folders.keep(study, job)
         self.grants.add(token.id, job)  # first, so that no job is without a token that sees it
         return self._submitter(self.folders.result_root(job), force).submit(kept)

@@ -129,8 +129,9 @@ def cancel(job_id: str, here: Here, token: Whose) -> Job:
     """End a job, before its next film. One that has ended stays as it is."""
     record = here.record(job_id, token)
     if not record.final:
-        _check_alone(here, record, token)
-        here.records.cancel(job_id, "cancelled through the gateway")
+        with here.intake.deciding:  # nobody may join it between the two
+            _check_alone(here, record, token)
+            here.records.cancel(job_id, "cancelled through the gateway")
         record = here.record(job_id, token)
     return _shown(here, record)
 

@@ -48,10 +48,16 @@ class Rates:
 
 
 class Slots:
-    """Uploads that are under way; no token has more than half of them, so that there is room for others."""
+    """Uploads that are under way; no token has more than half of them, so that there is room for others.
 
-    def __init__(self, total: int) -> None:
+    Args:
+        total: how many there may be.
+        none_left: called when the last one that was under way is over.
+    """
+
+    def __init__(self, total: int, none_left: Callable[[], None] = lambda: None) -> None:
         self._total = total
+        self._none_left = none_left
         self._each = max(1, total // 2)
         self._used: Counter[str] = Counter()
 
@@ -71,6 +77,8 @@ class Slots:
             self._used[token] -= 1
             if not self._used[token]:
                 del self._used[token]
+            if not self._used:
+                self._none_left()
 
     @staticmethod
     def _full() -> ProblemError:

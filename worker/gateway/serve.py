@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import ipaddress
 import logging
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +13,7 @@ import uvicorn
 
 from bcd_model.errors import QueueError, SettingsError, UsageError
 from worker.gateway.app import BASE, make_asgi, make_gateway
+from worker.gateway.memory import share_heaps
 from worker.gateway.protocol import patient_protocol
 from worker.gateway.state import Gateway
 from worker.job import UNDER_WAY
@@ -27,7 +26,6 @@ _MOST_CONNECTIONS = 4096
 _RESERVED_FILES = 256  # descriptors that are not for connections
 _EXPIRY_SECONDS = 600.0
 _HEADER_BYTES = 16 << 10
-_M_ARENA_MAX = -8  # malloc.h
 
 
 @contextmanager
@@ -45,7 +43,7 @@ def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None
         UsageError: it is not this machine's own, and there is no token.
         OutputError: the gateway's folder cannot be used.
     """
-    _share_arenas()
+    share_heaps()
     here = make_gateway(settings)
     tokens = here.tokens.all()
     if not is_loopback(settings.gateway_address) and not tokens:
@@ -97,6 +95,8 @@ def _listening(address: str, port: int) -> Iterator[socket.socket]:
         message = f"the gateway cannot listen on {address} port {port}: {reason}"
         raise SettingsError(message, "mend BCD_GATEWAY_ADDRESS or BCD_GATEWAY_PORT") from None
     with listener:
+        # accepted sockets inherit it; asyncio sets it on none of a listener that names no protocol
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 
@@ -135,13 +135,6 @@ def _most_connections() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
             soft = allowed
     return max(_RESERVED_FILES // 4, min(_MOST_CONNECTIONS, soft - _RESERVED_FILES))
-
-
-def _share_arenas() -> None:
-    """Have all threads share two heaps; else glibc gives each its own, and none is ever given back."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
-    if mallopt is not None:  # musl has none
-        mallopt(_M_ARENA_MAX, 2)
 
 
 def _url(address: str, port: int) -> str:

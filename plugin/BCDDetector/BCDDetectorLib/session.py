@@ -147,8 +147,9 @@ class Session:
         self.state.threshold = rules.default_threshold(study.threshold, presented)
         faults = heat_map.load_all(self.scene, study.study_instance_uid, outcome.folder)
         self.refresh_views()
-        shown = len(self.findings())
-        hidden = len(nodes.findings(self.scene, study.study_instance_uid)) - shown
+        curves = nodes.findings(self.scene, study.study_instance_uid)  # another may be chosen meanwhile
+        shown = sum(views.reaches(curve, self.state.threshold) for curve in curves)
+        hidden = len(curves) - shown
         failed = [f"{film.name}: {film.reason}" for film in study.films if film.failed]
         scanned = len(study.films) - len(failed)
         bare = [

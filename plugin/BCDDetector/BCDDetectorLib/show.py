@@ -88,8 +88,9 @@ def _supersede(scene: Any, study: Study, loaded: list[Film]) -> list[Finding]:
             scene.RemoveNode(curve)
         else:
             judged.append(curve)
+    twins = _twins(judged, list(new.values()))
     for curve in judged:
-        twin = _twin(curve, list(new.values()))
+        twin = twins.get(curve.GetID())
         if twin is not None:
             _take_over(scene, curve, new.pop(twin.tracking_uid))
         else:
@@ -115,18 +116,25 @@ def _renumber(scene: Any, curve: Any, taken: set[int]) -> None:
     set_label(curve, label)
 
 
-def _twin(curve: Any, found: list[Finding]) -> Finding | None:
-    """The finding nearest to where the curve's own was found, if that lies within its radius."""
-    if curve.GetAttribute(nodes.SOURCE) != nodes.DETECTOR:
-        return None
-    row, column, radius = json.loads(curve.GetAttribute(nodes.FOUND_AT))
-    near = [
-        (distance, finding.tracking_uid, finding)
-        for finding in found
-        if finding.film == curve.GetAttribute(nodes.FILM)
-        and (distance := math.dist((row, column), finding.center)) <= radius
-    ]
-    return min(near)[2] if near else None
+def _twins(curves: list[Any], found: list[Finding]) -> dict[str, Finding]:
+    """By node ID the finding nearest to where the curve's own was found, if that lies within its radius.
+
+    The nearest two of all belong together first: no curve takes a finding that lies nearer to another curve.
+    """
+    near = []
+    for curve in curves:
+        if curve.GetAttribute(nodes.SOURCE) == nodes.DETECTOR:
+            row, column, radius = json.loads(curve.GetAttribute(nodes.FOUND_AT))
+            for finding in found:
+                distance = math.dist((row, column), finding.center)
+                if finding.film == _film(curve) and distance <= radius:
+                    near.append((distance, curve.GetID(), finding.tracking_uid))
+    left = {finding.tracking_uid: finding for finding in found}
+    twins: dict[str, Finding] = {}
+    for _, curve_id, tracking_uid in sorted(near):
+        if curve_id not in twins and tracking_uid in left:
+            twins[curve_id] = left.pop(tracking_uid)
+    return twins
 
 
 def _take_over(scene: Any, curve: Any, finding: Finding) -> None:

@@ -33,6 +33,18 @@ def test_apply_is_disabled_with_its_reason(panel, load, gateway):
     assert not button.enabled and "DICOM database" in button.toolTip
 
 
+def test_the_line_on_a_result_is_about_its_study_whatever_is_chosen_meanwhile(panel, load, case, gateway):
+    load()
+    panel.connect(gateway)
+    _, others = case("another-patient")
+    (other,) = panel.load(others)
+    panel.apply()
+    panel.ui.inputSelector.setCurrentNode(other)
+    panel.until(lambda: not panel.widget.scan.runner.busy)
+    assert panel.rows() == []
+    assert panel.ui.statusLabel.text == "2 findings shown, 1 below the threshold, 2 films scanned"
+
+
 def test_submit_progress_findings_and_markups(panel, load, gateway):
     study = load()
     panel.connect(gateway)

@@ -21,7 +21,7 @@ def another_job(panel, scanned, gateway, tmp_path):
     """``another_job(change)``: the study is scanned again; the result has other tracking UIDs."""
 
     def do(change=lambda film: None):
-        result = tmp_path / "another"
+        result = tmp_path / f"another-{len(list(tmp_path.iterdir()))}"
         shutil.copytree(gateway.results[scanned.study_instance_uid], result)
         told = json.loads((result / "result.json").read_text())
         for film in told["films"]:
@@ -77,6 +77,37 @@ def test_another_job_does_not_move_back_what_was_moved(panel, scanned, another_j
     another_job()
     assert len(nodes.findings(panel.scene)) == 3 and panel.rows()[0][5] == "accepted, moved"
     assert show.get_place(panel.select(0)) == place
+
+
+def test_a_verdict_goes_to_the_nearest_finding_and_no_other(panel, scanned, another_job):
+    """Two lie within each other's radius, the next job finds the second of them alone."""
+
+    def beside(film):
+        if len(film["findings"]) == 2:
+            (row, column), second = film["findings"][0]["center"], film["findings"][1]
+            second["center"] = [row + 8, column]
+
+    def second_alone(film):
+        if len(film["findings"]) == 2:
+            del film["findings"][0]
+
+    another_job(beside)
+    panel.ui.thresholdSlider.value = 0.0
+    panel.spin()
+    film = panel.select(0).GetAttribute(nodes.FILM)
+    for row, curve in enumerate(map(panel.select, range(3))):
+        if curve.GetAttribute(nodes.FILM) == film:
+            panel.select(row)
+            accepted = nodes.number(curve) == 1
+            (panel.ui.acceptButton if accepted else panel.ui.rejectButton).click()
+    another_job(second_alone)
+    told = {
+        curve.GetAttribute(nodes.VERDICT): curve.GetAttribute(nodes.TRACKING_UID)
+        for curve in nodes.findings(panel.scene)
+        if curve.GetAttribute(nodes.FILM) == film
+    }
+    assert told["rejected"].endswith(".9.9")
+    assert not told["accepted"].endswith(".9.9")
 
 
 def test_a_finding_elsewhere_is_another_finding(panel, scanned, another_job):
