@@ -258,6 +258,26 @@ def test_a_study_of_a_worker_that_dies_is_begun_again_by_another(
     assert state(admin, site, hit["job"])["attempts_lost"] == 1
 
 
+@pytest.mark.parametrize("what", ["a study that is done", "a study whose process has died"])
+def test_a_worker_whose_acknowledgement_is_lost_takes_the_next_job(
+    proxy: Any, client: redis.Redis, admin: Any, many_studies: Path, what: str
+) -> None:
+    worker, log = start_worker(admin, proxy.url)
+    proxy.deaf.set()
+    jobs = submitted(admin, proxy.url, many_studies, "--batch", "night")
+    if what == "a study whose process has died":
+        os.kill(log.until("film scanned")["pid"], signal.SIGKILL)
+    said = ""
+    while "onnection" not in said and "Couldn't" not in said:  # Celery's words for both ways to go on
+        said = log.until("library message")["text"]
+    proxy.deaf.clear()
+    done(admin, proxy.url, *jobs)
+    assert worker.poll() is None
+    lost = sum(record.lost for record in Records(proxy.url).listing(jobs))
+    assert lost == (what == "a study whose process has died")
+    admin.eventually(lambda: client.hlen("unacked") == 0 and client.llen("bcd.batch") == 0)
+
+
 def test_the_doctor_warns_when_no_worker_answers(site: str, admin: Any) -> None:
     answer = admin("doctor", BCD_BROKER_URL=site)
     assert answer.code == 0, answer.out
