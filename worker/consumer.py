@@ -13,6 +13,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -82,8 +83,9 @@ def _end_at_last(pool: Any) -> None:
     time.sleep(_PROCESSES_KILLED_AFTER)
     for process in pool._pool._pool:
         if process.is_alive():
-            event("process killed", logging.ERROR, pid=process.pid)
-            os.kill(process.pid, signal.SIGKILL)
+            event("process killed", logging.ERROR, killed=process.pid)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(process.pid, signal.SIGKILL)
     time.sleep(_WORKER_KILLED_AFTER)
     event("worker killed", logging.ERROR)
     os._exit(1)

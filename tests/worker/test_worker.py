@@ -7,6 +7,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,8 @@ def test_a_study_that_is_given_back_has_not_failed(
     if how == "SIGTERM to all":  # as systemd does, and with it what it started
         log.until("stopping")
         os.kill(process, signal.SIGTERM)
+    if how == "SIGQUIT in vain":
+        assert log.until("process killed")["killed"] == process
     worker.communicate(timeout=30)
     records = Records(site)
     assert not any(record.state == "running" for record in records.listing(jobs))
@@ -325,6 +328,23 @@ def test_a_wrong_password_is_told_and_not_shown(site: str, admin: Any, client: r
     finally:
         client.auth("right")
         client.config_set("requirepass", "")
+
+
+def test_a_job_that_redis_will_not_show_is_not_asked_for_without_a_pause(
+    site: str, admin: Any, client: redis.Redis, patients: list[Path]
+) -> None:
+    """The password was changed while a worker runs: it still hears of jobs, on its old connection."""
+    _, log = start_worker(admin, site)
+    client.config_set("requirepass", "right")
+    try:
+        (job,) = submitted(admin, site.replace("//", "//:right@"), patients[0])
+        first, second = (log.until("queue lost") for _ in range(2))
+    finally:
+        client.config_set("requirepass", "")
+    assert first["process"] == second["process"] != "MainProcess"
+    pause = datetime.fromisoformat(second["time"]) - datetime.fromisoformat(first["time"])
+    assert pause.total_seconds() > 0.9
+    done(admin, site, job)
 
 
 def test_a_queue_that_is_not_there_is_told(admin: Any, patients: list[Path]) -> None:
