@@ -45,6 +45,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             message.reject_log_error = lambda _log, _errors, requeue=False: message.reject(requeue)
             reason = why_foreign(message)
             if reason is None:
+                message.headers["timelimit"] = None  # how long a study may take is this worker's to say
                 try:
                     handle(message)
                     return

@@ -167,6 +167,20 @@ def test_messages_that_are_not_ours_are_refused_counted_and_never_shown(
     assert '"message refused"' in log
 
 
+@pytest.mark.parametrize("limits", [[None, 0.001], [0.001, 0.001]])
+def test_a_message_does_not_say_how_long_its_study_may_take(
+    site: str, admin: Any, client: redis.Redis, patients: list[Path], limits: list[float | None]
+) -> None:
+    (job,) = submitted(admin, site, patients[0], "--batch", "night")
+    message = json.loads(str(client.rpop("bcd.batch")))
+    message["headers"]["timelimit"] = limits
+    client.lpush("bcd.batch", *[json.dumps(message)] * 3)
+    start_worker(admin, site)
+    admin.eventually(lambda: state(admin, site, job)["state"] not in ("queued", "running"))
+    seen = state(admin, site, job)
+    assert (seen["state"], seen["attempts_lost"]) == ("done", 0)
+
+
 def test_a_worker_serves_its_lane_alone_and_tells_its_health(
     site: str, admin: Any, patients: list[Path]
 ) -> None:
