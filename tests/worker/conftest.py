@@ -30,10 +30,16 @@ _ACKNOWLEDGEMENTS = (b"ZREM\r\n$13\r\nunacked_index", b"WATCH\r\n$7\r\nunacked")
 
 
 class Proxy:
-    """Stands between a worker and a Redis; ``deaf``, it hangs up on whoever acknowledges a message."""
+    """Stands between a worker and a Redis.
+
+    ``deaf``, it hangs up on whoever acknowledges a message. ``stalled``, it passes nothing on; ``asked``
+    is set when somebody waits for an answer then.
+    """
 
     def __init__(self, redis: str) -> None:
         self.deaf = threading.Event()
+        self.stalled = threading.Event()
+        self.asked = threading.Event()
         self._over = threading.Event()
         self._redis = redis
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -63,6 +69,8 @@ class Proxy:
                     data = end.recv(1 << 16)
                     if not data or (self.deaf.is_set() and any(ack in data for ack in _ACKNOWLEDGEMENTS)):
                         return
+                    while self.stalled.is_set() and not self._over.wait(0.1):
+                        self.asked.set()
                     to[end].sendall(data)
 
 

@@ -251,6 +251,16 @@ def test_a_study_that_is_given_back_has_not_failed(
     assert sum(record.lost for record in records.listing(jobs)) == 0
 
 
+def test_a_worker_that_is_told_to_end_at_once_does_not_wait_for_redis(proxy: Any, admin: Any) -> None:
+    worker, _ = start_worker(admin, proxy.url)
+    proxy.stalled.set()
+    assert proxy.asked.wait(30)
+    worker.send_signal(signal.SIGQUIT)
+    _, log = worker.communicate(timeout=30)
+    assert json.loads(log.splitlines()[-1])["event"] == "worker killed"
+    assert "thread died" not in log
+
+
 def test_a_study_whose_process_dies_is_begun_again(site: str, admin: Any, many_studies: Path) -> None:
     jobs = submitted(admin, site, many_studies, "--batch", "night")
     _, log = start_worker(admin, site)
