@@ -12,7 +12,8 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -44,6 +45,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             message.reject_log_error = lambda _log, _errors, requeue=False: message.reject(requeue)
             reason = why_foreign(message)
             if reason is None:
+                message.headers["timelimit"] = None  # how long a study may take is this worker's to say
                 try:
                     handle(message)
                     return
@@ -59,7 +61,9 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
     def cancel_active_requests(self) -> None:
         """End at once (SIGQUIT): Celery tells the processes to, and waits for them without a limit."""
-        Thread(target=_end_at_last, args=(self.pool,), name="end", daemon=True).start()
+        pool = self.pool._pool  # none before it has been started, and once it has ended
+        processes = tuple(pool._pool) if pool is not None else ()
+        Thread(target=_end_at_last, args=(processes,), name="end", daemon=True).start()
         super().cancel_active_requests()
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
@@ -74,16 +78,18 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         message.ack()
 
 
-def _end_at_last(pool: Any) -> None:
+def _end_at_last(processes: Sequence[Any]) -> None:
     """Kill a worker's processes that do not end when they are told to; then the worker, if it still waits.
 
-    A process may be stopped, or held up by the storage. What it was at is given back, or its lease runs out.
+    A process may be stopped, or held up by the storage; Redis may not answer. What it was at is given back,
+    or its lease runs out.
     """
     time.sleep(_PROCESSES_KILLED_AFTER)
-    for process in pool._pool._pool:
+    for process in processes:
         if process.is_alive():
-            event("process killed", logging.ERROR, pid=process.pid)
-            os.kill(process.pid, signal.SIGKILL)
+            event("process killed", logging.ERROR, killed=process.pid)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(process.pid, signal.SIGKILL)
     time.sleep(_WORKER_KILLED_AFTER)
     event("worker killed", logging.ERROR)
     os._exit(1)

@@ -68,7 +68,7 @@ class RedisLink:
         if _is_login(error):
             return QueueError(f"{where} refuses the password", "mend BCD_BROKER_URL")
         if _is_full(error):
-            remedy = "raise maxmemory, or lower BCD_RECORD_DAYS on a worker; then submit again"
+            remedy = "raise maxmemory, then submit again; a lower BCD_RECORD_DAYS on a worker keeps it so"
             return QueueError(f"{where} is full and takes no more", remedy)
         if _is_disk(error):
             message = f"{where} cannot write to its disk and takes no more"

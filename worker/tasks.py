@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import Any
 
 from billiard.exceptions import WorkerLostError
@@ -23,6 +24,8 @@ from worker.logs import event
 from worker.records import Records
 from worker.regions import classify_region
 from worker.settings import Settings
+
+_PAUSE = 1.0  # seconds
 
 
 def register(app: Celery, settings: Settings) -> None:
@@ -68,22 +71,29 @@ def register(app: Celery, settings: Settings) -> None:
         try:
             run_job(job, f"{holder(task.request.id, task.request.hostname)}{os.getpid()}", settings)
         except QueueError as error:
-            # Redis is gone: nothing could be recorded, so the message must not count as done
-            event("queue lost", logging.ERROR, error=str(error))
-            raise Reject("the queue is lost", requeue=True) from None
+            raise _once_more(error) from None
 
     def region(region_id: str) -> None:
         try:
             classify_region(region_id, settings)
         except QueueError as error:
-            event("queue lost", logging.ERROR, error=str(error))
-            raise Reject("the queue is lost", requeue=True) from None
+            raise _once_more(error) from None
 
     app.task(scan_study, bind=True, base=ScanTask, name=TASK, typing=False)
     app.task(region, name=REGION_TASK, typing=False)
     app.finalize()
     for name in [name for name in app.tasks if name not in (TASK, REGION_TASK)]:
         app.tasks.unregister(name)
+
+
+def _once_more(error: QueueError) -> Reject:
+    """Redis is gone, or refuses: nothing could be recorded, so the message must not count as done.
+
+    It comes back at once, in front of all others: whoever takes it must not ask Redis without a pause.
+    """
+    event("queue lost", logging.ERROR, error=str(error))
+    time.sleep(_PAUSE)
+    return Reject("the queue is lost", requeue=True)
 
 
 def holder(message_id: object, node: object) -> str:

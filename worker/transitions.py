@@ -49,8 +49,9 @@ local function place(id, where, score)
   end
   redis.call('ZADD', where, score, id)
 end
-local function gone(id, where)  -- somebody deleted its record by hand
-  if redis.call('EXISTS', record(id)) == 1 then return false end
+local function known(lane) return lane == 'interactive' or lane == 'batch' end
+local function gone(id, where)  -- somebody deleted its record by hand, or what the scripts need of it
+  if known(get(id, 'lane')) and tonumber(get(id, 'begun')) then return false end
   redis.call('ZREM', where, id)
   return true
 end
@@ -148,7 +149,8 @@ CLAIM: Final = (
 -- id, holder, lease, most lost, updated
 local id, holder = ARGV[1], ARGV[2]
 local state = get(id, 'state')
-if not state then return 'unknown' end
+local lane = get(id, 'lane')
+if not (state and known(lane)) then return 'unknown' end
 if state == 'running' then
   if get(id, 'holder') == holder then return 'claimed' end  -- the answer was lost, and it asks again
   if now < tonumber(redis.call('ZSCORE', 'bcd:running', id) or 0) then return 'held' end
@@ -159,7 +161,6 @@ elseif now < tonumber(redis.call('ZSCORE', 'bcd:later', id) or 0) then
   return 'later'
 end
 -- how far the messages of this lane have come: one that was sent long before and is not here was lost
-local lane = get(id, 'lane')
 local since = tonumber(redis.call('ZSCORE', 'bcd:waiting:' .. lane, id) or 0)
 if tonumber(get(id, 'begun')) == 0 and since > tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) then
   redis.call('SET', 'bcd:front:' .. lane, since)
@@ -319,11 +320,10 @@ for _, lane in ipairs({'interactive', 'batch'}) do
 end
 local old = now - ARGV[6] * 86400
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:ended', '-inf', old, 'LIMIT', 0, limit)) do
-  if not gone(id, 'bcd:ended') then
-    redis.call('HINCRBY', 'bcd:states', get(id, 'state'), -1)
-    redis.call('DEL', record(id))
-    redis.call('ZREM', 'bcd:ended', id)
-  end
+  local state = get(id, 'state')
+  if state then redis.call('HINCRBY', 'bcd:states', state, -1) end
+  redis.call('DEL', record(id))
+  redis.call('ZREM', 'bcd:ended', id)
   redis.call('ZREM', 'bcd:jobs', id)
 end
 for _, batch in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:batches', '-inf', old)) do

@@ -245,6 +245,22 @@ def test_a_trouble_that_lasts_ends_the_patience(records: Records) -> None:
     assert records.end(job, "two", state="failed", reason="the disk is full")
 
 
+@pytest.mark.parametrize("field", ["lane", "begun"])
+def test_a_damaged_record_does_not_stop_the_sweep_for_others(
+    records: Records, client: redis.Redis, field: str
+) -> None:
+    damaged, sound = JOBS
+    for job in JOBS:
+        records.submit(make_record(job), published=False, force=False)
+        records.claim(job, "gone", LEASE)
+        client.zadd("bcd:running", {job: 1})
+    client.hdel(f"bcd:job:{damaged}", field)
+    client.set("bcd:swept", client.time()[0] - LEASE / 2)
+    assert records.sweep(INTERVAL, LEASE, DAYS).requeued == (sound,)
+    # nor does its message come again and again, as it would if the script failed
+    assert records.claim(damaged, "another", LEASE) == ("unknown" if field == "lane" else "claimed")
+
+
 def test_a_record_deleted_by_hand_is_forgotten_by_the_next_sweep(
     records: Records, client: redis.Redis
 ) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,20 @@ def test_messages_that_are_not_ours_are_refused_counted_and_never_shown(
     assert '"message refused"' in log
 
 
+@pytest.mark.parametrize("limits", [[None, 0.001], [0.001, 0.001]])
+def test_a_message_does_not_say_how_long_its_study_may_take(
+    site: str, admin: Any, client: redis.Redis, patients: list[Path], limits: list[float | None]
+) -> None:
+    (job,) = submitted(admin, site, patients[0], "--batch", "night")
+    message = json.loads(str(client.rpop("bcd.batch")))
+    message["headers"]["timelimit"] = limits
+    client.lpush("bcd.batch", *[json.dumps(message)] * 3)
+    start_worker(admin, site)
+    admin.eventually(lambda: state(admin, site, job)["state"] not in ("queued", "running"))
+    seen = state(admin, site, job)
+    assert (seen["state"], seen["attempts_lost"]) == ("done", 0)
+
+
 def test_a_worker_serves_its_lane_alone_and_tells_its_health(
     site: str, admin: Any, patients: list[Path]
 ) -> None:
@@ -226,12 +241,24 @@ def test_a_study_that_is_given_back_has_not_failed(
     if how == "SIGTERM to all":  # as systemd does, and with it what it started
         log.until("stopping")
         os.kill(process, signal.SIGTERM)
+    if how == "SIGQUIT in vain":
+        assert log.until("process killed")["killed"] == process
     worker.communicate(timeout=30)
     records = Records(site)
     assert not any(record.state == "running" for record in records.listing(jobs))
     start_worker(admin, site)
     done(admin, site, *jobs)
     assert sum(record.lost for record in records.listing(jobs)) == 0
+
+
+def test_a_worker_that_is_told_to_end_at_once_does_not_wait_for_redis(proxy: Any, admin: Any) -> None:
+    worker, _ = start_worker(admin, proxy.url)
+    proxy.stalled.set()
+    assert proxy.asked.wait(30)
+    worker.send_signal(signal.SIGQUIT)
+    _, log = worker.communicate(timeout=30)
+    assert json.loads(log.splitlines()[-1])["event"] == "worker killed"
+    assert "thread died" not in log
 
 
 def test_a_study_whose_process_dies_is_begun_again(site: str, admin: Any, many_studies: Path) -> None:
@@ -256,6 +283,26 @@ def test_a_study_of_a_worker_that_dies_is_begun_again_by_another(
     start_worker(admin, site)
     done(admin, site, *jobs)
     assert state(admin, site, hit["job"])["attempts_lost"] == 1
+
+
+@pytest.mark.parametrize("what", ["a study that is done", "a study whose process has died"])
+def test_a_worker_whose_acknowledgement_is_lost_takes_the_next_job(
+    proxy: Any, client: redis.Redis, admin: Any, many_studies: Path, what: str
+) -> None:
+    worker, log = start_worker(admin, proxy.url)
+    proxy.deaf.set()
+    jobs = submitted(admin, proxy.url, many_studies, "--batch", "night")
+    if what == "a study whose process has died":
+        os.kill(log.until("film scanned")["pid"], signal.SIGKILL)
+    said = ""
+    while "onnection" not in said and "Couldn't" not in said:  # Celery's words for both ways to go on
+        said = log.until("library message")["text"]
+    proxy.deaf.clear()
+    done(admin, proxy.url, *jobs)
+    assert worker.poll() is None
+    lost = sum(record.lost for record in Records(proxy.url).listing(jobs))
+    assert lost == (what == "a study whose process has died")
+    admin.eventually(lambda: client.hlen("unacked") == 0 and client.llen("bcd.batch") == 0)
 
 
 def test_the_doctor_warns_when_no_worker_answers(site: str, admin: Any) -> None:
@@ -305,6 +352,23 @@ def test_a_wrong_password_is_told_and_not_shown(site: str, admin: Any, client: r
     finally:
         client.auth("right")
         client.config_set("requirepass", "")
+
+
+def test_a_job_that_redis_will_not_show_is_not_asked_for_without_a_pause(
+    site: str, admin: Any, client: redis.Redis, patients: list[Path]
+) -> None:
+    """The password was changed while a worker runs: it still hears of jobs, on its old connection."""
+    _, log = start_worker(admin, site)
+    client.config_set("requirepass", "right")
+    try:
+        (job,) = submitted(admin, site.replace("//", "//:right@"), patients[0])
+        first, second = (log.until("queue lost") for _ in range(2))
+    finally:
+        client.config_set("requirepass", "")
+    assert first["process"] == second["process"] != "MainProcess"
+    pause = datetime.fromisoformat(second["time"]) - datetime.fromisoformat(first["time"])
+    assert pause.total_seconds() > 0.9
+    done(admin, site, job)
 
 
 def test_a_queue_that_is_not_there_is_told(admin: Any, patients: list[Path]) -> None:
