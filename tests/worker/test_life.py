@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from made_records import CREATED
-from two_jobs import DAYS, DELAY, JOBS, LEASE, PLACES, PLACES_OF, make_record
+from two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
 
 from worker.job import LANES, NOTHING, STATES, UNDER_WAY, Lane, State, Tally
 from worker.records import MAX_LOST, Records, Swept
@@ -27,7 +27,6 @@ from worker.records import MAX_LOST, Records, Swept
 pytestmark = pytest.mark.redis
 
 HOLDERS = ("message1/a/11", "message1/a/12", "message2/b/21")
-INTERVAL = 1000.0  # seconds
 
 
 @dataclass

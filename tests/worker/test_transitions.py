@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from two_jobs import DAYS, DELAY, JOBS, LEASE, PLACES, PLACES_OF, make_record
+from two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
 
 from worker.job import STATES
 from worker.records import Records, Swept

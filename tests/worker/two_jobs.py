@@ -17,6 +17,7 @@ PLACES_OF: dict[State, frozenset[str]] = {
 # Seconds, all of them too long for a test to see the end of one: time passes where a rule says so.
 LEASE = 10000.0
 DELAY = 5000.0
+INTERVAL = 1000.0
 DAYS = 30
 
 
