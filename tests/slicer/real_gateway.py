@@ -82,6 +82,11 @@ class RealGateway:
             pause()
         raise RuntimeError("the gateway did not start")
 
+    def kill(self) -> None:
+        """End it as a machine that dies would; what it has started dies with it."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         """End it as Ctrl-C would."""
         self._process.send_signal(signal.SIGINT)

@@ -66,10 +66,11 @@ def ended(task, seconds=120.0):
 
 
 def until(task, word, seconds=60.0) -> None:
-    end = time.monotonic() + seconds
-    while not any(word in getattr(event, "text", "") for event in task.drain()):
-        assert time.monotonic() < end and task.alive, f"never heard {word!r}"
+    end, heard = time.monotonic() + seconds, []
+    while not any(word in getattr(event, "text", "") for event in heard):
+        assert time.monotonic() < end and task.alive, f"never heard {word!r} among {heard[-3:]}"
         time.sleep(0.02)
+        heard += task.drain()
 
 
 def test_the_connection_and_its_refusals(up, client, studies):
@@ -120,7 +121,7 @@ def test_cancel_in_mid_job_and_scan_again(client, studies):
 def test_the_gateway_dies_in_mid_job_and_comes_back(up, client, studies):
     task = run(client, studies[1])
     until(task, "Scanning film")
-    up.stop()
+    up.kill()  # at once, so that the job cannot end before
     until(task, "away")
     up.start()
     up.wait(lambda: time.sleep(0.1))
