@@ -55,8 +55,9 @@ def reproduce(
     Raises:
         TruthError: the films cannot be split honestly, or a subset lacks a class.
         FilmError: a film cannot be read.
-        UsageError: ``out`` was made from other films or with other settings.
+        UsageError: ``out`` was made from other films or with other settings; an unknown device.
     """
+    _check_device(options.device)
     check_films(films)
     known = check_pictures(films)
     _settle(out, options, known)
@@ -81,6 +82,16 @@ def reproduce(
             log.write(line + "\n")
         say(f"network {number} of {len(runs)}, {line}")
     return known, outcomes(out, options, known)
+
+
+def _check_device(name: str) -> None:
+    """Refuse a device that PyTorch does not have here."""
+    try:
+        torch.zeros(1, device=torch.device(name)).item()
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"{name!r} is no device PyTorch can use here", "choose cpu, or leave it out"
+        ) from error
 
 
 def outcomes(out: Path, options: Options, films: str) -> list[Outcome]:

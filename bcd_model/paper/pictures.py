@@ -65,6 +65,7 @@ def _grid(count: int) -> tuple[Figure, list[Axes]]:
 def _figure_11(made: Sequence[Group], protocol: Protocol) -> Figure:
     """Accuracy by subset: what the paper prints beside ours; by patient, ours alone."""
     systems = list(dict.fromkeys(group.system for group in made))
+    subsets = [subset for subset in SUBSETS if any(group.subset == subset for group in made)]
     bars: list[tuple[str, str, list[tuple[Subset, Interval]]]] = []
     for system in systems:
         ours = [(group.subset, group.figures["accuracy"]) for group in made if group.system == system]
@@ -77,14 +78,14 @@ def _figure_11(made: Sequence[Group], protocol: Protocol) -> Figure:
     width = 0.85 / len(bars)
     for number, (system, whose, heights) in enumerate(bars):
         offset = (number - (len(bars) - 1) / 2) * width
-        places = [list(SUBSETS).index(subset) + offset for subset, _ in heights]
+        places = [subsets.index(subset) + offset for subset, _ in heights]
         shown = np.array([(each.value, each.low, each.high) for _, each in heights])
         color, hatch = f"C{systems.index(system)}", "//" if whose == "printed" else ""
         alpha = 0.45 if hatch else 0.9
         axis.bar(places, shown[:, 0], width, label=f"{system} {whose}", color=color, alpha=alpha, hatch=hatch)
         reach = np.abs(shown[:, 1:].T - shown[:, 0])
         axis.errorbar(places, shown[:, 0], reach, fmt="none", ecolor="black", elinewidth=1, capsize=2)
-    axis.set_xticks(range(len(SUBSETS)), list(SUBSETS))
+    axis.set_xticks(range(len(subsets)), subsets)
     axis.set_ylim(0, 1.05)
     axis.set_ylabel("accuracy")
     bands = "bars: range over seeds" if protocol == "paper" else "bars: 95 % over patients"

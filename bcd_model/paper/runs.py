@@ -23,7 +23,7 @@ from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Protocol, Subse
 SCHEMA = 1
 CURVE_POINTS = 200
 """At most so many points of a loss curve are kept, each the mean over its steps."""
-QUICK_STEPS = 30
+QUICK_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class Group:
         curves = [np.array([loss for _, loss in outcome.loss]) for outcome in self.outcomes]
         tenth = max(1, len(curves[0]) // 10)
         last = float(np.mean([curve[-tenth:].mean() for curve in curves]))
-        before = float(np.mean([curve[-2 * tenth : -tenth].mean() for curve in curves]))
+        before = float(np.mean([curve[-2 * tenth :][:tenth].mean() for curve in curves]))
         enough = len(curves[0]) >= 20
         return {
             "first_tenth": _number(float(np.mean([curve[:tenth].mean() for curve in curves]))),
