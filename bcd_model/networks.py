@@ -35,8 +35,9 @@ class BCDCNN(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """Return logits (B, classes) of crops (B, 1, 48, 48)."""
-        x = functional.max_pool2d(functional.relu(self.conv1(crops)), 2)  # (B, 32, 24, 24)
-        x = functional.max_pool2d(functional.relu(self.conv2(x)), 2)  # (B, 64, 12, 12)
+        # ReLU and max-pooling commute, to the last bit; pooling first leaves a quarter of the work.
+        x = functional.relu(functional.max_pool2d(self.conv1(crops), 2))  # (B, 32, 24, 24)
+        x = functional.relu(functional.max_pool2d(self.conv2(x), 2))  # (B, 64, 12, 12)
         x = functional.relu(self.dense(x.flatten(1)))  # (B, 1024)
         logits: Tensor = self.logits(self.dropout(x))
         return logits

@@ -9,7 +9,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -36,8 +36,24 @@ from bcd_model.patches import VARIANTS, PaperCrop
 from bcd_model.words import AnnotatedFilm
 
 Say = Callable[[str], None]
-Watch = Callable[[Run, int, float], None]
-"""Told after each step: the run, how many of its steps are done, the loss of the last."""
+Watch = Callable[["Step"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One training step that was done.
+
+    Attributes:
+        done, of: steps of the run.
+        left: work still ahead in all runs, in steps of S1.
+    """
+
+    run: Run
+    done: int
+    of: int
+    loss: float
+    left: float
+
 
 _Material = dict[tuple[str, Subset], CropSet]
 
@@ -48,7 +64,7 @@ def reproduce(
     options: Options,
     out: Path,
     say: Say = lambda _text: None,
-    watch: Watch = lambda _run, _done, _loss: None,
+    watch: Watch = lambda _step: None,
 ) -> tuple[str, list[Outcome]]:
     """Do the runs that ``out`` does not hold yet; return the films' digest and all that ``out`` holds.
 
@@ -72,9 +88,11 @@ def reproduce(
         parts[run] = found[run.fold]
     # What stands in the folder is looked at before hours are spent beside it.
     outcomes(out, options, known)
+    left = sum(run.cost(options) for run in waiting)
     for number, run in enumerate(waiting, done + 1):
+        left -= run.cost(options)
         started = time.monotonic()
-        outcome = _do(run, material[run.system, run.subset], parts[run], options, known, out, watch)
+        outcome = _do(run, material[run.system, run.subset], parts[run], options, known, out, watch, left)
         write_outcome(_path(out, run), digest_of(run, options, known), outcome)
         _checkpoint(out, run).unlink(missing_ok=True)
         line = f"{run.name}: {outcome.steps} steps in {time.monotonic() - started:.1f} s"
@@ -149,8 +167,16 @@ def _material(films: Sequence[AnnotatedFilm], runs: Sequence[Run], say: Say) -> 
 
 
 def _do(
-    run: Run, crops: CropSet, split: Split, options: Options, films: str, out: Path, watch: Watch
+    run: Run,
+    crops: CropSet,
+    split: Split,
+    options: Options,
+    films: str,
+    out: Path,
+    watch: Watch,
+    after: float,
 ) -> Outcome:
+    """Train and test one network; ``after`` is the work that waits behind it."""
     system = SYSTEMS[run.system]
     samples, labels = crops.samples(), np.repeat(crops.labels, VARIANTS)
     setting = Setting(
@@ -163,12 +189,17 @@ def _do(
         options.device,
         digest_of(run, options, films),
     )
+
+    def tell(done: int, loss: float) -> None:
+        ahead = after + (setting.steps - done) * system.cost
+        watch(Step(run, done, setting.steps, loss, ahead))
+
     network, losses = train(
         setting,
         samples[split.training],
         labels[split.training],
         _checkpoint(out, run),
-        lambda done, loss: watch(run, done, loss),
+        tell,
     )
     probabilities = predict(network, samples[split.test], options.device)
     predictions = []

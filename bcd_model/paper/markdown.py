@@ -9,7 +9,7 @@ from bcd_model.evaluation import Interval
 from bcd_model.paper.causes import Cause
 from bcd_model.paper.counts import Count, class_count, paper_count
 from bcd_model.paper.intervals import wilson
-from bcd_model.paper.printed import TABLE_I, printed_accuracy
+from bcd_model.paper.printed import S4_RECALL, TABLE_I, printed_accuracy
 from bcd_model.paper.runs import Options
 from bcd_model.paper.summary import FLAT, Group
 from bcd_model.paper.systems import SYSTEMS
@@ -82,6 +82,9 @@ def _paper_parts(made: Sequence[Group]) -> list[str]:
     )
     parts += ["### Figure 11: accuracy", _accuracy_table(made)]
     parts += ["### The standard count: each class against the rest, first seed", _class_table(made)]
+    if any(group.system == "S4" for group in made):
+        told = " and ".join(f"{value:.3f} on {subset}" for subset, value in S4_RECALL.items())
+        parts.append(f"Printed for S4: a sensitivity to malignant crops of {told}.")
     parts += ["### Areas under the ROC curve", _figure_table(made), "### Confusion", *map(_confusion, made)]
     return parts + _loss_parts(made)
 
@@ -132,6 +135,16 @@ def _patient_parts(made: Sequence[Group]) -> list[str]:
         "has seen no film of its patient. Mean over seeds; in brackets the 95 % interval from a bootstrap "
         "over patients.",
         _figure_table(made),
+        "Where every answer is right the bootstrap gives no interval; Wilson's, which takes the crops for "
+        "independent, does:",
+        _table(
+            ["system", "subset", "n", "accuracy", "95 % (Wilson)"],
+            [
+                [g.system, g.subset, f"{g.samples}", f"{a:.3f}", _range(wilson(a, g.samples))]
+                for g in made
+                for a in [g.figures["accuracy"].value]
+            ],
+        ),
         "### The paper's count on the same answers, first seed",
         _table(
             ["system", "subset", "TP / TN / FP / FN", "sensitivity %", "specificity %", "accuracy %"],

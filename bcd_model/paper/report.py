@@ -17,7 +17,7 @@ from typing import Any
 from bcd_model.paper.causes import Cause, causes
 from bcd_model.paper.markdown import report_text
 from bcd_model.paper.pictures import draw_all
-from bcd_model.paper.printed import FIGURE_11, TABLE_I
+from bcd_model.paper.printed import FIGURE_11, S4_RECALL, TABLE_I
 from bcd_model.paper.runs import SCHEMA, Options, Outcome
 from bcd_model.paper.summary import Group, groups, rounded
 from bcd_model.paper.systems import PROTOCOLS, SYSTEMS
@@ -65,7 +65,11 @@ def results_text(
         "environment": environments,
         "films": films,
         "systems": {name: asdict(system) for name, system in SYSTEMS.items() if name in used},
-        "printed": {"table_1": {name: asdict(c) for name, c in TABLE_I.items()}, "figure_11": FIGURE_11},
+        "printed": {
+            "table_1": {name: asdict(c) for name, c in TABLE_I.items()},
+            "figure_11": FIGURE_11,
+            "s4_recall": S4_RECALL,
+        },
         "protocols": {
             "paper": "8 variants of every crop, then a random split of the variants; leaks, for comparison",
             "patient": "5 folds by patient, variants in training alone; out-of-fold answers of every crop",

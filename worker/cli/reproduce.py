@@ -14,8 +14,7 @@ import typer
 from worker.cli.console import duration, note, say
 
 if TYPE_CHECKING:
-    from bcd_model.paper.experiment import Watch
-    from bcd_model.paper.runs import Options, Run
+    from bcd_model.paper.experiment import Step, Watch
     from converters.mias import MiasFilm
 
 _LINE_EVERY = 60.0  # seconds, where no terminal shows a bar
@@ -63,7 +62,7 @@ def reproduce(
     runs = choose(_names(system), _names(subset), _names(protocol), 1 if quick else seeds, options)
     films = _films(mias)
     try:
-        with _progress(runs, options) as watch:
+        with _progress(sum(run.cost(options) for run in runs)) as watch:
             digest, outcomes = do(films, runs, options, out, note, watch)
         facts = {
             "digest": digest,
@@ -97,62 +96,59 @@ def _films(folder: Path) -> tuple[MiasFilm, ...]:
     return collection.films
 
 
-class _Estimate:
+class _Clock:
     """How long the rest takes, from what this process has done so far."""
 
-    def __init__(self, runs: list[Run], options: Options) -> None:
-        self.total = sum(run.cost(options) for run in runs)
-        self._places = {}
-        before = 0.0
-        for run in runs:
-            self._places[run] = before, run.cost(options) / run.steps(options)
-            before += run.cost(options)
+    def __init__(self) -> None:
         self._first: tuple[float, float] | None = None
-        self.done = 0.0
 
-    def update(self, run: Run, step: int) -> str:
-        """``run`` has done ``step``; say how long the rest takes."""
-        before, each = self._places[run]
-        self.done = before + step * each
+    def left(self, work: float) -> str:
+        """Say how long the ``work`` still ahead takes."""
         now = time.monotonic()
         if self._first is None:
-            self._first = now, self.done
-        began, known = self._first
-        if self.done <= known:
+            self._first = now, work
+        began, whole = self._first
+        if whole <= work:
             return "time left not known yet"
-        return f"about {duration((self.total - self.done) * (now - began) / (self.done - known))} left"
+        return f"about {duration(work * (now - began) / (whole - work))} left"
+
+
+def _line(step: Step, left: str) -> str:
+    return f"{step.run.name}, step {step.done:,} of {step.of:,}, loss {step.loss:.3f}, {left}"
 
 
 @contextmanager
-def _progress(runs: list[Run], options: Options) -> Iterator[Watch]:
-    """Show the step, the loss and the time left: a bar on a terminal, elsewhere a line a minute."""
-    estimate = _Estimate(runs, options)
+def _progress(total: float) -> Iterator[Watch]:
+    """Show the step, the loss and the time left: a bar on a terminal, elsewhere a line a minute.
+
+    Args:
+        total: the work of all runs, done or not.
+    """
+    clock = _Clock()
     if not sys.stderr.isatty():
-        yield _lines(estimate, options)
+        yield _lines(clock)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=estimate.total)
+        task = progress.add_task("reading the films", total=total)
 
-        def watch(run: Run, step: int, loss: float) -> None:
-            left = estimate.update(run, step)
-            text = f"{run.name}, step {step:,} of {run.steps(options):,}, loss {loss:.3f}, {left}"
-            progress.update(task, completed=estimate.done, description=text)
+        def watch(step: Step) -> None:
+            progress.update(task, completed=total - step.left, description=_line(step, clock.left(step.left)))
 
         yield watch
 
 
-def _lines(estimate: _Estimate, options: Options) -> Watch:
+def _lines(clock: _Clock) -> Watch:
     told = time.monotonic()
 
-    def watch(run: Run, step: int, loss: float) -> None:
+    def watch(step: Step) -> None:
         nonlocal told
-        left = estimate.update(run, step)
+        left = clock.left(step.left)
         if time.monotonic() - told >= _LINE_EVERY:
             told = time.monotonic()
-            note(f"{run.name}, step {step:,} of {run.steps(options):,}, loss {loss:.3f}, {left}")
+            note(_line(step, left))
 
     return watch
