@@ -206,7 +206,8 @@ def _do(
     for sample, row in zip(split.test.tolist(), probabilities, strict=True):
         index, variant = divmod(sample, VARIANTS)
         crop = crops.crops[index]
-        told = tuple(round(float(value), 9) for value in row)
+        # Digits that count, so that small probabilities keep their order.
+        told = tuple(float(f"{value:.9g}") for value in row)
         truth = int(crops.labels[index])
         predictions.append(
             Prediction(crops.names[index], crop.film, crop.patient, crop.kind, variant, truth, told)

@@ -115,16 +115,22 @@ def _accuracy_table(made: Sequence[Group]) -> str:
                 group.subset,
                 "none" if printed is None else f"{printed:.4f}",
                 _interval(ours, 4),
+                f"{group.majority:.4f}",
                 f"{len(group.answers)}",
                 f"{group.samples} of {crops}",
                 _range(wilson(ours.value, group.samples)),
             ]
         )
     return _table(
-        ["system", "subset", "printed", "ours", "seeds", "test samples, of crops", "95 % (Wilson)"], rows
+        [
+            *("system", "subset", "printed", "ours", "always the same answer", "seeds"),
+            *("test samples, of crops", "95 % (Wilson)"),
+        ],
+        rows,
     ) + (
         "\n\nWilson's interval takes the samples of one seed for independent; the variants of a crop are "
-        "not, so it is too narrow."
+        "not, so it is too narrow. Always the same answer: the share of the most frequent class in the "
+        "first seed's test."
     )
 
 
@@ -138,9 +144,16 @@ def _patient_parts(made: Sequence[Group]) -> list[str]:
         "Where every answer is right the bootstrap gives no interval; Wilson's, which takes the crops for "
         "independent, does:",
         _table(
-            ["system", "subset", "n", "accuracy", "95 % (Wilson)"],
+            ["system", "subset", "n", "always the same answer", "accuracy", "95 % (Wilson)"],
             [
-                [g.system, g.subset, f"{g.samples}", f"{a:.3f}", _range(wilson(a, g.samples))]
+                [
+                    g.system,
+                    g.subset,
+                    f"{g.samples}",
+                    f"{g.majority:.3f}",
+                    f"{a:.3f}",
+                    _range(wilson(a, g.samples)),
+                ]
                 for g in made
                 for a in [g.figures["accuracy"].value]
             ],

@@ -100,6 +100,11 @@ class Group:
         """Tested, in one seed."""
         return len(self.answers[0].truth)
 
+    @property
+    def majority(self) -> float:
+        """Accuracy of always answering with the most frequent class of the test."""
+        return float(self.answers[0].confusion().sum(axis=1).max() / self.samples)
+
     def loss(self) -> dict[str, float | bool | None]:
         """Return the mean training loss of the last tenth, of the one before, and whether it is flat."""
         curves = [np.array([loss for _, loss in outcome.loss]) for outcome in self.outcomes]
@@ -133,6 +138,7 @@ class Group:
             "training_loss": self.loss(),
             "interval": interval,
             "figures": {name: rounded(value) for name, value in self.figures.items()},
+            "majority": round(self.majority, 6),
             "wilson_accuracy": rounded(wilson(mean_accuracy, self.samples)),
             "by_seed": [self._seed(answers) for answers in self.answers],
         }
