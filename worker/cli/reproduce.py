@@ -114,7 +114,7 @@ class _Clock:
 
 
 def _line(step: Step, left: str) -> str:
-    return f"{step.run.name}, step {step.done:,} of {step.of:,}, loss {step.loss:.3f}, {left}"
+    return f"{left}; {step.run.name}, step {step.done:,} of {step.of:,}, loss {step.loss:.3f}"
 
 
 @contextmanager
@@ -129,9 +129,14 @@ def _progress(total: float) -> Iterator[Watch]:
         yield _lines(clock)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
 
-    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    columns = (
+        BarColumn(12),
+        TextColumn("{task.percentage:>3.0f}%", table_column=Column(min_width=4)),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading the films", total=total)
 

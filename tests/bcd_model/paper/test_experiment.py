@@ -36,7 +36,7 @@ def _texts(out: Path) -> dict[str, bytes]:
 
 def test_the_same_seed_gives_the_same_bytes_of_every_file(films: list[StoredFilm], tmp_path: Path) -> None:
     for name in ("a", "b"):
-        _do(films, tmp_path / name, ("S1", "S5"), options=Options(steps=1))
+        _do(films, tmp_path / name, ("S3", "S5"), options=Options(steps=1))
     first, second = _texts(tmp_path / "a"), _texts(tmp_path / "b")
     assert set(first) >= {"results.json", "report.md", "predictions-paper.csv", "figure11-patient.png"}
     assert first == second
