@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from bcd_model.breast import breast_mask, to_image
-from bcd_model.words import CLASSES, WINDOW, AnnotatedFilm, Film, Pixels, Region
+from bcd_model.words import CLASSES, WINDOW, AnnotatedFilm, Film, Label, Pixels, Region
 
 VARIANTS = 8
 """Rotations by 0, 90, 180 and 270 degrees, and the mirror image of each."""
@@ -79,6 +79,7 @@ class PaperCrop:
         label: index into ``CLASSES``.
         patient: the unit of an honest split.
         kind: the lesion's kind, "NORM" for a normal crop.
+        region: what was cut, in source pixels.
     """
 
     pixels: Pixels
@@ -86,40 +87,61 @@ class PaperCrop:
     patient: str
     film: str
     kind: str
+    region: Region
 
 
-def paper_crops(films: Iterator[AnnotatedFilm] | list[AnnotatedFilm], seed: int) -> list[PaperCrop]:
+def paper_crops(films: Iterable[AnnotatedFilm], seed: int) -> list[PaperCrop]:
     """Return the paper's crops (section III): each lesion, and one window of each normal film.
 
     A lesion is cut as the square of side 2r around it and resized to 48x48; crops cut by the
     film's border are left out. A normal crop is a random 48x48 window within the breast, not
     resized: sharpness alone parts it from the others, which is why no scan is trained on these.
     """
-    rng = np.random.default_rng(seed)
+    return _crops(films, (WINDOW / 2,), np.random.default_rng(seed))
+
+
+def crops_of_one_scale(films: Sequence[AnnotatedFilm], seed: int) -> list[PaperCrop]:
+    """Return the paper's crops with the normal ones cut at the lesions' radii, and resized as they are.
+
+    The radius of each normal crop is drawn from those of the annotated lesions: neither size nor
+    sharpness parts the classes any more.
+    """
+    radii = tuple(lesion.radius for annotated in films for lesion in annotated.lesions)
+    return _crops(films, radii, np.random.default_rng(seed))
+
+
+def _crops(
+    films: Iterable[AnnotatedFilm], normal_radii: tuple[float, ...], rng: np.random.Generator
+) -> list[PaperCrop]:
     crops = []
     for annotated in films:
         film = annotated.read()
+        found: list[tuple[Region, Label, str]] = [
+            (Region(each.center, each.radius), each.label, each.kind) for each in annotated.lesions
+        ]
         if annotated.label == "normal":
-            region = _normal_region(film, rng)
-            if region is not None:
-                pixels = square_crop(film.pixels, region)
-                crops.append(PaperCrop(pixels, 0, annotated.patient, annotated.name, "NORM"))
-        for lesion in annotated.lesions:
-            region = Region(lesion.center, lesion.radius)
+            region = _normal_region(film, normal_radii, rng)
+            found = [] if region is None else [(region, "normal", "NORM")]
+        for region, label, kind in found:
             if not leaves_film(region, film.shape):
                 pixels = square_crop(film.pixels, region)
-                label = CLASSES.index(lesion.label)
-                crops.append(PaperCrop(pixels, label, annotated.patient, annotated.name, lesion.kind))
+                crops.append(
+                    PaperCrop(pixels, CLASSES.index(label), annotated.patient, annotated.name, kind, region)
+                )
     return crops
 
 
-def _normal_region(film: Film, rng: np.random.Generator) -> Region | None:
-    """A random 48x48 window whose centre lies in the breast and which the border does not cut."""
-    half = WINDOW // 2
+def _normal_region(film: Film, radii: tuple[float, ...], rng: np.random.Generator) -> Region | None:
+    """A random region whose centre lies in the breast and which the border does not cut.
+
+    Its radius is drawn from ``radii``; those that fit nowhere in the film are passed over.
+    """
     mask = breast_mask(film.pixels, film.spacing)
-    places = np.argwhere(mask[half:-half, half:-half])
-    if len(places) == 0:
-        return None
-    row, column = places[rng.integers(len(places))]
-    # The centre of an even window lies between two pixels.
-    return Region((float(row + half) - 0.5, float(column + half) - 0.5), float(half))
+    for radius in rng.permutation(np.asarray(radii)) if len(radii) > 1 else radii:
+        half = int(np.ceil(radius))
+        places = np.argwhere(mask[half : mask.shape[0] - half, half : mask.shape[1] - half])
+        if len(places):
+            row, column = places[rng.integers(len(places))]
+            # The centre of an even window lies between two pixels.
+            return Region((float(row + half) - 0.5, float(column + half) - 0.5), float(radius))
+    return None

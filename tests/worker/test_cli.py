@@ -23,6 +23,7 @@ COMMANDS = (
     "worker",
     "up",
     "train",
+    "reproduce",
     "model",
     "doctor",
 )
@@ -53,6 +54,8 @@ def test_help_names_every_command_and_says_research_use_only(local: Any) -> None
         (["results", "x"], {"torch", "SimpleITK", "celery", "rich"}),
         (["token", "list"], {"torch", "SimpleITK", "celery", "redis", "rich", "fastapi", "uvicorn"}),
         (["serve"], {"torch", "SimpleITK", "rich"}),
+        (["reproduce", "--help"], {"torch", "SimpleITK", "matplotlib", "numpy", "rich"}),
+        (["submit", "nowhere"], {"matplotlib"}),
     ],
 )
 def test_commands_import_only_what_they_need(admin: Any, arguments: list[str], forbidden: set[str]) -> None:

@@ -17,6 +17,7 @@ from worker.cli import (
     inspect,
     jobs,
     listing,
+    reproduce,
     scan,
     science,
 )
@@ -57,6 +58,7 @@ def make_cli() -> Callable[..., object]:
     app.command("serve", short_help="Serve the HTTP gateway to a queue.")(gateway.serve)
     app.add_typer(token, name="token")
     app.command("train", short_help="Cross-validate and train the recipe.")(science.train)
+    app.command("reproduce", short_help="The paper's systems, and what they are worth.")(reproduce.reproduce)
     app.command("model", short_help="Show the model: data, figures, limits.")(inspect.model)
     app.command("doctor", short_help="Check settings, queue and folders.")(engine.doctor)
     return get_command(app)

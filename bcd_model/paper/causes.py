@@ -1,0 +1,88 @@
+"""How much of the paper's accuracy each cause explains: the leak, the scale shortcut, the count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bcd_model.evaluation import Interval
+from bcd_model.paper.intervals import over_patients
+from bcd_model.paper.summary import Answers, Group
+from bcd_model.paper.systems import Subset
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One part of the accuracy in the paper's protocol; the parts add up to it.
+
+    Attributes:
+        part: of 1, with its 95 % interval over patients.
+        how: what was compared with what.
+    """
+
+    subset: Subset
+    name: str
+    part: Interval
+    how: str
+
+
+def causes(groups: Sequence[Group]) -> list[Cause]:
+    """Return the parts for each subset of S1 that has been run in both protocols at one length.
+
+    - leak: the paper's protocol against the same crops by patient;
+    - scale shortcut: by patient, the paper's crops against those whose normal ones are cut at the
+      lesions' radii (where S1r has been run too; the others have no normal crops);
+    - count: accuracy, which the paper calls sensitivity, against the mean sensitivity of the classes;
+    - what is left.
+    """
+    by = {(group.system, group.subset, group.protocol): group for group in groups}
+    found = []
+    for subset in ("all", "mass", "calcification"):
+        leaking, honest = by.get(("S1", subset, "paper")), by.get(("S1", subset, "patient"))
+        if leaking is not None and honest is not None and leaking.steps == honest.steps:
+            fair = by.get(("S1r", subset, "patient"))
+            found += _causes(subset, leaking, honest, fair if fair and fair.steps == honest.steps else None)
+    return found
+
+
+def _causes(subset: Subset, leaking: Group, honest: Group, fair: Group | None) -> list[Cause]:
+    printed = leaking.figures["accuracy"].value
+    last = honest if fair is None else fair
+    patients = sorted({*honest.answers[0].patients, *last.answers[0].patients})
+
+    def parts(chosen: npt.NDArray[np.int64]) -> list[float]:
+        drawn = [patients[index] for index in chosen]
+        a = _mean(honest, drawn, "accuracy")
+        b = _mean(last, drawn, "accuracy")
+        c = _mean(last, drawn, "balanced_accuracy")
+        return [printed - a, a - b, b - c, c]
+
+    leak, scale, count, left = over_patients(patients, parts)
+    told = [Cause(subset, "leak", leak, "S1, the paper's protocol - S1 by patient: accuracy")]
+    if fair is not None:
+        told.append(Cause(subset, "scale shortcut", scale, "S1 by patient - S1r by patient: accuracy"))
+    name = last.system
+    told.append(Cause(subset, "count", count, f"{name} by patient: accuracy - balanced accuracy"))
+    chance = 1 / len(last.classes)
+    told.append(Cause(subset, "left", left, f"{name} by patient: balanced accuracy; chance is {chance:.3f}"))
+    return told
+
+
+def _mean(group: Group, patients: Sequence[str], figure: str) -> float:
+    """The mean over seeds of a figure of the crops of ``patients``, each as often as named."""
+    values = []
+    for answers in group.answers:
+        places = _places(answers)
+        chosen = [index for patient in patients for index in places.get(patient, ())]
+        values.append(answers.rates(np.array(chosen, dtype=np.int64))[figure])
+    return float(np.mean(values))
+
+
+def _places(answers: Answers) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for index, patient in enumerate(answers.patients):
+        found.setdefault(patient, []).append(index)
+    return found

@@ -1,0 +1,151 @@
+"""What the systems are shown: crops or whole films, by subset."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bcd_model.errors import TruthError
+from bcd_model.paper.systems import SUBSETS, Preparation, Subset
+from bcd_model.patches import PaperCrop, crops_of_one_scale, eight_variants, paper_crops, square_crop
+from bcd_model.words import CLASSES, AnnotatedFilm, Label, Region
+
+DRAW = 0
+"""Seed of the places of the normal crops: every run, whatever its seed, has the same crops."""
+
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CropSet:
+    """The crops (or whole films) of one subset, before their variants are made.
+
+    Attributes:
+        classes: what the labels index.
+        pixels: (n, size, size) float32 in [0, 1].
+        labels: (n,).
+        crops: where each comes from.
+        names: of each crop, as ``mdb005-2`` for the second of a film.
+    """
+
+    classes: tuple[Label, ...]
+    pixels: npt.NDArray[np.float32]
+    labels: Labels
+    crops: tuple[PaperCrop, ...]
+    names: tuple[str, ...]
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The patient of each crop."""
+        return tuple(crop.patient for crop in self.crops)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of pixels, labels and patients in their order."""
+        told = "\n".join(f"{n} {c.patient} {c.kind}" for n, c in zip(self.names, self.crops, strict=True))
+        parts = (told.encode(), self.labels.tobytes(), np.ascontiguousarray(self.pixels).tobytes())
+        return hashlib.sha256(b"".join(parts)).hexdigest()
+
+    def samples(self) -> npt.NDArray[np.float32]:
+        """Return (8n, size, size): the 8 variants of the first crop, then those of the next."""
+        return np.concatenate([eight_variants(each) for each in self.pixels])
+
+
+def prepare(films: Sequence[AnnotatedFilm], preparation: Preparation, size: int) -> list[PaperCrop]:
+    """Return every crop of the films as ``preparation`` says.
+
+    Raises:
+        TruthError: no films; the same film twice; one picture for two patients.
+        FilmError: a film cannot be read.
+    """
+    check_films(films)
+    if preparation == "films":
+        crops = [_whole(annotated, size) for annotated in films]
+    elif preparation == "crops":
+        crops = paper_crops(films, DRAW)
+    else:
+        crops = crops_of_one_scale(films, DRAW)
+    return crops
+
+
+def check_films(films: Sequence[AnnotatedFilm]) -> None:
+    """Refuse films on which no split by patient is honest.
+
+    Raises:
+        TruthError: no films; the same film twice; a film of two patients.
+    """
+    if not films:
+        raise TruthError("there are no films to train on", "name a folder with PGM films and Info.txt")
+    owners: dict[str, str] = {}
+    for film in films:
+        if film.name in owners:
+            raise TruthError(f"film {film.name} is given twice", "give every film once")
+        owners[film.name] = film.patient
+
+
+def check_pictures(films: Sequence[AnnotatedFilm]) -> str:
+    """Return a SHA-256 of all films and their truth, after a look for pictures that two films share.
+
+    Raises:
+        TruthError: two films are the same picture: one patient could stand on both sides of a split.
+    """
+    seen: dict[str, AnnotatedFilm] = {}
+    lines = []
+    for film in sorted(films, key=lambda each: each.name):
+        picture = hashlib.sha256(np.ascontiguousarray(film.read().pixels).tobytes()).hexdigest()
+        if picture in seen:
+            other = seen[picture]
+            raise TruthError(
+                f"{other.name} (patient {other.patient}) and {film.name} (patient {film.patient}) are the "
+                "same picture, which would stand on both sides of a split",
+                "take one of them out, or take the films from the MIAS distribution again",
+            )
+        seen[picture] = film
+        lines.append(f"{film.name} {film.patient} {film.label} {film.unlocated} {film.lesions} {picture}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _whole(annotated: AnnotatedFilm, size: int) -> PaperCrop:
+    """The whole film scaled down, padded to a square with 0 where it is none; its label the worst."""
+    film = annotated.read()
+    rows, columns = film.shape
+    region = Region(((rows - 1) / 2, (columns - 1) / 2), max(rows, columns) / 2)
+    label = CLASSES.index(annotated.label)
+    kinds = [lesion.kind for lesion in annotated.lesions if lesion.label == annotated.label]
+    kind = kinds[0] if kinds else "NORM" if label == 0 else "unlocated"
+    pixels = square_crop(film.pixels, region, size)
+    return PaperCrop(pixels, label, annotated.patient, annotated.name, kind, region)
+
+
+def select(crops: Sequence[PaperCrop], subset: Subset) -> CropSet:
+    """Return the crops of ``subset``: all in three classes, or some kinds of lesion in two.
+
+    Raises:
+        TruthError: a class has no crop.
+    """
+    kinds = SUBSETS[subset]
+    classes = CLASSES[1:] if kinds else CLASSES
+    numbered: dict[str, int] = {}
+    chosen, names = [], []
+    for crop in crops:
+        numbered[crop.film] = numbered.get(crop.film, 0) + 1
+        if not kinds or crop.kind in kinds:
+            chosen.append(crop)
+            names.append(f"{crop.film}-{numbered[crop.film]}")
+    for label in classes:
+        if not any(CLASSES[crop.label] == label for crop in chosen):
+            raise TruthError(
+                f"subset {subset} has no {label} crop among its {len(chosen)}",
+                "leave it out with --subset, or give more films",
+            )
+    return CropSet(
+        classes,
+        np.stack([crop.pixels for crop in chosen]),
+        np.array([classes.index(CLASSES[crop.label]) for crop in chosen], dtype=np.int64),
+        tuple(chosen),
+        tuple(names),
+    )

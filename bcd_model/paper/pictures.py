@@ -1,0 +1,160 @@
+"""The pictures of a reproduction: Figure 11, confusion matrices, ROC curves, training losses.
+
+Figures are drawn without pyplot, which would keep them in a list of its own and look for a screen.
+One protocol a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bcd_model.evaluation import Interval
+from bcd_model.paper.curves import GRID, on_grid
+from bcd_model.paper.intervals import over_patients
+from bcd_model.paper.printed import printed_accuracy
+from bcd_model.paper.summary import Group
+from bcd_model.paper.systems import PROTOCOLS, SUBSETS, Protocol, Subset
+
+_TITLES = {"paper": "the paper's protocol (leaks)", "patient": "by patient"}
+_BAND_DRAWS = 300
+
+
+def draw_all(out: Path, made: Sequence[Group], quick: bool) -> list[str]:
+    """Draw every picture into ``out``; return their file names."""
+    names = []
+    for protocol in PROTOCOLS:
+        chosen = [group for group in made if group.protocol == protocol]
+        if chosen:
+            for kind, draw in (
+                ("figure11", _figure_11),
+                ("confusion", _confusions),
+                ("roc", _rocs),
+                ("loss", _losses),
+            ):
+                figure = draw(chosen, protocol)
+                if quick:
+                    figure.text(0.5, 0.5, "not comparable", fontsize=40, alpha=0.15, ha="center", rotation=20)
+                name = f"{kind}-{protocol}.png"
+                figure.savefig(out / name, dpi=100, metadata={"Software": None})
+                names.append(name)
+    return names
+
+
+def _new(columns: int, rows: int = 1, size: tuple[float, float] = (4.0, 3.6)) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def _grid(count: int) -> tuple[Figure, list[Axes]]:
+    columns = min(4, count)
+    rows = -(-count // columns)
+    figure, axes = _new(columns, rows)
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    return figure, axes[:count]
+
+
+def _figure_11(made: Sequence[Group], protocol: Protocol) -> Figure:
+    """Accuracy by subset: what the paper prints beside ours; by patient, ours alone."""
+    systems = list(dict.fromkeys(group.system for group in made))
+    subsets = [subset for subset in SUBSETS if any(group.subset == subset for group in made)]
+    bars: list[tuple[str, str, list[tuple[Subset, Interval]]]] = []
+    for system in systems:
+        ours = [(group.subset, group.figures["accuracy"]) for group in made if group.system == system]
+        values = [(subset, printed_accuracy(system, subset)) for subset, _ in ours]
+        printed = [(subset, Interval(value, value, value)) for subset, value in values if value is not None]
+        if protocol == "paper" and printed:
+            bars.append((system, "printed", printed))
+        bars.append((system, "ours", ours))
+    figure, (axis,) = _new(1, size=(9.0, 4.5))
+    width = 0.85 / len(bars)
+    for number, (system, whose, heights) in enumerate(bars):
+        offset = (number - (len(bars) - 1) / 2) * width
+        places = [subsets.index(subset) + offset for subset, _ in heights]
+        shown = np.array([(each.value, each.low, each.high) for _, each in heights])
+        color, hatch = f"C{systems.index(system)}", "//" if whose == "printed" else ""
+        alpha = 0.45 if hatch else 0.9
+        axis.bar(places, shown[:, 0], width, label=f"{system} {whose}", color=color, alpha=alpha, hatch=hatch)
+        reach = np.abs(shown[:, 1:].T - shown[:, 0])
+        axis.errorbar(places, shown[:, 0], reach, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+    axis.set_xticks(range(len(subsets)), subsets)
+    axis.set_ylim(0, 1.05)
+    axis.set_ylabel("accuracy")
+    bands = "bars: range over seeds" if protocol == "paper" else "bars: 95 % over patients"
+    axis.set_title(f"Accuracy, {_TITLES[protocol]}; {bands}")
+    axis.legend(fontsize=7, ncols=2)
+    return figure
+
+
+def _confusions(made: Sequence[Group], protocol: Protocol) -> Figure:
+    figure, axes = _grid(len(made))
+    for axis, group in zip(axes, made, strict=True):
+        table = group.answers[0].confusion()
+        shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), number in np.ndenumerate(table):
+            color = "white" if shares[row, column] > 0.6 else "black"
+            axis.text(column, row, str(number), ha="center", va="center", color=color)
+        ticks = range(len(group.classes))
+        axis.set_xticks(ticks, group.classes, fontsize=7)
+        axis.set_yticks(ticks, group.classes, fontsize=7, rotation=90, va="center")
+        axis.set_title(f"{group.system}, {group.subset} (n = {group.samples})", fontsize=9)
+    figure.suptitle(f"Truth (rows) and answer, {_TITLES[protocol]}, first seed", fontsize=10)
+    return figure
+
+
+def _rocs(made: Sequence[Group], protocol: Protocol) -> Figure:
+    figure, axes = _grid(len(made))
+    for axis, group in zip(axes, made, strict=True):
+        for index, label in enumerate(group.classes):
+            mean, low, high = _roc_band(group, index)
+            axis.plot(GRID, mean, color=f"C{index}", label=f"{label} {group.figures[f'auc_{label}']}")
+            axis.fill_between(GRID, low, high, color=f"C{index}", alpha=0.15, linewidth=0)
+        axis.plot([0, 1], [0, 1], color="grey", linewidth=0.7)
+        axis.legend(fontsize=6, loc="lower right")
+        axis.set_title(f"{group.system}, {group.subset} (n = {group.samples})", fontsize=9)
+        axis.set_xlabel("1 - specificity", fontsize=8)
+        axis.set_ylabel("sensitivity", fontsize=8)
+    bands = "range over seeds" if protocol == "paper" else "95 % over patients"
+    figure.suptitle(f"Each class against the rest, {_TITLES[protocol]}; bands and AUC: {bands}", fontsize=10)
+    return figure
+
+
+def _roc_band(group: Group, index: int) -> tuple[npt.NDArray[np.float64], ...]:
+    """The mean curve over the seeds with its band on ``GRID``."""
+
+    def curves(chosen: npt.NDArray[np.int64] | None) -> npt.NDArray[np.float64]:
+        found = []
+        for answers in group.answers:
+            at = np.arange(len(answers.truth)) if chosen is None else chosen
+            found.append(on_grid(answers.probabilities[at, index], answers.truth[at] == index))
+        return np.array(found)
+
+    if group.protocol == "paper":
+        each = curves(None)
+        return each.mean(axis=0), each.min(axis=0), each.max(axis=0)
+    band = over_patients(
+        group.answers[0].patients, lambda chosen: list(curves(chosen).mean(axis=0)), _BAND_DRAWS
+    )
+    return tuple(np.array([getattr(point, part) for point in band]) for part in ("value", "low", "high"))
+
+
+def _losses(made: Sequence[Group], protocol: Protocol) -> Figure:
+    figure, axes = _grid(len(made))
+    for axis, group in zip(axes, made, strict=True):
+        for outcome in group.outcomes:
+            steps, losses = zip(*outcome.loss, strict=True)
+            axis.plot(steps, losses, linewidth=0.8)
+        axis.set_ylim(bottom=0)
+        axis.set_title(f"{group.system}, {group.subset}", fontsize=9)
+        axis.set_xlabel("step", fontsize=8)
+    figure.suptitle(f"Training loss, {_TITLES[protocol]}; one line a network", fontsize=10)
+    return figure

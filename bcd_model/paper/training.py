@@ -1,0 +1,197 @@
+"""Training of one network on one split: seeded, resumable, the same bytes from the same seed.
+
+Every batch follows from seed and step, so a run that was killed goes on from its last checkpoint
+as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bcd_model.errors import UsageError
+from bcd_model.networks import initialise
+from bcd_model.paper.inputs import Labels
+from bcd_model.paper.networks import build
+from bcd_model.paper.systems import System
+
+Precision = Literal["float32", "bfloat16"]
+Samples = npt.NDArray[np.float32]
+Watch = Callable[[int, float], None]
+"""Told after each step how many are done and the loss of the last."""
+
+CHECKPOINT_EVERY = 200
+_TEST_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one network is trained; with its samples it decides every weight.
+
+    Attributes:
+        classes: number of classes.
+        seed: decides weights, batches and dropout.
+        precision: of the forward and backward pass; weights and loss are float32 in either.
+        digest: SHA-256 of settings and samples; a checkpoint of another one is refused.
+    """
+
+    system: System
+    classes: int
+    learning_rate: float
+    steps: int
+    seed: int
+    precision: Precision = "float32"
+    device: str = "cpu"
+    digest: str = ""
+
+
+class BatchOrder:
+    """Which samples are in the batch of a step: all in a random order, then all in another, and so on.
+
+    As the tutorial's shuffled input queue: a batch may reach from one round into the next.
+    """
+
+    def __init__(self, samples: int, batch: int, seed: int) -> None:
+        self._samples, self._batch, self._seed = samples, batch, seed
+        self._rounds: dict[int, npt.NDArray[np.int64]] = {}
+
+    def batch(self, step: int) -> npt.NDArray[np.int64]:
+        """Return (batch,) indices of the samples of ``step``."""
+        places = np.arange(step * self._batch, (step + 1) * self._batch)
+        rounds = places // self._samples
+        orders = {number: self._round(number) for number in np.unique(rounds).tolist()}
+        self._rounds = orders
+        found = [orders[r][p % self._samples] for r, p in zip(rounds.tolist(), places.tolist(), strict=True)]
+        return np.array(found, dtype=np.int64)
+
+    def _round(self, number: int) -> npt.NDArray[np.int64]:
+        if number in self._rounds:
+            return self._rounds[number]
+        return np.random.default_rng([self._seed, number]).permutation(self._samples)
+
+
+def train(
+    setting: Setting,
+    samples: Samples,
+    labels: Labels,
+    checkpoint: Path | None = None,
+    watch: Watch = lambda _step, _loss: None,
+) -> tuple[nn.Module, npt.NDArray[np.float32]]:
+    """Train a network; return it with the training loss of each step.
+
+    Args:
+        samples: (n, size, size).
+        labels: (n,).
+        checkpoint: written every 200 steps; taken up again if it is of the same setting.
+
+    Raises:
+        UsageError: ``checkpoint`` is damaged or belongs to another run.
+    """
+    device = torch.device(setting.device)
+    network = build(setting.system, setting.classes)
+    initialise(network, setting.seed)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = _optimiser(setting, network)
+    losses = np.zeros(setting.steps, dtype=np.float32)
+    first = 0
+    if checkpoint is not None and checkpoint.exists():
+        first, known = _load(checkpoint, setting.digest, network, optimiser)
+        losses[:first] = known[:first]
+    images = torch.from_numpy(samples)[:, None].to(device)
+    truth = torch.from_numpy(labels).to(device)
+    order = BatchOrder(len(labels), setting.system.batch, setting.seed)
+    network.train()
+    for step in range(first, setting.steps):
+        chosen = torch.from_numpy(order.batch(step)).to(device)
+        # Dropout draws from torch's own generator; seeding it by step makes a resumed run equal.
+        torch.manual_seed(setting.seed * 1_000_003 + step)
+        batch = images[chosen].contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=setting.precision == "bfloat16"):
+            logits = network(batch)  # (B, classes)
+        loss = functional.cross_entropy(logits.float(), truth[chosen])
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        losses[step] = loss.item()
+        done = step + 1
+        if checkpoint is not None and done % CHECKPOINT_EVERY == 0 and done < setting.steps:
+            _save(checkpoint, setting.digest, done, network, optimiser, losses)
+        watch(done, float(losses[step]))
+    return network.eval(), losses
+
+
+def predict(network: nn.Module, samples: Samples, device: str = "cpu") -> npt.NDArray[np.float64]:
+    """Return (n, classes) probabilities of samples (n, size, size), computed in float32."""
+    network.eval()
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(samples), _TEST_BATCH):
+            batch = torch.from_numpy(samples[start : start + _TEST_BATCH])[:, None].to(device)
+            logits = network(batch.contiguous(memory_format=torch.channels_last))
+            found.append(torch.softmax(logits.double(), 1).cpu().numpy())
+    return np.concatenate(found)
+
+
+def _optimiser(setting: Setting, network: nn.Module) -> torch.optim.Optimizer:
+    if setting.system.optimiser == "adam":
+        return torch.optim.Adam(network.parameters(), lr=setting.learning_rate)
+    return torch.optim.SGD(network.parameters(), lr=setting.learning_rate)
+
+
+def _save(
+    path: Path,
+    digest: str,
+    step: int,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    losses: npt.NDArray[np.float32],
+) -> None:
+    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
+    tensors["losses"] = torch.from_numpy(losses[:step].copy())
+    stored = {key: value.contiguous() for key, value in tensors.items() if value is not None}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    save_file(stored, temporary, metadata={"digest": digest, "step": str(step)})
+    temporary.replace(path)
+
+
+def _load(
+    path: Path, digest: str, network: nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[int, npt.NDArray[np.float32]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise UsageError(f"checkpoint {path} is damaged", "remove it, to train from the start") from error
+    if metadata.get("digest") != digest:
+        raise UsageError(
+            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
+        )
+    network.load_state_dict(_below(tensors, "network."))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _below(tensors, "optimiser.").items():
+        index, name = key.split(".", 1)
+        # In the layout of the weights, so that the same instructions run on it.
+        like = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+        state.setdefault(int(index), {})[name] = like
+    groups = optimiser.state_dict()["param_groups"]
+    if state:
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
+    return int(metadata["step"]), tensors["losses"].numpy()
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from small_films import small_films
+from toy_films import StoredFilm
+
+
+@pytest.fixture(scope="session")
+def films() -> list[StoredFilm]:
+    return small_films()

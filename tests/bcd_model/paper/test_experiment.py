@@ -1,0 +1,148 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from small_films import flat_film
+from toy_films import StoredFilm
+
+from bcd_model.errors import TruthError, UsageError
+from bcd_model.paper.experiment import reproduce
+from bcd_model.paper.report import write_report
+from bcd_model.paper.runs import Options, Outcome, choose
+from bcd_model.paper.systems import PROTOCOLS, SUBSETS
+
+OPTIONS = Options(steps=2)
+
+
+def _do(
+    films: list[StoredFilm],
+    out: Path,
+    systems: tuple[str, ...] = ("S5",),
+    seeds: int = 1,
+    options: Options = OPTIONS,
+    subsets: tuple[str, ...] = ("all",),
+) -> list[Outcome]:
+    runs = choose(systems, subsets, PROTOCOLS, seeds, options)
+    digest, outcomes = reproduce(films, runs, options, out)
+    write_report(out, outcomes, options, {"digest": digest, "films": len(films), "patients": 12})
+    return outcomes
+
+
+def _texts(out: Path) -> dict[str, bytes]:
+    names = [path.name for path in out.iterdir() if path.is_file() and path.suffix != ".log"]
+    return {name: (out / name).read_bytes() for name in sorted(names)}
+
+
+def test_the_same_seed_gives_the_same_bytes_of_every_file(films: list[StoredFilm], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        _do(films, tmp_path / name, ("S3", "S5"), options=Options(steps=1))
+    first, second = _texts(tmp_path / "a"), _texts(tmp_path / "b")
+    assert set(first) >= {"results.json", "report.md", "predictions-paper.csv", "figure11-patient.png"}
+    assert first == second
+
+
+def test_what_is_done_is_not_done_again_and_seeds_may_be_added(
+    films: list[StoredFilm], tmp_path: Path
+) -> None:
+    _do(films, tmp_path)
+    log = (tmp_path / "reproduce.log").read_text()
+    assert len(log.splitlines()) == 6
+    _do(films, tmp_path)
+    assert (tmp_path / "reproduce.log").read_text() == log
+    _do(films, tmp_path, seeds=2)
+    assert len((tmp_path / "reproduce.log").read_text().splitlines()) == 12
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [group["seeds"] for group in (*results["paper"], *results["patient"])] == [[0, 1], [0, 1]]
+    assert not list(tmp_path.glob("**/*.safetensors"))
+
+
+def test_a_folder_of_other_settings_or_films_is_refused_by_name(
+    films: list[StoredFilm], tmp_path: Path
+) -> None:
+    _do(films, tmp_path)
+    with pytest.raises(UsageError, match=r"holds runs of other settings \(steps 2, not 3\)"):
+        _do(films, tmp_path, options=Options(steps=3))
+    with pytest.raises(UsageError, match=r"precision float32, not bfloat16"):
+        _do(films, tmp_path, options=Options(2, "bfloat16"))
+    with pytest.raises(UsageError, match=r"other films"):
+        _do(films[2:], tmp_path)
+    (run,) = tmp_path.glob("runs/*paper*/run.json")
+    run.write_text(run.read_text()[:50])
+    with pytest.raises(UsageError, match=r"run\.json is damaged"):
+        _do(films, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda films: [film for film in films if film.label != "malignant"], "has no malignant crop"),
+        (lambda films: [*films, flat_film("x", "p1", 0.1), flat_film("y", "p2", 0.1)], "same picture"),
+        (lambda films: films[:4], "2 patients cannot fill 5 folds"),
+    ],
+)
+def test_what_cannot_be_split_honestly_is_refused_before_any_training(
+    change: object, message: str, films: list[StoredFilm], tmp_path: Path
+) -> None:
+    with pytest.raises(TruthError, match=message):
+        _do(change(films), tmp_path)  # type: ignore[operator]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_predictions_are_those_the_figures_are_of(films: list[StoredFilm], tmp_path: Path) -> None:
+    _do(films, tmp_path, subsets=("all", "mass"))
+    results = json.loads((tmp_path / "results.json").read_text())
+    for protocol in PROTOCOLS:
+        with (tmp_path / f"predictions-{protocol}.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        for group in results[protocol]:
+            of_it = [row for row in rows if row["subset"] == group["subset"]]
+            right = sum(row["truth"] == row["answer"] for row in of_it)
+            assert group["tested"]["samples"] == len(of_it)
+            assert group["figures"]["accuracy"]["value"] == pytest.approx(right / len(of_it), abs=1e-6)
+            count = group["by_seed"][0]["count_as_the_paper"]
+            assert (count["tp"], count["fn"]) == (right, len(of_it) - right)
+    by_patient = [row for row in rows if row["subset"] == "all"]
+    assert {row["variant"] for row in by_patient} == {"0"}
+    assert len({row["crop"] for row in by_patient}) == len(by_patient) == len(films)
+    assert {row["fold"] for row in by_patient} == {"0", "1", "2", "3", "4"}
+
+
+def test_no_table_has_both_protocols(films: list[StoredFilm], tmp_path: Path) -> None:
+    _do(films, tmp_path, ("S1", "S1r"), options=Options(steps=1))
+    report = (tmp_path / "report.md").read_text()
+    paper, rest = report.split("## By patient (the headline)")
+    patient, explained = rest.split("## What the accuracy of the paper's protocol is made of")
+    results = json.loads((tmp_path / "results.json").read_text())
+    for text, protocol in ((paper, "paper"), (patient, "patient")):
+        value = results[protocol][0]["figures"]["auc_abnormal"]["value"]
+        assert f"{value:.3f} (" in text
+        other = "patient" if protocol == "paper" else "paper"
+        assert f"-{other}.png" not in text
+    assert "| all | leak |" in explained
+    assert sum(cause["part"]["value"] for cause in results["causes"]) == pytest.approx(
+        results["paper"][0]["figures"]["accuracy"]["value"], abs=1e-5
+    )
+
+
+def test_a_quick_run_says_that_it_compares_with_nothing(films: list[StoredFilm], tmp_path: Path) -> None:
+    _do(films, tmp_path / "quick", options=Options(1, quick=True))
+    _do(films, tmp_path / "whole", options=Options(1))
+    assert "Not comparable" in (tmp_path / "quick" / "report.md").read_text()
+    assert "Not comparable" not in (tmp_path / "whole" / "report.md").read_text()
+    for name, comparable in (("quick", False), ("whole", True)):
+        assert json.loads((tmp_path / name / "results.json").read_text())["comparable"] is comparable
+
+
+def test_the_plan_has_each_systems_own_subsets_and_lengths() -> None:
+    runs = choose(("S1", "S2"), tuple(SUBSETS), PROTOCOLS, 3, Options())
+    assert len(runs) == 3 * (3 + 1) * (1 + 5)
+    assert len({run.name for run in runs}) == len(runs)
+    assert {run.steps(Options()) for run in runs} == {20_000}
+    assert len({run.network_seed for run in runs}) == 3 * 5
+    with pytest.raises(UsageError, match="'S9' is no system"):
+        choose(("S9",), ("all",), PROTOCOLS, 1, Options())
+    with pytest.raises(UsageError, match="S2 on mass: the paper has no such run"):
+        choose(("S2",), ("mass",), PROTOCOLS, 1, Options())
+    with pytest.raises(UsageError, match="'float8' is no precision"):
+        choose(("S1",), ("all",), PROTOCOLS, 1, Options(precision="float8"))

@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_films import flat_film
+from toy_films import StoredFilm
+
+from bcd_model.errors import TruthError
+from bcd_model.paper.inputs import check_films, check_pictures, prepare, select
+from bcd_model.patches import eight_variants
+from bcd_model.words import Film
+
+
+def test_subsets_take_their_kinds_and_two_classes(films: list[StoredFilm]) -> None:
+    crops = prepare(films, "crops", 48)
+    everything, mass, calcification = (select(crops, s) for s in ("all", "mass", "calcification"))
+    assert everything.classes == ("normal", "benign", "malignant")
+    assert mass.classes == calcification.classes == ("benign", "malignant")
+    assert {crop.kind for crop in mass.crops} == {"CIRC"}
+    assert {crop.kind for crop in calcification.crops} == {"CALC"}
+    for crops_of in (everything, mass, calcification):
+        for label, crop in zip(crops_of.labels, crops_of.crops, strict=True):
+            assert crops_of.classes[label] == ("normal", "benign", "malignant")[crop.label]
+    assert len(everything.labels) == len(films)
+
+
+def test_samples_are_the_eight_variants_of_each_crop_in_turn(films: list[StoredFilm]) -> None:
+    crops = select(prepare(films, "crops", 48), "all")
+    samples = crops.samples()
+    assert samples.shape == (8 * len(films), 48, 48)
+    np.testing.assert_array_equal(samples[16:24], eight_variants(crops.pixels[2]))
+
+
+def test_normal_crops_of_one_scale_have_the_radii_of_the_lesions(films: list[StoredFilm]) -> None:
+    radii = {lesion.radius for film in films for lesion in film.lesions}
+    for preparation, expected in (("crops", {24.0}), ("crops of one scale", radii)):
+        crops = prepare(films, preparation, 48)
+        assert {crop.region.radius for crop in crops if crop.label == 0} == expected
+    lesions = [crop for crop in crops if crop.label]
+    paper = [crop for crop in prepare(films, "crops", 48) if crop.label]
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(lesions, paper, strict=True))
+
+
+def test_a_whole_film_is_scaled_down_without_changing_its_shape() -> None:
+    pixels = np.zeros((200, 100), dtype=np.float32)
+    pixels[:, 50:] = 1
+    film = StoredFilm("a", "p", Film(pixels, (0.2, 0.2)))
+    (crop,) = prepare([film], "films", 50)
+    assert crop.pixels.shape == (50, 50)
+    # 200 pixels are 50: the film is the middle half, its bright part the third quarter.
+    assert abs(crop.pixels[:, :11]).max() < 1e-6
+    assert crop.pixels[5:-5, 27:35].min() > 0.98
+    assert crop.pixels.mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_film_has_the_worst_label_and_counts_without_a_place(films: list[StoredFilm]) -> None:
+    hidden = replace(films[1], unlocated=True)
+    crops = prepare([films[2], hidden], "films", 48)
+    assert [(crop.label, crop.kind) for crop in crops] == [(2, "CALC"), (0, "NORM")]
+
+
+def test_a_subset_with_one_class_is_refused_by_name(films: list[StoredFilm]) -> None:
+    only = [film for film in films if film.label != "malignant"]
+    with pytest.raises(TruthError, match="subset calcification has no malignant crop among its 3"):
+        select(prepare(only, "crops", 48), "calcification")
+    with pytest.raises(TruthError, match="subset mass has no benign crop among its 0"):
+        select(prepare(only[:2], "crops", 48), "mass")
+
+
+def test_one_picture_of_two_patients_is_refused_by_name() -> None:
+    films = [flat_film("mdb001", "mias-001", 0.1), flat_film("mdb003", "mias-002", 0.1)]
+    with pytest.raises(TruthError, match=r"mdb001 \(patient mias-001\) and mdb003 \(patient mias-002\)"):
+        check_pictures(films)
+
+
+def test_films_given_twice_or_not_at_all_are_refused() -> None:
+    with pytest.raises(TruthError, match="no films"):
+        check_films([])
+    with pytest.raises(TruthError, match="mdb001 is given twice"):
+        check_films([flat_film("mdb001", "a", 0.1), flat_film("mdb001", "a", 0.2)])
+
+
+def test_the_digest_of_the_films_follows_their_pixels_and_their_truth(films: list[StoredFilm]) -> None:
+    known = check_pictures(films)
+    assert check_pictures(films[::-1]) == known
+    assert check_pictures([replace(films[0], lesions=()), *films[1:]]) != known
+    assert check_pictures([flat_film("mdb001", "p0", 0.5), *films[1:]]) != known

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bcd_model.errors import UsageError
+from bcd_model.paper import training
+from bcd_model.paper.systems import SYSTEMS
+from bcd_model.paper.training import BatchOrder, Precision, Setting, predict, train
+
+
+def _samples(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bright below, in the middle or above: three classes that are easily told apart."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    samples = 0.1 * rng.random((90, size, size))
+    for sample, label in zip(samples, labels, strict=True):
+        sample[label * size // 3 : (label + 1) * size // 3] += 0.8
+    return samples.astype(np.float32), labels
+
+
+def _setting(name: str, steps: int, precision: Precision = "float32", seed: int = 1) -> Setting:
+    system = SYSTEMS[name]
+    return Setting(system, 3, system.recipes["all"].learning_rate, steps, seed, precision, "cpu", "digest")
+
+
+class _KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("name", "precision"), [("S1", "float32"), ("S1", "bfloat16"), ("S3", "float32")])
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
+    name: str, precision: Precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 2)
+    samples, labels = _samples(SYSTEMS[name].size)
+    whole, losses = train(_setting(name, 5, precision), samples, labels)
+
+    def kill(done: int, _loss: float) -> None:
+        if done == 3:
+            raise _KilledError
+
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(_KilledError):
+        train(_setting(name, 5, precision), samples, labels, checkpoint, kill)
+    seen: list[int] = []
+    resumed, resumed_losses = train(
+        _setting(name, 5, precision), samples, labels, checkpoint, lambda done, _: seen.append(done)
+    )
+    assert seen == [3, 4, 5]
+    assert resumed_losses.tobytes() == losses.tobytes()
+    for key, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[key], value), key
+    assert predict(resumed, samples).tobytes() == predict(whole, samples).tobytes()
+
+
+def test_another_seed_gives_other_weights() -> None:
+    samples, labels = _samples(48)
+    first, other = (train(_setting("S5", 2, seed=seed), samples, labels)[1] for seed in (1, 2))
+    assert not np.array_equal(first, other)
+
+
+def test_a_network_learns_what_is_easy() -> None:
+    samples, labels = _samples(48)
+    network, losses = train(_setting("S5", 200), samples, labels)
+    assert losses[-1] < 0.3 < losses[0]
+    assert (predict(network, samples).argmax(axis=1) == labels).all()
+
+
+def test_probabilities_add_up_to_1() -> None:
+    samples, labels = _samples(50)
+    network, _ = train(_setting("S3", 1), samples, labels)
+    np.testing.assert_allclose(predict(network, samples).sum(axis=1), 1)
+
+
+def test_checkpoints_of_other_settings_and_damaged_ones_are_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+    samples, labels = _samples(48)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    train(_setting("S5", 2), samples, labels, checkpoint)
+    other = Setting(SYSTEMS["S5"], 3, 0.1, 2, 1, digest="another")
+    with pytest.raises(UsageError, match=r"checkpoint\.safetensors belongs to other films or settings"):
+        train(other, samples, labels, checkpoint)
+    checkpoint.write_bytes(b"no checkpoint")
+    with pytest.raises(UsageError, match="is damaged"):
+        train(_setting("S5", 2), samples, labels, checkpoint)
+
+
+def test_every_round_shows_every_sample_once_in_an_order_of_its_own() -> None:
+    order = BatchOrder(samples=7, batch=3, seed=5)
+    shown = np.concatenate([order.batch(step) for step in range(14)])
+    rounds = shown.reshape(6, 7)
+    assert all(sorted(each) == list(range(7)) for each in rounds.tolist())
+    assert len({tuple(each) for each in rounds.tolist()}) > 1
+    # a batch follows from its step, not from those before it
+    assert np.array_equal(BatchOrder(7, 3, 5).batch(9), shown[27:30])
+
+
+def test_a_batch_may_be_larger_than_all_samples() -> None:
+    shown = BatchOrder(samples=4, batch=10, seed=0).batch(1)
+    assert np.bincount(shown).sum() == 10
+    assert np.bincount(shown).min() >= 2

@@ -1,0 +1,163 @@
+"""``bcd-admin reproduce`` as a user runs it, on small films in MIAS form."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bcd_model.words import Lesion
+from converters.mias import info_line
+
+
+@pytest.fixture
+def mias(tmp_path: Path) -> Path:
+    """12 patients with a lesion in the left breast; calcifications and masses, benign and malignant."""
+    folder = tmp_path / "mias"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    rows, columns = np.indices((240, 160))
+    lines = []
+    for number in range(1, 25):
+        pixels = np.where(np.hypot(rows - 120, columns) < 110, 100 + rng.normal(0, 8, rows.shape), 0)
+        patient = (number - 1) // 2
+        lesion = None
+        if number % 2:
+            label, kind = ("benign", "malignant")[patient % 2], "CALC" if patient % 4 < 2 else "CIRC"
+            lesion = Lesion((float(rng.integers(90, 150)), float(rng.integers(30, 60))), 12.0, label, kind)
+            pixels[np.hypot(rows - lesion.center[0], columns - lesion.center[1]) < 8] += 60
+        data = pixels.clip(0, 255).astype(np.uint8).tobytes()
+        (folder / f"mdb{number:03d}.pgm").write_bytes(b"P5\n160 240\n255\n" + data)
+        lines.append(info_line(f"mdb{number:03d}", "F", 240, lesion))
+    (folder / "Info.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_the_whole_table_in_a_smoke_run(local: Callable[..., Any], mias: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    started = time.monotonic()
+    answer = local("reproduce", "--mias", mias, "--out", out, "--quick", "--steps", 1)
+    assert answer.code == 0, answer.err
+    assert time.monotonic() - started < 60
+    assert answer.out == f"{out / 'report.md'}\n"
+    assert "network 72 of 72" in answer.err
+    results = json.loads((out / "results.json").read_text())
+    for protocol in ("paper", "patient"):
+        done = [(group["system"], group["subset"]) for group in results[protocol]]
+        three = ["all", "mass", "calcification"]
+        expected = [("S1", s) for s in three] + [("S2", "all"), ("S3", "all")]
+        expected += [(system, s) for system in ("S4", "S5") for s in three] + [("S1r", "all")]
+        assert done == expected
+    assert results["comparable"] is False
+    assert "Not comparable" in (out / "report.md").read_text()
+
+
+def test_killed_and_started_again_it_gives_the_same_bytes(admin: Any, mias: Path, tmp_path: Path) -> None:
+    arguments = ["reproduce", "--mias", mias, "--system", "S5", "--subset", "all", "--protocol", "paper"]
+    arguments += ["--seeds", 1, "--steps", 600]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert admin(*arguments, "--out", whole).code == 0
+    process = subprocess.Popen(
+        admin.command(*arguments, "--out", killed),
+        cwd=admin.folder,
+        env=admin.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 100
+        while not list(killed.glob("runs/*/checkpoint.safetensors")):
+            assert process.poll() is None, "it ended before its first checkpoint"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+    assert not (killed / "results.json").exists()
+    assert admin(*arguments, "--out", killed).code == 0
+    for name in ("results.json", "predictions-paper.csv", "losses-paper.csv", "report.md"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def _lose_a_film(folder: Path) -> None:
+    (folder / "mdb007.pgm").unlink()
+
+
+def _lose_a_row(folder: Path) -> None:
+    info = folder / "Info.txt"
+    info.write_text("\n".join(line for line in info.read_text().splitlines() if "mdb008" not in line))
+
+
+def _break_a_row(folder: Path) -> None:
+    info = folder / "Info.txt"
+    info.write_text(info.read_text().replace("mdb009 F CALC B", "mdb009 F CALC X"))
+
+
+def _move_a_lesion_out(folder: Path) -> None:
+    info = folder / "Info.txt"
+    lines = info.read_text().splitlines()
+    lines[0] = "mdb001 F CALC B 900 900 12"
+    info.write_text("\n".join(lines))
+
+
+def _cut_a_film_short(folder: Path) -> None:
+    film = folder / "mdb003.pgm"
+    film.write_bytes(film.read_bytes()[:-5])
+
+
+def _copy_a_film(folder: Path) -> None:
+    (folder / "mdb011.pgm").write_bytes((folder / "mdb003.pgm").read_bytes())
+
+
+def _one_class(folder: Path) -> None:
+    info = folder / "Info.txt"
+    info.write_text(info.read_text().replace("CALC M", "ARCH M"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (_lose_a_film, "mdb007"),
+        (_lose_a_row, "mdb008"),
+        (_break_a_row, "line 9: 'X' as severity"),
+        (_move_a_lesion_out, "a lesion of mdb001 lies outside the film"),
+        (_cut_a_film_short, "mdb003.pgm"),
+        (_copy_a_film, "mdb003 (patient mias-002) and mdb011 (patient mias-006) are the same picture"),
+        (_one_class, "subset calcification has no malignant crop"),
+    ],
+)
+def test_unusable_data_is_refused_by_name_before_any_training(
+    spoil: Callable[[Path], None],
+    named: str,
+    local: Callable[..., Any],
+    mias: Path,
+    tmp_path: Path,
+) -> None:
+    spoil(mias)
+    answer = local("reproduce", "--mias", mias, "--out", tmp_path / "out", "--quick", "--steps", 1)
+    assert answer.code == 3
+    assert named in answer.error
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("--system", "S6", "'S6' is no system"),
+        ("--subset", "asymmetry", "'asymmetry' is no subset"),
+        ("--protocol", "honest", "'honest' is no protocol"),
+        ("--precision", "int8", "'int8' is no precision"),
+        ("--device", "abacus", "'abacus' is no device"),
+    ],
+)
+def test_unknown_names_are_usage_errors(
+    option: str, value: str, named: str, local: Callable[..., Any], mias: Path, tmp_path: Path
+) -> None:
+    answer = local("reproduce", "--mias", mias, "--out", tmp_path / "out", option, value)
+    assert answer.code == 2
+    assert named in answer.error
+    assert not (tmp_path / "out").exists()

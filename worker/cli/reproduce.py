@@ -1,0 +1,159 @@
+"""``reproduce``: the paper's systems, in the paper's protocol and by patient."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli.console import duration, note, say
+
+if TYPE_CHECKING:
+    from bcd_model.paper.experiment import Step, Watch
+    from converters.mias import MiasFilm
+
+_LINE_EVERY = 60.0  # seconds, where no terminal shows a bar
+
+
+def reproduce(
+    mias: Path = typer.Option(..., "--mias", metavar="DIR", help="Folder with PGM films and Info.txt."),
+    out: Path = typer.Option(
+        ..., "--out", "-o", metavar="DIR", help="Folder for checkpoints and the report."
+    ),
+    system: str = typer.Option(
+        "S1,S2,S3,S4,S5,S1r", "--system", metavar="S1,...", help="S1 to S5; S1r: S1 with crops of one scale."
+    ),
+    subset: str = typer.Option(
+        "all,mass,calcification", "--subset", metavar="all,...", help="Kinds of lesion."
+    ),
+    protocol: str = typer.Option(
+        "paper,patient", "--protocol", metavar="paper|patient", help="One of the two, or both."
+    ),
+    seeds: int = typer.Option(3, "--seeds", min=1, help="Repetitions, with seeds 0, 1, ...; --quick: 1."),
+    steps: int | None = typer.Option(
+        None, "--steps", min=1, help="Of every training; else each system's own."
+    ),
+    precision: str = typer.Option(
+        "float32", "--precision", metavar="float32|bfloat16", help="Of the training."
+    ),
+    device: str = typer.Option("cpu", "--device", help="As PyTorch names it: cpu, cuda, ..."),
+    quick: bool = typer.Option(
+        False, "--quick", help="The whole table in minutes; its figures mean nothing."
+    ),
+) -> None:
+    """Train and test the paper's five systems; write its tables beside ours.
+
+    A run that was ended goes on where it stood when it is started again with the same --out. Further
+    systems, subsets and seeds may be added to a folder; the report is about all that is done in it.
+    """
+    from safetensors import SafetensorError
+
+    from bcd_model.errors import OutputError
+    from bcd_model.paper.experiment import reproduce as do
+    from bcd_model.paper.report import write_report
+    from bcd_model.paper.runs import Options, choose
+
+    options = Options(steps, precision, device, quick)
+    runs = choose(_names(system), _names(subset), _names(protocol), 1 if quick else seeds, options)
+    films = _films(mias)
+    try:
+        with _progress(sum(run.cost(options) for run in runs)) as watch:
+            digest, outcomes = do(films, runs, options, out, note, watch)
+        facts = {
+            "digest": digest,
+            "films": len(films),
+            "patients": len({film.patient for film in films}),
+        }
+        note("networks done; the report is written")
+        report = write_report(out, outcomes, options, facts)
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OutputError(f"{out} cannot be written: {why}", "choose a folder with room") from error
+    say(str(report))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _films(folder: Path) -> tuple[MiasFilm, ...]:
+    """The films of ``folder``; whatever is odd about them is refused."""
+    from bcd_model.errors import TruthError
+    from converters.mias import INFO_FILE, read_collection
+
+    collection = read_collection(folder)
+    if collection.warnings:
+        more = len(collection.warnings) - 1
+        raise TruthError(
+            collection.warnings[0] + (f" (and {more} more of such)" if more else ""),
+            f"make {INFO_FILE} and the films agree: nothing is reproduced from a part of them",
+        )
+    return collection.films
+
+
+class _Clock:
+    """How long the rest takes, from what this process has done so far."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, float] | None = None
+
+    def left(self, work: float) -> str:
+        """Say how long the ``work`` still ahead takes."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now, work
+        began, whole = self._first
+        if whole <= work:
+            return "time left not known yet"
+        return f"about {duration(work * (now - began) / (whole - work))} left"
+
+
+def _line(step: Step, left: str) -> str:
+    return f"{left}; {step.run.name}, step {step.done:,} of {step.of:,}, loss {step.loss:.3f}"
+
+
+@contextmanager
+def _progress(total: float) -> Iterator[Watch]:
+    """Show the step, the loss and the time left: a bar on a terminal, elsewhere a line a minute.
+
+    Args:
+        total: the work of all runs, done or not.
+    """
+    clock = _Clock()
+    if not sys.stderr.isatty():
+        yield _lines(clock)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    columns = (
+        BarColumn(12),
+        TextColumn("{task.percentage:>3.0f}%", table_column=Column(min_width=4)),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading the films", total=total)
+
+        def watch(step: Step) -> None:
+            progress.update(task, completed=total - step.left, description=_line(step, clock.left(step.left)))
+
+        yield watch
+
+
+def _lines(clock: _Clock) -> Watch:
+    told = time.monotonic()
+
+    def watch(step: Step) -> None:
+        nonlocal told
+        left = clock.left(step.left)
+        if time.monotonic() - told >= _LINE_EVERY:
+            told = time.monotonic()
+            note(_line(step, left))
+
+    return watch
