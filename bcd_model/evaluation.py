@@ -30,11 +30,15 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ScoredMark:
-    """A mark as evaluation sees it: source (row, column), score, share of malignancy."""
+    """A mark as evaluation sees it: source (row, column), score, share of malignancy.
+
+    ``radius`` is in source pixels along the rows' axis; None if whoever kept the mark did not keep it.
+    """
 
     center: Point
     score: float
     malignant: float = 0.5
+    radius: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
