@@ -96,7 +96,7 @@ def film_roc(tally: Tally, weights: Floats) -> Floats:
     """Return (draws + 1, 101): the true positive rate of films at each false positive rate of ``GRID``."""
     order = np.argsort(-tally.film_score, kind="stable")
     scores = tally.film_score[order]
-    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)
     of_film = weights[:, tally.film_patient[order]]
     rates = []
     for kind in (tally.abnormal[order], ~tally.abnormal[order]):

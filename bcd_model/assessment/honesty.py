@@ -39,15 +39,21 @@ def out_of_fold(cases: Sequence[Case]) -> Honesty:
     )
 
 
+def film_digests(card: dict[str, Any]) -> frozenset[str] | None:
+    """The digests (``bcd_model.words.film_digest``) of the training films; None if the card lists none."""
+    listed = _data(card).get("film_digests")
+    return frozenset(map(str, listed)) if isinstance(listed, list) else None
+
+
 def of_weights(cases: Sequence[Case], card: dict[str, Any]) -> Honesty:
-    """The marks of one weight file: its model card tells the films it was trained on, if it lists them."""
-    data = card.get("data")
-    data = data if isinstance(data, dict) else {}
-    listed = data.get("film_digests")
-    if isinstance(listed, list):
-        known = set(listed)
+    """The marks of one weight file: its model card tells the films it was trained on, if it lists them.
+
+    Without a list, the digest of the whole training set still tells that set itself.
+    """
+    known = film_digests(card)
+    if known is not None:
         trained = tuple(case.pixels.digest in known for case in cases)
-    elif data.get("digest") == data_digest(cases):
+    elif _data(card).get("digest") == data_digest(cases):
         trained = tuple(True for _ in cases)
     else:
         return Honesty(
@@ -62,4 +68,9 @@ def of_weights(cases: Sequence[Case], card: dict[str, Any]) -> Honesty:
     return Honesty("unseen", trained, f"none of the {len(cases)} films was in the network's training")
 
 
-__all__ = ["Honesty", "Verdict", "of_weights", "out_of_fold"]
+def _data(card: dict[str, Any]) -> dict[str, Any]:
+    data = card.get("data")
+    return data if isinstance(data, dict) else {}
+
+
+__all__ = ["Honesty", "Verdict", "film_digests", "of_weights", "out_of_fold"]

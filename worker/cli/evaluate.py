@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,9 @@ def evaluate(
     run: Path | None = typer.Option(
         None, "--run", metavar="DIR", help="Instead of a scan: the out-of-fold marks of 'train --out DIR'."
     ),
+    unseen: bool = typer.Option(
+        False, "--unseen", help="Leave out the patients that the weights were trained on."
+    ),
     hit_rule: str = typer.Option("centre", "--hit-rule", metavar="centre|iou", help="When a mark is a hit."),
     least_radius: float = typer.Option(
         15.0, "--least-radius", metavar="PX", min=0, help="Of a lesion, for the centre rule, in pixels."
@@ -55,27 +59,29 @@ def evaluate(
 
     Figures of weights on films that they were trained on are no measure; every file says which it is.
     """
-    from bcd_model.assessment.assess import assess
     from bcd_model.assessment.hits import HitRule
-    from bcd_model.assessment.report import REPORT, make_files
-    from converters.atomic import write_atomically
     from worker.publish import prepare_root
     from worker.settings import load_settings
 
     rule = HitRule(_rule(hit_rule), least_radius)
-    _check(mias, dicom, truth, weights, run)
+    _check(mias, dicom, truth, weights, run, unseen=unseen)
     settings = load_settings()
-    prepare_root(out.absolute())
     films, unusable, remarks = _films(mias, dicom, truth or [])
-    made = _scan(films, weights, settings) if run is None else _of_run(films, run)
+    prepare_root(out.absolute())
+    made = _scan(films, weights, settings, unseen=unseen) if run is None else _of_run(films, run)
     for text in (*made.unusable, *made.remarks):
         warn(text)
     unusable += made.unusable
     # Where the films lie is no part of the answer: the same films, the same bytes.
     remarks = [text.replace(f"{mias}/", "") for text in (*unusable, *remarks, *made.remarks)]
     note(made.honesty.text)
-    content, files = make_files(assess(made.cases, made.source, made.honesty, rule, seed), remarks)
-    for name, data in files.items():
+    from bcd_model.assessment.assess import assess
+    from bcd_model.assessment.report import REPORT, draw_pictures, make_texts
+    from converters.atomic import write_atomically
+
+    figures = assess(made.cases, made.source, made.honesty, rule, seed)
+    content, texts = make_texts(figures, remarks)
+    for name, data in (draw_pictures(figures) | texts).items():
         write_atomically(out / name, data)
     if as_json:
         say_json(
@@ -112,7 +118,13 @@ def _rule(name: str) -> RuleName:
 
 
 def _check(
-    mias: Path | None, dicom: Path | None, truth: list[Path] | None, weights: Path | None, run: Path | None
+    mias: Path | None,
+    dicom: Path | None,
+    truth: list[Path] | None,
+    weights: Path | None,
+    run: Path | None,
+    *,
+    unseen: bool,
 ) -> None:
     from bcd_model.errors import UsageError
 
@@ -125,6 +137,8 @@ def _check(
         raise UsageError("--dicom and --truth belong together", "give both, or --mias alone")
     if weights is not None and run is not None:
         raise UsageError("--weights and --run are two sources of marks", "choose one")
+    if unseen and run is not None:
+        raise UsageError("--unseen is about weights; the marks of a run are out of fold", "leave it out")
 
 
 def _films(
@@ -150,16 +164,21 @@ def _films(
     return sorted(films, key=lambda film: film.name), unusable, remarks
 
 
-def _scan(films: Sequence[AnnotatedFilm], weights: Path | None, settings: Settings) -> _Marked:
-    """The films scanned with one weight file."""
+def _scan(
+    films: Sequence[AnnotatedFilm], weights: Path | None, settings: Settings, *, unseen: bool
+) -> _Marked:
+    """The films scanned with one weight file; if ``unseen``, only those of patients it was not trained on."""
     from bcd_model.assessment.assess import Source
-    from bcd_model.assessment.honesty import of_weights
+    from bcd_model.assessment.honesty import film_digests, of_weights
     from bcd_model.assessment.scoring import scan_case
     from bcd_model.weights import read_info
     from worker.execution import make_scanner
 
     path = weights or settings.model
     info = read_info(path)
+    remarks: list[str] = []
+    if unseen:
+        films, remarks = _unseen(films, film_digests(info.card))
     model = make_scanner(path, settings.torch_threads).model
     cases, unusable = _each(films, partial(scan_case, model))
     facts = {
@@ -171,7 +190,35 @@ def _scan(films: Sequence[AnnotatedFilm], weights: Path | None, settings: Settin
     source = Source(
         "weights", facts, model.calibration, model.film_calibration, model.operating_point.threshold
     )
-    return _Marked(cases, source, of_weights(cases, info.card), unusable, [])
+    return _Marked(cases, source, of_weights(cases, info.card), unusable, remarks)
+
+
+def _unseen(
+    films: Sequence[AnnotatedFilm], known: frozenset[str] | None
+) -> tuple[list[AnnotatedFilm], list[str]]:
+    """The films of patients of whom none is among the digests ``known``, and what was left out.
+
+    A film that cannot be read stays among them: the scan tells why.
+    """
+    from bcd_model.errors import FilmError, InputError
+    from bcd_model.words import film_digest
+
+    if known is None:
+        raise InputError(
+            "the model card of the weights lists no film, so that nobody can tell which are unseen",
+            "leave --unseen out, or name weights that this version trained",
+        )
+    seen: set[str] = set()
+    for film in films:
+        with suppress(FilmError):
+            if film_digest(film.read()) in known:
+                seen.add(film.patient)
+    left = [film for film in films if film.patient not in seen]
+    if not left:
+        raise InputError("the weights were trained on every patient given", "name other films, or use --run")
+    out = len(films) - len(left)
+    of_them = f"{counted(out, 'film')} of {counted(len(seen), 'patient')}"
+    return left, [f"{of_them} left out: the weights were trained on them"] if out else []
 
 
 def _of_run(films: Sequence[AnnotatedFilm], folder: Path) -> _Marked:
