@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bcd_model.assessment import tables
+from bcd_model.assessment import rows, tables
 from bcd_model.assessment.assess import Assessment
 from bcd_model.assessment.markdown import report_text
 
@@ -21,10 +21,10 @@ def make_texts(made: Assessment, remarks: Sequence[str]) -> tuple[dict[str, Any]
     """
     content = tables.results(made, remarks)
     texts = {
-        "marks.csv": tables.marks_csv(made),
-        "films.csv": tables.films_csv(made),
-        "lesions.csv": tables.lesions_csv(made),
-        "froc.csv": tables.froc_csv(made),
+        "marks.csv": rows.marks_csv(made),
+        "films.csv": rows.films_csv(made),
+        "lesions.csv": rows.lesions_csv(made),
+        "froc.csv": rows.froc_csv(made),
         REPORT: report_text(content, PICTURES),
         "results.json": tables.results_text(content),
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bcd_model import evaluation
 from bcd_model.assessment.cases import Case
 from bcd_model.assessment.hits import HitRule
 from bcd_model.evaluation import Interval
@@ -128,18 +129,13 @@ def draw_patients(patients: int, seed: int, draws: int = DRAWS) -> Floats:
 
 
 def intervals(values: Floats) -> list[Interval]:
-    """Return the figures in (draws + 1, n) with their 95 % intervals; draws without a value are left out."""
-    found = []
-    for column in values.reshape(len(values), -1).T:
-        drawn = column[1:][np.isfinite(column[1:])]
-        low, high = np.percentile(drawn, [2.5, 97.5]) if drawn.size else (np.nan, np.nan)
-        found.append(Interval(float(column[0]), float(low), float(high)))
-    return found
+    """Return the figures in (draws + 1, n) with their 95 % intervals."""
+    return [evaluation.interval(float(column[0]), column[1:]) for column in values.T]
 
 
 def interval(values: Floats) -> Interval:
     """Return the one figure in (draws + 1,) with its interval."""
-    return intervals(values)[0]
+    return evaluation.interval(float(values[0]), values[1:])
 
 
 def share(part: Floats, whole: Floats) -> Floats:

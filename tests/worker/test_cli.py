@@ -23,6 +23,7 @@ COMMANDS = (
     "worker",
     "up",
     "train",
+    "evaluate",
     "model",
     "doctor",
 )
