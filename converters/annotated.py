@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bcd_model.errors import InputError, TruthError
 from bcd_model.words import Film, Label, Lesion
+from converters.dicom_file import integer, read_dicom
 from converters.dicom_in import read_film
 from converters.studies import FilmSource, StudyInput
 from converters.truth import FilmTruth, read_truth
@@ -74,7 +75,8 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
     """Give the films of ``studies`` the truth in the files ``paths``: one of a collection, or one a study.
 
     Raises:
-        TruthError: a file cannot be used, two have one film, or a study is put under several patients.
+        TruthError: a file cannot be used, two have one film, a study is put under several patients, or a
+            lesion lies outside its film.
         InputError: no film has truth.
     """
     truth = _read_all(paths)
@@ -95,6 +97,7 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             if source.reason is not None:
                 unusable.append(_line(source, source.reason))
                 continue
+            _check_places(source.path, known)
             films.append(DicomFilm(source.path, known))
         if len(patients) > 1:
             raise TruthError(
@@ -125,6 +128,18 @@ def _read_all(paths: Sequence[Path]) -> dict[str, FilmTruth]:
                 raise TruthError(f"{path}: film {uid} is in another file of truth, too", "name one of them")
             truth[uid] = film
     return truth
+
+
+def _check_places(path: Path, truth: FilmTruth) -> None:
+    header = read_dicom(path, ("Rows", "Columns")).header
+    shape = (integer(header, "Rows") or 0, integer(header, "Columns") or 0)
+    for lesion in truth.lesions:
+        if not all(-0.5 <= place < size - 0.5 for place, size in zip(lesion.center, shape, strict=True)):
+            raise TruthError(
+                f"film {truth.name}: a lesion at {lesion.center} is outside its {shape[0]} rows "
+                f"and {shape[1]} columns",
+                "check whether the truth belongs to these films",
+            )
 
 
 def _line(source: FilmSource, reason: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from bcd_model.errors import TruthError
 from bcd_model.evaluation import ScoredFilm, ScoredMark, film_score
-from bcd_model.words import AnnotatedFilm, Film, film_digest
+from bcd_model.words import CLASSES, AnnotatedFilm, Film, film_digest
 
 SCORE_FLOOR = -6.0
 """log(P / (1 - P)) below which nothing is marked; a film without a mark is taken as if it had this score."""
@@ -59,17 +59,7 @@ class Case:
 
 
 def describe(annotated: AnnotatedFilm, film: Film) -> Pixels:
-    """Return what is kept of the pixels of ``film``, which ``annotated`` was read to.
-
-    Raises:
-        TruthError: a lesion's centre is outside the film.
-    """
-    for lesion in annotated.lesions:
-        if not all(-0.5 <= place < size - 0.5 for place, size in zip(lesion.center, film.shape, strict=True)):
-            raise TruthError(
-                f"film {annotated.name}: a lesion at {lesion.center} is outside its {film.shape} pixels",
-                "check whether the truth belongs to these films",
-            )
+    """Return what is kept of the pixels of ``film``, which ``annotated`` was read to."""
     truth = json.dumps([asdict(lesion) for lesion in annotated.lesions]).encode()
     content = np.ascontiguousarray(film.pixels).tobytes() + truth
     return Pixels(film_digest(film), hashlib.sha256(content).hexdigest(), film.spacing[0], film.warnings)
@@ -85,7 +75,7 @@ def check_films(films: Sequence[AnnotatedFilm]) -> None:
     """Refuse films that nothing can be measured on, before any of them is scanned.
 
     Raises:
-        TruthError: no film, the same name twice, or no lesion with a place.
+        TruthError: no film, a name twice, a class that its lesions contradict, or no lesion with a place.
     """
     if not films:
         raise TruthError("there is no film with truth", "name films and their truth")
@@ -93,6 +83,14 @@ def check_films(films: Sequence[AnnotatedFilm]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise TruthError(f"film {twice[0]} is given twice", "give every film once")
+    for film in films:
+        shown = bool(film.lesions) or film.unlocated
+        worst = max((CLASSES.index(lesion.label) for lesion in film.lesions), default=0)
+        if (film.label != "normal") != shown or CLASSES.index(film.label) < worst:
+            raise TruthError(
+                f"film {film.name} is called {film.label}, which its lesions contradict",
+                "correct the truth: an abnormality without a place is 'unlocated'",
+            )
     if not any(film.lesions for film in films if not film.unlocated):
         raise TruthError("no film has a lesion with a place", "give films with located lesions")
 

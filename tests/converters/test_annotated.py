@@ -117,6 +117,22 @@ def test_a_study_under_two_patients_is_refused(films: tuple[Path, Path]) -> None
     assert "somebody" not in str(caught.value)
 
 
+def test_a_lesion_outside_its_film_is_the_truth_of_another(films: tuple[Path, Path]) -> None:
+    path = films[1] / "truth.json"
+    truth = read_truth(path)
+    first = next(uid for uid, film in truth.items() if film.lesions)
+    for place, fits in (((127.4, 0.0), True), ((128.0, 5.0), False), ((5.0, -1.0), False)):
+        lesion = replace(truth[first].lesions[0], center=place)
+        write_truth(path, {**truth, first: replace(truth[first], lesions=(lesion,))})
+        if fits:
+            assert len(match_truth(studies(films[1]), [path]).films) == 4
+            continue
+        with pytest.raises(
+            TruthError, match=rf"film {truth[first].name}: a lesion at .* is outside its 128 rows"
+        ):
+            match_truth(studies(films[1]), [path])
+
+
 def test_a_film_in_two_files_of_truth_is_refused(films: tuple[Path, Path], tmp_path: Path) -> None:
     path = films[1] / "truth.json"
     again = tmp_path / "again.json"

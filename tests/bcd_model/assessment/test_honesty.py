@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -71,12 +71,6 @@ def test_out_of_fold_marks_are_a_measure() -> None:
     assert out_of_fold(cases()).measure is True
 
 
-def test_a_lesion_outside_its_film_is_the_truth_of_another() -> None:
-    film = replace(FILMS[1], lesions=(Lesion((10, 192), 5, "benign", "CIRC"),))
-    with pytest.raises(TruthError, match=f"film {film.name}: a lesion at .* is outside"):
-        describe(film, film.read())
-
-
 def test_films_that_cannot_be_measured_on() -> None:
     with pytest.raises(TruthError, match="no film with truth"):
         check_films([])
@@ -84,3 +78,32 @@ def test_films_that_cannot_be_measured_on() -> None:
         check_films([FILMS[0], FILMS[0]])
     with pytest.raises(TruthError, match="no film has a lesion with a place"):
         check_films([FILMS[1], replace(FILMS[0], unlocated=True)])
+
+
+@dataclass(frozen=True)
+class Called:
+    """A film with a class of its own, whatever its lesions are."""
+
+    label: str
+    lesions: tuple[Lesion, ...] = ()
+    unlocated: bool = False
+    name: str = "x1"
+
+
+MALIGNANT = Lesion((5, 5), 3, "malignant", "")
+
+
+@pytest.mark.parametrize(
+    "film",
+    [
+        Called("malignant"),
+        Called("normal", (MALIGNANT,)),
+        Called("benign", (MALIGNANT,)),
+        Called("normal", (), True),
+    ],
+)
+def test_a_class_that_the_lesions_contradict_is_refused(film: Called) -> None:
+    """Else a film without a located lesion would pass for normal tissue."""
+    with pytest.raises(TruthError, match=f"film x1 is called {film.label}, which its lesions contradict"):
+        check_films([*FILMS, film])
+    check_films([*FILMS, Called("malignant", (MALIGNANT,)), Called("benign", (), True, "x2")])
