@@ -23,8 +23,8 @@ COMMANDS = (
     "worker",
     "up",
     "train",
-    "evaluate",
     "model",
+    "evaluate",
     "doctor",
 )
 

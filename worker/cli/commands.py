@@ -58,8 +58,8 @@ def make_cli() -> Callable[..., object]:
     app.command("serve", short_help="Serve the HTTP gateway to a queue.")(gateway.serve)
     app.add_typer(token, name="token")
     app.command("train", short_help="Cross-validate and train the recipe.")(science.train)
-    app.command("evaluate", short_help="What the scan is worth on films with truth.")(evaluate.evaluate)
     app.command("model", short_help="Show the model: data, figures, limits.")(inspect.model)
+    app.command("evaluate", short_help="What the scan is worth on films with truth.")(evaluate.evaluate)
     app.command("doctor", short_help="Check settings, queue and folders.")(engine.doctor)
     return get_command(app)
 
