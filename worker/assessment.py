@@ -109,6 +109,7 @@ def scan_films(
         films, remarks = _unseen(films, film_digests(info.card))
     model = make_scanner(weights, threads).model
     cases, unusable = _each(films, partial(scan_case, model), progress)
+    remarks += _warnings(cases)
     point = model.operating_point.threshold
     identity = info.identity
     facts = {
@@ -164,6 +165,7 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
     remarks = [
         *_odd(given - run.fold.keys(), "not in the run: left out"),
         *_odd(run.fold.keys() - given, "in the run, but not given"),
+        *_warnings(cases),
     ]
     folds = len(set(run.fold.values()))
     if run.folds is None:
@@ -176,6 +178,15 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
 
 def _case_of_run(run: Run, film: AnnotatedFilm) -> Case:
     return Case(film, describe(film, film.read()), run.marks[film.name], run.fold[film.name])
+
+
+def _warnings(cases: Sequence[Case]) -> list[str]:
+    """What the readers of the films warn of, one line a warning, not one a film."""
+    names: dict[str, list[str]] = {}
+    for case in cases:
+        for text in case.pixels.warnings:
+            names.setdefault(text, []).append(case.film.name)
+    return [line for text, of in sorted(names.items()) for line in _odd(of, f"with a warning: {text}")]
 
 
 def _odd(names: Collection[str], text: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bcd_model.assessment.cases import SCORE_FLOOR, Case, describe
 from bcd_model.development import MARKS_PER_FILM
 from bcd_model.evaluation import ScoredMark
@@ -25,4 +27,7 @@ def scan_case(model: Model, annotated: AnnotatedFilm) -> Case:
         ScoredMark(mark.center, mark.score, mark.malignant, mark.radius_mm / pyramid.spacing[0])
         for mark in merge(marks, MARKS_PER_FILM)
     )
-    return Case(annotated, describe(annotated, film), kept)
+    pixels = describe(annotated, film)
+    if pyramid.windows == 0:
+        pixels = replace(pixels, warnings=(*pixels.warnings, "no breast was found: nothing was scanned"))
+    return Case(annotated, pixels, kept)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
 from bcd_model.development import figures_table, measure
@@ -201,6 +202,27 @@ def test_damaged_films_are_left_out_by_name_and_the_others_measured(
         assert sum(name in text for text in content["remarks"]) == 1
         assert name in answer.err
     assert str(tmp_path) not in json.dumps(content["remarks"])
+
+
+@pytest.mark.usefixtures("pictures")
+def test_warnings_of_films_are_told_once_for_all_of_them(site: Path, local: Any, tmp_path: Path) -> None:
+    dicom = tmp_path / "dicom"
+    shutil.copytree(site / "dicom", dicom)
+    for path in sorted(dicom.glob("*/*.dcm"))[:5]:
+        film = pydicom.dcmread(path)
+        del film.ImagerPixelSpacing
+        film.save_as(path)
+    empty = sorted(dicom.glob("*/*.dcm"))[6]
+    film = pydicom.dcmread(empty)
+    film.PixelData = bytes(len(film.PixelData))
+    film.save_as(empty)
+    answer = local(
+        "evaluate", "--dicom", dicom, "--truth", dicom / "truth.json", "--out", tmp_path / "out", "--json"
+    )
+    assert answer.code == 0
+    told = [text for text in answer.json["remarks"] if "with a warning" in text]
+    assert "1 film with a warning: no breast was found: nothing was scanned (phantom007)" in told
+    assert sum("spacing" in text and text.startswith("5 films with a warning: ") for text in told) == 1
 
 
 @pytest.mark.usefixtures("pictures")
