@@ -19,10 +19,10 @@ def froc_csv(made: Assessment) -> str:
     """``froc.csv``: the curves of the hit rules, point by point."""
 
     def rows() -> Iterable[Sequence[object]]:
-        yield "hit_rule", "false_marks_per_film", "sensitivity", "low", "high", "above_score"
+        yield "hit_rule", "false_marks_per_film", "sensitivity", "low", "high", "above_score", "honesty"
         for curve in made.curves:
             for rate, point, above in zip(detection.RATES, curve.sensitivity, curve.thresholds, strict=True):
-                yield (curve.rule.name, float(rate), *_three(point), _number(above))
+                yield (curve.rule.name, float(rate), *_three(point), _number(above), made.honesty.verdict)
 
     return _csv(rows())
 
@@ -61,10 +61,10 @@ def marks_csv(made: Assessment) -> str:
     def rows() -> Iterable[Sequence[object]]:
         yield (
             *("film", "patient", "fold", "mark", "row", "column", "radius", "score", "p_abnormal"),
-            *("malignant_share", "verdict", "lesion", "iou"),
+            *("malignant_share", "verdict", "lesion", "iou", "trained_on"),
         )
         number = -1
-        for case in made.cases:
+        for case, seen in zip(made.cases, made.honesty.trained_on, strict=True):
             hit: set[int] = set()
             for rank, mark in enumerate(case.marks, start=1):
                 number += 1
@@ -86,6 +86,7 @@ def marks_csv(made: Assessment) -> str:
                         " ".join(str(n + 1) for n in lesions),
                     ),
                     _number(max(overlaps)) if overlaps else "",
+                    _word(seen),
                 )
 
     return _csv(rows())
@@ -97,10 +98,10 @@ def lesions_csv(made: Assessment) -> str:
     def rows() -> Iterable[Sequence[object]]:
         yield (
             *("film", "patient", "lesion", "row", "column", "radius", "radius_mm", "class", "kind", "tissue"),
-            *("judged", "best_score", "malignant_share", "found"),
+            *("judged", "best_score", "malignant_share", "found", "trained_on"),
         )
         number = -1
-        for case in made.cases:
+        for case, seen in zip(made.cases, made.honesty.trained_on, strict=True):
             for index, lesion in enumerate(case.film.lesions, start=1):
                 number += 1
                 score = float(made.tally.lesion_score[number])
@@ -109,7 +110,7 @@ def lesions_csv(made: Assessment) -> str:
                     *(_number(lesion.radius), _number(lesion.radius * case.pixels.spacing)),
                     *(lesion.label, lesion.kind, case.film.tissue, _word(not case.film.unlocated)),
                     *(_number(score), _number(float(made.tally.lesion_share[number]))),
-                    _word(score > made.threshold),
+                    *(_word(score > made.threshold), _word(seen)),
                 )
 
     return _csv(rows())

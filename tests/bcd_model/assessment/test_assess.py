@@ -211,7 +211,7 @@ def test_marks_without_radii_have_no_overlap_and_say_so() -> None:
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_every_picture_and_text_says_that_seen_films_are_no_measure(listed: bool) -> None:
+def test_every_text_says_that_seen_films_are_no_measure(listed: bool) -> None:
     cases = random_cases(seed=9)
     card = {"data": {"film_digests": [cases[0].pixels.digest]}} if listed else {}
     made = of_model(cases, card)
@@ -224,6 +224,13 @@ def test_every_picture_and_text_says_that_seen_films_are_no_measure(listed: bool
     assert said in files["report.md"].decode()
     assert said in content["honesty"]["text"]
     assert content["measure"] is (False if listed else None)
+    for name in ("films.csv", "marks.csv", "lesions.csv"):
+        seen = {row["film"] for row in rows(files, name) if row["trained_on"] == "true"}
+        assert (
+            seen == {cases[0].film.name} & {row["film"] for row in rows(files, name)} if listed else not seen
+        )
+        assert all(row["trained_on"] == "" for row in rows(files, name)) is not listed
+    assert {row["honesty"] for row in rows(files, "froc.csv")} == {"seen" if listed else "not known"}
 
 
 def test_pictures_are_the_same_bytes_and_say_what_they_are_worth() -> None:
