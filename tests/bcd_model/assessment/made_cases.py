@@ -56,7 +56,7 @@ KINDS = ("CALC", "CIRC", "SPIC", "MISC", "ARCH", "ASYM")
 
 
 def random_cases(patients: int = 12, seed: int = 0, folds: int = 3, most: int = 12) -> list[Case]:
-    """Two films a patient, most of the marks false; scores of marks on lesions are a little higher."""
+    """Two films a patient; most marks are false, scores a little higher on lesions, many of them equal."""
     rng = np.random.default_rng(seed)
     cases = []
     for patient in range(patients):
@@ -69,7 +69,7 @@ def random_cases(patients: int = 12, seed: int = 0, folds: int = 3, most: int = 
             marks = [
                 mark(
                     *rng.uniform(0, 300, 2),
-                    float(rng.normal(-1)),
+                    round(float(rng.normal(-1)), 1),
                     float(rng.uniform(10, 60)),
                     float(rng.random()),
                 )
@@ -79,7 +79,9 @@ def random_cases(patients: int = 12, seed: int = 0, folds: int = 3, most: int = 
                 if rng.random() < 0.7:
                     place = np.array(lesion.center) + rng.normal(0, 5, 2)
                     marks.append(
-                        mark(*place, float(rng.normal(0.5)), lesion.radius * 1.3, float(rng.random()))
+                        mark(
+                            *place, round(float(rng.normal(0.5)), 1), lesion.radius * 1.3, float(rng.random())
+                        )
                     )
             cases.append(
                 case(
