@@ -122,38 +122,45 @@ def assess(
     usable = [pair for pair in zip(rules, tallies, strict=True) if with_radii or pair[0].name != "iou"]
     predictions = predict(cases, tally, source)
     at_one = detection.thresholds(tally, weights, np.array([OPERATING_FALSE_MARKS]))
-    shown = predictions.shown
-    patients = tally.film_patient
     return Assessment(
-        tuple(cases),
-        source,
-        honesty,
-        seed,
-        tally,
-        predictions,
-        tuple(_curve(each, of_rule, weights) for each, of_rule in usable),
-        interval(detection.film_auc(tally, weights)),
-        tuple(intervals(detection.film_roc(tally, weights))),
-        None if shown is None else _pair(detection.at_shown(tally, weights, shown)),
-        groups(cases, tally, weights, at_one),
-        densities(cases, tally, weights, at_one),
-        None
-        if predictions.marks is None
-        else judge(
-            _judged(predictions.marks, tally.on_lesion, tally.mark_patient, tally.judged_mark), weights
-        ),
-        None
-        if predictions.films is None
-        else judge(Items(predictions.films, tally.abnormal, patients), weights),
+        cases=tuple(cases),
+        source=source,
+        honesty=honesty,
+        seed=seed,
+        tally=tally,
+        predictions=predictions,
+        curves=tuple(_curve(each, of_rule, weights) for each, of_rule in usable),
+        film_auc=interval(detection.film_auc(tally, weights)),
+        roc=tuple(intervals(detection.film_roc(tally, weights))),
+        operating_point=_at_operating_point(tally, weights, predictions),
+        groups=groups(cases, tally, weights, at_one),
+        densities=densities(cases, tally, weights, at_one),
+        mark_calibration=_mark_calibration(tally, weights, predictions),
+        film_calibration=_film_calibration(tally, weights, predictions),
     )
 
 
-def _pair(values: tuple[Floats, Floats]) -> tuple[Interval, Interval]:
-    return interval(values[0]), interval(values[1])
+def _at_operating_point(
+    tally: Tally, weights: Floats, predictions: Predictions
+) -> tuple[Interval, Interval] | None:
+    if predictions.shown is None:
+        return None
+    sensitivity, false_marks = detection.at_shown(tally, weights, predictions.shown)
+    return interval(sensitivity), interval(false_marks)
 
 
-def _judged(logit: Floats, truth: Bools, patient: Any, judged: Bools) -> Items:
-    return Items(logit[judged], truth[judged], patient[judged])
+def _mark_calibration(tally: Tally, weights: Floats, predictions: Predictions) -> Calibrated | None:
+    if predictions.marks is None:
+        return None
+    judged = tally.judged_mark
+    items = Items(predictions.marks[judged], tally.on_lesion[judged], tally.mark_patient[judged])
+    return judge(items, weights)
+
+
+def _film_calibration(tally: Tally, weights: Floats, predictions: Predictions) -> Calibrated | None:
+    if predictions.films is None:
+        return None
+    return judge(Items(predictions.films, tally.abnormal, tally.film_patient), weights)
 
 
 def _curve(rule: HitRule, tally: Tally, weights: Floats) -> Curve:
