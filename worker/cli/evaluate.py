@@ -44,7 +44,7 @@ def evaluate(
     out: Path = typer.Option(
         _FOLDER, "--out", "-o", metavar="DIR", help="Folder for the report; holds parts of films."
     ),
-    seed: int = typer.Option(0, "--seed", min=0, help="Of the draws of patients."),
+    seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="Of the draws of patients."),
     as_json: bool = JSON,
 ) -> None:
     """Measure the scan by patient: FROC, film AUC, who is found, calibration, the worst errors.
