@@ -30,11 +30,15 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ScoredMark:
-    """A mark as evaluation sees it: source (row, column), score, share of malignancy."""
+    """A mark as evaluation sees it: source (row, column), score, share of malignancy.
+
+    ``radius`` is in source pixels along the rows' axis; None if whoever kept the mark did not keep it.
+    """
 
     center: Point
     score: float
     malignant: float = 0.5
+    radius: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +178,14 @@ def bootstrap(
             for _ in range(_BOOTSTRAPS)
         ]
     )
-    low, high = np.nanpercentile(draws, [2.5, 97.5], axis=0)
-    return [Interval(float(v), float(a), float(b)) for v, a, b in zip(figure(films), low, high, strict=True)]
+    return [interval(value, drawn) for value, drawn in zip(figure(films), draws.T, strict=True)]
+
+
+def interval(value: float, draws: Floats) -> Interval:
+    """Return a figure with the middle 95 % of its bootstrap draws; those without a value are left out."""
+    drawn = draws[np.isfinite(draws)]
+    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn.size else (np.nan, np.nan)
+    return Interval(float(value), float(low), float(high))
 
 
 def patient_folds(severity: dict[str, int], folds: int, seed: int) -> dict[str, int]:

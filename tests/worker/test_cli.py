@@ -25,6 +25,7 @@ COMMANDS = (
     "train",
     "reproduce",
     "model",
+    "evaluate",
     "doctor",
 )
 

@@ -13,6 +13,7 @@ from worker.cli import (
     data,
     demo,
     engine,
+    evaluate,
     gateway,
     inspect,
     jobs,
@@ -60,6 +61,7 @@ def make_cli() -> Callable[..., object]:
     app.command("train", short_help="Cross-validate and train the recipe.")(science.train)
     app.command("reproduce", short_help="The paper's systems, and what they are worth.")(reproduce.reproduce)
     app.command("model", short_help="Show the model: data, figures, limits.")(inspect.model)
+    app.command("evaluate", short_help="What the scan is worth on films with truth.")(evaluate.evaluate)
     app.command("doctor", short_help="Check settings, queue and folders.")(engine.doctor)
     return get_command(app)
 

@@ -1,0 +1,33 @@
+"""Films scanned with a model, for an assessment: deeper than a result reaches, and with the truth beside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bcd_model.assessment.cases import SCORE_FLOOR, Case, describe
+from bcd_model.development import MARKS_PER_FILM
+from bcd_model.evaluation import ScoredMark
+from bcd_model.marks import merge
+from bcd_model.model import Model
+from bcd_model.pyramid import build_pyramid
+from bcd_model.scan import scan_pyramid
+from bcd_model.words import AnnotatedFilm
+
+
+def scan_case(model: Model, annotated: AnnotatedFilm) -> Case:
+    """Scan one film as ``bcd_model.scan`` does, but keep its marks down to the floor of an assessment.
+
+    Raises:
+        FilmError: the film cannot be read.
+    """
+    film = annotated.read()
+    pyramid = build_pyramid(film, model.steps_mm)
+    marks, _ = scan_pyramid(model, pyramid, SCORE_FLOOR)
+    kept = tuple(
+        ScoredMark(mark.center, mark.score, mark.malignant, mark.radius_mm / pyramid.spacing[0])
+        for mark in merge(marks, MARKS_PER_FILM)
+    )
+    pixels = describe(annotated, film)
+    if pyramid.windows == 0:
+        pixels = replace(pixels, warnings=(*pixels.warnings, "no breast was found: nothing was scanned"))
+    return Case(annotated, pixels, kept)

@@ -1,0 +1,56 @@
+"""What an assessment scans is what a result reports, only deeper."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from blob_films import BLOB_STEPS, blob_film
+from made_cases import MadeFilm
+
+from bcd_model.assessment.cases import SCORE_FLOOR
+from bcd_model.assessment.scoring import scan_case
+from bcd_model.development import MARKS_PER_FILM
+from bcd_model.model import Model
+from bcd_model.pyramid import CONTEXT
+from bcd_model.scan import Scanner
+from bcd_model.words import WINDOW, Film
+
+STEP = BLOB_STEPS[2]
+RADIUS_MM = WINDOW * STEP / (2 * CONTEXT)
+CENTER = (331.0, 170.0)
+
+
+class BlobFilm(MadeFilm):
+    """A film with a bright disc; its rows lie closer than its columns."""
+
+    def read(self) -> Film:
+        return blob_film(CENTER, RADIUS_MM, spacing=(0.2, 0.25))
+
+
+def test_marks_are_the_findings_of_a_result_and_more(blob_model: Model) -> None:
+    annotated = BlobFilm("a", "a")
+    case = scan_case(blob_model, annotated)
+    findings = Scanner(blob_model).scan(annotated.read()).findings
+    assert findings
+    assert len(findings) <= len(case.marks) <= MARKS_PER_FILM
+    for finding, mark in zip(findings, case.marks, strict=False):
+        assert mark.center == pytest.approx(finding.center)
+        assert mark.radius == pytest.approx(finding.radius)
+        assert 1 / (1 + np.exp(-mark.score)) == pytest.approx(finding.probability.abnormal)
+        assert mark.malignant == pytest.approx(finding.probability.malignant / finding.probability.abnormal)
+    assert all(mark.score > SCORE_FLOOR for mark in case.marks)
+    best = case.marks[0]
+    assert best.center == pytest.approx(CENTER, abs=5)
+    assert best.radius == pytest.approx(RADIUS_MM / 0.2)  # pixels along the rows' axis
+    assert case.pixels.spacing == 0.2
+
+
+def test_a_film_without_a_breast_has_no_mark_and_says_so(blob_model: Model) -> None:
+    class Dark(MadeFilm):
+        def read(self) -> Film:
+            return Film(np.zeros((200, 150), dtype=np.float32), (0.2, 0.2), warnings=("odd",))
+
+    case = scan_case(blob_model, Dark("a", "a"))
+    assert case.marks == ()
+    assert case.score == -np.inf
+    assert case.pixels.warnings == ("odd", "no breast was found: nothing was scanned")

@@ -1,0 +1,341 @@
+"""``bcd-admin evaluate`` as a user runs it, on small films with a small model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from bcd_model.development import figures_table, measure
+from bcd_model.evaluation import ScoredFilm, ScoredMark
+from bcd_model.model import save_model
+from bcd_model.networks import ScanningBCDCNN, initialise
+from bcd_model.training import data_digest, prepare
+from bcd_model.words import OperatingPoint, film_digest
+from converters.mias import read_collection
+from converters.mias_dicom import convert_mias
+from converters.phantom import write_phantom
+from converters.truth import read_truth, write_truth
+
+FILES = {
+    *("results.json", "report.md", "marks.csv", "films.csv", "lesions.csv", "froc.csv"),
+    *("froc.png", "film-roc.png", "reliability.png", "misses.png", "false-marks.png"),
+}
+
+
+def scored_films(folder: Path) -> list[ScoredFilm]:
+    """The films of ``folder`` with made-up marks: some on lesions, most not."""
+    rng = np.random.default_rng(0)
+    scored = []
+    for film in read_collection(folder).films:
+        places = [(*rng.uniform(40, 216, 2), rng.normal(-1)) for _ in range(4)]
+        places += [
+            (*(np.array(x.center) + rng.normal(0, 3, 2)), rng.normal(0))
+            for x in film.lesions
+            if rng.random() < 0.7
+        ]
+        marks = [ScoredMark((r, c), s, float(rng.random()), float(rng.uniform(8, 30))) for r, c, s in places]
+        marks.sort(key=lambda mark: -mark.score)
+        scored.append(ScoredFilm(film.name, film.patient, film.lesions, film.unlocated, tuple(marks)))
+    return scored
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Films of twelve patients as PGM and as DICOM, and a finished training run of three folds on them."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    write_phantom(folder / "films", patients=12, seed=0, shape=(256, 256))
+    convert_mias(folder / "films", folder / "dicom")
+    films = prepare(read_collection(folder / "films").films, (1.6,))
+    scored = scored_films(folder / "films")
+    (folder / "run").mkdir()
+    for fold in range(3):
+        marks = {
+            film.name: [asdict(mark) for mark in film.marks]
+            for film in scored
+            if int(film.patient[-2:]) % 3 == fold
+        }
+        (folder / "run" / f"fold-{fold}.json").write_text(json.dumps({"digest": "", "marks": marks}))
+    card = {
+        "data": {"digest": data_digest(films)},
+        "folds": 3,
+        "cross_validated": figures_table(measure(scored, 3)),
+    }
+    save_weights(folder / "run" / "bcd-scan.safetensors", card)
+    return folder
+
+
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pictures, which take seconds; tests of their own look at them."""
+    from bcd_model.assessment import report
+
+    monkeypatch.setattr(report, "draw_pictures", lambda _: {})
+
+
+def save_weights(path: Path, card: dict[str, Any]) -> Path:
+    """Random weights with a model card."""
+    network = ScanningBCDCNN(4)
+    initialise(network, 0)
+    save_model(
+        path,
+        network,
+        name="tiny",
+        version="1",
+        steps_mm=(1.6,),
+        operating_point=OperatingPoint(0.3, basis="random weights, for tests"),
+        card=card,
+    )
+    return path
+
+
+def test_a_run_shows_the_figures_that_training_put_on_the_card(
+    site: Path, local: Any, tmp_path: Path
+) -> None:
+    answer = local(
+        "evaluate", "--mias", site / "films", "--run", site / "run", "--out", tmp_path / "out", "--json"
+    )
+    assert (answer.code, answer.err.count("warning")) == (0, 0)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    content = json.loads((tmp_path / "out" / "results.json").read_text())
+    said = {key: value for key, value in answer.json.items() if key != "folder"}
+    assert said == {key: value for key, value in content.items() if key in said}
+    assert (content["measure"], content["remarks"]) == (True, [])
+    model = local("model", "--json", BCD_MODEL=str(site / "run" / "bcd-scan.safetensors")).json
+    card = model["card"]["cross_validated"]
+    assert content["data"]["digest"] == model["card"]["data"]["digest"]
+    assert (
+        content["froc"]["centre"]["sensitivity_at_false_marks_per_film"]
+        == card["sensitivity_at_false_marks_per_film"]
+    )
+    assert content["film_auc"] == card["film_auc"]
+    assert card["sensitivity_at_false_marks_per_film"]["1.0"]["value"] > 0
+    assert content["froc"]["centre"]["malignant_against_benign_auc"] == card["malignant_against_benign_auc"]
+
+
+def test_the_same_command_writes_the_same_bytes(site: Path, local: Any, tmp_path: Path) -> None:
+    for out in ("one", "two"):
+        assert (
+            local("evaluate", "--mias", site / "films", "--run", site / "run", "--out", tmp_path / out).code
+            == 0
+        )
+    for name in FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("pictures")
+def test_dicom_films_with_their_truth_give_the_figures_of_the_pgm_films(
+    site: Path, local: Any, tmp_path: Path
+) -> None:
+    pgm, dicom = tmp_path / "pgm", tmp_path / "dicom"
+    answer = local("evaluate", "--mias", site / "films", "--out", pgm)
+    assert answer.code == 0
+    assert "FALSE MARKS/FILM" in answer.out
+    assert "not known whether the network was trained on these films" in answer.out
+    truth = site / "dicom" / "truth.json"
+    assert local("evaluate", "--dicom", site / "dicom", "--truth", truth, "--out", dicom).code == 0
+    for name in ("results.json", "marks.csv", "lesions.csv", "films.csv", "froc.csv", "report.md"):
+        assert (dicom / name).read_bytes() == (pgm / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("pictures")
+def test_films_of_the_training_are_counted_and_can_be_left_out(
+    site: Path, local: Any, tmp_path: Path
+) -> None:
+    films = read_collection(site / "films").films
+    digests = [film_digest(film.read()) for film in films[:3]]
+    weights = save_weights(tmp_path / "w.safetensors", {"data": {"film_digests": digests}})
+    arguments = (
+        "evaluate",
+        "--mias",
+        site / "films",
+        "--weights",
+        weights,
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
+    content = local(*arguments).json
+    assert (content["measure"], content["honesty"]["films_trained_on"]) == (False, 3)
+    assert content["honesty"]["text"] == "includes films the network was trained on (3 of 24): not a measure"
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert content["honesty"]["text"] in report
+    content = local(*arguments, "--unseen").json
+    # The third film is one of the second patient: its fourth goes with it.
+    assert (content["measure"], content["data"]["films"]) == (True, 20)
+    assert content["remarks"] == ["4 films of 2 patients left out: the weights were trained on them"]
+    rows = list(csv.DictReader((tmp_path / "out" / "films.csv").read_text().splitlines()))
+    assert {row["film"] for row in rows}.isdisjoint({film.name for film in films[:4]})
+
+
+def test_unseen_needs_a_card_that_lists_films(site: Path, local: Any) -> None:
+    answer = local("evaluate", "--mias", site / "films", "--unseen")
+    assert answer.code == 3
+    assert "lists no film" in answer.error
+
+
+@pytest.mark.usefixtures("pictures")
+def test_damaged_films_are_left_out_by_name_and_the_others_measured(
+    site: Path, local: Any, tmp_path: Path
+) -> None:
+    films = tmp_path / "films"
+    shutil.copytree(site / "films", films)
+    data = (films / "phantom003.pgm").read_bytes()
+    (films / "phantom003.pgm").write_bytes(data[: len(data) // 2])  # its header is whole
+    (films / "phantom004.pgm").write_bytes(b"no film")
+    (films / "phantom024.pgm").unlink()
+    answer = local("evaluate", "--mias", films, "--out", tmp_path / "out", "--json")
+    assert answer.code == 1
+    content = answer.json
+    assert content["data"]["films"] == 21
+    assert len(content["remarks"]) == 3
+    for name in ("phantom003", "phantom004", "phantom024"):
+        assert sum(name in text for text in content["remarks"]) == 1
+        assert name in answer.err
+    assert str(tmp_path) not in json.dumps(content["remarks"])
+
+
+@pytest.mark.usefixtures("pictures")
+def test_warnings_of_films_are_told_once_for_all_of_them(site: Path, local: Any, tmp_path: Path) -> None:
+    dicom = tmp_path / "dicom"
+    shutil.copytree(site / "dicom", dicom)
+    for path in sorted(dicom.glob("*/*.dcm"))[:5]:
+        film = pydicom.dcmread(path)
+        del film.ImagerPixelSpacing
+        film.save_as(path)
+    empty = sorted(dicom.glob("*/*.dcm"))[6]
+    film = pydicom.dcmread(empty)
+    film.PixelData = bytes(len(film.PixelData))
+    film.save_as(empty)
+    answer = local(
+        "evaluate", "--dicom", dicom, "--truth", dicom / "truth.json", "--out", tmp_path / "out", "--json"
+    )
+    assert answer.code == 0
+    told = [text for text in answer.json["remarks"] if "with a warning" in text]
+    assert "1 film with a warning: no breast was found: nothing was scanned (phantom007)" in told
+    assert sum("spacing" in text and text.startswith("5 films with a warning: ") for text in told) == 1
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_run_of_other_films_or_half_done_is_told(site: Path, local: Any, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(site / "run" / "fold-1.json", run)
+    answer = local("evaluate", "--mias", site / "films", "--run", run, "--out", tmp_path / "out", "--json")
+    assert answer.code == 0
+    remarks = answer.json["remarks"]
+    assert any("not in the run: left out" in text for text in remarks)
+    assert "the run is not finished: 1 fold so far" in remarks
+    assert answer.json["calibration"]["marks"] is None  # no other fold to calibrate on
+    assert answer.json["data"]["films"] == 8
+
+    films = tmp_path / "films"
+    shutil.copytree(site / "films", films)
+    lines = (films / "Info.txt").read_text().replace(" B ", " M ")
+    (films / "Info.txt").write_text(lines)
+    content = local(
+        "evaluate", "--mias", films, "--run", site / "run", "--out", tmp_path / "out", "--json"
+    ).json
+    assert "the films or their truth are not exactly those that the run was made of" in content["remarks"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--mias or --dicom, and there is neither"),
+        (["--mias", "a", "--dicom", "b"], "--mias or --dicom, not both"),
+        (["--dicom", "a"], "--dicom and --truth belong together"),
+        (["--mias", "a", "--truth", "b"], "--dicom and --truth belong together"),
+        (["--mias", "a", "--run", "b", "--weights", "c"], "two sources of marks"),
+        (["--mias", "a", "--run", "b", "--unseen"], "out of fold"),
+        (["--mias", "a", "--hit-rule", "nearly"], "--hit-rule 'nearly' is no rule; choose centre or iou"),
+        (["--mias", "a", "--least-radius", "-1"], "--least-radius"),
+        (["--mias", "a", "--seed", "x"], "--seed"),
+        (["--dicom", "nowhere", "--truth", "b"], "nowhere: does not exist"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_code_2(
+    local: Any, admin: Any, arguments: list[str], said: str
+) -> None:
+    answer = local("evaluate", *arguments)
+    assert answer.code == 2
+    assert said in answer.error
+    assert not (admin.folder / "bcd-evaluation").exists()
+
+
+def test_unusable_data_is_refused_by_name_before_any_scan(site: Path, local: Any, tmp_path: Path) -> None:
+    dicom, truth = site / "dicom", site / "dicom" / "truth.json"
+    known = read_truth(truth)
+    first = next(iter(known))
+    broken, other, parted, normal, moved = (
+        tmp_path / f"{n}.json" for n in ("broken", "other", "parted", "n", "m")
+    )
+    broken.write_text("{")
+    write_truth(other, {f"{uid}.1": film for uid, film in known.items()})
+    write_truth(parted, {**known, first: replace(known[first], patient="else")})
+    write_truth(normal, {uid: replace(film, lesions=(), label="normal") for uid, film in known.items()})
+    far = {
+        uid: replace(f, lesions=tuple(replace(x, center=(999.0, 5.0)) for x in f.lesions))
+        for uid, f in known.items()
+    }
+    write_truth(moved, far)
+    (tmp_path / "empty").mkdir()
+    for arguments, code, said in (
+        (("--mias", tmp_path / "empty"), 3, "Info.txt"),
+        (("--mias", tmp_path / "missing"), 3, "missing"),
+        (("--dicom", tmp_path / "empty", "--truth", truth), 3, "empty"),
+        (("--dicom", dicom, "--truth", tmp_path / "no.json"), 3, "no.json"),
+        (("--dicom", dicom, "--truth", broken), 3, "broken.json"),
+        (("--dicom", dicom, "--truth", other), 3, "other.json: knows none of the films"),
+        (("--dicom", dicom, "--truth", parted), 3, "parted.json: puts the films of study"),
+        (("--dicom", dicom, "--truth", normal), 3, "no film has a lesion with a place"),
+        (("--dicom", dicom, "--truth", moved), 3, "is outside its"),
+        (("--mias", site / "films", "--weights", broken), 3, "broken.json"),
+        (("--mias", site / "films", "--run", tmp_path / "missing"), 2, "missing"),
+        (("--mias", site / "films", "--run", tmp_path / "empty"), 3, "empty"),
+        (("--mias", site / "films", "--out", broken), 5, "broken.json"),
+    ):
+        answer = local("evaluate", *arguments)
+        assert (answer.code, answer.out) == (code, ""), said
+        assert said in answer.error
+
+
+def test_a_patient_on_both_sides_of_a_split_is_refused(site: Path, local: Any, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(site / "run", run)
+    zero, one = (json.loads((run / f"fold-{fold}.json").read_text()) for fold in (0, 1))
+    name = next(iter(zero["marks"]))
+    one["marks"][name] = zero["marks"].pop(name)
+    for fold, content in enumerate((zero, one)):
+        (run / f"fold-{fold}.json").write_text(json.dumps(content))
+    answer = local("evaluate", "--mias", site / "films", "--run", run)
+    assert answer.code == 3
+    assert "are one patient, but in folds" in answer.error
+    assert name in answer.error
+
+
+def test_wrong_usage_imports_nothing_heavy(admin: Any) -> None:
+    program = (
+        "import sys; from worker.cli import main; main(sys.argv[1:]);"
+        "print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    for arguments in (["evaluate", "--help"], ["evaluate"]):
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", program, *arguments],
+            env=admin.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        loaded = set(done.stdout.splitlines()[-1].split()[1:])
+        assert not loaded & {"torch", "SimpleITK", "matplotlib", "celery", "redis"}

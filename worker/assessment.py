@@ -1,0 +1,227 @@
+"""Films with truth and the marks on them, from wherever they come: what ``bcd-admin evaluate`` measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bcd_model.assessment.assess import Source
+from bcd_model.assessment.cases import Case, check_films, data_digest, describe
+from bcd_model.assessment.honesty import Honesty, film_digests, of_weights, out_of_fold
+from bcd_model.assessment.runs import Run, check_patients, read_run
+from bcd_model.errors import FilmError, InputError
+from bcd_model.weights import read_info
+from bcd_model.words import AnnotatedFilm, film_digest
+from converters.annotated import match_truth
+from converters.mias import read_collection
+from worker.execution import make_scanner
+
+if TYPE_CHECKING:
+    from converters.studies import StudyInput
+
+Progress = Callable[[int, str], None]
+"""Is told how many films are done, and the name of the next."""
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TruthFilms:
+    """Films with truth by name.
+
+    Attributes:
+        unusable: one line for every film that cannot be read; it is not among ``films``.
+        remarks: what else was odd about the input.
+    """
+
+    films: tuple[AnnotatedFilm, ...]
+    unusable: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Films with their marks, and what is known of where these come from; see ``TruthFilms``."""
+
+    cases: list[Case]
+    source: Source
+    honesty: Honesty
+    unusable: list[str]
+    remarks: list[str]
+
+
+def films_of_mias(folder: Path) -> TruthFilms:
+    """The films of a folder with PGM files and ``Info.txt``.
+
+    Raises:
+        InputError: there is none; TruthError among them.
+    """
+    collection = read_collection(folder)
+    unusable = tuple(str(film) for film in collection.skipped)
+    remarks = tuple(text for text in collection.warnings if text not in unusable)
+    return _checked(collection.films, unusable, remarks)
+
+
+def films_of_dicom(studies: Iterable[StudyInput], truth: Sequence[Path]) -> TruthFilms:
+    """DICOM films with the truth in the files ``truth``.
+
+    Raises:
+        InputError: there is none; TruthError among them.
+    """
+    matched = match_truth(studies, truth)
+    return _checked(matched.films, matched.unusable, matched.warnings)
+
+
+def _checked(
+    films: Sequence[AnnotatedFilm], unusable: tuple[str, ...], remarks: tuple[str, ...]
+) -> TruthFilms:
+    check_films(films)
+    return TruthFilms(tuple(sorted(films, key=lambda film: film.name)), unusable, remarks)
+
+
+def scan_films(
+    films: Sequence[AnnotatedFilm],
+    weights: Path | None,
+    threads: int | None,
+    progress: Progress,
+    *,
+    unseen: bool,
+) -> Marked:
+    """Scan the films with one weight file.
+
+    Args:
+        weights: the shipped ones by default.
+        unseen: whether patients that the weights were trained on are left out.
+
+    Raises:
+        ModelError: the weight file cannot be used.
+        InputError: none of the films is left.
+    """
+    from bcd_model.assessment.scoring import scan_case
+
+    info = read_info(weights)
+    remarks: list[str] = []
+    if unseen:
+        films, remarks = _unseen(films, film_digests(info.card))
+    model = make_scanner(weights, threads).model
+    cases, unusable = _each(films, partial(scan_case, model), progress)
+    remarks += _warnings(cases)
+    point = model.operating_point.threshold
+    identity = info.identity
+    facts = {
+        "name": identity.name,
+        "version": identity.version,
+        "digest": identity.digest,
+        "threshold": point,
+    }
+    source = Source("weights", facts, model.calibration, model.film_calibration, point)
+    return Marked(cases, source, of_weights(cases, info.card), unusable, remarks)
+
+
+def _unseen(
+    films: Sequence[AnnotatedFilm], known: frozenset[str] | None
+) -> tuple[list[AnnotatedFilm], list[str]]:
+    """The films of patients of whom none is among the digests ``known``, and what was left out.
+
+    A film that cannot be read stays among them: the scan tells why.
+    """
+    if known is None:
+        raise InputError(
+            "the model card of the weights lists no film, so that nobody can tell which are unseen",
+            "leave --unseen out, or name weights that this version trained",
+        )
+    seen: set[str] = set()
+    for film in films:
+        with suppress(FilmError):
+            if film_digest(film.read()) in known:
+                seen.add(film.patient)
+    left = [film for film in films if film.patient not in seen]
+    if not left:
+        raise InputError("the weights were trained on every patient given", "name other films, or use --run")
+    if not seen:
+        return left, []
+    whose = f"{_films(len(films) - len(left))} of {len(seen)} patient{'s'[: len(seen) != 1]}"
+    return left, [f"{whose} left out: the weights were trained on them"]
+
+
+def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progress) -> Marked:
+    """The films with the marks that a training run made out of fold.
+
+    Raises:
+        UsageError: there is no such folder.
+        InputError: it holds no run of these films; TruthError if its folds part a patient.
+    """
+    run = read_run(folder)
+    check_patients(run, films)
+    known = [film for film in films if film.name in run.fold]
+    if not known:
+        raise InputError(f"{folder}: has marks of none of these films", "name the films it was trained on")
+    cases, unusable = _each(known, partial(_case_of_run, run), progress)
+    given = {film.name for film in films}
+    remarks = [
+        *_odd(given - run.fold.keys(), "not in the run: left out"),
+        *_odd(run.fold.keys() - given, "in the run, but not given"),
+        *_warnings(cases),
+    ]
+    folds = len(set(run.fold.values()))
+    if run.folds is None:
+        remarks.append(f"the run is not finished: {folds} fold{'s'[: folds != 1]} so far")
+    elif data_digest(cases) != run.data_digest:
+        remarks.append("the films or their truth are not exactly those that the run was made of")
+    source = Source("run", {"folds": folds, "data_digest": run.data_digest})
+    return Marked(cases, source, out_of_fold(cases), unusable, remarks)
+
+
+def _case_of_run(run: Run, film: AnnotatedFilm) -> Case:
+    return Case(film, describe(film, film.read()), run.marks[film.name], run.fold[film.name])
+
+
+def _warnings(cases: Sequence[Case]) -> list[str]:
+    """What the readers of the films warn of, one line a warning, not one a film."""
+    names: dict[str, list[str]] = {}
+    for case in cases:
+        for text in case.pixels.warnings:
+            names.setdefault(text, []).append(case.film.name)
+    return [line for text, of in sorted(names.items()) for line in _odd(of, f"with a warning: {text}")]
+
+
+def _odd(names: Collection[str], text: str) -> list[str]:
+    if not names:
+        return []
+    shown = ", ".join(sorted(names)[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    return [f"{_films(len(names))} {text} ({shown})"]
+
+
+def _films(count: int) -> str:
+    return f"{count} film{'s'[: count != 1]}"
+
+
+def _each(
+    films: Sequence[AnnotatedFilm], work: Callable[[AnnotatedFilm], Case], progress: Progress
+) -> tuple[list[Case], list[str]]:
+    """The cases of the films that can be read, and why the others cannot."""
+    cases: list[Case] = []
+    unusable: list[str] = []
+    for index, film in enumerate(films):
+        progress(index, film.name)
+        try:
+            cases.append(work(film))
+        except FilmError as error:  # the other films go on
+            unusable.append(f"film {film.name}: left out: {error}")
+    check_films([case.film for case in cases])
+    return cases, unusable
+
+
+__all__ = [
+    "Marked",
+    "Progress",
+    "TruthFilms",
+    "films_of_dicom",
+    "films_of_mias",
+    "marks_of_run",
+    "scan_films",
+]

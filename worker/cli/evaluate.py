@@ -1,0 +1,182 @@
+"""``evaluate``: what the scan is worth on films with truth, by patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from worker.cli.console import counted, film_progress, note, say, say_json, say_table, warn
+from worker.cli.jobs import JSON
+from worker.cli.session import read_studies
+
+if TYPE_CHECKING:
+    from bcd_model.assessment.hits import RuleName
+
+_FOLDER = Path("bcd-evaluation")
+
+
+def evaluate(
+    mias: Path | None = typer.Option(None, "--mias", metavar="DIR", help="PGM films with Info.txt."),
+    dicom: Path | None = typer.Option(None, "--dicom", metavar="DIR", help="DICOM films; with --truth."),
+    truth: list[Path] | None = typer.Option(
+        None, "--truth", metavar="FILE", help="truth.json or reading.json; may be given more than once."
+    ),
+    weights: Path | None = typer.Option(
+        None,
+        "--weights",
+        metavar="FILE",
+        help="Weights to scan with.",
+        show_default="BCD_MODEL, else shipped",
+    ),
+    run: Path | None = typer.Option(
+        None, "--run", metavar="DIR", help="Instead of a scan: the out-of-fold marks of 'train --out DIR'."
+    ),
+    unseen: bool = typer.Option(
+        False, "--unseen", help="Leave out the patients that the weights were trained on."
+    ),
+    hit_rule: str = typer.Option("centre", "--hit-rule", metavar="centre|iou", help="When a mark is a hit."),
+    least_radius: float = typer.Option(
+        15.0, "--least-radius", metavar="PX", min=0, help="Of a lesion, for the centre rule, in pixels."
+    ),
+    out: Path = typer.Option(
+        _FOLDER, "--out", "-o", metavar="DIR", help="Folder for the report; holds parts of films."
+    ),
+    seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="Of the draws of patients."),
+    as_json: bool = JSON,
+) -> None:
+    """Measure the scan by patient: FROC, film AUC, who is found, calibration, the worst errors.
+
+    Figures of weights on films that they were trained on are no measure; every file says which it is.
+    """
+    _check(mias, dicom, truth, weights, run, unseen=unseen)
+    from bcd_model.assessment.assess import assess
+    from bcd_model.assessment.hits import HitRule
+    from bcd_model.assessment.report import REPORT, draw_pictures, make_texts
+    from worker.assessment import films_of_dicom, films_of_mias, marks_of_run, scan_films
+    from worker.publish import prepare_root
+    from worker.settings import load_settings
+
+    rule = HitRule(_rule(hit_rule), least_radius)
+    settings = load_settings()
+    given = films_of_mias(mias) if mias else films_of_dicom(read_studies([dicom or Path()]), truth or [])
+    for text in (*given.unusable, *given.remarks):
+        warn(text)
+    prepare_root(out.absolute())
+    with film_progress(len(given.films)) as progress:
+        if run is None:
+            path = weights or settings.model
+            marked = scan_films(given.films, path, settings.torch_threads, progress.update, unseen=unseen)
+        else:
+            marked = marks_of_run(given.films, run, progress.update)
+    for text in (*marked.unusable, *marked.remarks):
+        warn(text)
+    if as_json:
+        note(marked.honesty.text)
+    # Where the films lie is no part of the answer: the same films, the same bytes.
+    odd = (*given.unusable, *marked.unusable, *given.remarks, *marked.remarks)
+    remarks = [text.replace(f"{mias}/", "") for text in odd]
+    figures = assess(marked.cases, marked.source, marked.honesty, rule, seed)
+    content, texts = make_texts(figures, remarks)
+    _write(out, texts)  # before the pictures, for which films are read again
+    _write(out, draw_pictures(figures))
+    if as_json:
+        say_json({key: content[key] for key in content if key != "groups"} | {"folder": str(out.absolute())})
+    else:
+        _show(content)
+        say(f"report  {out / REPORT}")
+        say("misses.png and false-marks.png show parts of the films: their licence holds for them")
+    if given.unusable or marked.unusable:
+        raise typer.Exit(1)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    from converters.atomic import write_atomically
+
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+
+
+def _rule(name: str) -> RuleName:
+    from bcd_model.assessment.hits import RULES
+    from bcd_model.errors import UsageError
+
+    for rule in RULES:
+        if rule == name:
+            return rule
+    raise UsageError(f"--hit-rule {name!r} is no rule", f"choose {' or '.join(RULES)}")
+
+
+def _check(
+    mias: Path | None,
+    dicom: Path | None,
+    truth: list[Path] | None,
+    weights: Path | None,
+    run: Path | None,
+    *,
+    unseen: bool,
+) -> None:
+    from bcd_model.errors import UsageError
+
+    if (mias is None) == (dicom is None):
+        raise UsageError(
+            "evaluate takes --mias or --dicom, " + ("and there is neither" if mias is None else "not both"),
+            "name films with truth",
+        )
+    if (dicom is None) != (not truth):
+        raise UsageError("--dicom and --truth belong together", "give both, or --mias alone")
+    if weights is not None and run is not None:
+        raise UsageError("--weights and --run are two sources of marks", "choose one")
+    if unseen and run is not None:
+        raise UsageError("--unseen is about weights; the marks of a run are out of fold", "leave it out")
+
+
+def _show(content: dict[str, Any]) -> None:
+    """The main figures for people."""
+    data = content["data"]
+    say(
+        f"{counted(data['films'], 'film')}, {counted(data['patients'], 'patient')}, "
+        f"{counted(data['lesions'], 'lesion')}; 95 % intervals over patients in brackets"
+    )
+    say(f"{content['honesty']['text']}")
+    curves = content["froc"]
+    rates = next(iter(curves.values()))["sensitivity_at_false_marks_per_film"]
+    say()
+    say_table(
+        ("FALSE MARKS/FILM", *(f"SENSITIVITY ({name})" for name in curves)),
+        [
+            (
+                float(rate),
+                *(_figure(curve["sensitivity_at_false_marks_per_film"][rate]) for curve in curves.values()),
+            )
+            for rate in rates
+        ],
+    )
+    say()
+    chosen = curves[content["settings"]["hit_rule"]]
+    rows = [
+        ("film AUC", _figure(content["film_auc"])),
+        ("malignant against benign AUC", _figure(chosen["malignant_against_benign_auc"])),
+    ]
+    for kind in ("marks", "films"):
+        judged = content["calibration"][kind]
+        if judged is not None:
+            rows += [
+                (
+                    f"Brier score, {kind} (base rate's)",
+                    f"{judged['brier']['value']} ({judged['base_rate_brier']['value']})",
+                ),
+                (f"calibration slope, {kind}", _figure(judged["slope"])),
+                (f"ECE, {kind}", _figure(judged["ece"])),
+            ]
+    say_table(("FIGURE", "VALUE"), rows)
+    say(f"{content['settings']['hit_rule_text']}. {content['disclaimer']}")
+
+
+def _figure(value: dict[str, float | None]) -> str:
+    if value["value"] is None:
+        return "-"
+    low, high = value["low"], value["high"]
+    return f"{value['value']:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
