@@ -39,10 +39,8 @@ def mias(tmp_path: Path) -> Path:
 
 def test_the_whole_table_in_a_smoke_run(local: Callable[..., Any], mias: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    started = time.monotonic()
     answer = local("reproduce", "--mias", mias, "--out", out, "--quick", "--steps", 1)
     assert answer.code == 0, answer.err
-    assert time.monotonic() - started < 60
     assert answer.out == f"{out / 'report.md'}\n"
     assert "network 72 of 72" in answer.err
     results = json.loads((out / "results.json").read_text())

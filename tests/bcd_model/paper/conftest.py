@@ -7,10 +7,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from small_films import small_films
+from made_films import made_films
 from toy_films import StoredFilm
 
 
 @pytest.fixture(scope="session")
 def films() -> list[StoredFilm]:
-    return small_films()
+    return made_films()

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from small_films import flat_film
+from made_films import flat_film
 from toy_films import StoredFilm
 
 from bcd_model.errors import TruthError, UsageError

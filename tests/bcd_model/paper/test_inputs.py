@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_films import flat_film
+from made_films import flat_film
 from toy_films import StoredFilm
 
 from bcd_model.errors import TruthError

@@ -12,7 +12,7 @@ from bcd_model.words import Film
 from converters.mias import info_line
 
 
-def small_films(patients: int = 12) -> list[StoredFilm]:
+def made_films(patients: int = 12) -> list[StoredFilm]:
     """Two films a patient, the left with a lesion: masses and calcifications in turn, in both classes."""
     films = []
     for number, film in enumerate(toy_films(patients)):
