@@ -39,10 +39,11 @@ def mias(tmp_path: Path) -> Path:
 
 def test_the_whole_table_in_a_smoke_run(local: Callable[..., Any], mias: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    started = time.monotonic()
+    started = time.process_time()
     answer = local("reproduce", "--mias", mias, "--out", out, "--quick", "--steps", 1)
     assert answer.code == 0, answer.err
-    assert time.monotonic() - started < 60
+    # A minute of two cores; by the clock it would depend on what else the machine does.
+    assert time.process_time() - started < 2 * 60
     assert answer.out == f"{out / 'report.md'}\n"
     assert "network 72 of 72" in answer.err
     results = json.loads((out / "results.json").read_text())
