@@ -62,7 +62,10 @@ def score_film(network: ScanningBCDCNN, film: TrainingFilm) -> ScoredFilm:
         film.patient,
         film.lesions,
         film.unlocated,
-        tuple(ScoredMark(m.center, m.score, m.malignant) for m in merge(marks, MARKS_PER_FILM)),
+        tuple(
+            ScoredMark(m.center, m.score, m.malignant, m.radius_mm / film.pyramid.spacing[0])
+            for m in merge(marks, MARKS_PER_FILM)
+        ),
     )
 
 
@@ -107,7 +110,7 @@ def cross_validate(
             )
             results = [score_film(network, film) for film in testing]
             marks = {film.name: film.marks for film in results}
-            _write_fold(path, digest, marks)
+            _write_fold(path, digest, {film.name: film.digest for film in testing}, marks)
         scored += [
             ScoredFilm(film.name, film.patient, film.lesions, film.unlocated, marks[film.name])
             for film in testing
@@ -116,10 +119,12 @@ def cross_validate(
     return sorted(scored, key=lambda film: film.name)
 
 
-def _write_fold(path: Path, digest: str, marks: dict[str, tuple[ScoredMark, ...]]) -> None:
+def _write_fold(
+    path: Path, digest: str, films: dict[str, str], marks: dict[str, tuple[ScoredMark, ...]]
+) -> None:
     rows = {name: [asdict(mark) for mark in found] for name, found in marks.items()}
     temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps({"digest": digest, "marks": rows}, indent=1))
+    temporary.write_text(json.dumps({"digest": digest, "films": films, "marks": rows}, indent=1))
     temporary.replace(path)
 
 
@@ -134,7 +139,9 @@ def _read_fold(path: Path, digest: str) -> dict[str, tuple[ScoredMark, ...]] | N
         content = json.loads(path.read_text())
         known = content["digest"]
         found = {
-            name: tuple(ScoredMark(tuple(m["center"]), m["score"], m["malignant"]) for m in marks)
+            name: tuple(
+                ScoredMark(tuple(m["center"]), m["score"], m["malignant"], m["radius"]) for m in marks
+            )
             for name, marks in content["marks"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -285,6 +292,7 @@ def develop(
         "data": {
             **data,
             "digest": data_digest(films),
+            "film_digests": sorted(film.pixel_digest for film in films),
             "films": measured.films,
             "patients": measured.patients,
         },

@@ -22,7 +22,12 @@ _OFFSET = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingFilm:
-    """A film with its truth and its levels, in memory."""
+    """A film with its truth and its levels, in memory.
+
+    Attributes:
+        digest: SHA-256 of pixels and truth.
+        pixel_digest: ``bcd_model.words.film_digest``.
+    """
 
     name: str
     patient: str
@@ -30,6 +35,7 @@ class TrainingFilm:
     unlocated: bool
     pyramid: Pyramid
     digest: str = ""
+    pixel_digest: str = ""
 
 
 Place = tuple[int, int, int, int]

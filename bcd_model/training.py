@@ -25,7 +25,7 @@ from bcd_model.marks import abnormal_score, local_maxima
 from bcd_model.networks import ScanningBCDCNN, initialise
 from bcd_model.pyramid import STEPS_MM, STRIDE, build_pyramid
 from bcd_model.sampling import Place, TrainingFilm, WindowSampler
-from bcd_model.words import AnnotatedFilm
+from bcd_model.words import AnnotatedFilm, film_digest
 
 Progress = Callable[[str], None]
 
@@ -88,6 +88,7 @@ def prepare(
                 annotated.unlocated,
                 build_pyramid(film, steps_mm),
                 digest,
+                film_digest(film),
             )
         )
         if index % 50 == 0 or index == len(films):

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bcd_model.errors import InputError, TruthError
+from bcd_model.errors import FilmError, InputError, TruthError
 from bcd_model.words import Film, Label, Lesion
 from converters.dicom_file import integer, read_dicom
 from converters.dicom_in import read_film
-from converters.studies import FilmSource, StudyInput
+from converters.studies import StudyInput
 from converters.truth import FilmTruth, read_truth
 
 _NAMED = 3
@@ -59,7 +59,10 @@ class DicomFilm:
         Raises:
             FilmError: the file is no film, or one that cannot be used.
         """
-        return read_film(self.path).film
+        try:
+            return read_film(self.path).film
+        except FilmError as error:  # files may be named after patients; reports name films as the truth does
+            raise FilmError(str(error).removeprefix(f"{self.path.name}: ")) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,18 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
     for study in studies:
         patients: set[str] = set()
         for source in study.films:
-            known = truth.get(source.sop_instance_uid or "")
-            if known is None:
-                without.append(source.path.name)
+            uid = source.sop_instance_uid
+            if uid is None:
+                unusable.append(f"a file without a film's header: left out: {source.reason}")
                 continue
-            seen.add(source.sop_instance_uid or "")
+            known = truth.get(uid)
+            if known is None:
+                without.append(uid)
+                continue
+            seen.add(uid)
             patients.add(known.patient)
             if source.reason is not None:
-                unusable.append(_line(source, source.reason))
+                unusable.append(f"film {known.name}: left out: {source.reason}")
                 continue
             _check_places(source.path, known)
             films.append(DicomFilm(source.path, known))
@@ -140,10 +147,6 @@ def _check_places(path: Path, truth: FilmTruth) -> None:
                 f"and {shape[1]} columns",
                 "check whether the truth belongs to these films",
             )
-
-
-def _line(source: FilmSource, reason: str) -> str:
-    return f"{source.path.name}: left out: {reason}"
 
 
 def _some(names: list[str]) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bcd_model.assessment.assess import Source
-from bcd_model.assessment.cases import Case, check_films, data_digest, describe
+from bcd_model.assessment.cases import Case, check_films, describe
 from bcd_model.assessment.honesty import Honesty, film_digests, of_weights, out_of_fold
-from bcd_model.assessment.runs import Run, check_patients, read_run
+from bcd_model.assessment.runs import Run, check_film, check_patients, read_run
 from bcd_model.errors import FilmError, InputError
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, film_digest
@@ -170,14 +170,15 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
     folds = len(set(run.fold.values()))
     if run.folds is None:
         remarks.append(f"the run is not finished: {folds} fold{'s'[: folds != 1]} so far")
-    elif data_digest(cases) != run.data_digest:
-        remarks.append("the films or their truth are not exactly those that the run was made of")
     source = Source("run", {"folds": folds, "data_digest": run.data_digest})
     return Marked(cases, source, out_of_fold(cases), unusable, remarks)
 
 
 def _case_of_run(run: Run, film: AnnotatedFilm) -> Case:
-    return Case(film, describe(film, film.read()), run.marks[film.name], run.fold[film.name])
+    pixels = film.read()
+    case = Case(film, describe(film, pixels), run.marks[film.name], run.fold[film.name])
+    check_film(run, case, pixels.shape)
+    return case
 
 
 def _warnings(cases: Sequence[Case]) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bcd_model.assessment.cases import Case
 from bcd_model.errors import InputError, TruthError, UsageError
 from bcd_model.evaluation import ScoredMark
 from bcd_model.weights import read_info
@@ -24,12 +25,14 @@ class Run:
     """Marks by film's name, each film with the fold whose network had not seen it.
 
     Attributes:
-        data_digest: of the films it was made of, None if the run is not finished.
+        digests: of the pixels and truth of each film it was made of.
+        data_digest: of all of them, None if the run is not finished.
         folds: how many it has, None if the run is not finished.
     """
 
     marks: dict[str, tuple[ScoredMark, ...]]
     fold: dict[str, int]
+    digests: dict[str, str]
     data_digest: str | None
     folds: int | None
 
@@ -53,16 +56,39 @@ def read_run(folder: Path) -> Run:
         raise InputError(f"{folder}: holds no fold-0.json and so on", _REMEDY)
     marks: dict[str, tuple[ScoredMark, ...]] = {}
     placed: dict[str, int] = {}
+    digests: dict[str, str] = {}
     for fold, path in sorted(files.items()):
-        for name, found in _read_fold(path).items():
+        films, of_fold = _read_fold(path)
+        for name, found in of_fold.items():
             if name in placed:
                 raise InputError(
                     f"{folder}: film {name} is in folds {placed[name]} and {fold}: not one run", _REMEDY
                 )
-            marks[name], placed[name] = found, fold
+            marks[name], placed[name], digests[name] = found, fold, films[name]
     card = _card(folder)
-    digest = card.get("data", {}).get("digest")
-    return Run(marks, placed, digest, card.get("folds"))
+    data = card.get("data")
+    digest = data.get("digest") if isinstance(data, dict) else None
+    return Run(marks, placed, digests, digest, card.get("folds"))
+
+
+def check_film(run: Run, case: Case, shape: tuple[int, int]) -> None:
+    """Refuse a film that only has the name of one of the run: nothing is known of its part in the training.
+
+    Args:
+        shape: of the film.
+
+    Raises:
+        InputError: its pixels or its truth are not those of the run, or a mark lies outside it.
+    """
+    name = case.film.name
+    outside = any(
+        not (-0.5 <= mark.center[0] < shape[0] - 0.5 and -0.5 <= mark.center[1] < shape[1] - 0.5)
+        for mark in case.marks
+    )
+    if outside or run.digests[name] != case.pixels.training_digest:
+        raise InputError(
+            f"film {name} or its truth is not that of the run", "name the films and the truth of its training"
+        )
 
 
 def check_patients(run: Run, films: Sequence[AnnotatedFilm]) -> None:
@@ -90,10 +116,12 @@ def _card(folder: Path) -> dict[str, Any]:
     return read_info(path).card if path.exists() else {}
 
 
-def _read_fold(path: Path) -> dict[str, tuple[ScoredMark, ...]]:
+def _read_fold(path: Path) -> tuple[dict[str, str], dict[str, tuple[ScoredMark, ...]]]:
+    """The digests and the marks of a fold's films."""
     try:
         content = json.loads(path.read_bytes())
-        return {str(name): tuple(map(_mark, marks)) for name, marks in content["marks"].items()}
+        marks = {str(name): tuple(map(_mark, found)) for name, found in content["marks"].items()}
+        return {name: str(content["films"][name]) for name in marks}, marks
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read: {error.strerror or error}", "check its permissions"
@@ -113,4 +141,4 @@ def _mark(entry: dict[str, Any]) -> ScoredMark:
     return ScoredMark(values[:2], values[2], values[3], None if radius is None else float(radius))
 
 
-__all__ = ["Run", "check_patients", "read_run"]
+__all__ = ["Run", "check_film", "check_patients", "read_run"]

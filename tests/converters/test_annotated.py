@@ -85,7 +85,7 @@ def test_truth_without_films_and_films_without_truth_are_named_and_counted(films
     assert len(matched.films) == 3
     assert matched.warnings == (
         "truth.json: 1 film (phantom999) with truth not found among the films",
-        "1 film (phantom001.dcm) without truth in truth.json: left out",
+        f"1 film ({next(iter(truth))}) without truth in truth.json: left out",
     )
 
 
@@ -96,7 +96,7 @@ def test_a_film_that_cannot_be_used_is_named_and_the_others_go_on(films: tuple[P
     matched = match_truth(studies(films[1]), [films[1] / "truth.json"])
     assert [film.name for film in matched.films] == ["phantom001", "phantom003", "phantom004"]
     assert len(matched.unusable) == 1
-    assert matched.unusable[0].startswith("phantom002.dcm: left out: cut short")
+    assert matched.unusable[0].startswith("film phantom002: left out: cut short")
 
 
 def test_truth_of_other_films_is_refused(films: tuple[Path, Path], tmp_path: Path) -> None:

@@ -64,7 +64,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for film in scored
             if int(film.patient[-2:]) % 3 == fold
         }
-        (folder / "run" / f"fold-{fold}.json").write_text(json.dumps({"digest": "", "marks": marks}))
+        digests = {film.name: film.digest for film in films if film.name in marks}
+        content = {"digest": "", "films": digests, "marks": marks}
+        (folder / "run" / f"fold-{fold}.json").write_text(json.dumps(content))
     card = {
         "data": {"digest": data_digest(films)},
         "folds": 3,
@@ -242,10 +244,24 @@ def test_a_run_of_other_films_or_half_done_is_told(site: Path, local: Any, tmp_p
     shutil.copytree(site / "films", films)
     lines = (films / "Info.txt").read_text().replace(" B ", " M ")
     (films / "Info.txt").write_text(lines)
-    content = local(
-        "evaluate", "--mias", films, "--run", site / "run", "--out", tmp_path / "out", "--json"
-    ).json
-    assert "the films or their truth are not exactly those that the run was made of" in content["remarks"]
+    other = local("evaluate", "--mias", films, "--run", site / "run", "--out", tmp_path / "out", "--json")
+    assert other.code == 3
+    assert "or its truth is not that of the run" in other.error
+
+
+@pytest.mark.usefixtures("pictures")
+def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) -> None:
+    write_phantom(tmp_path / "films", patients=10, seed=1, shape=(256, 256))
+    films, run = ("--mias", tmp_path / "films"), tmp_path / "run"
+    trained = local("train", *films, "--out", run, "--folds", 2, "--steps", 2, "--units", 4)
+    assert trained.code == 0, trained.err
+    folds = local("evaluate", *films, "--run", run, "--hit-rule", "iou", "--out", tmp_path / "1", "--json")
+    assert folds.code == 0, folds.err
+    assert folds.json["honesty"]["verdict"] == "out of fold"
+    weights = run / "bcd-scan.safetensors"
+    seen = local("evaluate", *films, "--weights", weights, "--unseen", "--out", tmp_path / "2")
+    assert seen.code == 3
+    assert "trained on every patient given" in seen.error
 
 
 @pytest.mark.parametrize(
@@ -314,7 +330,8 @@ def test_a_patient_on_both_sides_of_a_split_is_refused(site: Path, local: Any, t
     shutil.copytree(site / "run", run)
     zero, one = (json.loads((run / f"fold-{fold}.json").read_text()) for fold in (0, 1))
     name = next(iter(zero["marks"]))
-    one["marks"][name] = zero["marks"].pop(name)
+    for what in ("films", "marks"):
+        one[what][name] = zero[what].pop(name)
     for fold, content in enumerate((zero, one)):
         (run / f"fold-{fold}.json").write_text(json.dumps(content))
     answer = local("evaluate", "--mias", site / "films", "--run", run)
