@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bcd_model.errors import TruthError
-from bcd_model.words import Lesion, Point
+from bcd_model.words import AnnotatedFilm, Lesion, Point
 
 FALSE_MARKS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """False marks per film at which sensitivity is reported."""
@@ -186,6 +186,19 @@ def interval(value: float, draws: Floats) -> Interval:
     drawn = draws[np.isfinite(draws)]
     low, high = np.percentile(drawn, [2.5, 97.5]) if drawn.size else (np.nan, np.nan)
     return Interval(float(value), float(low), float(high))
+
+
+def check_given_once(films: Sequence[AnnotatedFilm]) -> None:
+    """Refuse a film that is given twice: it would count twice, or stand on both sides of a split.
+
+    Raises:
+        TruthError: one is; the message names it.
+    """
+    seen: set[str] = set()
+    for film in films:
+        if film.name in seen:
+            raise TruthError(f"film {film.name} is given twice", "give every film once")
+        seen.add(film.name)
 
 
 def patient_folds(severity: dict[str, int], folds: int, seed: int) -> dict[str, int]:

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from bcd_model.dense import scan_level
 from bcd_model.errors import TruthError, UsageError
+from bcd_model.evaluation import check_given_once
 from bcd_model.marks import abnormal_score, local_maxima
 from bcd_model.networks import ScanningBCDCNN, initialise
 from bcd_model.pyramid import STEPS_MM, STRIDE, build_pyramid
@@ -104,10 +105,7 @@ def check_truth(films: Sequence[AnnotatedFilm]) -> None:
     """
     if not films:
         raise TruthError("there are no films to train on", "name a folder with PGM films and Info.txt")
-    names = [film.name for film in films]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise TruthError(f"film {twice[0]} is given twice", "give every film once")
+    check_given_once(films)
     for wanted in ("benign", "malignant"):
         if not any(lesion.label == wanted for film in films if not film.unlocated for lesion in film.lesions):
             raise TruthError(f"no film has a {wanted} lesion with a place", "train on films of both classes")

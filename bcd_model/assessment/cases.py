@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from bcd_model.errors import TruthError
-from bcd_model.evaluation import ScoredFilm, ScoredMark, film_score
+from bcd_model.evaluation import ScoredFilm, ScoredMark, check_given_once, film_score
 from bcd_model.words import CLASSES, AnnotatedFilm, Film, film_digest
 
 SCORE_FLOOR = -6.0
@@ -79,10 +79,7 @@ def check_films(films: Sequence[AnnotatedFilm]) -> None:
     """
     if not films:
         raise TruthError("there is no film with truth", "name films and their truth")
-    names = [film.name for film in films]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise TruthError(f"film {twice[0]} is given twice", "give every film once")
+    check_given_once(films)
     for film in films:
         shown = bool(film.lesions) or film.unlocated
         worst = max((CLASSES.index(lesion.label) for lesion in film.lesions), default=0)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bcd_model.errors import TruthError
+from bcd_model.evaluation import check_given_once
 from bcd_model.paper.systems import SUBSETS, Preparation, Subset
 from bcd_model.patches import PaperCrop, crops_of_one_scale, eight_variants, paper_crops, square_crop
 from bcd_model.words import CLASSES, AnnotatedFilm, Label, Region
@@ -76,15 +77,11 @@ def check_films(films: Sequence[AnnotatedFilm]) -> None:
     """Refuse films on which no split by patient is honest.
 
     Raises:
-        TruthError: no films; the same film twice; a film of two patients.
+        TruthError: no films, or the same film twice.
     """
     if not films:
         raise TruthError("there are no films to train on", "name a folder with PGM films and Info.txt")
-    owners: dict[str, str] = {}
-    for film in films:
-        if film.name in owners:
-            raise TruthError(f"film {film.name} is given twice", "give every film once")
-        owners[film.name] = film.patient
+    check_given_once(films)
 
 
 def check_pictures(films: Sequence[AnnotatedFilm]) -> str:

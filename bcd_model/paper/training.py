@@ -100,7 +100,7 @@ def train(
     device = torch.device(setting.device)
     network = build(setting.system, setting.classes)
     initialise(network, setting.seed)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch names no such one
     optimiser = _optimiser(setting, network)
     losses = np.zeros(setting.steps, dtype=np.float32)
     first = 0

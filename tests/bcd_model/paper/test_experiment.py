@@ -1,5 +1,6 @@
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,10 +83,13 @@ def test_a_folder_of_other_settings_or_films_is_refused_by_name(
     ],
 )
 def test_what_cannot_be_split_honestly_is_refused_before_any_training(
-    change: object, message: str, films: list[StoredFilm], tmp_path: Path
+    change: Callable[[list[StoredFilm]], list[StoredFilm]],
+    message: str,
+    films: list[StoredFilm],
+    tmp_path: Path,
 ) -> None:
     with pytest.raises(TruthError, match=message):
-        _do(change(films), tmp_path)  # type: ignore[operator]
+        _do(change(films), tmp_path)
     assert not (tmp_path / "runs").exists()
 
 
