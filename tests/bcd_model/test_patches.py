@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_films import StoredFilm
 
-from bcd_model.patches import eight_variants, leaves_film, paper_crops, square_crop
+from bcd_model.breast import breast_mask
+from bcd_model.patches import (
+    Rectangle,
+    crops_of_one_scale,
+    eight_variants,
+    film_rectangle,
+    leaves_film,
+    paper_crops,
+    square_crop,
+)
 from bcd_model.words import Film, Lesion, Region
 
 
@@ -40,7 +49,29 @@ def test_a_crop_keeps_its_region_in_the_middle(radius: float) -> None:
     [((50, 50), 10, False), ((9.5, 50), 10, False), ((9, 50), 10, True), ((50, 90), 10, True)],
 )
 def test_border_rule(center: tuple[float, float], radius: float, leaves: bool) -> None:
-    assert leaves_film(Region(center, radius), (100, 100)) is leaves
+    assert leaves_film(Region(center, radius), Rectangle(0, 0, 100, 100)) is leaves
+    row, column = center
+    assert leaves_film(Region((row + 7, column + 30), radius), Rectangle(7, 30, 107, 130)) is leaves
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(1, 20), st.integers(1, 20), st.integers(0, 20))
+def test_the_films_rectangle_is_what_padding_adds_nothing_to(
+    top: int, left: int, rows: int, columns: int, after: int
+) -> None:
+    film = np.full((rows, columns), 0.1, dtype=np.float32)
+    padded = np.pad(film, ((top, after), (left, 20 - after)))
+    assert film_rectangle(padded) == Rectangle(top, left, top + rows, left + columns)
+
+
+def test_a_speck_in_the_padding_is_no_film() -> None:
+    picture = np.zeros((100, 100), dtype=np.float32)
+    picture[10:90, 20:80] = 0.5
+    picture[3, 95] = picture[4, 5] = 1
+    assert film_rectangle(picture) == Rectangle(10, 20, 90, 80)
+
+
+def test_a_blank_picture_is_its_own_film() -> None:
+    assert film_rectangle(np.zeros((3, 5), dtype=np.float32)) == Rectangle(0, 0, 3, 5)
 
 
 def test_paper_crops_leave_out_what_the_border_cuts_and_take_one_window_of_a_normal_film() -> None:
@@ -55,3 +86,39 @@ def test_paper_crops_leave_out_what_the_border_cuts_and_take_one_window_of_a_nor
     assert [(c.film, c.label, c.kind) for c in crops] == [("a", 1, "CIRC"), ("b", 0, "NORM")]
     again = paper_crops(films, seed=0)
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(crops, again, strict=True))
+
+
+def _padded(film: Film, margin: int) -> Film:
+    # A film of nothing but breast would have no blank part to find.
+    return Film(np.pad(np.maximum(film.pixels, 0.01), margin), film.spacing)
+
+
+def test_the_border_of_a_padded_film_is_not_that_of_the_picture() -> None:
+    breast = _padded(blob_film((-500, -500), 1), 60)
+    cut, whole = Lesion((300, 80), 30, "benign", "ASYM"), Lesion((300, 95), 30, "benign", "CIRC")
+    crops = paper_crops([StoredFilm("a", "p1", breast, lesions=(cut, whole))], seed=0)
+    assert [crop.kind for crop in crops] == ["CIRC"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_normal_crops_hold_no_padding(seed: int) -> None:
+    film = _padded(blob_film((-500, -500), 1), 60)
+    for cut in (paper_crops, crops_of_one_scale):
+        lesion = StoredFilm("a", "p1", film, lesions=(Lesion((300, 150), 40, "benign", "CIRC"),))
+        crops = cut([lesion, *(StoredFilm(str(n), f"p{n}", film) for n in range(3))], seed)
+        assert [crop.label for crop in crops] == [1, 0, 0, 0]
+        for crop in crops:
+            assert not leaves_film(crop.region, Rectangle(60, 60, *(n - 60 for n in film.shape)))
+
+
+def test_normal_crops_of_one_scale_hold_as_much_breast_as_the_lesions() -> None:
+    film = blob_film((-500, -500), 1)
+    mask = breast_mask(film.pixels, film.spacing)
+    lesion = StoredFilm("a", "p1", film, lesions=(Lesion((300, 150), 60, "benign", "CIRC"),))
+    assert mask[240:360, 90:210].all()
+    crops = crops_of_one_scale([lesion, *(StoredFilm(str(n), f"p{n}", film) for n in range(30))], seed=0)
+    normal = [crop for crop in crops if not crop.label]
+    assert len(normal) == 30
+    for crop in normal:
+        row, column = (round(x + 0.5) for x in crop.region.center)
+        assert mask[row - 60 : row + 60, column - 60 : column + 60].all()
