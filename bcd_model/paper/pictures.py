@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bcd_model.evaluation import Interval
-from bcd_model.paper.curves import GRID, on_grid
+from bcd_model.paper.curves import GRID, log_odds, on_grid
 from bcd_model.paper.intervals import over_patients
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.summary import Group
@@ -135,7 +135,7 @@ def _roc_band(group: Group, index: int) -> tuple[npt.NDArray[np.float64], ...]:
         found = []
         for answers in group.answers:
             at = np.arange(len(answers.truth)) if chosen is None else chosen
-            found.append(on_grid(answers.probabilities[at, index], answers.truth[at] == index))
+            found.append(on_grid(log_odds(answers.logits[at], index), answers.truth[at] == index))
         return np.array(found)
 
     if group.protocol == "paper":

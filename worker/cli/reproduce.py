@@ -42,6 +42,13 @@ def reproduce(
         "float32", "--precision", metavar="float32|bfloat16", help="Of the training."
     ),
     device: str = typer.Option("cpu", "--device", help="As PyTorch names it: cpu, cuda, ..."),
+    threads: int | None = typer.Option(
+        None,
+        "--threads",
+        min=1,
+        help="Of PyTorch; the last digits depend on them.",
+        show_default="the folder's",
+    ),
     quick: bool = typer.Option(
         False, "--quick", help="The whole table in minutes; its figures mean nothing."
     ),
@@ -58,19 +65,19 @@ def reproduce(
     from bcd_model.paper.report import write_report
     from bcd_model.paper.runs import Options, choose
 
-    options = Options(steps, precision, device, quick)
+    options = Options(steps, precision, device, quick, threads)
     runs = choose(_names(system), _names(subset), _names(protocol), 1 if quick else seeds, options)
     films = _films(mias)
     try:
         with _progress(sum(run.cost(options) for run in runs)) as watch:
-            digest, outcomes = do(films, runs, options, out, note, watch)
+            done = do(films, runs, options, out, note, watch)
         facts = {
-            "digest": digest,
+            "digest": done.films,
             "films": len(films),
             "patients": len({film.patient for film in films}),
         }
         note("networks done; the report is written")
-        report = write_report(out, outcomes, options, facts)
+        report = write_report(out, done.outcomes, done.options, facts)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
         raise OutputError(f"{out} cannot be written: {why}", "choose a folder with room") from error

@@ -1,19 +1,29 @@
 import csv
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from made_films import flat_film
 from toy_films import StoredFilm
 
 from bcd_model.errors import TruthError, UsageError
-from bcd_model.paper.experiment import reproduce
+from bcd_model.paper.experiment import Reproduction, reproduce
 from bcd_model.paper.report import write_report
-from bcd_model.paper.runs import Options, Outcome, choose
+from bcd_model.paper.runs import Options, choose
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS
 
 OPTIONS = Options(steps=2)
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    """PyTorch's number of threads, which is put back at the end."""
+    before = torch.get_num_threads()
+    yield before
+    torch.set_num_threads(before)
 
 
 def _do(
@@ -23,11 +33,12 @@ def _do(
     seeds: int = 1,
     options: Options = OPTIONS,
     subsets: tuple[str, ...] = ("all",),
-) -> list[Outcome]:
+) -> Reproduction:
     runs = choose(systems, subsets, PROTOCOLS, seeds, options)
-    digest, outcomes = reproduce(films, runs, options, out)
-    write_report(out, outcomes, options, {"digest": digest, "films": len(films), "patients": 12})
-    return outcomes
+    done = reproduce(films, runs, options, out)
+    facts = {"digest": done.films, "films": len(films), "patients": 12}
+    write_report(out, done.outcomes, done.options, facts)
+    return done
 
 
 def _texts(out: Path) -> dict[str, bytes]:
@@ -69,9 +80,31 @@ def test_a_folder_of_other_settings_or_films_is_refused_by_name(
     with pytest.raises(UsageError, match=r"other films"):
         _do(films[2:], tmp_path)
     (run,) = tmp_path.glob("runs/*paper*/run.json")
-    run.write_text(run.read_text()[:50])
+    whole = run.read_text()
+    run.write_text(whole[:50])
     with pytest.raises(UsageError, match=r"run\.json is damaged"):
         _do(films, tmp_path)
+    run.write_text(whole.replace('"truth":0', '"truth":1', 1))
+    with pytest.raises(UsageError, match=r"run\.json is not as it was written; remove it"):
+        _do(films, tmp_path)
+    run.write_text(whole)
+    copy = run.parent.with_name("copy of " + run.parent.name)
+    shutil.copytree(run.parent, copy)
+    with pytest.raises(UsageError, match=rf"{copy.name} holds the run {run.parent.name}; remove the copy"):
+        _do(films, tmp_path)
+
+
+def test_a_folder_keeps_the_number_of_threads_it_was_begun_with(
+    films: list[StoredFilm], tmp_path: Path, threads: int
+) -> None:
+    _do(films, tmp_path, options=Options(2, threads=threads + 1))
+    torch.set_num_threads(threads)
+    _do(films, tmp_path, seeds=2)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [each["threads"] for each in results["environment"]] == [threads + 1]
+    assert results["settings"]["threads"] == threads + 1
+    with pytest.raises(UsageError, match=rf"threads {threads + 1}, not {threads}"):
+        _do(films, tmp_path, options=Options(2, threads=threads))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from bcd_model.paper.causes import causes
-from bcd_model.paper.runs import Outcome, Prediction, Run, loss_curve
+from bcd_model.paper.outcome import Outcome, Prediction, loss_curve
+from bcd_model.paper.runs import Run
 from bcd_model.paper.summary import Group, groups
 from bcd_model.paper.systems import Protocol
 
@@ -10,9 +11,7 @@ from bcd_model.paper.systems import Protocol
 def _outcome(system: str, protocol: Protocol, seed: int, fold: int, told: list[tuple[int, int]]) -> Outcome:
     """One crop a patient; ``told`` is (truth, answer)."""
     predictions = tuple(
-        Prediction(
-            f"{fold}-{i}", "f", f"p{fold}-{i}", "CIRC", 0, truth, tuple(0.8 * np.eye(3)[answer] + 0.2 / 3)
-        )
+        Prediction(f"{fold}-{i}", "f", f"p{fold}-{i}", "CIRC", 0, truth, tuple(2.0 * np.eye(3)[answer]))
         for i, (truth, answer) in enumerate(told)
     )
     crops = {"normal": 8, "benign": 4, "malignant": 3}
@@ -50,6 +49,8 @@ def test_a_seed_with_a_fold_missing_is_left_out() -> None:
     made = groups([*_five("S1", RIGHT), *_five("S1", HALF, seed=1)[:4]])
     assert [answers.seed for answers in made[0].answers] == [0]
     assert groups(_five("S1", RIGHT)[:3]) == []
+    # as many as there are folds, but not these
+    assert groups([*_five("S1", RIGHT)[:4], _outcome("S1", "patient", 0, 0, RIGHT)]) == []
 
 
 def test_mean_and_range_over_seeds_in_the_papers_protocol() -> None:

@@ -68,12 +68,6 @@ def test_a_network_learns_what_is_easy() -> None:
     assert (predict(network, samples).argmax(axis=1) == labels).all()
 
 
-def test_probabilities_add_up_to_1() -> None:
-    samples, labels = _samples(50)
-    network, _ = train(_setting("S3", 1), samples, labels)
-    np.testing.assert_allclose(predict(network, samples).sum(axis=1), 1)
-
-
 def test_checkpoints_of_other_settings_and_damaged_ones_are_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +81,36 @@ def test_checkpoints_of_other_settings_and_damaged_ones_are_refused_by_name(
     checkpoint.write_bytes(b"no checkpoint")
     with pytest.raises(UsageError, match="is damaged"):
         train(_setting("S5", 2), samples, labels, checkpoint)
+
+
+def test_a_checkpoint_with_one_weight_changed_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+    samples, labels = _samples(48)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    train(_setting("S5", 2), samples, labels, checkpoint)
+    data = bytearray(checkpoint.read_bytes())
+    data[-4000] ^= 1
+    checkpoint.write_bytes(data)
+    with pytest.raises(UsageError, match="is damaged; remove it"):
+        train(_setting("S5", 2), samples, labels, checkpoint)
+
+
+def test_a_checkpoint_made_with_other_threads_is_refused_by_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+    samples, labels = _samples(48)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    threads = torch.get_num_threads()
+    train(_setting("S5", 2), samples, labels, checkpoint)
+    torch.set_num_threads(threads + 1)
+    try:
+        with pytest.raises(UsageError, match=rf"made elsewhere \(threads {threads}, not {threads + 1}\)"):
+            train(_setting("S5", 2), samples, labels, checkpoint)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_every_round_shows_every_sample_once_in_an_order_of_its_own() -> None:
