@@ -16,7 +16,7 @@ import torch
 
 from bcd_model.errors import UsageError
 from bcd_model.paper.environment import environment
-from bcd_model.paper.folder import checkpoint_path, outcomes, run_path, settle
+from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
 from bcd_model.paper.inputs import CropSet, check_films, check_pictures, prepare, select
 from bcd_model.paper.outcome import Outcome, Prediction, loss_curve, write_outcome
 from bcd_model.paper.protocols import Split, splits
@@ -83,7 +83,7 @@ def reproduce(
     _check_device(options.device)
     check_films(films)
     known = check_pictures(films)
-    options = settle(out, options, known, torch.get_num_threads())
+    options = agree(out, options, known, torch.get_num_threads())
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     waiting = [run for run in runs if not run_path(out, run).exists()]
@@ -97,6 +97,7 @@ def reproduce(
         parts[run] = found[run.fold]
     # What stands in the folder is looked at before hours are spent beside it.
     outcomes(out, options, known)
+    write_settings(out, options, known)
     left = sum(run.cost(options) for run in waiting)
     for number, run in enumerate(waiting, done + 1):
         left -= run.cost(options)
@@ -115,7 +116,7 @@ def _check_device(name: str) -> None:
     """Refuse a device that PyTorch does not have here."""
     try:
         torch.zeros(1, device=torch.device(name)).item()
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise UsageError(
             f"{name!r} is no device PyTorch can use here", "choose cpu, or leave it out"
         ) from error

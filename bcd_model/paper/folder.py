@@ -31,42 +31,62 @@ def outcomes(out: Path, options: Options, films: str) -> list[Outcome]:
     return [read_outcome(path, options, films) for path in sorted(out.glob("runs/*/run.json"))]
 
 
-def settle(out: Path, options: Options, films: str, threads: int) -> Options:
-    """Return ``options`` with the number of threads that all runs of ``out`` share; write it down.
+def agree(out: Path, options: Options, films: str, threads: int) -> Options:
+    """Return ``options`` with the number of threads that all runs of ``out`` share.
+
+    Settings of a folder in which no run was begun bind nobody.
 
     Args:
         threads: of a folder in which no run was begun, where ``options`` name none.
 
     Raises:
-        UsageError: the runs of ``out`` are of other films or settings, or its settings are damaged.
+        UsageError: ``out`` is no folder of a reproduction, its runs are of other films or settings, or its
+            settings are damaged.
     """
-    path = out / "settings.json"
-    known = _read(path) if path.exists() else None
+    known = _settings(out)
+    if known is None or not any(out.glob("runs/*/*")):
+        return options if options.threads is not None else replace(options, threads=threads)
     if options.threads is None:
-        options = replace(options, threads=known["threads"] if known else threads)
-    wanted = {"schema": SCHEMA, **asdict(options), "films": films}
-    if known is not None:
-        other = [key for key in wanted if known.get(key) != wanted[key]]
-        if other:
-            told = ", ".join(
-                "other films" if key == "films" else f"{key} {known.get(key)}, not {wanted[key]}"
-                for key in other
-            )
-            raise UsageError(f"{out} holds runs of other settings ({told})", "name another folder with --out")
-        return options
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(wanted, indent=2) + "\n")
-    temporary.replace(path)
+        options = replace(options, threads=known["threads"])
+    wanted = _wanted(options, films)
+    other = [key for key in wanted if known.get(key) != wanted[key]]
+    if other:
+        told = ", ".join(
+            "other films" if key == "films" else f"{key} {known.get(key)}, not {wanted[key]}" for key in other
+        )
+        raise UsageError(f"{out} holds runs of other settings ({told})", "name another folder with --out")
     return options
 
 
-def _read(path: Path) -> dict[str, Any]:
+def write_settings(out: Path, options: Options, films: str) -> None:
+    """Write down what all runs of ``out`` share."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "settings.json"
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(json.dumps(_wanted(options, films), indent=2) + "\n")
+    temporary.replace(path)
+
+
+def _wanted(options: Options, films: str) -> dict[str, Any]:
+    return {"schema": SCHEMA, **asdict(options), "films": films}
+
+
+def _settings(out: Path) -> dict[str, Any] | None:
+    """What is written in ``out``; None if it is empty or not there."""
+    path = out / "settings.json"
+    remedy = "name another folder with --out"
+    if not path.exists():
+        # Half-written settings are all that a reproduction may leave without them.
+        if out.is_dir() and {each.name for each in out.iterdir()} - {"settings.partial"}:
+            raise UsageError(f"{out} is not empty and no folder of a reproduction", remedy)
+        return None
     try:
         known = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{path} is damaged", "name another folder with --out") from error
+        raise UsageError(f"{path} is damaged", remedy) from error
+    if not {"schema", "films", "precision"} <= set(known):
+        raise UsageError(f"{path} is not of a reproduction", remedy)
     threads = known.setdefault("threads", None)
     if threads is not None and not (isinstance(threads, int) and threads > 0):
-        raise UsageError(f"{path} is damaged", "name another folder with --out")
+        raise UsageError(f"{path} is damaged", remedy)
     return known

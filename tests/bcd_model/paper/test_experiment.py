@@ -94,6 +94,30 @@ def test_a_folder_of_other_settings_or_films_is_refused_by_name(
         _do(films, tmp_path)
 
 
+def test_a_refused_run_leaves_the_folder_to_others(films: list[StoredFilm], tmp_path: Path) -> None:
+    with pytest.raises(TruthError, match="2 patients cannot fill 5 folds"):
+        _do(films[:4], tmp_path)
+    assert not list(tmp_path.iterdir())
+    # One that was ended before its first checkpoint has left its settings alone.
+    _do(films, tmp_path)
+    shutil.rmtree(tmp_path / "runs")
+    _do(films, tmp_path, options=Options(steps=3))
+    assert json.loads((tmp_path / "results.json").read_text())["settings"]["steps"] == 3
+
+
+def test_a_folder_of_something_else_is_refused_and_left_as_it_is(
+    films: list[StoredFilm], tmp_path: Path
+) -> None:
+    (tmp_path / "report.md").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty and no folder of a reproduction; name another"):
+        _do(films, tmp_path)
+    (tmp_path / "settings.json").write_text('{"editor": "mine"}')
+    with pytest.raises(UsageError, match=r"settings\.json is not of a reproduction"):
+        _do(films, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.md", "settings.json"]
+    assert (tmp_path / "report.md").read_text() == "mine"
+
+
 def test_a_folder_keeps_the_number_of_threads_it_was_begun_with(
     films: list[StoredFilm], tmp_path: Path, threads: int
 ) -> None:
