@@ -18,7 +18,7 @@ from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Protocol, Subse
 
 SCHEMA = 2
 """Of the files that a run leaves: ``settings.json``, ``run.json`` and the checkpoint."""
-QUICK_STEPS = 20
+QUICK_STEPS = 40
 
 
 @dataclass(frozen=True, slots=True)

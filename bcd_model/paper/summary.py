@@ -90,7 +90,11 @@ class Group:
         names = list(each[0])
         if self.protocol == "paper":
             table = np.array([[figures[name] for name in names] for figures in each])
-            rows = zip(names, table.mean(axis=0), table.min(axis=0), table.max(axis=0), strict=True)
+            # One seed has no range.
+            ends = (
+                (table.min(axis=0), table.max(axis=0)) if len(table) > 1 else np.full((2, len(names)), np.nan)
+            )
+            rows = zip(names, table.mean(axis=0), *ends, strict=True)
             return {name: Interval(float(v), float(a), float(b)) for name, v, a, b in rows}
 
         def means(chosen: npt.NDArray[np.int64]) -> list[float]:
@@ -126,6 +130,8 @@ class Group:
     def table(self) -> dict[str, Any]:
         """Return all of it as ``results.json`` holds it."""
         interval = "range over seeds" if self.protocol == "paper" else "95 % over patients"
+        if self.protocol == "paper" and len(self.answers) == 1:
+            interval = "none: one seed"
         mean_accuracy = self.figures["accuracy"].value
         return {
             "system": self.system,
