@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,24 @@ def test_a_seed_with_a_fold_missing_is_left_out() -> None:
     assert groups(_five("S1", RIGHT)[:3]) == []
     # as many as there are folds, but not these
     assert groups([*_five("S1", RIGHT)[:4], _outcome("S1", "patient", 0, 0, RIGHT)]) == []
+
+
+def test_the_crops_of_all_seeds_are_in_one_order_whatever_the_folds() -> None:
+    # In another seed the crops lie in other folds: patient p0-0's answer must still be found at its place.
+    first = _five("S1", RIGHT)
+    turned = [
+        replace(
+            outcome,
+            run=replace(outcome.run, seed=1, fold=4 - outcome.run.fold),
+            predictions=outcome.predictions[::-1],
+        )
+        for outcome in reversed(first)
+    ]
+    one, other = Group([*first, *turned]).answers
+    assert one.crops == other.crops
+    assert one.patients == other.patients
+    assert one.truth.tolist() == other.truth.tolist()
+    np.testing.assert_array_equal(one.logits, other.logits)
 
 
 def test_mean_and_range_over_seeds_in_the_papers_protocol() -> None:

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from bcd_model.errors import UsageError
+from bcd_model.networks import initialise
 from bcd_model.paper import training
+from bcd_model.paper.networks import build
 from bcd_model.paper.systems import SYSTEMS
 from bcd_model.paper.training import BatchOrder, Precision, Setting, predict, train
 
@@ -59,6 +61,19 @@ def test_another_seed_gives_other_weights() -> None:
     samples, labels = _samples(48)
     first, other = (train(_setting("S5", 2, seed=seed), samples, labels)[1] for seed in (1, 2))
     assert not np.array_equal(first, other)
+
+
+def test_gradient_descent_lets_weights_without_a_gradient_be() -> None:
+    # What no gradient reaches stays as it was.
+    samples, labels = _samples(48)
+    samples[:, :, :10] = 0  # no gradient for the weights of these pixels
+    setting = _setting("S5", 3)
+    begun = build(setting.system, 3)
+    initialise(begun, setting.seed)
+    network, _ = train(setting, samples, labels)
+    before, after = (each.dense.weight.detach().reshape(-1, 48, 48) for each in (begun, network))
+    assert torch.equal(after[:, :, :10], before[:, :, :10])
+    assert not torch.equal(after[:, :, 10:], before[:, :, 10:])
 
 
 def test_a_network_learns_what_is_easy() -> None:
