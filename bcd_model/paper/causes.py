@@ -10,16 +10,17 @@ import numpy.typing as npt
 
 from bcd_model.evaluation import Interval
 from bcd_model.paper.intervals import over_patients
+from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.summary import Answers, Group
 from bcd_model.paper.systems import Subset
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One part of the accuracy in the paper's protocol; the parts add up to it.
+    """One part of the printed accuracy; the parts add up to it.
 
     Attributes:
-        part: of 1, with its 95 % interval over patients.
+        part: of 1, with its 95 % interval over patients; nan for both ends where it has none.
         how: what was compared with what.
     """
 
@@ -32,11 +33,14 @@ class Cause:
 def causes(groups: Sequence[Group]) -> list[Cause]:
     """Return the parts for each subset of S1 that has been run in both protocols at one length.
 
+    - printed - ours: what the paper prints against the same protocol here;
     - leak: the paper's protocol against the same crops by patient;
     - scale shortcut: by patient, the paper's crops against those whose normal ones are cut at the
       lesions' radii (where S1r has been run too; the others have no normal crops);
     - count: accuracy, which the paper calls sensitivity, against the mean sensitivity of the classes;
     - what is left.
+
+    Each is taken off what those before it left: another order would give other parts.
     """
     by = {(group.system, group.subset, group.protocol): group for group in groups}
     found = []
@@ -49,7 +53,7 @@ def causes(groups: Sequence[Group]) -> list[Cause]:
 
 
 def _causes(subset: Subset, leaking: Group, honest: Group, fair: Group | None) -> list[Cause]:
-    printed = leaking.figures["accuracy"].value
+    ours = leaking.figures["accuracy"].value
     last = honest if fair is None else fair
     patients = sorted({*honest.answers[0].patients, *last.answers[0].patients})
 
@@ -58,10 +62,15 @@ def _causes(subset: Subset, leaking: Group, honest: Group, fair: Group | None) -
         a = _mean(honest, drawn, "accuracy")
         b = _mean(last, drawn, "accuracy")
         c = _mean(last, drawn, "balanced_accuracy")
-        return [printed - a, a - b, b - c, c]
+        return [ours - a, a - b, b - c, c]
 
     leak, scale, count, left = over_patients(patients, parts)
-    told = [Cause(subset, "leak", leak, "S1, the paper's protocol - S1 by patient: accuracy")]
+    told = []
+    printed = printed_accuracy("S1", subset)
+    if printed is not None:
+        apart = Interval(printed - ours, float("nan"), float("nan"))
+        told.append(Cause(subset, "printed - ours", apart, "the printed accuracy - S1, the paper's protocol"))
+    told.append(Cause(subset, "leak", leak, "S1, the paper's protocol - S1 by patient: accuracy"))
     if fair is not None:
         told.append(Cause(subset, "scale shortcut", scale, "S1 by patient - S1r by patient: accuracy"))
     name = last.system

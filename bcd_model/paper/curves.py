@@ -33,26 +33,42 @@ def on_grid(scores: Floats, positive: npt.NDArray[np.bool_]) -> Floats:
     return np.asarray(np.interp(GRID, false[upper], true[upper]), dtype=np.float64)
 
 
-def areas(probabilities: Floats, truth: npt.NDArray[np.int64]) -> dict[str, float]:
+def probabilities(logits: Floats) -> Floats:
+    """Return (n, classes) probabilities of logits (n, classes)."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def log_odds(logits: Floats, index: int) -> Floats:
+    """Return (n,) log-odds of class ``index`` against the rest, of logits (n, classes).
+
+    They rank as the probability does, but have no end: probabilities that are 1 to the last digit are
+    all one, and a curve over them has ties that the network did not leave.
+    """
+    rest = np.delete(logits, index, axis=1)
+    return np.asarray(logits[:, index] - np.logaddexp.reduce(rest, axis=1), dtype=np.float64)
+
+
+def areas(logits: Floats, truth: npt.NDArray[np.int64]) -> dict[str, float]:
     """Return the areas under the ROC curves; nan where a side has no example.
 
     Args:
-        probabilities: (n, classes), 3 (normal, benign, malignant) or 2 (benign, malignant).
+        logits: (n, classes), 3 (normal, benign, malignant) or 2 (benign, malignant).
         truth: (n,).
 
     Returns:
         ``auc_CLASS`` of each class against the rest; ``auc_abnormal`` of benign and malignant against
         normal; ``auc_malignant_benign`` by P(malignant) / (P(benign) + P(malignant)), among the lesions.
     """
-    names = ("normal", "benign", "malignant")[-probabilities.shape[1] :]
+    names = ("normal", "benign", "malignant")[-logits.shape[1] :]
     found = {}
     for index, name in enumerate(names):
-        scores = probabilities[:, index]
+        scores = log_odds(logits, index)
         found[f"auc_{name}"] = auc(scores[truth == index], scores[truth != index])
-    benign, malignant = probabilities[:, -2], probabilities[:, -1]
     if len(names) == 3:
-        found["auc_abnormal"] = auc((benign + malignant)[truth > 0], (benign + malignant)[truth == 0])
-    share = malignant / np.maximum(benign + malignant, 1e-300)
+        abnormal = -log_odds(logits, 0)
+        found["auc_abnormal"] = auc(abnormal[truth > 0], abnormal[truth == 0])
+    share = logits[:, -1] - logits[:, -2]
     last = len(names) - 1
     found["auc_malignant_benign"] = auc(share[truth == last], share[truth == last - 1])
     return found

@@ -5,11 +5,9 @@ All that can be refused is refused before the first network is trained.
 
 from __future__ import annotations
 
-import json
-import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -17,19 +15,12 @@ import numpy as np
 import torch
 
 from bcd_model.errors import UsageError
+from bcd_model.paper.environment import environment
+from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
 from bcd_model.paper.inputs import CropSet, check_films, check_pictures, prepare, select
+from bcd_model.paper.outcome import Outcome, Prediction, loss_curve, write_outcome
 from bcd_model.paper.protocols import Split, splits
-from bcd_model.paper.runs import (
-    SCHEMA,
-    Options,
-    Outcome,
-    Prediction,
-    Run,
-    digest_of,
-    loss_curve,
-    read_outcome,
-    write_outcome,
-)
+from bcd_model.paper.runs import Options, Run, digest_of
 from bcd_model.paper.systems import SYSTEMS, Preparation, Subset
 from bcd_model.paper.training import Precision, Setting, predict, train
 from bcd_model.patches import VARIANTS, PaperCrop
@@ -55,6 +46,20 @@ class Step:
     left: float
 
 
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """All that a folder holds.
+
+    Attributes:
+        films: SHA-256 of the films and their truth.
+        options: what all runs of the folder share.
+    """
+
+    films: str
+    options: Options
+    outcomes: tuple[Outcome, ...]
+
+
 _Material = dict[tuple[str, Subset], CropSet]
 
 
@@ -65,8 +70,10 @@ def reproduce(
     out: Path,
     say: Say = lambda _text: None,
     watch: Watch = lambda _step: None,
-) -> tuple[str, list[Outcome]]:
-    """Do the runs that ``out`` does not hold yet; return the films' digest and all that ``out`` holds.
+) -> Reproduction:
+    """Do the runs that ``out`` does not hold yet; return all that it holds then.
+
+    PyTorch's number of threads, which decides the last digits, becomes the folder's, for the whole process.
 
     Raises:
         TruthError: the films cannot be split honestly, or a subset lacks a class.
@@ -76,8 +83,10 @@ def reproduce(
     _check_device(options.device)
     check_films(films)
     known = check_pictures(films)
-    _settle(out, options, known)
-    waiting = [run for run in runs if not _path(out, run).exists()]
+    options = agree(out, options, known, torch.get_num_threads())
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    waiting = [run for run in runs if not run_path(out, run).exists()]
     done = len(runs) - len(waiting)
     if done:
         say(f"{done} of {len(runs)} networks are done already")
@@ -88,68 +97,29 @@ def reproduce(
         parts[run] = found[run.fold]
     # What stands in the folder is looked at before hours are spent beside it.
     outcomes(out, options, known)
+    write_settings(out, options, known)
     left = sum(run.cost(options) for run in waiting)
     for number, run in enumerate(waiting, done + 1):
         left -= run.cost(options)
         started = time.monotonic()
         outcome = _do(run, material[run.system, run.subset], parts[run], options, known, out, watch, left)
-        write_outcome(_path(out, run), digest_of(run, options, known), outcome)
-        _checkpoint(out, run).unlink(missing_ok=True)
+        write_outcome(run_path(out, run), digest_of(run, options, known), outcome)
+        checkpoint_path(out, run).unlink(missing_ok=True)
         line = f"{run.name}: {outcome.steps} steps in {time.monotonic() - started:.1f} s"
         with (out / "reproduce.log").open("a") as log:
             log.write(line + "\n")
         say(f"network {number} of {len(runs)}, {line}")
-    return known, outcomes(out, options, known)
+    return Reproduction(known, options, tuple(outcomes(out, options, known)))
 
 
 def _check_device(name: str) -> None:
     """Refuse a device that PyTorch does not have here."""
     try:
         torch.zeros(1, device=torch.device(name)).item()
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise UsageError(
             f"{name!r} is no device PyTorch can use here", "choose cpu, or leave it out"
         ) from error
-
-
-def outcomes(out: Path, options: Options, films: str) -> list[Outcome]:
-    """Return every run that is done in ``out``, by name.
-
-    Raises:
-        UsageError: one is damaged, or of other films or settings.
-    """
-    return [read_outcome(path, options, films) for path in sorted(out.glob("runs/*/run.json"))]
-
-
-def _path(out: Path, run: Run) -> Path:
-    return out / "runs" / run.name / "run.json"
-
-
-def _checkpoint(out: Path, run: Run) -> Path:
-    return _path(out, run).with_name("checkpoint.safetensors")
-
-
-def _settle(out: Path, options: Options, films: str) -> None:
-    """Write what all runs of ``out`` share, or refuse a folder in which it is something else."""
-    path = out / "settings.json"
-    wanted = {"schema": SCHEMA, **asdict(options), "films": films}
-    if path.exists():
-        try:
-            known = dict(json.loads(path.read_text()))
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"{path} is damaged", "name another folder with --out") from error
-        other = [key for key in wanted if known.get(key) != wanted[key]]
-        if other:
-            told = ", ".join(
-                "other films" if key == "films" else f"{key} {known.get(key)}, not {wanted[key]}"
-                for key in other
-            )
-            raise UsageError(f"{out} holds runs of other settings ({told})", "name another folder with --out")
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(wanted, indent=2) + "\n")
-    temporary.replace(path)
 
 
 def _material(films: Sequence[AnnotatedFilm], runs: Sequence[Run], say: Say) -> _Material:
@@ -198,15 +168,15 @@ def _do(
         setting,
         samples[split.training],
         labels[split.training],
-        _checkpoint(out, run),
+        checkpoint_path(out, run),
         tell,
     )
-    probabilities = predict(network, samples[split.test], options.device)
     predictions = []
-    for sample, row in zip(split.test.tolist(), probabilities, strict=True):
+    answers = predict(network, samples[split.test], options.device)
+    for sample, row in zip(split.test.tolist(), answers, strict=True):
         index, variant = divmod(sample, VARIANTS)
         crop = crops.crops[index]
-        # Digits that count, so that small probabilities keep their order.
+        # 9 digits tell any two float32 apart.
         told = tuple(float(f"{value:.9g}") for value in row)
         truth = int(crops.labels[index])
         predictions.append(
@@ -217,17 +187,7 @@ def _do(
         setting.steps,
         {label: int((crops.labels == i).sum()) for i, label in enumerate(crops.classes)},
         len(split.training),
-        _environment(options.device),
+        environment(options.device),
         loss_curve(losses),
         tuple(predictions),
     )
-
-
-def _environment(device: str) -> dict[str, str | int]:
-    return {
-        "torch": torch.__version__,
-        "device": device,
-        "threads": torch.get_num_threads(),
-        "machine": platform.machine(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-    }

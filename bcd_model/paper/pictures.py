@@ -16,11 +16,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bcd_model.evaluation import Interval
-from bcd_model.paper.curves import GRID, on_grid
+from bcd_model.paper.curves import GRID, log_odds, on_grid
 from bcd_model.paper.intervals import over_patients
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.summary import Group
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, Protocol, Subset
+from bcd_model.paper.tables import interval_text
 
 _TITLES = {"paper": "the paper's protocol (leaks)", "patient": "by patient"}
 _BAND_DRAWS = 300
@@ -83,7 +84,7 @@ def _figure_11(made: Sequence[Group], protocol: Protocol) -> Figure:
         color, hatch = f"C{systems.index(system)}", "//" if whose == "printed" else ""
         alpha = 0.45 if hatch else 0.9
         axis.bar(places, shown[:, 0], width, label=f"{system} {whose}", color=color, alpha=alpha, hatch=hatch)
-        reach = np.abs(shown[:, 1:].T - shown[:, 0])
+        reach = np.nan_to_num(np.abs(shown[:, 1:].T - shown[:, 0]))  # one seed has no range
         axis.errorbar(places, shown[:, 0], reach, fmt="none", ecolor="black", elinewidth=1, capsize=2)
     axis.set_xticks(range(len(subsets)), subsets)
     axis.set_ylim(0, 1.05)
@@ -116,7 +117,9 @@ def _rocs(made: Sequence[Group], protocol: Protocol) -> Figure:
     for axis, group in zip(axes, made, strict=True):
         for index, label in enumerate(group.classes):
             mean, low, high = _roc_band(group, index)
-            axis.plot(GRID, mean, color=f"C{index}", label=f"{label} {group.figures[f'auc_{label}']}")
+            axis.plot(
+                GRID, mean, color=f"C{index}", label=f"{label} {interval_text(group.figures[f'auc_{label}'])}"
+            )
             axis.fill_between(GRID, low, high, color=f"C{index}", alpha=0.15, linewidth=0)
         axis.plot([0, 1], [0, 1], color="grey", linewidth=0.7)
         axis.legend(fontsize=6, loc="lower right")
@@ -135,7 +138,7 @@ def _roc_band(group: Group, index: int) -> tuple[npt.NDArray[np.float64], ...]:
         found = []
         for answers in group.answers:
             at = np.arange(len(answers.truth)) if chosen is None else chosen
-            found.append(on_grid(answers.probabilities[at, index], answers.truth[at] == index))
+            found.append(on_grid(log_odds(answers.logits[at], index), answers.truth[at] == index))
         return np.array(found)
 
     if group.protocol == "paper":

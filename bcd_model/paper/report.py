@@ -14,14 +14,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bcd_model.paper.causes import Cause, causes
+from bcd_model.paper.curves import probabilities
 from bcd_model.paper.markdown import report_text
+from bcd_model.paper.outcome import Outcome
 from bcd_model.paper.pictures import draw_all
 from bcd_model.paper.printed import FIGURE_11, S4_RECALL, TABLE_I
-from bcd_model.paper.runs import SCHEMA, Options, Outcome
+from bcd_model.paper.runs import Options
 from bcd_model.paper.summary import Group, groups, rounded
 from bcd_model.paper.systems import PROTOCOLS, SYSTEMS
 from bcd_model.words import CLASSES, DISCLAIMER
+
+_SCHEMA = 1  # of results.json
 
 
 def write_report(out: Path, outcomes: Sequence[Outcome], options: Options, films: dict[str, Any]) -> Path:
@@ -58,7 +64,7 @@ def results_text(
             environments.append(outcome.environment)
     used = {group.system for group in made}
     content: dict[str, Any] = {
-        "schema_version": SCHEMA,
+        "schema_version": _SCHEMA,
         "disclaimer": DISCLAIMER,
         "comparable": not options.quick,
         "settings": asdict(options),
@@ -87,11 +93,13 @@ def _predictions(outcomes: Sequence[Outcome]) -> Iterable[Sequence[object]]:
     )
     for outcome in outcomes:
         run, classes = outcome.run, tuple(outcome.crops)
-        for each in outcome.predictions:
-            told = dict(zip(classes, each.probability, strict=True))
+        told_of = probabilities(np.array([each.logits for each in outcome.predictions]))
+        for each, row in zip(outcome.predictions, told_of, strict=True):
+            told = dict(zip(classes, (f"{value:.9g}" for value in row), strict=True))
+            answer = classes[int(np.argmax(each.logits))]
             yield (
                 *(run.system, run.subset, run.seed, run.fold, each.crop, each.film, each.patient, each.kind),
-                *(each.variant, classes[each.truth], max(told, key=told.__getitem__)),
+                *(each.variant, classes[each.truth], answer),
                 *(told.get(name, "") for name in CLASSES),
             )
 

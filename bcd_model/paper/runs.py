@@ -1,7 +1,6 @@
-"""The runs of a reproduction: which there are, and what each leaves in its folder.
+"""The runs of a reproduction: which there are, and what decides each.
 
-One run is one network: a system, a subset, a protocol, a seed and a fold. ``OUT/runs/NAME/run.json``
-is written when it is done and is all that the report needs.
+One run is one network: a system, a subset, a protocol, a seed and a fold.
 """
 
 from __future__ import annotations
@@ -10,20 +9,17 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bcd_model.errors import UsageError
 from bcd_model.paper.protocols import FOLDS
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Protocol, Subset
 
-SCHEMA = 1
-CURVE_POINTS = 200
-"""At most so many points of a loss curve are kept, each the mean over its steps."""
-QUICK_STEPS = 20
+SCHEMA = 3
+"""Of the files that a run leaves (``settings.json``, ``run.json``, the checkpoint), and of how crops are cut:
+a change of either makes it one more, and earlier folders are refused."""
+QUICK_STEPS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +29,14 @@ class Options:
     Attributes:
         steps: of every training, None for each system's own.
         quick: so short that no figure means anything.
+        threads: of PyTorch, None for as many as it takes by itself; the last digits depend on them.
     """
 
     steps: int | None = None
     precision: str = "float32"
     device: str = "cpu"
     quick: bool = False
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,85 +117,12 @@ def choose(
     return runs
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a network said of one sample of its test part."""
-
-    crop: str
-    film: str
-    patient: str
-    kind: str
-    variant: int
-    truth: int
-    probability: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A run that is done.
-
-    Attributes:
-        crops: of the subset, before their variants are made, by class in the order of the labels.
-        environment: what the last digits depend on beside the seed.
-        loss: (step, mean training loss of the stretch that ends with it).
-    """
-
-    run: Run
-    steps: int
-    crops: dict[str, int]
-    training_samples: int
-    environment: dict[str, Any]
-    loss: tuple[tuple[int, float], ...]
-    predictions: tuple[Prediction, ...]
-
-
 def digest_of(run: Run, options: Options, films: str) -> str:
     """SHA-256 of all that decides a run: its system, the options, the films (by their own digest)."""
     system = SYSTEMS[run.system]
     recipe = asdict(system.recipes[run.subset])
-    parts = [SCHEMA, asdict(run), asdict(options), {**asdict(system), "recipes": recipe}, films]
+    decides = {**asdict(system), "recipes": recipe}
+    # An estimate of the time left, which may be mended without losing hours of training.
+    del decides["cost"]
+    parts = [SCHEMA, asdict(run), asdict(options), decides, films]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def loss_curve(losses: npt.NDArray[np.float32]) -> tuple[tuple[int, float], ...]:
-    """Return the mean loss of up to 200 equal stretches of a training, each with its last step."""
-    parts = np.array_split(losses.astype(np.float64), min(CURVE_POINTS, len(losses)))
-    ends = np.cumsum([len(part) for part in parts])
-    return tuple((int(end), round(float(part.mean()), 6)) for end, part in zip(ends, parts, strict=True))
-
-
-def write_outcome(path: Path, digest: str, outcome: Outcome) -> None:
-    """Write ``run.json`` in one step."""
-    content = {"schema": SCHEMA, "digest": digest, **asdict(outcome)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(content, indent=None, separators=(",", ":")) + "\n")
-    temporary.replace(path)
-
-
-def read_outcome(path: Path, options: Options, films: str) -> Outcome:
-    """Return the outcome in ``path``.
-
-    Raises:
-        UsageError: it is damaged, or of other films or settings.
-    """
-    try:
-        content = json.loads(path.read_text())
-        outcome = Outcome(
-            Run(**content["run"]),
-            content["steps"],
-            content["crops"],
-            content["training_samples"],
-            content["environment"],
-            tuple((int(step), float(loss)) for step, loss in content["loss"]),
-            tuple(
-                Prediction(**{**each, "probability": tuple(each["probability"])})
-                for each in content["predictions"]
-            ),
-        )
-        known = content["digest"] == digest_of(outcome.run, options, films)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged", "remove it: the run is then done again") from error
-    if not known:
-        raise UsageError(f"{path} belongs to other films or settings", "name another folder with --out")
-    return outcome

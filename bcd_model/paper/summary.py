@@ -22,8 +22,8 @@ from bcd_model.paper.counts import (
 )
 from bcd_model.paper.curves import areas
 from bcd_model.paper.intervals import over_patients, wilson
+from bcd_model.paper.outcome import Outcome
 from bcd_model.paper.protocols import FOLDS
-from bcd_model.paper.runs import Outcome
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Protocol, Subset
 
 FLAT = 0.01
@@ -40,13 +40,13 @@ class Answers:
     crops: tuple[str, ...]
     patients: tuple[str, ...]
     truth: npt.NDArray[np.int64]
-    probabilities: Floats
+    logits: Floats
 
     def confusion(self, chosen: npt.NDArray[np.int64] | None = None) -> Confusion:
         """Return truth (rows) against the most probable class, of the crops at ``chosen`` (all if None)."""
         at = np.arange(len(self.truth)) if chosen is None else chosen
-        told = np.asarray(self.probabilities[at].argmax(axis=1), dtype=np.int64)
-        return confusion(self.truth[at], told, self.probabilities.shape[1])
+        told = np.asarray(self.logits[at].argmax(axis=1), dtype=np.int64)
+        return confusion(self.truth[at], told, self.logits.shape[1])
 
     def rates(self, chosen: npt.NDArray[np.int64]) -> dict[str, float]:
         """Return what follows from the answers alone, of the crops at ``chosen``."""
@@ -56,7 +56,7 @@ class Answers:
     def figures(self, chosen: npt.NDArray[np.int64] | None = None) -> dict[str, float]:
         """Return every figure of the crops at ``chosen`` (all if None)."""
         at = np.arange(len(self.truth)) if chosen is None else chosen
-        return {**self.rates(at), **areas(self.probabilities[at], self.truth[at])}
+        return {**self.rates(at), **areas(self.logits[at], self.truth[at])}
 
 
 class Group:
@@ -69,8 +69,12 @@ class Group:
         by_seed: dict[int, list[Outcome]] = {}
         for outcome in outcomes:
             by_seed.setdefault(outcome.run.seed, []).append(outcome)
-        folds = 1 if self.protocol == "paper" else FOLDS
-        whole = {seed: found for seed, found in sorted(by_seed.items()) if len(found) == folds}
+        folds = set(range(1 if self.protocol == "paper" else FOLDS))
+        whole = {
+            seed: found
+            for seed, found in sorted(by_seed.items())
+            if {each.run.fold for each in found} == folds
+        }
         self.outcomes = [outcome for found in whole.values() for outcome in found]
         self.answers = [_answers(seed, found) for seed, found in whole.items()]
 
@@ -86,7 +90,11 @@ class Group:
         names = list(each[0])
         if self.protocol == "paper":
             table = np.array([[figures[name] for name in names] for figures in each])
-            rows = zip(names, table.mean(axis=0), table.min(axis=0), table.max(axis=0), strict=True)
+            # One seed has no range.
+            ends = (
+                (table.min(axis=0), table.max(axis=0)) if len(table) > 1 else np.full((2, len(names)), np.nan)
+            )
+            rows = zip(names, table.mean(axis=0), *ends, strict=True)
             return {name: Interval(float(v), float(a), float(b)) for name, v, a, b in rows}
 
         def means(chosen: npt.NDArray[np.int64]) -> list[float]:
@@ -122,6 +130,8 @@ class Group:
     def table(self) -> dict[str, Any]:
         """Return all of it as ``results.json`` holds it."""
         interval = "range over seeds" if self.protocol == "paper" else "95 % over patients"
+        if self.protocol == "paper" and len(self.answers) == 1:
+            interval = "none: one seed"
         mean_accuracy = self.figures["accuracy"].value
         return {
             "system": self.system,
@@ -165,7 +175,7 @@ def _answers(seed: int, outcomes: Sequence[Outcome]) -> Answers:
         tuple(each.crop for each in found),
         tuple(each.patient for each in found),
         np.array([each.truth for each in found], dtype=np.int64),
-        np.array([each.probability for each in found]),
+        np.array([each.logits for each in found]),
     )
 
 

@@ -83,7 +83,7 @@ SYSTEMS: Mapping[str, System] = {
             optimiser="adam",
             batch=64,
             dropout=0.2,
-            cost=0.15,
+            cost=0.4,
         ),
         System(
             "S4",
@@ -100,7 +100,7 @@ SYSTEMS: Mapping[str, System] = {
             test_share=1 / 8,
             balanced=True,
         ),
-        System("S5", "regular neural network: crops", "DenseNet", "crops", _TUTORIAL, cost=0.1),
+        System("S5", "regular neural network: crops", "DenseNet", "crops", _TUTORIAL, cost=0.08),
         System(
             "S1r",
             "S1 with the normal crops at the lesions' radii (ours)",

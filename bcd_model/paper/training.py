@@ -14,13 +14,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
-from bcd_model.errors import UsageError
 from bcd_model.networks import initialise
+from bcd_model.paper.checkpoint import Origin, load_checkpoint, save_checkpoint
+from bcd_model.paper.environment import environment
 from bcd_model.paper.inputs import Labels
 from bcd_model.paper.networks import build
 from bcd_model.paper.systems import System
@@ -95,7 +94,7 @@ def train(
         checkpoint: written every 200 steps; taken up again if it is of the same setting.
 
     Raises:
-        UsageError: ``checkpoint`` is damaged or belongs to another run.
+        UsageError: ``checkpoint`` is damaged, or of another run or environment.
     """
     device = torch.device(setting.device)
     network = build(setting.system, setting.classes)
@@ -103,9 +102,10 @@ def train(
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch names no such one
     optimiser = _optimiser(setting, network)
     losses = np.zeros(setting.steps, dtype=np.float32)
+    origin = Origin(setting.digest, environment(setting.device))
     first = 0
     if checkpoint is not None and checkpoint.exists():
-        first, known = _load(checkpoint, setting.digest, network, optimiser)
+        first, known = load_checkpoint(checkpoint, origin, network, optimiser)
         losses[:first] = known[:first]
     images = torch.from_numpy(samples)[:, None].to(device)
     truth = torch.from_numpy(labels).to(device)
@@ -125,20 +125,20 @@ def train(
         losses[step] = loss.item()
         done = step + 1
         if checkpoint is not None and done % CHECKPOINT_EVERY == 0 and done < setting.steps:
-            _save(checkpoint, setting.digest, done, network, optimiser, losses)
+            save_checkpoint(checkpoint, origin, done, network, optimiser, losses[:done])
         watch(done, float(losses[step]))
     return network.eval(), losses
 
 
-def predict(network: nn.Module, samples: Samples, device: str = "cpu") -> npt.NDArray[np.float64]:
-    """Return (n, classes) probabilities of samples (n, size, size), computed in float32."""
+def predict(network: nn.Module, samples: Samples, device: str = "cpu") -> npt.NDArray[np.float32]:
+    """Return (n, classes) logits of samples (n, size, size), computed in float32."""
     network.eval()
     found = []
     with torch.inference_mode():
         for start in range(0, len(samples), _TEST_BATCH):
             batch = torch.from_numpy(samples[start : start + _TEST_BATCH])[:, None].to(device)
             logits = network(batch.contiguous(memory_format=torch.channels_last))
-            found.append(torch.softmax(logits.double(), 1).cpu().numpy())
+            found.append(logits.float().cpu().numpy())
     return np.concatenate(found)
 
 
@@ -146,52 +146,3 @@ def _optimiser(setting: Setting, network: nn.Module) -> torch.optim.Optimizer:
     if setting.system.optimiser == "adam":
         return torch.optim.Adam(network.parameters(), lr=setting.learning_rate)
     return torch.optim.SGD(network.parameters(), lr=setting.learning_rate)
-
-
-def _save(
-    path: Path,
-    digest: str,
-    step: int,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    losses: npt.NDArray[np.float32],
-) -> None:
-    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
-    tensors["losses"] = torch.from_numpy(losses[:step].copy())
-    stored = {key: value.contiguous() for key, value in tensors.items() if value is not None}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    save_file(stored, temporary, metadata={"digest": digest, "step": str(step)})
-    temporary.replace(path)
-
-
-def _load(
-    path: Path, digest: str, network: nn.Module, optimiser: torch.optim.Optimizer
-) -> tuple[int, npt.NDArray[np.float32]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise UsageError(f"checkpoint {path} is damaged", "remove it, to train from the start") from error
-    if metadata.get("digest") != digest:
-        raise UsageError(
-            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
-        )
-    network.load_state_dict(_below(tensors, "network."))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _below(tensors, "optimiser.").items():
-        index, name = key.split(".", 1)
-        # In the layout of the weights, so that the same instructions run on it.
-        like = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
-        state.setdefault(int(index), {})[name] = like
-    groups = optimiser.state_dict()["param_groups"]
-    if state:
-        optimiser.load_state_dict({"state": state, "param_groups": groups})
-    return int(metadata["step"]), tensors["losses"].numpy()
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

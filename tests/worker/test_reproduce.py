@@ -1,6 +1,8 @@
 """``bcd-admin reproduce`` as a user runs it, on small films in MIAS form."""
 
+import fcntl
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -81,6 +83,20 @@ def test_killed_and_started_again_it_gives_the_same_bytes(admin: Any, mias: Path
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+def test_two_do_not_work_in_one_folder(local: Callable[..., Any], mias: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        answer = local("reproduce", "--mias", mias, "--out", out, "--quick", "--steps", 1)
+    finally:
+        os.close(descriptor)
+    assert answer.code == 2
+    assert "another reproduction is at work in" in answer.error
+    assert not list(out.iterdir())
+
+
 def _lose_a_film(folder: Path) -> None:
     (folder / "mdb007.pgm").unlink()
 
@@ -139,7 +155,7 @@ def test_unusable_data_is_refused_by_name_before_any_training(
     answer = local("reproduce", "--mias", mias, "--out", tmp_path / "out", "--quick", "--steps", 1)
     assert answer.code == 3
     assert named in answer.error
-    assert not (tmp_path / "out" / "runs").exists()
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +166,8 @@ def test_unusable_data_is_refused_by_name_before_any_training(
         ("--protocol", "honest", "'honest' is no protocol"),
         ("--precision", "int8", "'int8' is no precision"),
         ("--device", "abacus", "'abacus' is no device"),
+        ("--device", "hpu", "'hpu' is no device"),
+        ("--system", ",", "--system ',' names nothing; leave it out"),
     ],
 )
 def test_unknown_names_are_usage_errors(

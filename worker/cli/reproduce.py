@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +45,13 @@ def reproduce(
         "float32", "--precision", metavar="float32|bfloat16", help="Of the training."
     ),
     device: str = typer.Option("cpu", "--device", help="As PyTorch names it: cpu, cuda, ..."),
+    threads: int | None = typer.Option(
+        None,
+        "--threads",
+        min=1,
+        help="Of PyTorch; the last digits depend on them.",
+        show_default="the folder's",
+    ),
     quick: bool = typer.Option(
         False, "--quick", help="The whole table in minutes; its figures mean nothing."
     ),
@@ -58,27 +68,67 @@ def reproduce(
     from bcd_model.paper.report import write_report
     from bcd_model.paper.runs import Options, choose
 
-    options = Options(steps, precision, device, quick)
-    runs = choose(_names(system), _names(subset), _names(protocol), 1 if quick else seeds, options)
+    options = Options(steps, precision, device, quick, threads)
+    systems, subsets = _names("--system", system), _names("--subset", subset)
+    runs = choose(systems, subsets, _names("--protocol", protocol), 1 if quick else seeds, options)
     films = _films(mias)
     try:
-        with _progress(sum(run.cost(options) for run in runs)) as watch:
-            digest, outcomes = do(films, runs, options, out, note, watch)
-        facts = {
-            "digest": digest,
-            "films": len(films),
-            "patients": len({film.patient for film in films}),
-        }
-        note("networks done; the report is written")
-        report = write_report(out, outcomes, options, facts)
+        with _held(out):
+            with _progress(sum(run.cost(options) for run in runs)) as watch:
+                done = do(films, runs, options, out, note, watch)
+            facts = {
+                "digest": done.films,
+                "films": len(films),
+                "patients": len({film.patient for film in films}),
+            }
+            note("networks done; writing the report")
+            report = write_report(out, done.outcomes, done.options, facts)
     except (OSError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise OutputError(f"{out} cannot be written: {why}", "choose a folder with room") from error
+        raise OutputError(f"{out} cannot be written: {_why(error)}", _remedy(error)) from error
     say(str(report))
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _why(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _remedy(error: Exception) -> str:
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    return "make room, and start again with the same --out" if full else "name another folder with --out"
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Keep others out of the folder while it is worked in; a new one that stays empty is removed again."""
+    from bcd_model.errors import UsageError
+
+    new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"another reproduction is at work in {out}", "wait for it, or name another folder with --out"
+            ) from error
+        except OSError:  # some network file systems lock no folders
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+        if new:
+            with suppress(OSError):  # it is in use
+                out.rmdir()
+
+
+def _names(option: str, text: str) -> list[str]:
+    from bcd_model.errors import UsageError
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"{option} {text!r} names nothing", "leave it out, to take all")
+    return names
 
 
 def _films(folder: Path) -> tuple[MiasFilm, ...]:

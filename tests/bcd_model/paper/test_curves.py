@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcd_model.paper.curves import GRID, areas, on_grid, roc
+from bcd_model.paper.curves import GRID, areas, log_odds, on_grid, probabilities, roc
 from bcd_model.paper.intervals import over_patients, wilson
 
 scores = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40).filter(
@@ -31,16 +31,30 @@ def test_a_perfect_curve_is_1_from_the_start() -> None:
 def test_areas_of_three_classes_are_those_of_counting_pairs() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 60)
-    probabilities = rng.dirichlet((1, 1, 1), 60) + 0.2 * np.eye(3)[truth]
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    found = areas(probabilities, truth)
-    abnormal = 1 - probabilities[:, 0]
-    share = probabilities[:, 2] / (probabilities[:, 1] + probabilities[:, 2])
-    assert found["auc_benign"] == pytest.approx(
-        pairs_won(probabilities[truth == 1, 1], probabilities[truth != 1, 1])
-    )
+    shares = rng.dirichlet((1, 1, 1), 60) + 0.2 * np.eye(3)[truth]
+    shares /= shares.sum(axis=1, keepdims=True)
+    # Logits are the logarithms of probabilities but for a number that is the same for all classes.
+    found = areas(np.log(shares) + rng.normal(size=(60, 1)), truth)
+    abnormal = 1 - shares[:, 0]
+    share = shares[:, 2] / (shares[:, 1] + shares[:, 2])
+    assert found["auc_benign"] == pytest.approx(pairs_won(shares[truth == 1, 1], shares[truth != 1, 1]))
     assert found["auc_abnormal"] == pytest.approx(pairs_won(abnormal[truth > 0], abnormal[truth == 0]))
     assert found["auc_malignant_benign"] == pytest.approx(pairs_won(share[truth == 2], share[truth == 1]))
+
+
+def test_probabilities_and_log_odds_of_logits() -> None:
+    logits = np.log([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]]) + 800
+    np.testing.assert_allclose(probabilities(logits), [[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])
+    np.testing.assert_allclose(log_odds(logits, 2), np.log([0.25 / 0.75, 0.7 / 0.3]))
+
+
+def test_answers_that_are_all_but_certain_keep_their_order() -> None:
+    # Each is 1 to the last digit of a probability.
+    sure = np.array([[0.0, 0.0, 45.0], [0.0, 0.0, 50.0], [0.0, 0.0, 55.0], [0.0, 0.0, 60.0]])
+    assert set(probabilities(sure)[:, 2]) == {1.0}
+    found = areas(sure, np.array([0, 0, 2, 2]))
+    assert found["auc_malignant"] == 1.0
+    assert found["auc_abnormal"] == 1.0
 
 
 @pytest.mark.parametrize(

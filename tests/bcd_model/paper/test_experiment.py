@@ -1,19 +1,29 @@
 import csv
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from made_films import flat_film
 from toy_films import StoredFilm
 
 from bcd_model.errors import TruthError, UsageError
-from bcd_model.paper.experiment import reproduce
+from bcd_model.paper.experiment import Reproduction, reproduce
 from bcd_model.paper.report import write_report
-from bcd_model.paper.runs import Options, Outcome, choose
+from bcd_model.paper.runs import Options, choose
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS
 
 OPTIONS = Options(steps=2)
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    """PyTorch's number of threads, which is put back at the end."""
+    before = torch.get_num_threads()
+    yield before
+    torch.set_num_threads(before)
 
 
 def _do(
@@ -23,11 +33,12 @@ def _do(
     seeds: int = 1,
     options: Options = OPTIONS,
     subsets: tuple[str, ...] = ("all",),
-) -> list[Outcome]:
+) -> Reproduction:
     runs = choose(systems, subsets, PROTOCOLS, seeds, options)
-    digest, outcomes = reproduce(films, runs, options, out)
-    write_report(out, outcomes, options, {"digest": digest, "films": len(films), "patients": 12})
-    return outcomes
+    done = reproduce(films, runs, options, out)
+    facts = {"digest": done.films, "films": len(films), "patients": 12}
+    write_report(out, done.outcomes, done.options, facts)
+    return done
 
 
 def _texts(out: Path) -> dict[str, bytes]:
@@ -69,9 +80,55 @@ def test_a_folder_of_other_settings_or_films_is_refused_by_name(
     with pytest.raises(UsageError, match=r"other films"):
         _do(films[2:], tmp_path)
     (run,) = tmp_path.glob("runs/*paper*/run.json")
-    run.write_text(run.read_text()[:50])
+    whole = run.read_text()
+    run.write_text(whole[:50])
     with pytest.raises(UsageError, match=r"run\.json is damaged"):
         _do(films, tmp_path)
+    run.write_text(whole.replace('"truth":0', '"truth":1', 1))
+    with pytest.raises(UsageError, match=r"run\.json is not as it was written; remove it"):
+        _do(films, tmp_path)
+    run.write_text(whole)
+    copy = run.parent.with_name("copy of " + run.parent.name)
+    shutil.copytree(run.parent, copy)
+    with pytest.raises(UsageError, match=rf"{copy.name} holds the run {run.parent.name}; remove the copy"):
+        _do(films, tmp_path)
+
+
+def test_a_refused_run_leaves_the_folder_to_others(films: list[StoredFilm], tmp_path: Path) -> None:
+    with pytest.raises(TruthError, match="2 patients cannot fill 5 folds"):
+        _do(films[:4], tmp_path)
+    assert not list(tmp_path.iterdir())
+    # One that was ended before its first checkpoint has left its settings alone.
+    _do(films, tmp_path)
+    shutil.rmtree(tmp_path / "runs")
+    _do(films, tmp_path, options=Options(steps=3))
+    assert json.loads((tmp_path / "results.json").read_text())["settings"]["steps"] == 3
+
+
+def test_a_folder_of_something_else_is_refused_and_left_as_it_is(
+    films: list[StoredFilm], tmp_path: Path
+) -> None:
+    (tmp_path / "report.md").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty and no folder of a reproduction; name another"):
+        _do(films, tmp_path)
+    (tmp_path / "settings.json").write_text('{"editor": "mine"}')
+    with pytest.raises(UsageError, match=r"settings\.json is not of a reproduction"):
+        _do(films, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.md", "settings.json"]
+    assert (tmp_path / "report.md").read_text() == "mine"
+
+
+def test_a_folder_keeps_the_number_of_threads_it_was_begun_with(
+    films: list[StoredFilm], tmp_path: Path, threads: int
+) -> None:
+    _do(films, tmp_path, options=Options(2, threads=threads + 1))
+    torch.set_num_threads(threads)
+    _do(films, tmp_path, seeds=2)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [each["threads"] for each in results["environment"]] == [threads + 1]
+    assert results["settings"]["threads"] == threads + 1
+    with pytest.raises(UsageError, match=rf"threads {threads + 1}, not {threads}"):
+        _do(films, tmp_path, options=Options(2, threads=threads))
 
 
 @pytest.mark.parametrize(
@@ -116,17 +173,16 @@ def test_no_table_has_both_protocols(films: list[StoredFilm], tmp_path: Path) ->
     _do(films, tmp_path, ("S1", "S1r"), options=Options(steps=1))
     report = (tmp_path / "report.md").read_text()
     paper, rest = report.split("## By patient (the headline)")
-    patient, explained = rest.split("## What the accuracy of the paper's protocol is made of")
+    patient, explained = rest.split("## What the printed accuracy is made of")
     results = json.loads((tmp_path / "results.json").read_text())
     for text, protocol in ((paper, "paper"), (patient, "patient")):
         value = results[protocol][0]["figures"]["auc_abnormal"]["value"]
-        assert f"{value:.3f} (" in text
+        # One seed has no range; by patient there is an interval over patients.
+        assert (f"{value:.3f} (" if protocol == "patient" else f"{value:.3f} |") in text
         other = "patient" if protocol == "paper" else "paper"
         assert f"-{other}.png" not in text
     assert "| all | leak |" in explained
-    assert sum(cause["part"]["value"] for cause in results["causes"]) == pytest.approx(
-        results["paper"][0]["figures"]["accuracy"]["value"], abs=1e-5
-    )
+    assert sum(cause["part"]["value"] for cause in results["causes"]) == pytest.approx(0.8271, abs=1e-5)
 
 
 def test_a_quick_run_says_that_it_compares_with_nothing(films: list[StoredFilm], tmp_path: Path) -> None:

@@ -24,6 +24,20 @@ def test_subsets_take_their_kinds_and_two_classes(films: list[StoredFilm]) -> No
     assert len(everything.labels) == len(films)
 
 
+def test_masses_are_circumscribed_spiculated_and_ill_defined(films: list[StoredFilm]) -> None:
+    lesion = [film for film in films if film.label != "normal"]
+    kinds = ("CIRC", "SPIC", "MISC", "CALC", "ARCH", "ASYM") * 2
+    told = [
+        replace(film, lesions=(replace(film.lesions[0], kind=kind),))
+        for film, kind in zip(lesion, kinds, strict=True)
+    ]
+    crops = prepare(told, "crops", 48)
+    benign_and_malignant = [replace(crop, label=1 + i // 6) for i, crop in enumerate(crops)]
+    mass = select(benign_and_malignant, "mass")
+    assert sorted(crop.kind for crop in mass.crops) == ["CIRC", "CIRC", "MISC", "MISC", "SPIC", "SPIC"]
+    assert {crop.kind for crop in select(benign_and_malignant, "calcification").crops} == {"CALC"}
+
+
 def test_samples_are_the_eight_variants_of_each_crop_in_turn(films: list[StoredFilm]) -> None:
     crops = select(prepare(films, "crops", 48), "all")
     samples = crops.samples()

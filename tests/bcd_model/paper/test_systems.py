@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -37,10 +40,39 @@ def test_the_map_of_version_1_is_one_pixel_from_the_third_pool_on() -> None:
     ]
 
 
-def test_a_pool_at_the_border_takes_the_maximum_of_what_is_there() -> None:
-    # TensorFlow's *same* padding is never the maximum, whatever the sign of the map.
-    film = torch.nn.functional.max_pool2d(torch.full((1, 1, 2, 2), -3.0), 5, ceil_mode=True)
-    assert film.tolist() == [[[[-3.0]]]]
+def test_a_pool_of_version_1_is_the_maximum_of_its_own_window_cut_at_the_border() -> None:
+    network = KaggleNet()
+    with torch.no_grad():
+        for convolution in network.convolutions:
+            # The middle tap of the first channel alone: the convolution passes its input on.
+            convolution.weight.zero_()
+            convolution.bias.zero_()
+            convolution.weight[0, 0, 2, 2] = 1
+    film = torch.rand(1, 1, 50, 50)
+    first, second, third = (each[0, 0] for each in network.maps(film)[:3])
+    pixels = film[0, 0].numpy()
+    blocks = [[pixels[5 * i : 5 * i + 5, 5 * j : 5 * j + 5].max() for j in range(10)] for i in range(10)]
+    np.testing.assert_array_equal(first.detach(), blocks)
+    halves = [[pixels[25 * i : 25 * i + 25, 25 * j : 25 * j + 25].max() for j in range(2)] for i in range(2)]
+    np.testing.assert_array_equal(second.detach(), halves)
+    assert third.item() == pixels.max()
+
+
+@pytest.mark.parametrize(("name", "share"), [("S1", 0.4), ("S3", 0.2), ("S4", 0.5), ("S5", 0.4), ("S3", 0.7)])
+def test_dropout_drops_its_share_of_the_hidden_layer_in_training_alone(name: str, share: float) -> None:
+    system = SYSTEMS[name]
+    network = build(replace(system, dropout=share), 3)
+    assert share in (system.dropout, 0.7)
+    shown = []
+    network.logits.register_forward_pre_hook(lambda _module, inputs: shown.append(inputs[0]))
+    with torch.no_grad():
+        network.dense.weight.zero_()
+        network.dense.bias.fill_(1.0)
+        torch.manual_seed(0)
+        for training in (True, False):
+            network.train(training)(torch.zeros(20, 1, system.size, system.size))
+    assert (shown[0] == 0).float().mean().item() == pytest.approx(share, abs=0.02)
+    assert (shown[1] == 1).all()
 
 
 def test_dropout_learning_rates_and_lengths_are_those_of_the_papers() -> None:
@@ -53,6 +85,10 @@ def test_dropout_learning_rates_and_lengths_are_those_of_the_papers() -> None:
     four = SYSTEMS["S4"].recipes
     assert (four["all"].learning_rate, four["all"].steps) == (0.002, 5_000)
     assert (four["calcification"].learning_rate, four["calcification"].steps) == (0.003, 10_000)
+    # The source prints neither rate nor length for masses; those of calcification are taken.
+    assert (four["mass"].learning_rate, four["mass"].steps) == (0.003, 10_000)
+    assert [SYSTEMS[n].batch for n in ("S1", "S2", "S3", "S4", "S5", "S1r")] == [100, 100, 64, 100, 100, 100]
+    assert {SYSTEMS[name].optimiser for name in ("S1", "S2", "S4", "S5", "S1r")} == {"sgd"}
     assert (SYSTEMS["S3"].optimiser, SYSTEMS["S3"].recipes["all"].learning_rate) == ("adam", 0.001)
 
 

@@ -1,0 +1,121 @@
+"""Checkpoints of a training: weights, state of the optimiser, losses so far.
+
+A checkpoint says what it is of and where it was made, and holds a SHA-256 of all of it: a training goes
+on to the same bytes as without the interruption, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bcd_model.errors import UsageError
+
+Losses = npt.NDArray[np.float32]
+_REMEDY = "remove it: the network is then trained from the start"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a checkpoint is of and where it was made.
+
+    Attributes:
+        digest: of settings and samples.
+        environment: what the last digits depend on beside them.
+    """
+
+    digest: str
+    environment: Mapping[str, str | int]
+
+
+def save_checkpoint(
+    path: Path,
+    origin: Origin,
+    step: int,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    losses: Losses,
+) -> None:
+    """Write a checkpoint in one step.
+
+    Args:
+        losses: (step,), of the steps that are done.
+    """
+    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
+    tensors["losses"] = torch.from_numpy(losses.copy())
+    stored = {key: value.cpu().contiguous() for key, value in tensors.items() if value is not None}
+    facts = {
+        "digest": origin.digest,
+        "environment": json.dumps(origin.environment, sort_keys=True),
+        "step": str(step),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    save_file(stored, temporary, metadata={**facts, "sha256": _sha256(facts, stored)})
+    temporary.replace(path)
+
+
+def load_checkpoint(
+    path: Path, origin: Origin, network: nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[int, Losses]:
+    """Put a checkpoint into ``network`` and ``optimiser``; return the steps that are done and their losses.
+
+    Raises:
+        UsageError: it is damaged, of another run, or made where the last digits are others.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = dict(file.metadata() or {})
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise UsageError(f"checkpoint {path} is damaged", _REMEDY) from error
+    if facts.pop("sha256", "") != _sha256(facts, tensors):
+        raise UsageError(f"checkpoint {path} is damaged", _REMEDY)
+    if facts["digest"] != origin.digest:
+        raise UsageError(
+            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
+        )
+    known = json.loads(facts["environment"])
+    other = [
+        f"{key} {known.get(key)}, not {now}"
+        for key, now in origin.environment.items()
+        if known.get(key) != now
+    ]
+    if other:
+        raise UsageError(f"checkpoint {path} was made elsewhere ({'; '.join(other)})", _REMEDY)
+    network.load_state_dict(_below(tensors, "network."))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _below(tensors, "optimiser.").items():
+        index, name = key.split(".", 1)
+        # In the layout of the weights, so that the same instructions run on it.
+        like = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+        state.setdefault(int(index), {})[name] = like
+    groups = optimiser.state_dict()["param_groups"]
+    if state:
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
+    return int(facts["step"]), tensors["losses"].numpy()
+
+
+def _sha256(facts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
