@@ -135,6 +135,8 @@ def _check(
 
 def _show(content: dict[str, Any]) -> None:
     """The main figures for people."""
+    from bcd_model.assessment.markdown import figure_text
+
     data = content["data"]
     say(
         f"{counted(data['films'], 'film')}, {counted(data['patients'], 'patient')}, "
@@ -149,7 +151,10 @@ def _show(content: dict[str, Any]) -> None:
         [
             (
                 float(rate),
-                *(_figure(curve["sensitivity_at_false_marks_per_film"][rate]) for curve in curves.values()),
+                *(
+                    figure_text(curve["sensitivity_at_false_marks_per_film"][rate])
+                    for curve in curves.values()
+                ),
             )
             for rate in rates
         ],
@@ -157,8 +162,8 @@ def _show(content: dict[str, Any]) -> None:
     say()
     chosen = curves[content["settings"]["hit_rule"]]
     rows = [
-        ("film AUC", _figure(content["film_auc"])),
-        ("malignant against benign AUC", _figure(chosen["malignant_against_benign_auc"])),
+        ("film AUC", figure_text(content["film_auc"])),
+        ("malignant against benign AUC", figure_text(chosen["malignant_against_benign_auc"])),
     ]
     for kind in ("marks", "films"):
         judged = content["calibration"][kind]
@@ -168,15 +173,8 @@ def _show(content: dict[str, Any]) -> None:
                     f"Brier score, {kind} (base rate's)",
                     f"{judged['brier']['value']} ({judged['base_rate_brier']['value']})",
                 ),
-                (f"calibration slope, {kind}", _figure(judged["slope"])),
-                (f"ECE, {kind}", _figure(judged["ece"])),
+                (f"calibration slope, {kind}", figure_text(judged["slope"])),
+                (f"ECE, {kind}", figure_text(judged["ece"])),
             ]
     say_table(("FIGURE", "VALUE"), rows)
     say(f"{content['settings']['hit_rule_text']}. {content['disclaimer']}")
-
-
-def _figure(value: dict[str, float | None]) -> str:
-    if value["value"] is None:
-        return "-"
-    low, high = value["low"], value["high"]
-    return f"{value['value']:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")

@@ -17,6 +17,7 @@ from bcd_model.assessment.assess import Assessment, Source, assess
 from bcd_model.assessment.cases import Case
 from bcd_model.assessment.hits import HitRule
 from bcd_model.assessment.honesty import of_weights, out_of_fold
+from bcd_model.assessment.markdown import figure_text
 from bcd_model.assessment.report import draw_pictures, make_texts
 from bcd_model.errors import UsageError
 from bcd_model.evaluation import Calibration, ScoredFilm, at_threshold, fit_calibration, froc
@@ -187,6 +188,40 @@ def test_a_reading_without_tissue_and_normal_films_leaves_figures_out() -> None:
     assert content["film_auc"] == {"value": None, "low": None, "high": None}
     assert content["density"][0]["tissue"] == "not stated"
     assert "| film AUC, abnormal against normal | 1 + 0 films | - |" in files["report.md"].decode()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(0.5, 2.0, "1.000 (0.500 to 2.000)"), (0.5, None, "1.000 (0.500 to inf)"), (None, None, "1.000 (-)")],
+)
+def test_a_figure_says_what_it_lacks(low: float | None, high: float | None, text: str) -> None:
+    assert figure_text({"value": 1.0, "low": low, "high": high}) == text
+    assert figure_text({"value": None, "low": None, "high": None}) == "-"
+
+
+def test_an_interval_without_end_has_no_bound_in_json_and_is_drawn() -> None:
+    lesions = (Lesion((100, 100), 30, "benign", "CIRC"),)
+    scores = [
+        (-2.0, 0),
+        (-1.5, 0),
+        (-1.0, 0),
+        (0.5, 0),
+        (1.0, 0),
+        (0.7, 1),
+        (1.5, 1),
+        (2.0, 1),
+        (2.5, 1),
+        (3.0, 1),
+    ]
+    cases = [case(f"f{n}", [mark(100, 100, s)], lesions * on) for n, (s, on) in enumerate(scores)]
+    made = of_model(cases)
+    content, files = make_texts(made, [])
+    for kind in ("marks", "films"):
+        slope = content["calibration"][kind]["slope"]
+        assert slope["low"] < slope["value"]
+        assert slope["high"] is None
+    assert " to inf)" in files["report.md"].decode()
+    assert draw_pictures(made)["reliability.png"].startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("rule", ["centre", "iou"])
