@@ -79,6 +79,8 @@ def films_of_dicom(studies: Iterable[StudyInput], truth: Sequence[Path]) -> Trut
 def _checked(
     films: Sequence[AnnotatedFilm], unusable: tuple[str, ...], remarks: tuple[str, ...]
 ) -> TruthFilms:
+    if unusable and not films:
+        raise _none_left(unusable)
     check_films(films)
     return TruthFilms(tuple(sorted(films, key=lambda film: film.name)), unusable, remarks)
 
@@ -105,10 +107,11 @@ def scan_films(
 
     info = read_info(weights)
     remarks: list[str] = []
+    given = len(films)
     if unseen:
         films, remarks = _unseen(films, film_digests(info.card))
     model = make_scanner(weights, threads).model
-    cases, unusable = _each(films, partial(scan_case, model), progress)
+    cases, unusable = _each(films, partial(scan_case, model), progress, given - len(films))
     remarks += _warnings(cases)
     point = model.operating_point.threshold
     identity = info.identity
@@ -160,7 +163,7 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
     known = [film for film in films if film.name in run.fold]
     if not known:
         raise InputError(f"{folder}: has marks of none of these films", "name the films it was trained on")
-    cases, unusable = _each(known, partial(_case_of_run, run), progress)
+    cases, unusable = _each(known, partial(_case_of_run, run), progress, len(films) - len(known))
     given = {film.name for film in films}
     remarks = [
         *_odd(given - run.fold.keys(), "not in the run: left out"),
@@ -202,19 +205,34 @@ def _films(count: int) -> str:
 
 
 def _each(
-    films: Sequence[AnnotatedFilm], work: Callable[[AnnotatedFilm], Case], progress: Progress
+    films: Sequence[AnnotatedFilm], work: Callable[[AnnotatedFilm], Case], progress: Progress, done: int
 ) -> tuple[list[Case], list[str]]:
-    """The cases of the films that can be read, and why the others cannot."""
+    """The cases of the films that can be read, and why the others cannot.
+
+    Args:
+        done: films given that nothing is done with.
+
+    Raises:
+        InputError: none can be read; the message has the first reason.
+    """
     cases: list[Case] = []
     unusable: list[str] = []
-    for index, film in enumerate(films):
+    for index, film in enumerate(films, start=done):
         progress(index, film.name)
         try:
             cases.append(work(film))
         except FilmError as error:  # the other films go on
             unusable.append(f"film {film.name}: left out: {error}")
+    if not cases:
+        raise _none_left(unusable)
     check_films([case.film for case in cases])
     return cases, unusable
+
+
+def _none_left(unusable: Sequence[str]) -> InputError:
+    which = "the only film" if len(unusable) == 1 else f"none of the {len(unusable)} films"
+    can = "cannot" if len(unusable) == 1 else "can"
+    return InputError(f"{which} {can} be used: {unusable[0]}", "export the films again")
 
 
 __all__ = [
