@@ -112,7 +112,7 @@ def scan_films(
         films, remarks = _unseen(films, film_digests(info.card))
     model = make_scanner(weights, threads).model
     cases, unusable = _each(films, partial(scan_case, model), progress, given - len(films))
-    remarks += _warnings(cases)
+    remarks += [*_warnings(cases), *_twins(cases)]
     point = model.operating_point.threshold
     identity = info.identity
     facts = {
@@ -169,6 +169,7 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
         *_odd(given - run.fold.keys(), "not in the run: left out"),
         *_odd(run.fold.keys() - given, "in the run, but not given"),
         *_warnings(cases),
+        *_twins(cases),
     ]
     folds = len(set(run.fold.values()))
     if run.folds is None:
@@ -191,6 +192,18 @@ def _warnings(cases: Sequence[Case]) -> list[str]:
         for text in case.pixels.warnings:
             names.setdefault(text, []).append(case.film.name)
     return [line for text, of in sorted(names.items()) for line in _odd(of, f"with a warning: {text}")]
+
+
+def _twins(cases: Sequence[Case]) -> list[str]:
+    """Films of the same pixels: they count twice, and under two patients make intervals too narrow."""
+    known: dict[str, Case] = {}
+    told = []
+    for case in cases:
+        other = known.setdefault(case.pixels.digest, case)
+        if other is not case:
+            whose = "" if other.film.patient == case.film.patient else ", under two patients"
+            told.append(f"films {other.film.name} and {case.film.name} are the same picture{whose}")
+    return told
 
 
 def _odd(names: Collection[str], text: str) -> list[str]:
