@@ -173,12 +173,28 @@ def _newton(x: Floats, y: Floats, w: Floats) -> Floats:
             )
         # Two kinds without overlap: the slope grows without end and the curvature vanishes.
         usable &= np.isfinite(change).all(axis=1) & (np.abs(beta) < 1e3).all(axis=1)
-        beta[usable] += change[usable]
+        beta[usable] += _downhill(beta[usable], change[usable], x, y, w[usable])
         if not usable.any() or float(np.abs(change[usable]).max()) < 1e-10:
             break
     settled = usable & (np.nan_to_num(np.abs(change), nan=np.inf).max(axis=1) < 1e-6)
     beta[~settled] = np.nan
     return beta
+
+
+def _downhill(beta: Floats, change: Floats, x: Floats, y: Floats, w: Floats) -> Floats:
+    """``change`` (draws, 2), halved where Newton overshoots and the fit would become worse."""
+
+    def loss(at: Floats) -> Floats:
+        z = at[:, :1] * x + at[:, 1:]
+        return np.asarray((w * (np.logaddexp(0, z) - y * z)).sum(axis=1), dtype=np.float64)
+
+    before = loss(beta)
+    for _ in range(_STEPS):
+        worse = loss(beta + change) > before * (1 + 1e-12) + 1e-12
+        if not worse.any():
+            break
+        change = np.where(worse[:, None], change / 2, change)
+    return change
 
 
 def _binned(p: Floats, y: Floats, of_item: Floats) -> tuple[tuple[Bin, ...], Floats]:

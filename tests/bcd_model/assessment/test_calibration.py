@@ -105,6 +105,20 @@ def test_the_fit_meets_the_conditions_of_greatest_likelihood_for_every_weight() 
         assert (rest * of.logit).sum() == pytest.approx(0, abs=1e-6)
 
 
+def test_a_steep_fit_of_few_true_items_is_found_for_every_draw() -> None:
+    """Newton's steps alone run away here: few true items, far above most of the others."""
+    rng = np.random.default_rng(0)
+    logit = np.concatenate([[0], rng.normal(-5, 0.5, 146)[1:], rng.normal(0, 2, 10)])
+    of = Items(logit, np.arange(156) >= 146, np.arange(156) % 8)
+    weights = draw_patients(8, 0)
+    lines = recalibration(of, weights)
+    assert not np.isnan(lines[:, 0]).any()
+    for row, (slope, intercept) in zip(weights[:, of.patient], lines, strict=True):
+        if np.isfinite(slope):
+            rest = row * (of.truth - 1 / (1 + np.exp(-(slope * of.logit + intercept))))
+            assert np.abs([rest.sum(), (rest * of.logit).sum()]) == pytest.approx(0, abs=1e-4)
+
+
 def test_without_overlap_there_is_no_slope_but_all_else() -> None:
     of = items([0.1, 0.2, 0.7, 0.8], [0, 0, 1, 1])
     found = judge(of, once(of))
