@@ -39,6 +39,7 @@ from bcd_model.marks import find_marks, merge
 from bcd_model.model import save_model
 from bcd_model.networks import ScanningBCDCNN
 from bcd_model.sampling import TrainingFilm
+from bcd_model.splits import check_split
 from bcd_model.training import Progress, TrainingConfig, data_digest, train_network
 from bcd_model.words import OperatingPoint
 
@@ -92,8 +93,10 @@ def cross_validate(
 
     Raises:
         UsageError: ``out`` holds folds of other films or settings.
+        TruthError: the films cannot be parted honestly, see :func:`bcd_model.splits.check_split`.
     """
     placed = folds_of(films, folds, config.seed)
+    check_split(films, placed)
     scored = []
     for fold in range(folds):
         training = [film for film in films if placed[film.patient] != fold]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bcd_model.errors import FilmError, InputError, TruthError
 from bcd_model.words import Film, Label, Lesion
-from converters.dicom_file import integer, read_dicom
+from converters.dicom_file import integer, read_dicom, values
 from converters.dicom_in import read_film
-from converters.studies import StudyInput
+from converters.studies import DIFFERENT_PATIENTS, FilmSource, StudyInput
 from converters.truth import FilmTruth, read_truth
 
 _NAMED = 3
@@ -88,8 +88,12 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
     unusable: list[str] = []
     without: list[str] = []
     seen: set[str] = set()
+    of_id: dict[str, set[str]] = {}
+    warnings: list[str] = []
     for study in studies:
         patients: set[str] = set()
+        if DIFFERENT_PATIENTS in study.warnings:
+            warnings.append(f"study {study.study_instance_uid}: {DIFFERENT_PATIENTS}")
         for source in study.films:
             uid = source.sop_instance_uid
             if uid is None:
@@ -102,9 +106,10 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             seen.add(uid)
             patients.add(known.patient)
             if source.reason is not None:
-                unusable.append(f"film {known.name}: left out: {source.reason}")
+                unusable.append(f"film {known.name}: left out: {_reason(source)}")
                 continue
-            _check_places(source.path, known)
+            for patient_id in _check_places(source.path, known):
+                of_id.setdefault(patient_id, set()).add(known.patient)
             films.append(DicomFilm(source.path, known))
         if len(patients) > 1:
             raise TruthError(
@@ -117,7 +122,9 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             "name the truth of these DICOM files",
         )
     absent = sorted(film.name for uid, film in truth.items() if uid not in seen)
-    warnings = []
+    several = max(map(len, of_id.values()), default=1)
+    if several > 1:
+        warnings.append(f"{named}: {several} of its patients have films of one Patient ID: are they one?")
     if absent:
         warnings.append(f"{named}: {_some(absent)} with truth not found among the films")
     if without:
@@ -137,8 +144,15 @@ def _read_all(paths: Sequence[Path]) -> dict[str, FilmTruth]:
     return truth
 
 
-def _check_places(path: Path, truth: FilmTruth) -> None:
-    header = read_dicom(path, ("Rows", "Columns")).header
+def _reason(source: FilmSource) -> str:
+    """Why a film cannot be used, without names of files: these may hold a patient's."""
+    reason = source.reason or ""
+    return reason.partition(" (")[0] if source.path.name in reason else reason
+
+
+def _check_places(path: Path, truth: FilmTruth) -> list[str]:
+    """Refuse a lesion outside its film; return the film's Patient ID, if it has one."""
+    header = read_dicom(path, ("Rows", "Columns", "PatientID")).header
     shape = (integer(header, "Rows") or 0, integer(header, "Columns") or 0)
     for lesion in truth.lesions:
         if not all(-0.5 <= place < size - 0.5 for place, size in zip(lesion.center, shape, strict=True)):
@@ -147,6 +161,7 @@ def _check_places(path: Path, truth: FilmTruth) -> None:
                 f"and {shape[1]} columns",
                 "check whether the truth belongs to these films",
             )
+    return [text for value in values(header, "PatientID") if (text := str(value).strip())]
 
 
 def _some(names: list[str]) -> str:

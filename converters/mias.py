@@ -112,12 +112,14 @@ class SkippedFilm:
 class MiasCollection:
     """The films of one folder that have truth, in the order of their names.
 
-    ``warnings`` tell in one line each what was odd; everything in ``skipped`` is among them.
+    ``warnings`` tell in one line each what was odd; everything in ``skipped`` is among them. ``missing``
+    are the names of films that have truth and cannot be used, or are not there.
     """
 
     films: tuple[MiasFilm, ...]
     warnings: tuple[str, ...] = ()
     skipped: tuple[SkippedFilm, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ def read_collection(folder: Path) -> MiasCollection:
         some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         warnings.append(f"{info}: {len(missing)} of the films it lists are not in the folder ({some})")
     warnings += map(str, skipped)
-    return MiasCollection(tuple(films), tuple(warnings), tuple(skipped))
+    absent = sorted(set(table) - {film.name for film in films})
+    return MiasCollection(tuple(films), tuple(warnings), tuple(skipped), tuple(absent))
 
 
 def info_line(name: str, tissue: str, rows: int, lesion: Lesion | None = None) -> str:

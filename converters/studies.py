@@ -20,6 +20,9 @@ from converters.acceptance import KEYWORDS, judge
 from converters.dicom_file import is_dicom, read_dicom, uid, values
 from converters.dicom_in import why_unusable
 
+DIFFERENT_PATIENTS = "its films name different patients"
+"""The warning of a study."""
+
 _BLOCK = 1 << 20
 _UNREADABLE = "its DICOM header cannot be read"
 _NO_STUDY = "states no Study Instance UID; it may be cut short"
@@ -245,7 +248,7 @@ def _finish(name: str, study: _Study) -> StudyInput:
         else:
             films.append(_contradiction(distinct))
     if len(study.patients) > 1:
-        warnings.append("its films name different patients")
+        warnings.append(DIFFERENT_PATIENTS)
     films.sort(key=lambda film: (film.sop_instance_uid or "", film.sha256))
     return StudyInput(name, tuple(films), tuple(sorted(warnings)))
 

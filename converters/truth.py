@@ -21,6 +21,7 @@ from converters.atomic import write_atomically
 TRUTH_FILE = "truth.json"
 SCHEMA_VERSION = 1
 
+_FARTHEST = 1e6  # pixels
 _REMEDY = "convert the films again to make a new one"
 
 
@@ -79,7 +80,7 @@ def read_truth(path: Path) -> dict[str, FilmTruth]:
     if not isinstance(films, dict):
         raise TruthError(f"{path}: has no 'films'", _REMEDY)
     try:
-        return {uid: _film(entry) for uid, entry in films.items()}
+        return {_text(uid): _film(entry) for uid, entry in films.items()}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TruthError(f"{path}: a film's entry is damaged ({error})", _REMEDY) from error
 
@@ -136,12 +137,15 @@ def _label(value: object) -> Label:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
+    value.encode()  # JSON can hold halves of characters, which no file can
     return value
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TypeError(f"{value!r} is no number")
+    if abs(value) > _FARTHEST:
+        raise ValueError(f"{value!r} is no place on a film")
     return float(value)
 
 

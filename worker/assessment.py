@@ -79,6 +79,8 @@ def films_of_dicom(studies: Iterable[StudyInput], truth: Sequence[Path]) -> Trut
 def _checked(
     films: Sequence[AnnotatedFilm], unusable: tuple[str, ...], remarks: tuple[str, ...]
 ) -> TruthFilms:
+    if unusable and not films:
+        raise _none_left(unusable)
     check_films(films)
     return TruthFilms(tuple(sorted(films, key=lambda film: film.name)), unusable, remarks)
 
@@ -105,11 +107,12 @@ def scan_films(
 
     info = read_info(weights)
     remarks: list[str] = []
+    given = len(films)
     if unseen:
         films, remarks = _unseen(films, film_digests(info.card))
     model = make_scanner(weights, threads).model
-    cases, unusable = _each(films, partial(scan_case, model), progress)
-    remarks += _warnings(cases)
+    cases, unusable = _each(films, partial(scan_case, model), progress, given - len(films))
+    remarks += [*_warnings(cases), *_twins(cases)]
     point = model.operating_point.threshold
     identity = info.identity
     facts = {
@@ -160,12 +163,13 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
     known = [film for film in films if film.name in run.fold]
     if not known:
         raise InputError(f"{folder}: has marks of none of these films", "name the films it was trained on")
-    cases, unusable = _each(known, partial(_case_of_run, run), progress)
+    cases, unusable = _each(known, partial(_case_of_run, run), progress, len(films) - len(known))
     given = {film.name for film in films}
     remarks = [
         *_odd(given - run.fold.keys(), "not in the run: left out"),
         *_odd(run.fold.keys() - given, "in the run, but not given"),
         *_warnings(cases),
+        *_twins(cases),
     ]
     folds = len(set(run.fold.values()))
     if run.folds is None:
@@ -190,6 +194,18 @@ def _warnings(cases: Sequence[Case]) -> list[str]:
     return [line for text, of in sorted(names.items()) for line in _odd(of, f"with a warning: {text}")]
 
 
+def _twins(cases: Sequence[Case]) -> list[str]:
+    """Films of the same pixels: they count twice, and under two patients make intervals too narrow."""
+    known: dict[str, Case] = {}
+    told = []
+    for case in cases:
+        other = known.setdefault(case.pixels.digest, case)
+        if other is not case:
+            whose = "" if other.film.patient == case.film.patient else ", under two patients"
+            told.append(f"films {other.film.name} and {case.film.name} are the same picture{whose}")
+    return told
+
+
 def _odd(names: Collection[str], text: str) -> list[str]:
     if not names:
         return []
@@ -202,19 +218,34 @@ def _films(count: int) -> str:
 
 
 def _each(
-    films: Sequence[AnnotatedFilm], work: Callable[[AnnotatedFilm], Case], progress: Progress
+    films: Sequence[AnnotatedFilm], work: Callable[[AnnotatedFilm], Case], progress: Progress, done: int
 ) -> tuple[list[Case], list[str]]:
-    """The cases of the films that can be read, and why the others cannot."""
+    """The cases of the films that can be read, and why the others cannot.
+
+    Args:
+        done: films given that nothing is done with.
+
+    Raises:
+        InputError: none can be read; the message has the first reason.
+    """
     cases: list[Case] = []
     unusable: list[str] = []
-    for index, film in enumerate(films):
+    for index, film in enumerate(films, start=done):
         progress(index, film.name)
         try:
             cases.append(work(film))
         except FilmError as error:  # the other films go on
             unusable.append(f"film {film.name}: left out: {error}")
+    if not cases:
+        raise _none_left(unusable)
     check_films([case.film for case in cases])
     return cases, unusable
+
+
+def _none_left(unusable: Sequence[str]) -> InputError:
+    which = "the only film" if len(unusable) == 1 else f"none of the {len(unusable)} films"
+    can = "cannot" if len(unusable) == 1 else "can"
+    return InputError(f"{which} {can} be used: {unusable[0]}", "export the films again")
 
 
 __all__ = [

@@ -14,7 +14,16 @@ from bcd_model.assessment.cases import SCORE_FLOOR, Case
 from bcd_model.assessment.groups import Density, Group, densities, groups
 from bcd_model.assessment.hits import RULES, HitRule
 from bcd_model.assessment.honesty import Honesty
-from bcd_model.assessment.tally import Bools, Floats, Tally, count, draw_patients, interval, intervals
+from bcd_model.assessment.tally import (
+    Bools,
+    Floats,
+    Indices,
+    Tally,
+    count,
+    draw_patients,
+    interval,
+    intervals,
+)
 from bcd_model.errors import TruthError, UsageError
 from bcd_model.evaluation import FALSE_MARKS, Calibration, Interval
 
@@ -62,13 +71,14 @@ class Predictions:
     """Probabilities as logits, and what would be presented.
 
     Attributes:
-        marks: (M,), films: (F,), shown: (M,); None with the reason in ``missing``.
+        marks: (M,), films: (F,); None with a reason in ``missing``.
+        shown: (M,); None if there is no operating point.
     """
 
     marks: Floats | None
     films: Floats | None
     shown: Bools | None
-    missing: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,11 +196,25 @@ def predict(cases: Sequence[Case], tally: Tally, source: Source) -> Predictions:
         shown = None if source.threshold is None else _probability(marks) >= source.threshold
         return Predictions(marks, films, shown)
     folds = np.array([-1 if case.fold is None else case.fold for case in cases], dtype=np.intp)
-    try:
-        marks = cross_fitted(tally.mark_score, tally.on_lesion, folds[tally.mark_film], tally.judged_mark)
-        films = cross_fitted(film_score, tally.abnormal, folds, np.ones_like(tally.abnormal))
-    except TruthError as error:
-        return Predictions(None, None, None, error.message)
+    missing: list[str] = []
+
+    def fitted(kind: str, scores: Floats, truth: Bools, of: Indices, use: Bools) -> Floats | None:
+        try:
+            return cross_fitted(scores, truth, of, use)
+        except TruthError as error:
+            missing.append(f"{kind}: {error.message}")
+            return None
+
+    on_lesion, judged = tally.on_lesion, tally.judged_mark
+    run_marks = fitted("marks", tally.mark_score, on_lesion, folds[tally.mark_film], judged)
+    run_films = fitted("films", film_score, tally.abnormal, folds, np.ones_like(tally.abnormal))
+    return Predictions(run_marks, run_films, _shown(tally, folds), tuple(missing))
+
+
+def _shown(tally: Tally, folds: Indices) -> Bools | None:
+    """Of each fold, the marks above the score of one false mark per film on the other folds."""
+    if len(np.unique(folds)) < 2:
+        return None
     shown = np.zeros(len(tally.mark_score), dtype=bool)
     for fold in np.unique(folds):
         others = np.bincount(tally.film_patient[folds != fold], minlength=tally.patients) > 0
@@ -198,7 +222,7 @@ def predict(cases: Sequence[Case], tally: Tally, source: Source) -> Predictions:
             tally, others[None].astype(np.float64), np.array([OPERATING_FALSE_MARKS])
         )
         shown |= (folds[tally.mark_film] == fold) & (tally.mark_score > above[0, 0])
-    return Predictions(marks, films, shown)
+    return shown
 
 
 def _probability(logit: Floats) -> Floats:

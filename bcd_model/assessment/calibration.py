@@ -109,7 +109,8 @@ def judge(items: Items, weights: Floats) -> Calibrated | None:
 def recalibration(items: Items, weights: Floats) -> Floats:
     """Return (draws + 1, 2): slope and intercept of the maximum likelihood fit truth ~ logit.
 
-    nan where there is none: all true, all false, or the two kinds apart without overlap.
+    Where the true items lie apart from the false ones, the likelihood grows with the slope without end:
+    the slope is infinite, and the intercept with it. nan where there is none: all true or all false.
     """
     center, spread = float(items.logit.mean()), float(items.logit.std()) or 1.0
     x, y = (items.logit - center) / spread, items.truth.astype(np.float64)
@@ -119,7 +120,34 @@ def recalibration(items: Items, weights: Floats) -> Floats:
     ]
     scaled = np.concatenate(parts)
     slope = scaled[:, 0] / spread
-    return np.stack([slope, scaled[:, 1] - slope * center], axis=1)
+    line = np.stack([slope, scaled[:, 1] - slope * center], axis=1)
+    _put_infinite(line, items, weights)
+    return line
+
+
+def _put_infinite(line: Floats, items: Items, weights: Floats) -> None:
+    """Set slope and intercept (draws, 2) of the draws whose true and false items do not overlap."""
+    order = np.argsort(items.logit, kind="stable")
+    x = items.logit[order]
+    drawn = weights[:, items.patient[order]] > 0  # (draws, n), by logit
+    ends = []
+    for kind in (items.truth[order], ~items.truth[order]):
+        of_kind = drawn & kind
+        first, last = of_kind.argmax(axis=1), len(x) - 1 - of_kind[:, ::-1].argmax(axis=1)
+        ends.append((of_kind.any(axis=1), x[first], x[last]))
+    (has_true, true_low, true_high), (has_false, false_low, false_high) = ends
+    both = has_true & has_false
+    above, below = both & (true_low >= false_high), both & (true_high <= false_low)
+    for which, slope, middle in (
+        (above, np.inf, true_low + false_high),
+        (below, -np.inf, true_high + false_low),
+    ):
+        line[which, 0] = slope
+        # The curve turns at the middle between both, so slope * middle + intercept is 0.
+        towards = np.copysign(1.0, slope) * middle[which]
+        line[which, 1] = np.where(towards == 0, np.nan, np.copysign(np.inf, -towards))
+    # All logits alike leave the slope open.
+    line[above & below] = np.nan
 
 
 def _newton(x: Floats, y: Floats, w: Floats) -> Floats:
@@ -145,12 +173,28 @@ def _newton(x: Floats, y: Floats, w: Floats) -> Floats:
             )
         # Two kinds without overlap: the slope grows without end and the curvature vanishes.
         usable &= np.isfinite(change).all(axis=1) & (np.abs(beta) < 1e3).all(axis=1)
-        beta[usable] += change[usable]
+        beta[usable] += _downhill(beta[usable], change[usable], x, y, w[usable])
         if not usable.any() or float(np.abs(change[usable]).max()) < 1e-10:
             break
     settled = usable & (np.nan_to_num(np.abs(change), nan=np.inf).max(axis=1) < 1e-6)
     beta[~settled] = np.nan
     return beta
+
+
+def _downhill(beta: Floats, change: Floats, x: Floats, y: Floats, w: Floats) -> Floats:
+    """``change`` (draws, 2), halved where Newton overshoots and the fit would become worse."""
+
+    def loss(at: Floats) -> Floats:
+        z = at[:, :1] * x + at[:, 1:]
+        return np.asarray((w * (np.logaddexp(0, z) - y * z)).sum(axis=1), dtype=np.float64)
+
+    before = loss(beta)
+    for _ in range(_STEPS):
+        worse = loss(beta + change) > before * (1 + 1e-12) + 1e-12
+        if not worse.any():
+            break
+        change = np.where(worse[:, None], change / 2, change)
+    return change
 
 
 def _binned(p: Floats, y: Floats, of_item: Floats) -> tuple[tuple[Bin, ...], Floats]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from bcd_model.errors import TruthError
+from bcd_model.errors import FilmError, TruthError
 from bcd_model.evaluation import ScoredFilm, ScoredMark, check_given_once, film_score
 from bcd_model.words import CLASSES, AnnotatedFilm, Film, film_digest
 
 SCORE_FLOOR = -6.0
 """log(P / (1 - P)) below which nothing is marked; a film without a mark is taken as if it had this score."""
+
+_SQUARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,17 @@ class Case:
 
 
 def describe(annotated: AnnotatedFilm, film: Film) -> Pixels:
-    """Return what is kept of the pixels of ``film``, which ``annotated`` was read to."""
+    """Return what is kept of the pixels of ``film``, which ``annotated`` was read to.
+
+    Raises:
+        FilmError: its pixels are not square: places and radii of the truth are in pixels.
+    """
+    if not math.isclose(*film.spacing, rel_tol=_SQUARE):
+        rows, columns = film.spacing
+        raise FilmError(
+            f"its pixels are not square ({rows:g} mm by {columns:g} mm)",
+            "resample film and truth to square pixels: hits are judged in pixels",
+        )
     truth = json.dumps([asdict(lesion) for lesion in annotated.lesions]).encode()
     content = np.ascontiguousarray(film.pixels).tobytes() + truth
     return Pixels(film_digest(film), hashlib.sha256(content).hexdigest(), film.spacing[0], film.warnings)

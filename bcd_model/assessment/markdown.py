@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
+
+from bcd_model.evaluation import Interval
 
 _HEADINGS = {
     "class": "Class",
@@ -68,7 +71,8 @@ def _froc(content: dict[str, Any], chosen: str) -> list[str]:
     rows = []
     for rate in curves[chosen]["sensitivity_at_false_marks_per_film"]:
         shown = (
-            _figure(curves[name]["sensitivity_at_false_marks_per_film"][rate]) for name in (chosen, *others)
+            figure_text(curves[name]["sensitivity_at_false_marks_per_film"][rate])
+            for name in (chosen, *others)
         )
         rows.append([f"{float(rate):g}", *shown])
     rules = [f"- {name}: {curve['hit_rule']}" for name, curve in curves.items()]
@@ -88,12 +92,12 @@ def _films(content: dict[str, Any]) -> list[str]:
         [
             "film AUC, abnormal against normal",
             f"{data['films_abnormal']} + {data['films'] - data['films_abnormal']} films",
-            _figure(content["film_auc"]),
+            figure_text(content["film_auc"]),
         ],
         [
             "AUC of malignant against benign, among lesions that were marked",
             f"{marked['malignant']} + {marked['benign']} lesions",
-            _figure(curve["malignant_against_benign_auc"]),
+            figure_text(curve["malignant_against_benign_auc"]),
         ],
     ]
     if point is not None:
@@ -101,12 +105,12 @@ def _films(content: dict[str, Any]) -> list[str]:
             [
                 "sensitivity at the operating point",
                 f"{data['lesions']} lesions",
-                _figure(point["sensitivity"]),
+                figure_text(point["sensitivity"]),
             ],
             [
                 "false marks per film at the operating point",
                 f"{data['films_for_froc']} films",
-                _figure(point["false_marks_per_film"]),
+                figure_text(point["false_marks_per_film"]),
             ],
         ]
     told = [] if point is None else [f"Operating point: {point['basis']}.", ""]
@@ -118,7 +122,7 @@ def _groups(content: dict[str, Any]) -> list[str]:
     lines = [f"## Who is found, at {rate:g} false mark per film over all films", ""]
     for by, heading in _HEADINGS.items():
         rows = [
-            [group["name"], group["lesions"], group["found"], _figure(group["sensitivity"])]
+            [group["name"], group["lesions"], group["found"], figure_text(group["sensitivity"])]
             for group in content["groups"]
             if group["by"] == by
         ]
@@ -130,7 +134,7 @@ def _density(content: dict[str, Any]) -> list[str]:
     rows = [
         [
             *(row["tissue"], row["films"], row["lesions"], row["found"]),
-            *(_figure(row[key]) for key in ("sensitivity", "false_marks", "film_auc")),
+            *(figure_text(row[key]) for key in ("sensitivity", "false_marks", "film_auc")),
         ]
         for row in content["density"]
     ]
@@ -160,22 +164,28 @@ def _calibration(content: dict[str, Any]) -> list[str]:
         ("ece", "ECE over the bins below"),
     )
     head = ["figure", *(f"{kind} (n = {value['count']})" for kind, value in kinds)]
-    lines += [*_table(head, [[text, *(_figure(v[key]) for _, v in kinds)] for key, text in names]), ""]
+    lines += [*_table(head, [[text, *(figure_text(v[key]) for _, v in kinds)] for key, text in names]), ""]
     for kind, value in kinds:
         rows = [
-            [f"{b['low']:g} to {b['high']:g}", b["count"], f"{b['probability']:.4f}", _figure(b["true"])]
+            [f"{b['low']:g} to {b['high']:g}", b["count"], f"{b['probability']:.4f}", figure_text(b["true"])]
             for b in value["bins"]
         ]
         lines += [*_table([f"bin of P(abnormal), {kind}", "n", "mean P", "share that is true"], rows), ""]
     return lines
 
 
-def _figure(value: dict[str, float | None]) -> str:
-    if value["value"] is None:
-        return "-"
-    if value["low"] is None:
-        return f"{value['value']:.3f}"
-    return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+def figure_text(figure: dict[str, float | None]) -> str:
+    """A figure of ``results.json``, with its interval; ``-`` for what there is not."""
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if low is None and high is None:
+        low = high = math.nan
+    return str(
+        Interval(
+            math.nan if value is None else value,
+            -math.inf if low is None else low,
+            math.inf if high is None else high,
+        )
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
@@ -192,4 +202,4 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-__all__ = ["report_text"]
+__all__ = ["figure_text", "report_text"]

@@ -18,16 +18,16 @@ def scan_case(model: Model, annotated: AnnotatedFilm) -> Case:
     """Scan one film as ``bcd_model.scan`` does, but keep its marks down to the floor of an assessment.
 
     Raises:
-        FilmError: the film cannot be read.
+        FilmError: the film cannot be read, or judged.
     """
     film = annotated.read()
+    pixels = describe(annotated, film)  # refuses what cannot be judged before the scan
     pyramid = build_pyramid(film, model.steps_mm)
     marks, _ = scan_pyramid(model, pyramid, SCORE_FLOOR)
     kept = tuple(
         ScoredMark(mark.center, mark.score, mark.malignant, mark.radius_mm / pyramid.spacing[0])
         for mark in merge(marks, MARKS_PER_FILM)
     )
-    pixels = describe(annotated, film)
     if pyramid.windows == 0:
         pixels = replace(pixels, warnings=(*pixels.warnings, "no breast was found: nothing was scanned"))
     return Case(annotated, pixels, kept)

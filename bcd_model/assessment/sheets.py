@@ -152,7 +152,7 @@ def _crop(axis: Axes, film: Film, case: Case, center: Point, radius: float, text
             )
     axis.set_xlim(extent[0], extent[1])
     axis.set_ylim(extent[2], extent[3])
-    axis.set_title(text, fontsize=6)
+    axis.set_title(text, fontsize=6, parse_math=False)
 
 
 def _radius(case: Case, mark: ScoredMark) -> float:

@@ -104,11 +104,10 @@ def _operating_point(made: Assessment) -> dict[str, Any] | None:
 
 
 def _basis(made: Assessment) -> str:
-    if made.predictions.missing:
-        return f"none: {made.predictions.missing}"
     if made.source.kind == "weights":
         return "the calibration of the weights"
-    return "cross-fitted: for each fold, Platt scaling fitted on the marks of the other folds"
+    basis = "cross-fitted: for each fold, Platt scaling fitted on the marks of the other folds"
+    return "; ".join((basis, *(f"none of {reason}" for reason in made.predictions.missing)))
 
 
 def _plain(value: Any) -> Any:

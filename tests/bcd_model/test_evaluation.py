@@ -19,6 +19,7 @@ from bcd_model.evaluation import (
     fit_calibration,
     froc,
     hits,
+    interval,
     patient_folds,
 )
 from bcd_model.words import Lesion
@@ -150,3 +151,28 @@ def test_calibration_of_a_few_overlapping_scores_stays_finite() -> None:
 def test_calibration_needs_both_kinds() -> None:
     with pytest.raises(TruthError, match="one kind is missing"):
         fit_calibration(np.zeros(3), np.ones(3, dtype=bool))
+
+
+def test_an_interval_is_the_middle_of_the_draws() -> None:
+    draws = np.arange(101.0)
+    found = interval(50.0, draws)
+    assert (found.value, found.low, found.high) == (50.0, 2.5, 97.5)
+    few = np.where(np.arange(101) % 25 == 0, np.nan, draws)  # 5 of 101
+    assert interval(50.0, few).low == pytest.approx(2.5, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "draws", "text"),
+    [
+        (1.0, [1.0] * 94 + [np.nan] * 6, "1.000 (-)"),  # the draws that have a value are a choice
+        (1.0, [np.nan] * 9, "1.000 (-)"),
+        (np.nan, [1.0] * 9, "-"),
+        (np.inf, [np.inf] * 9, "-"),
+        (1.0, [0.5] * 60 + [np.inf] * 40, "1.000 (0.500 to inf)"),
+        (1.0, [-np.inf] * 40 + [0.5] * 60, "1.000 (-inf to 0.500)"),
+        (1.0, [-np.inf] * 40 + [1.0] * 20 + [np.inf] * 40, "1.000 (-)"),
+        (1.0, [0.5] * 98 + [np.inf] * 1, "1.000 (0.500 to 0.500)"),
+    ],
+)
+def test_what_has_no_interval_or_one_without_end(value: float, draws: list[float], text: str) -> None:
+    assert str(interval(value, np.array(draws))) == text

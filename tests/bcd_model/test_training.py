@@ -149,3 +149,38 @@ def test_data_no_detector_can_be_trained_on_is_refused_by_name() -> None:
         prepare([*films, films[0]], CONFIG.steps_mm)
     with pytest.raises(TruthError, match="no film has a malignant lesion"):
         prepare(films[:2], CONFIG.steps_mm)
+
+
+def _relabelled(films: list, malignant: int) -> list:
+    """The films with ``malignant`` malignant lesions, all others benign."""
+    made, left = [], malignant
+    for film in films:
+        lesions = tuple(replace(x, label="malignant" if left > 0 else "benign") for x in film.lesions)
+        left -= len(lesions)
+        made.append(replace(film, lesions=lesions))
+    return made
+
+
+def test_a_fold_trained_without_a_class_is_refused_before_any_training(films: list, tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=2, mining=())
+    said = r"fold 1 of 3 would be trained without a malignant lesion \(1 patient with one that has a place\)"
+    with pytest.raises(TruthError, match=said):
+        cross_validate(_relabelled(films, 1), config, 3, tmp_path)
+    with pytest.raises(TruthError, match="no film is normal"):
+        cross_validate([film for film in films if film.lesions], config, 2, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fold_tested_without_a_class_is_none_the_worse(films: list, tmp_path: Path) -> None:
+    """All figures are of all folds together."""
+    few = _relabelled(films, 2)
+    scored = cross_validate(few, replace(CONFIG, steps=2, mining=()), 3, tmp_path)
+    assert {film.name for film in scored} == {film.name for film in few}
+
+
+def test_one_picture_under_two_patients_is_refused_before_any_training(films: list, tmp_path: Path) -> None:
+    twin = replace(films[4], pixel_digest=films[1].pixel_digest)
+    said = f"films {films[1].name} and {films[4].name} are the same picture, under two patients"
+    with pytest.raises(TruthError, match=said):
+        cross_validate([*films[:4], twin, *films[5:]], CONFIG, 2, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from bcd_model.errors import InputError, TruthError
@@ -149,3 +151,34 @@ def test_pixels_are_those_that_training_saw(films: tuple[Path, Path]) -> None:
     for ours, source in zip(matched.films, read_collection(films[0]).films, strict=True):
         assert np.array_equal(ours.read().pixels, source.read().pixels)
         assert film_digest(ours.read()) == film_digest(source.read())
+
+
+def change(path: Path, **elements: str) -> None:
+    film = pydicom.dcmread(path)
+    for keyword, value in elements.items():
+        setattr(film, keyword, value)
+    film.save_as(path)
+
+
+def test_no_name_of_a_file_is_told(films: tuple[Path, Path]) -> None:
+    """Two different files with one SOP Instance UID, named as a hospital would."""
+    folder = films[1] / "phantom-001"
+    (folder / "phantom001.dcm").rename(folder / "DOE (JANE) 1.dcm")
+    shutil.copy(folder / "DOE (JANE) 1.dcm", folder / "DOE (JANE) 2.dcm")
+    change(folder / "DOE (JANE) 2.dcm", SeriesDescription="again")
+    matched = match_truth(studies(films[1]), [films[1] / "truth.json"])
+    assert matched.unusable == ("film phantom001: left out: 2 different files have its SOP Instance UID",)
+
+
+def test_patients_that_the_headers_contradict_are_told(films: tuple[Path, Path]) -> None:
+    for path in films[1].glob("*/*.dcm"):
+        change(path, PatientID="4711")
+    path = films[1] / "truth.json"
+    (told,) = match_truth(studies(films[1]), [path]).warnings
+    assert told == "truth.json: 2 of its patients have films of one Patient ID: are they one?"
+    change(films[1] / "phantom-001" / "phantom001.dcm", PatientID="0815")
+    told, _ = match_truth(studies(films[1]), [path]).warnings
+    assert told.endswith(": its films name different patients")
+    for path_of_film in films[1].glob("*/*.dcm"):
+        change(path_of_film, PatientID="")
+    assert match_truth(studies(films[1]), [path]).warnings == ()

@@ -25,6 +25,7 @@ from converters.mias import read_collection
 from converters.mias_dicom import convert_mias
 from converters.phantom import write_phantom
 from converters.truth import read_truth, write_truth
+from worker.assessment import scan_films
 
 FILES = {
     *("results.json", "report.md", "marks.csv", "films.csv", "lesions.csv", "froc.csv"),
@@ -206,6 +207,68 @@ def test_damaged_films_are_left_out_by_name_and_the_others_measured(
     assert str(tmp_path) not in json.dumps(content["remarks"])
 
 
+def test_films_of_which_none_can_be_read_are_refused_with_the_reason(
+    site: Path, local: Any, tmp_path: Path
+) -> None:
+    films = tmp_path / "films"
+    shutil.copytree(site / "films", films)
+    for path in films.glob("*.pgm"):
+        path.write_bytes(path.read_bytes()[:500])  # the headers are whole
+    answer = local("evaluate", "--mias", films, "--out", tmp_path / "out")
+    assert answer.code == 3
+    assert "none of the 24 films can be used: film phantom001: left out: " in answer.error
+    assert "is cut off" in answer.error
+    for path in films.glob("*.pgm"):
+        path.write_bytes(b"no film")
+    answer = local("evaluate", "--mias", films, "--out", tmp_path / "out")
+    assert answer.code == 3
+    assert "none of the 24 films can be used: phantom001.pgm: left out: " in answer.error
+
+
+@pytest.mark.usefixtures("pictures")
+def test_one_picture_under_two_patients_is_told(site: Path, local: Any, tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    shutil.copytree(site / "films", films)
+    shutil.copy(films / "phantom001.pgm", films / "phantom006.pgm")
+    answer = local("evaluate", "--mias", films, "--out", tmp_path / "out", "--json")
+    assert answer.code == 0
+    said = "films phantom001 and phantom006 are the same picture, under two patients"
+    assert answer.json["remarks"] == [said]
+
+
+def test_progress_counts_the_films_left_out_as_done(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from worker import assessment
+
+    monkeypatch.setattr(assessment, "check_films", lambda _: None)  # four films may hold no lesion
+    films = read_collection(site / "films").films
+    digests = [film_digest(film.read()) for film in films[:-4]]
+    weights = save_weights(tmp_path / "w.safetensors", {"data": {"film_digests": digests}})
+    seen: list[tuple[int, str]] = []
+    scan_films(films, weights, 1, lambda n, name: seen.append((n, name)), unseen=True)
+    assert seen == [(len(films) - 4 + n, film.name) for n, film in enumerate(films[-4:])]
+
+
+def test_no_picture_of_another_evaluation_stays(
+    site: Path, local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bcd_model.assessment import report
+    from bcd_model.errors import FilmError
+
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in FILES:
+        (out / name).write_bytes(b"old")
+
+    def fails(_: object) -> None:
+        raise FilmError("the film is gone")
+
+    monkeypatch.setattr(report, "draw_pictures", fails)
+    assert local("evaluate", "--mias", site / "films", "--run", site / "run", "--out", out).code == 3
+    assert {path.name for path in out.iterdir()} == {name for name in FILES if not name.endswith(".png")}
+
+
 @pytest.mark.usefixtures("pictures")
 def test_warnings_of_films_are_told_once_for_all_of_them(site: Path, local: Any, tmp_path: Path) -> None:
     dicom = tmp_path / "dicom"
@@ -275,6 +338,7 @@ def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) ->
         (["--mias", "a", "--run", "b", "--unseen"], "out of fold"),
         (["--mias", "a", "--hit-rule", "nearly"], "--hit-rule 'nearly' is no rule; choose centre or iou"),
         (["--mias", "a", "--least-radius", "-1"], "--least-radius"),
+        (["--mias", "a", "--least-radius", "inf"], "--least-radius inf is no radius"),
         (["--mias", "a", "--seed", "x"], "--seed"),
         (["--dicom", "nowhere", "--truth", "b"], "nowhere: does not exist"),
     ],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +55,12 @@ def evaluate(
     _check(mias, dicom, truth, weights, run, unseen=unseen)
     from bcd_model.assessment.assess import assess
     from bcd_model.assessment.hits import HitRule
-    from bcd_model.assessment.report import REPORT, draw_pictures, make_texts
+    from bcd_model.assessment.report import PICTURES, REPORT, draw_pictures, make_texts
     from worker.assessment import films_of_dicom, films_of_mias, marks_of_run, scan_films
     from worker.publish import prepare_root
     from worker.settings import load_settings
 
-    rule = HitRule(_rule(hit_rule), least_radius)
+    rule = HitRule(_rule(hit_rule), _finite(least_radius))
     settings = load_settings()
     given = films_of_mias(mias) if mias else films_of_dicom(read_studies([dicom or Path()]), truth or [])
     for text in (*given.unusable, *given.remarks):
@@ -80,6 +81,7 @@ def evaluate(
     remarks = [text.replace(f"{mias}/", "") for text in odd]
     figures = assess(marked.cases, marked.source, marked.honesty, rule, seed)
     content, texts = make_texts(figures, remarks)
+    _remove(out, PICTURES)  # if it ends before the new ones are drawn, none of another evaluation is left
     _write(out, texts)  # before the pictures, for which films are read again
     _write(out, draw_pictures(figures))
     if as_json:
@@ -99,6 +101,18 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         write_atomically(folder / name, data)
 
 
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    from bcd_model.errors import OutputError
+
+    for name in names:
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{folder / name}: cannot be replaced ({error.strerror or error})", "choose another --out"
+            ) from error
+
+
 def _rule(name: str) -> RuleName:
     from bcd_model.assessment.hits import RULES
     from bcd_model.errors import UsageError
@@ -107,6 +121,14 @@ def _rule(name: str) -> RuleName:
         if rule == name:
             return rule
     raise UsageError(f"--hit-rule {name!r} is no rule", f"choose {' or '.join(RULES)}")
+
+
+def _finite(least_radius: float) -> float:
+    from bcd_model.errors import UsageError
+
+    if not math.isfinite(least_radius):
+        raise UsageError(f"--least-radius {least_radius} is no radius", "give pixels, such as 15")
+    return least_radius
 
 
 def _check(
@@ -135,6 +157,8 @@ def _check(
 
 def _show(content: dict[str, Any]) -> None:
     """The main figures for people."""
+    from bcd_model.assessment.markdown import figure_text
+
     data = content["data"]
     say(
         f"{counted(data['films'], 'film')}, {counted(data['patients'], 'patient')}, "
@@ -149,7 +173,10 @@ def _show(content: dict[str, Any]) -> None:
         [
             (
                 float(rate),
-                *(_figure(curve["sensitivity_at_false_marks_per_film"][rate]) for curve in curves.values()),
+                *(
+                    figure_text(curve["sensitivity_at_false_marks_per_film"][rate])
+                    for curve in curves.values()
+                ),
             )
             for rate in rates
         ],
@@ -157,8 +184,8 @@ def _show(content: dict[str, Any]) -> None:
     say()
     chosen = curves[content["settings"]["hit_rule"]]
     rows = [
-        ("film AUC", _figure(content["film_auc"])),
-        ("malignant against benign AUC", _figure(chosen["malignant_against_benign_auc"])),
+        ("film AUC", figure_text(content["film_auc"])),
+        ("malignant against benign AUC", figure_text(chosen["malignant_against_benign_auc"])),
     ]
     for kind in ("marks", "films"):
         judged = content["calibration"][kind]
@@ -168,15 +195,8 @@ def _show(content: dict[str, Any]) -> None:
                     f"Brier score, {kind} (base rate's)",
                     f"{judged['brier']['value']} ({judged['base_rate_brier']['value']})",
                 ),
-                (f"calibration slope, {kind}", _figure(judged["slope"])),
-                (f"ECE, {kind}", _figure(judged["ece"])),
+                (f"calibration slope, {kind}", figure_text(judged["slope"])),
+                (f"ECE, {kind}", figure_text(judged["ece"])),
             ]
     say_table(("FIGURE", "VALUE"), rows)
     say(f"{content['settings']['hit_rule_text']}. {content['disclaimer']}")
-
-
-def _figure(value: dict[str, float | None]) -> str:
-    if value["value"] is None:
-        return "-"
-    low, high = value["low"], value["high"]
-    return f"{value['value']:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")

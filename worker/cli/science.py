@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+_NAMED = 5
+
 
 def train(
     mias: Path = typer.Option(..., "--mias", metavar="DIR", help="Folder with PGM films and Info.txt."),
@@ -25,17 +27,25 @@ def train(
 
     import bcd_model
     from bcd_model.development import develop
-    from bcd_model.errors import OutputError
+    from bcd_model.errors import OutputError, TruthError
     from bcd_model.training import TrainingConfig, prepare
     from converters.mias import read_collection
-    from worker.cli.console import note, say, warn
+    from worker.cli.console import counted, note, say, warn
 
     config = TrainingConfig(seed=seed, units=units)
     if steps is not None:
         config = replace(config, steps=steps, mining=tuple(steps * part // 3 for part in (1, 2)))
     collection = read_collection(mias)
-    for text in (*collection.warnings, *(f"{film.path}: {film.reason}" for film in collection.skipped)):
+    for text in collection.warnings:  # what was skipped is among them
         warn(text)
+    if collection.missing:
+        more = ", ..." if len(collection.missing) > _NAMED else ""
+        raise TruthError(
+            f"{mias}: {counted(len(collection.missing), 'film')} of Info.txt cannot be used or "
+            f"{'is' if len(collection.missing) == 1 else 'are'} not there "
+            f"({', '.join(collection.missing[:_NAMED])}{more})",
+            "put them in the folder, or take their lines out of Info.txt",
+        )
     films = prepare(collection.films, config.steps_mm, note)
     try:
         path = develop(

@@ -17,9 +17,10 @@ from bcd_model.assessment.assess import Assessment, Source, assess
 from bcd_model.assessment.cases import Case
 from bcd_model.assessment.hits import HitRule
 from bcd_model.assessment.honesty import of_weights, out_of_fold
+from bcd_model.assessment.markdown import figure_text
 from bcd_model.assessment.report import draw_pictures, make_texts
 from bcd_model.errors import UsageError
-from bcd_model.evaluation import Calibration, ScoredFilm, at_threshold, fit_calibration, froc
+from bcd_model.evaluation import Calibration, ScoredFilm, at_threshold, film_auc, fit_calibration, froc
 from bcd_model.words import Film, Lesion
 
 RUN = Source("run", {"folds": 3, "data_digest": None})
@@ -189,6 +190,40 @@ def test_a_reading_without_tissue_and_normal_films_leaves_figures_out() -> None:
     assert "| film AUC, abnormal against normal | 1 + 0 films | - |" in files["report.md"].decode()
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(0.5, 2.0, "1.000 (0.500 to 2.000)"), (0.5, None, "1.000 (0.500 to inf)"), (None, None, "1.000 (-)")],
+)
+def test_a_figure_says_what_it_lacks(low: float | None, high: float | None, text: str) -> None:
+    assert figure_text({"value": 1.0, "low": low, "high": high}) == text
+    assert figure_text({"value": None, "low": None, "high": None}) == "-"
+
+
+def test_an_interval_without_end_has_no_bound_in_json_and_is_drawn() -> None:
+    lesions = (Lesion((100, 100), 30, "benign", "CIRC"),)
+    scores = [
+        (-2.0, 0),
+        (-1.5, 0),
+        (-1.0, 0),
+        (0.5, 0),
+        (1.0, 0),
+        (0.7, 1),
+        (1.5, 1),
+        (2.0, 1),
+        (2.5, 1),
+        (3.0, 1),
+    ]
+    cases = [case(f"f{n}", [mark(100, 100, s)], lesions * on) for n, (s, on) in enumerate(scores)]
+    made = of_model(cases)
+    content, files = make_texts(made, [])
+    for kind in ("marks", "films"):
+        slope = content["calibration"][kind]["slope"]
+        assert slope["low"] < slope["value"]
+        assert slope["high"] is None
+    assert " to inf)" in files["report.md"].decode()
+    assert draw_pictures(made)["reliability.png"].startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("rule", ["centre", "iou"])
 def test_both_rules_are_in_the_report_whichever_is_chosen(rule: str) -> None:
     cases = random_cases(seed=7)
@@ -282,8 +317,10 @@ def test_folds_that_cannot_calibrate_each_other_lose_only_the_probabilities() ->
     cases = [case("a", [mark(100, 100, 2.0)], (lesion,), fold=0), case("b", [mark(9, 9, 1.0)], fold=1)]
     content, files = make_texts(of_run(cases), [])
     assert content["calibration"]["marks"] is None
-    assert content["operating_point"] is None
-    assert content["calibration"]["basis"].startswith("none: ")
+    assert content["operating_point"]["sensitivity"]["value"] == 1.0  # it needs no probability
+    basis = content["calibration"]["basis"]
+    assert "none of marks: " in basis
+    assert "none of films: " in basis
     assert content["froc"]["centre"]["sensitivity_at_false_marks_per_film"]["1.0"]["value"] == 1.0
     assert rows(files, "marks.csv")[0]["p_abnormal"] == ""
 
@@ -312,3 +349,110 @@ def test_text_of_a_file_changes_no_table() -> None:
     text = files["report.md"].decode()
     assert "a\\|b &lt;script>" in text
     assert "- &lt;b>\\|" in text
+
+
+def test_without_a_normal_film_only_the_films_lose_their_probabilities() -> None:
+    lesion = Lesion((100, 100), 30, "benign", "CIRC")
+    cases = [
+        case(f"f{n}", [mark(100, 100, 2.0 + n), mark(9, 9, 1.5 + n)], (lesion,), fold=n % 2) for n in range(6)
+    ]
+    made = of_run(cases)
+    content, files = make_texts(made, [])
+    assert content["calibration"]["marks"]["count"] == 12
+    assert content["calibration"]["films"] is None
+    assert "none of films: " in content["calibration"]["basis"]
+    assert content["operating_point"] is not None
+    assert rows(files, "marks.csv")[0]["p_abnormal"]
+
+
+def test_probabilities_of_films_are_their_own_and_cross_fitted() -> None:
+    cases = random_cases(30, seed=5)
+    made = of_run(cases)
+    assert made.predictions.films is not None
+    scores = np.array([max(each.score, -6.0) for each in cases])
+    abnormal = np.array([each.scored.abnormal for each in cases])
+    folds = np.array([each.fold for each in cases])
+    for fold in range(3):
+        fitted = fit_calibration(scores[folds != fold], abnormal[folds != fold])
+        expected = fitted.slope * scores[folds == fold] + fitted.intercept
+        assert made.predictions.films[folds == fold] == pytest.approx(expected)
+    # Weights bring a calibration of films beside that of marks.
+    _, files = make_texts(of_model(cases), [])
+    said = [float(row["p_abnormal"]) for row in rows(files, "films.csv")]
+    assert said == pytest.approx(list(1 / (1 + np.exp(-(0.5 * scores + 0.2)))), abs=1e-6)
+
+
+def test_marks_on_films_of_unknown_place_are_not_calibrated_on() -> None:
+    cases = random_cases(30, seed=5)
+    assert any(each.film.unlocated and each.marks for each in cases)
+    made = of_model(cases)
+    judged = [each for each in cases if not each.film.unlocated]
+    hit = [
+        any(HitRule().hits(m, lesion) for lesion in each.film.lesions) for each in judged for m in each.marks
+    ]
+    assert made.mark_calibration is not None
+    assert made.mark_calibration.count == len(hit)
+    assert made.mark_calibration.base_rate.value == pytest.approx(np.mean(hit))
+
+
+def test_intervals_of_both_calibrations_are_over_patients() -> None:
+    made = of_model(random_cases(30, seed=5))
+    for judged in (made.mark_calibration, made.film_calibration):
+        assert judged is not None
+        for figure in (judged.base_rate, judged.brier, judged.slope, judged.ece):
+            assert figure.low < figure.high
+
+
+def test_rows_of_density_are_counted_on_their_own_films() -> None:
+    cases = random_cases(40, seed=6)
+    # A film that has a lesion with a place and an abnormality without one: it counts for the AUC alone.
+    index = next(n for n, each in enumerate(cases) if each.film.lesions and each.marks)
+    cases[index] = replace(cases[index], film=replace(cases[index].film, unlocated=True))
+    made = of_run(cases)
+    for row in made.densities:
+        films = [each for each in cases if each.film.tissue == row.tissue]
+        judged = [each for each in films if not each.film.unlocated]
+        lesions = wrong = found = 0
+        for each in judged:
+            shown = [m for m in each.marks if m.score > made.threshold]
+            lesions += len(each.film.lesions)
+            found += sum(any(HitRule().hits(m, x) for m in shown) for x in each.film.lesions)
+            wrong += sum(not any(HitRule().hits(m, x) for x in each.film.lesions) for m in shown)
+        assert (row.films, row.lesions, row.found) == (len(films), lesions, found)
+        assert row.sensitivity.value == pytest.approx(found / lesions)
+        assert row.false_marks.value == pytest.approx(wrong / len(judged))
+        assert row.film_auc.value == pytest.approx(film_auc([each.scored for each in films]))
+
+
+def test_a_lesion_of_a_film_that_is_not_judged_is_no_miss() -> None:
+    lesion = Lesion((100, 100), 30, "benign", "CIRC")
+    cases = [
+        case("a", [], (lesion,)),
+        case("b", [], (lesion,), unlocated=True),
+        case("c", [mark(9, 9, 1.0)], (lesion,), unlocated=True),
+        case("d", [mark(9, 9, 0.0)]),
+    ]
+    made = of_model(cases)
+    assert [miss.case.film.name for miss in sheets.worst_misses(made)] == ["a"]
+    assert [each.case.film.name for each in sheets.worst_false_marks(made)] == ["d"]
+
+
+def test_names_are_no_formulas() -> None:
+    lesion = Lesion((100, 100), 30, "benign", "@kind")
+    cases = [case("=1+1", [mark(100, 100, 2.0)], (lesion,), patient="-p", tissue="+"), case("b", [])]
+    made = of_model(cases)
+    _, files = make_texts(made, [])
+    for name in ("marks.csv", "films.csv", "lesions.csv"):
+        row = rows(files, name)[0]
+        assert (row["film"], row["patient"]) == ("'=1+1", "'-p")
+    assert rows(files, "lesions.csv")[0]["kind"] == "'@kind"
+    assert rows(files, "films.csv")[0]["tissue"] == "'+"
+    assert rows(files, "films.csv")[1]["score"] == ""
+    low = make_texts(of_model([*cases, case("c", [mark(9, 9, -2.5)])]), [])[1]
+    assert rows(low, "films.csv")[2]["score"] == "-2.5"  # a number stays one
+
+
+def test_a_name_that_looks_like_mathematics_is_drawn() -> None:
+    lesion = Lesion((100, 100), 30, "benign", "$x^$")
+    made = of_model([case("$\\frac{$", [mark(300, 200, 2.0)], (lesion,)), case("b", [mark(9, 9, 3.0)])])
+    assert len(draw_pictures(made)) == 5

@@ -105,12 +105,70 @@ def test_the_fit_meets_the_conditions_of_greatest_likelihood_for_every_weight() 
         assert (rest * of.logit).sum() == pytest.approx(0, abs=1e-6)
 
 
+def test_a_steep_fit_of_few_true_items_is_found_for_every_draw() -> None:
+    """Newton's steps alone run away here: few true items, far above most of the others."""
+    rng = np.random.default_rng(0)
+    logit = np.concatenate([[0], rng.normal(-5, 0.5, 146)[1:], rng.normal(0, 2, 10)])
+    of = Items(logit, np.arange(156) >= 146, np.arange(156) % 8)
+    weights = draw_patients(8, 0)
+    lines = recalibration(of, weights)
+    assert not np.isnan(lines[:, 0]).any()
+    for row, (slope, intercept) in zip(weights[:, of.patient], lines, strict=True):
+        if np.isfinite(slope):
+            rest = row * (of.truth - 1 / (1 + np.exp(-(slope * of.logit + intercept))))
+            assert np.abs([rest.sum(), (rest * of.logit).sum()]) == pytest.approx(0, abs=1e-4)
+
+
 def test_without_overlap_there_is_no_slope_but_all_else() -> None:
     of = items([0.1, 0.2, 0.7, 0.8], [0, 0, 1, 1])
     found = judge(of, once(of))
     assert found is not None
-    assert np.isnan(found.slope.value)
+    assert str(found.slope) == str(found.intercept) == "-"
     assert np.isfinite(found.brier.value)
+
+
+@pytest.mark.parametrize(
+    ("logits", "truth", "line"),
+    [
+        ([-2, -1, 1, 3], [0, 0, 1, 1], (np.inf, np.nan)),  # middle 0: the intercept may be anything
+        ([1, 2, 3, 5], [0, 0, 1, 1], (np.inf, -np.inf)),
+        ([-5, -3, -2, -1], [0, 0, 1, 1], (np.inf, np.inf)),
+        ([1, 2, 3, 5], [1, 1, 0, 0], (-np.inf, np.inf)),
+        ([1, 2, 2, 5], [0, 0, 1, 1], (np.inf, -np.inf)),  # they only touch
+        ([2, 2, 2, 2], [0, 1, 1, 0], (np.nan, np.nan)),
+        ([1, 2, 3, 5], [1, 1, 1, 1], (np.nan, np.nan)),
+    ],
+)
+def test_kinds_apart_have_an_infinite_slope(logits: list[float], truth: list[int], line: tuple) -> None:
+    of = Items(np.array(logits, dtype=float), np.array(truth, dtype=bool), np.arange(len(truth)))
+    assert recalibration(of, np.ones((1, len(truth))))[0].tolist() == pytest.approx(line, nan_ok=True)
+
+
+def test_the_slope_of_a_small_set_has_an_interval_without_end() -> None:
+    """Draws without overlap have the steepest slopes: left out, they made the interval far too narrow."""
+    of = items([0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.35, 0.7, 0.8, 0.85, 0.9], [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
+    weights = draw_patients(len(of.truth), seed=0)
+    slopes = recalibration(of, weights)[:, 0]
+    overlap = [
+        of.logit[(row > 0) & of.truth].min(initial=np.inf)
+        < of.logit[(row > 0) & ~of.truth].max(initial=-np.inf)
+        for row in weights
+    ]
+    assert np.isfinite(slopes).tolist() == overlap
+    assert np.isposinf(slopes).mean() > 0.3
+    found = judge(of, weights)
+    assert found is not None
+    assert found.slope.low < found.slope.value < found.slope.high == np.inf
+    assert str(found.slope).endswith(" to inf)")
+    assert found.slope.low == np.sort(slopes[1:][~np.isnan(slopes[1:])])[24]  # the 2.5th of a hundred
+
+
+def test_a_slope_that_many_draws_lack_has_no_interval() -> None:
+    """One false item: more than a third of the draws are without it."""
+    of = items([0.5, 0.3, 0.6, 0.7, 0.8, 0.9], [0, 1, 1, 1, 1, 1])
+    found = judge(of, draw_patients(6, seed=0))
+    assert found is not None
+    assert str(found.slope) == f"{found.slope.value:.3f} (-)"
 
 
 def test_one_kind_of_item_is_nothing_to_judge() -> None:

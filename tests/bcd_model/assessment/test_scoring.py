@@ -10,6 +10,7 @@ from made_cases import MadeFilm
 from bcd_model.assessment.cases import SCORE_FLOOR
 from bcd_model.assessment.scoring import scan_case
 from bcd_model.development import MARKS_PER_FILM
+from bcd_model.errors import FilmError
 from bcd_model.model import Model
 from bcd_model.pyramid import CONTEXT
 from bcd_model.scan import Scanner
@@ -21,10 +22,10 @@ CENTER = (331.0, 170.0)
 
 
 class BlobFilm(MadeFilm):
-    """A film with a bright disc; its rows lie closer than its columns."""
+    """A film with a bright disc."""
 
     def read(self) -> Film:
-        return blob_film(CENTER, RADIUS_MM, spacing=(0.2, 0.25))
+        return blob_film(CENTER, RADIUS_MM, spacing=(0.2, 0.2))
 
 
 def test_marks_are_the_findings_of_a_result_and_more(blob_model: Model) -> None:
@@ -54,3 +55,12 @@ def test_a_film_without_a_breast_has_no_mark_and_says_so(blob_model: Model) -> N
     assert case.marks == ()
     assert case.score == -np.inf
     assert case.pixels.warnings == ("odd", "no breast was found: nothing was scanned")
+
+
+def test_pixels_that_are_not_square_are_refused(blob_model: Model) -> None:
+    class Oblong(MadeFilm):
+        def read(self) -> Film:
+            return Film(np.zeros((200, 150), dtype=np.float32), (0.2, 0.25))
+
+    with pytest.raises(FilmError, match=r"its pixels are not square \(0.2 mm by 0.25 mm\)"):
+        scan_case(blob_model, Oblong("a", "a"))
