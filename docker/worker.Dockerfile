@@ -33,7 +33,7 @@ RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))
         > requirements.txt \
     && pip --python /opt/bcd install --constraint constraints.txt --requirement requirements.txt
 
-COPY LICENSE README.md ./
+COPY LICENSE NOTICE README.md ./
 COPY bcd_model bcd_model
 COPY converters converters
 COPY worker worker
