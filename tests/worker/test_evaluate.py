@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pydicom
@@ -429,7 +429,7 @@ def test_a_figure_without_an_interval_is_null_in_the_card_and_told_as_such(
     scored, seen = [], False
     for film in scored_films(site / "films"):
         hit = any(np.hypot(*np.subtract(m.center, x.center)) < 15 for x in film.lesions for m in film.marks)
-        label = "malignant" if hit and not seen else "benign"
+        label: Literal["benign", "malignant"] = "malignant" if hit and not seen else "benign"
         seen |= hit
         scored.append(replace(film, lesions=tuple(replace(x, label=label) for x in film.lesions)))
     figures = figures_table(measure(scored, 3))
