@@ -115,6 +115,8 @@ def reproduce(
 def _check_device(name: str) -> None:
     """Refuse a device that PyTorch does not have here."""
     try:
+        # PyTorch raises another kind for each way in which a device is not there: unknown, not built in,
+        # without a driver, without its module.
         torch.zeros(1, device=torch.device(name)).item()
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise UsageError(
