@@ -17,7 +17,7 @@ import torch
 from bcd_model.errors import UsageError
 from bcd_model.paper.environment import environment
 from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
-from bcd_model.paper.inputs import CropSet, check_films, films_digest, prepare, select
+from bcd_model.paper.inputs import CropSet, check_films, films_digest, prepare, scale, select
 from bcd_model.paper.outcome import Outcome, Prediction, loss_curve, write_outcome
 from bcd_model.paper.protocols import Split, splits
 from bcd_model.paper.runs import Options, Run, digest_of
@@ -150,7 +150,8 @@ def _do(
 ) -> Outcome:
     """Train and test one network; ``after`` is the work that waits behind it."""
     system = SYSTEMS[run.system]
-    samples, labels = crops.samples(), np.repeat(crops.labels, VARIANTS)
+    samples = scale(crops.samples(), split.training, system.scaling)
+    labels = np.repeat(crops.labels, VARIANTS)
     setting = Setting(
         system,
         len(crops.classes),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bcd_model.errors import TruthError
 from bcd_model.evaluation import check_given_once
-from bcd_model.paper.systems import SUBSETS, Preparation, Subset
+from bcd_model.paper.systems import SUBSETS, Preparation, Scaling, Subset
 from bcd_model.patches import PaperCrop, crops_of_one_scale, eight_variants, paper_crops, square_crop
 from bcd_model.splits import check_pictures
 from bcd_model.words import CLASSES, AnnotatedFilm, Label, Region
@@ -143,3 +143,19 @@ def select(crops: Sequence[PaperCrop], subset: Subset) -> CropSet:
         tuple(chosen),
         tuple(names),
     )
+
+
+def scale(
+    samples: npt.NDArray[np.float32], training: npt.NDArray[np.int64], scaling: Scaling
+) -> npt.NDArray[np.float32]:
+    """Return samples (n, size, size) in [0, 1] as a network is shown them.
+
+    Args:
+        training: indices of the samples that may decide the scaling; those tested on may not.
+    """
+    if scaling == "0 to 1":
+        return samples
+    known = samples[training].astype(np.float64)
+    # Blank samples have no deviation.
+    scaled = (samples.astype(np.float64) - known.mean()) / max(known.std(), 1e-6)
+    return np.asarray(scaled, dtype=np.float32)

@@ -16,6 +16,7 @@ NetworkName = Literal["BCDCNN", "KaggleNet", "DenseNet"]
 Preparation = Literal["crops", "crops of one scale", "films"]
 Subset = Literal["all", "mass", "calcification"]
 Protocol = Literal["paper", "patient"]
+Scaling = Literal["standardised", "0 to 1"]
 
 SUBSETS: Mapping[Subset, tuple[str, ...]] = {
     "all": (),
@@ -45,6 +46,7 @@ class System:
         preparation: crops as the paper cuts them, crops with the normal ones at the lesions' radii, or
             whole films scaled down.
         size: side of the input in pixels.
+        scaling: of the pixels; standardised is to mean 0 and deviation 1 over the training samples.
         recipes: by subset; a subset that is missing is not one of this system.
         test_share: of the samples, in the paper's protocol.
         balanced: whether samples of the larger classes are dropped until all are equal in number.
@@ -57,6 +59,7 @@ class System:
     preparation: Preparation
     recipes: Mapping[Subset, Recipe]
     size: int = WINDOW
+    scaling: Scaling = "standardised"
     optimiser: Literal["sgd", "adam"] = "sgd"
     batch: int = 100
     dropout: float = 0.4
@@ -80,6 +83,7 @@ SYSTEMS: Mapping[str, System] = {
             # The paper gives no length; 64 is tflearn's batch.
             {"all": Recipe(0.001, 5_000)},
             size=50,
+            scaling="0 to 1",
             optimiser="adam",
             batch=64,
             dropout=0.2,
@@ -107,6 +111,14 @@ SYSTEMS: Mapping[str, System] = {
             "BCDCNN",
             "crops of one scale",
             {"all": Recipe()},
+        ),
+        System(
+            "S1u",
+            "S1 with its pixels from 0 to 1 (ours)",
+            "BCDCNN",
+            "crops",
+            {"all": Recipe()},
+            scaling="0 to 1",
         ),
     )
 }

@@ -6,7 +6,7 @@ from made_films import flat_film
 from toy_films import StoredFilm
 
 from bcd_model.errors import TruthError
-from bcd_model.paper.inputs import check_films, films_digest, prepare, select
+from bcd_model.paper.inputs import check_films, films_digest, prepare, scale, select
 from bcd_model.patches import eight_variants
 from bcd_model.words import Film
 
@@ -99,3 +99,30 @@ def test_the_digest_of_the_films_follows_their_pixels_and_their_truth(films: lis
     assert films_digest(films[::-1]) == known
     assert films_digest([replace(films[0], lesions=()), *films[1:]]) != known
     assert films_digest([flat_film("mdb001", "p0", 0.5), *films[1:]]) != known
+
+
+def test_the_samples_trained_on_have_mean_0_and_deviation_1(films: list[StoredFilm]) -> None:
+    samples = select(prepare(films, "crops", 48), "all").samples()
+    training = np.arange(0, len(samples), 3)
+    scaled = scale(samples, training, "standardised")
+    assert scaled.dtype == np.float32
+    assert scaled[training].mean(dtype=np.float64) == pytest.approx(0, abs=1e-6)
+    assert scaled[training].std(dtype=np.float64) == pytest.approx(1, abs=1e-6)
+    # One line for all pixels: what is brighter stays so, and by as much more.
+    slope, level = np.polyfit(samples.ravel().astype(float), scaled.ravel().astype(float), 1)
+    np.testing.assert_allclose(scaled, samples * slope + level, atol=1e-5)
+    np.testing.assert_array_equal(scale(samples, training, "0 to 1"), samples)
+
+
+def test_samples_tested_on_have_no_say_in_the_scaling(films: list[StoredFilm]) -> None:
+    samples = select(prepare(films, "crops", 48), "all").samples()
+    training = np.arange(len(samples) // 2)
+    others = samples.copy()
+    others[len(samples) // 2 :] *= 0.1
+    before, after = (scale(each, training, "standardised") for each in (samples, others))
+    np.testing.assert_array_equal(before[training], after[training])
+
+
+def test_blank_samples_are_scaled_to_blank_ones() -> None:
+    blank = np.zeros((4, 48, 48), dtype=np.float32)
+    np.testing.assert_array_equal(scale(blank, np.arange(4), "standardised"), blank)
