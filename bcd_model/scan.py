@@ -8,9 +8,10 @@ import torch
 
 from bcd_model.dense import scan_level
 from bcd_model.evaluation import Calibration
-from bcd_model.marks import Mark, abnormal_score, find_marks, merge
+from bcd_model.marks import SCORE_FLOOR, Mark, abnormal_score, find_marks, merge
 from bcd_model.model import Model
 from bcd_model.pyramid import STRIDE, Pyramid, build_pyramid, region_window
+from bcd_model.second_look import MARKS
 from bcd_model.words import (
     Film,
     FilmScan,
@@ -57,15 +58,19 @@ class Scanner:
         """From where findings are presented."""
         return self.model.operating_point
 
-    def scan(self, film: Film) -> FilmScan:
+    def scan(self, film: Film, other: Film | None = None) -> FilmScan:
         """Return the findings of ``film``, its class and its heat map.
+
+        Args:
+            other: the other breast of the same patient in the same view, to compare with.
 
         Findings reach down to P(abnormal) 0.02, so that a reader may lower the threshold; the
         film's class follows from those at or above the operating point.
         """
         pyramid = build_pyramid(film, self.model.steps_mm)
+        across = None if other is None else build_pyramid(other, self.model.steps_mm)
         marks, heat = scan_pyramid(self.model, pyramid)
-        kept = merge(marks, MAX_FINDINGS)
+        kept = final_marks(self.model, marks, pyramid, across)[:MAX_FINDINGS]
         findings = by_suspicion(
             [_finding(mark, pyramid, film.shape, self.model.calibration) for mark in kept]
         )
@@ -103,14 +108,22 @@ class Scanner:
         return _probability(marks[0], self.model.film_calibration)
 
 
+def final_marks(model: Model, marks: list[Mark], film: Pyramid, other: Pyramid | None) -> list[Mark]:
+    """Return one mark a place with its final score, the most suspicious first."""
+    if model.second_look is None:
+        return merge(marks, MAX_FINDINGS)
+    return model.second_look.rescore(merge(marks, MARKS), film, other)
+
+
 def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> tuple[list[Mark], HeatMap]:
-    """Return the marks of all levels, not yet merged, and the heat map.
+    """Return the marks of all levels, not yet merged, with the network's own scores; and the heat map.
 
     Args:
-        floor: score below which a maximum is no mark; by default where P(abnormal) is ``FLOOR``.
+        floor: score below which a maximum is no mark; by default where P(abnormal) is ``FLOOR``,
+            or, before a second look, ``SCORE_FLOOR``.
     """
     if floor is None:
-        floor = _floor_score(model.calibration)
+        floor = _floor_score(model.calibration) if model.second_look is None else SCORE_FLOOR
     marks: list[Mark] = []
     finest = pyramid.levels[0]
     heat = np.full(finest.inside.shape, -np.inf, dtype=np.float32)
@@ -123,7 +136,7 @@ def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> 
         rows = _nearest(len(heat), len(score), ratio)
         columns = _nearest(len(heat.T), len(score.T), ratio)
         np.maximum(heat, score[np.ix_(rows, columns)], out=heat)
-    values = _logistic(model.calibration.slope * heat + model.calibration.intercept)
+    values = _logistic(model.heat_calibration.slope * heat + model.heat_calibration.intercept)
     values[~finest.inside] = 0
     step = (STRIDE * finest.step / pyramid.spacing[0], STRIDE * finest.step / pyramid.spacing[1])
     return marks, HeatMap(values.astype(np.float32), (-0.5, -0.5), step)

@@ -12,10 +12,8 @@ import numpy as np
 
 from bcd_model.errors import FilmError, TruthError
 from bcd_model.evaluation import ScoredFilm, ScoredMark, check_given_once, film_score
+from bcd_model.marks import SCORE_FLOOR
 from bcd_model.words import CLASSES, AnnotatedFilm, Film, film_digest
-
-SCORE_FLOOR = -6.0
-"""log(P / (1 - P)) below which nothing is marked; a film without a mark is taken as if it had this score."""
 
 _SQUARE = 0.01
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bcd_model.assessment.cases import SCORE_FLOOR, Case, describe
-from bcd_model.development import MARKS_PER_FILM
+from bcd_model.crossvalidation import MARKS_PER_FILM
 from bcd_model.evaluation import ScoredMark
 from bcd_model.marks import merge
 from bcd_model.model import Model

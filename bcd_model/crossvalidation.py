@@ -1,0 +1,230 @@
+"""The recipe on films it has not seen: networks and second looks, fold by fold, by patient."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from bcd_model.backbone import Backbone, imagenet_backbone
+from bcd_model.dense import scan_level
+from bcd_model.errors import UsageError
+from bcd_model.evaluation import ScoredFilm, ScoredMark, hits, patient_folds
+from bcd_model.marks import SCORE_FLOOR, Mark, find_marks, merge
+from bcd_model.pairs import Projection, other_breasts
+from bcd_model.sampling import TrainingFilm
+from bcd_model.second_look import MARKS, VIEWS, Features, Heads, fit_heads, look, new_scores
+from bcd_model.splits import check_split
+from bcd_model.training import Progress, TrainingConfig, train_network
+
+MARKS_PER_FILM = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """The network's marks of one film, the most suspicious first, and what the second look sees there.
+
+    Attributes:
+        seen: (n, 3, features) of ``bcd_model.second_look.look``; (n, 3, 0) without a second look.
+    """
+
+    marks: tuple[Mark, ...]
+    seen: Features
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validated:
+    """What cross-validation gives.
+
+    Attributes:
+        scored: every film with its final marks, by name; no part of the recipe has seen its patient,
+            but see ``docs/explanation/detector.md`` on the second look.
+        first: the same with the network's own scores.
+        heads: the second look's, fitted to the marks of all films; None without one.
+    """
+
+    scored: list[ScoredFilm]
+    first: list[ScoredFilm]
+    heads: tuple[Heads, Heads] | None
+
+
+def folds_of(films: Sequence[TrainingFilm], folds: int, seed: int) -> dict[str, int]:
+    """Return each patient's fold, stratified by the worst class of the patient's films."""
+    severity: dict[str, int] = {}
+    for film in films:
+        malignant = any(lesion.label == "malignant" for lesion in film.lesions)
+        worst = 2 if malignant else 1 if film.lesions or film.unlocated else 0
+        severity[film.patient] = max(severity.get(film.patient, 0), worst)
+    return patient_folds(severity, folds, seed)
+
+
+def cross_validate(
+    films: Sequence[TrainingFilm],
+    config: TrainingConfig,
+    folds: int,
+    out: Path,
+    progress: Progress = lambda _: None,
+) -> Validated:
+    """Scan each film with a network that has seen no film of its patient, and look again.
+
+    Folds that are done stand in ``out`` and are not done again. The heads of a fold's second look
+    are fitted to the marks of the other folds, which are out of fold themselves.
+
+    Raises:
+        UsageError: ``out`` holds folds of other films or settings.
+        TruthError: the films cannot be parted honestly, see :func:`bcd_model.splits.check_split`.
+    """
+    placed = folds_of(films, folds, config.seed)
+    check_split(films, placed)
+    looker = Looker(films, config)
+    looked: dict[str, Looked] = {}
+    for fold in range(folds):
+        training = [film for film in films if placed[film.patient] != fold]
+        testing = [film for film in films if placed[film.patient] == fold]
+        path = out / f"fold-{fold}.marks.safetensors"
+        digest = config.digest(training)
+        found = _read_looked(path, digest)
+        if found is None:
+            network = train_network(
+                training,
+                config,
+                out / f"fold-{fold}.safetensors",
+                partial(say_of, progress, f"fold {fold + 1} of {folds}"),
+            )
+            found = {film.name: looker.look(network, film) for film in testing}
+            _write_looked(path, digest, found)
+        looked |= found
+        progress(f"fold {fold + 1} of {folds} done")
+    scored: list[ScoredFilm] = []
+    for fold in range(folds):
+        training = [film for film in films if placed[film.patient] != fold]
+        testing = [film for film in films if placed[film.patient] == fold]
+        heads = _fit(training, looked) if config.second_look else None
+        results = [_scored(film, final(looked[film.name], heads)) for film in testing]
+        _write_fold(out / f"fold-{fold}.json", config.digest(training), testing, results)
+        scored += results
+    return Validated(
+        sorted(scored, key=lambda film: film.name),
+        [_scored(film, looked[film.name].marks) for film in sorted(films, key=lambda film: film.name)],
+        _fit(films, looked) if config.second_look else None,
+    )
+
+
+class Looker:
+    """Scans films with a network and, if the recipe has one, takes the second look's features."""
+
+    def __init__(self, films: Sequence[TrainingFilm], config: TrainingConfig) -> None:
+        self.backbone: Backbone | None = imagenet_backbone() if config.second_look else None
+        others = other_breasts([Projection(f.patient, f.view, f.laterality) for f in films])
+        self._other = {
+            film.name: None if at is None else films[at] for film, at in zip(films, others, strict=True)
+        }
+
+    def look(self, network: nn.Module, film: TrainingFilm) -> Looked:
+        """Return the marks of ``film`` and what the second look sees there."""
+        marks = merge(
+            [
+                mark
+                for level in film.pyramid.levels
+                for mark in find_marks(film.pyramid, level, scan_level(network, level), SCORE_FLOOR)
+            ],
+            MARKS if self.backbone is not None else MARKS_PER_FILM,
+        )
+        if self.backbone is None or not marks:
+            width = 0 if self.backbone is None else Backbone.features
+            return Looked(tuple(marks), np.zeros((len(marks), len(VIEWS), width), dtype=np.float32))
+        other = self._other[film.name]
+        across = None if other is None else other.pyramid
+        return Looked(tuple(marks), look(self.backbone, marks, film.pyramid, across))
+
+
+def final(looked: Looked, heads: tuple[Heads, Heads] | None) -> list[Mark]:
+    """Return the marks with their final scores, the most suspicious first."""
+    if heads is None or not looked.marks:
+        return list(looked.marks)
+    scores = new_scores(np.array([mark.score for mark in looked.marks]), looked.seen, *heads)
+    again = [replace(mark, score=float(score)) for mark, score in zip(looked.marks, scores, strict=True)]
+    return sorted(again, key=lambda mark: (-mark.score, mark.center))[:MARKS_PER_FILM]
+
+
+def _fit(films: Sequence[TrainingFilm], looked: dict[str, Looked]) -> tuple[Heads, Heads]:
+    judged = [film for film in films if not film.unlocated]
+    on_lesion = [
+        any(hits(mark, lesion) for lesion in film.lesions)
+        for film in judged
+        for mark in _scored(film, looked[film.name].marks).marks
+    ]
+    scores = [mark.score for film in judged for mark in looked[film.name].marks]
+    seen = np.concatenate([looked[film.name].seen for film in judged])
+    return fit_heads(np.array(scores), seen, np.array(on_lesion, dtype=bool))
+
+
+def _scored(film: TrainingFilm, marks: Sequence[Mark]) -> ScoredFilm:
+    return ScoredFilm(
+        film.name,
+        film.patient,
+        film.lesions,
+        film.unlocated,
+        tuple(
+            ScoredMark(m.center, m.score, m.malignant, m.radius_mm / film.pyramid.spacing[0]) for m in marks
+        ),
+    )
+
+
+def say_of(progress: Progress, network: str, text: str) -> None:
+    """Say something of one of several networks."""
+    progress(f"{network}, {text}")
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    temporary = path.with_suffix(".partial")
+    write(temporary)
+    temporary.replace(path)
+
+
+def _write_fold(
+    path: Path, digest: str, films: Sequence[TrainingFilm], results: Sequence[ScoredFilm]
+) -> None:
+    rows = {film.name: [asdict(mark) for mark in film.marks] for film in results}
+    content = {"digest": digest, "films": {film.name: film.digest for film in films}, "marks": rows}
+    _replace(path, lambda temporary: temporary.write_text(json.dumps(content, indent=1)))
+
+
+def _write_looked(path: Path, digest: str, found: dict[str, Looked]) -> None:
+    marks = {name: [asdict(mark) for mark in each.marks] for name, each in found.items()}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(each.seen)) for name, each in found.items()}
+    metadata = {"digest": digest, "marks": json.dumps(marks)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
+
+
+def _read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            known = metadata["digest"]
+            rows: dict[str, list[dict[str, Any]]] = json.loads(metadata["marks"])
+            found = {name: Looked(_marks(marks), file.get_tensor(name)) for name, marks in rows.items()}
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is damaged", "remove it: the fold is then done again") from error
+    if known != digest:
+        raise UsageError(f"{path} belongs to other films or settings", "remove it or name another folder")
+    return found
+
+
+def _marks(rows: list[dict[str, Any]]) -> tuple[Mark, ...]:
+    return tuple(
+        Mark(tuple(m["center"]), tuple(m["place_mm"]), m["radius_mm"], m["score"], m["malignant"])
+        for m in rows
+    )

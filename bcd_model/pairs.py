@@ -1,0 +1,33 @@
+"""Which film shows the other breast of the same patient in the same view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bcd_model.words import Laterality
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What a film shows; ``patient`` is any name that the films of one patient share."""
+
+    patient: str
+    view: str | None
+    laterality: Laterality | None
+
+
+def other_breasts(films: Sequence[Projection]) -> list[int | None]:
+    """Return for each film the index of the film of the other breast in the same view.
+
+    None if there is none, if several could be it, or if view or laterality are not known.
+    """
+    return [_other(film, films) for film in films]
+
+
+def _other(film: Projection, films: Sequence[Projection]) -> int | None:
+    if film.view is None or film.laterality is None:
+        return None
+    wanted = Projection(film.patient, film.view, "R" if film.laterality == "L" else "L")
+    found = [index for index, each in enumerate(films) if each == wanted]
+    return found[0] if len(found) == 1 else None
