@@ -110,7 +110,12 @@ def cross_validate(
         testing = [film for film in films if placed[film.patient] == fold]
         heads = _fit(training, looked) if config.second_look else None
         results = [_scored(film, final(looked[film.name], heads)) for film in testing]
-        _write_fold(out / f"fold-{fold}.json", config.digest(training), testing, results)
+        write_fold(
+            out / f"fold-{fold}.json",
+            config.digest(training),
+            {film.name: film.digest for film in testing},
+            {film.name: film.marks for film in results},
+        )
         scored += results
     return Validated(
         sorted(scored, key=lambda film: film.name),
@@ -191,11 +196,17 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
     temporary.replace(path)
 
 
-def _write_fold(
-    path: Path, digest: str, films: Sequence[TrainingFilm], results: Sequence[ScoredFilm]
+def write_fold(
+    path: Path, digest: str, films: dict[str, str], marks: dict[str, tuple[ScoredMark, ...]]
 ) -> None:
-    rows = {film.name: [asdict(mark) for mark in film.marks] for film in results}
-    content = {"digest": digest, "films": {film.name: film.digest for film in films}, "marks": rows}
+    """Write a fold's final marks, as ``bcd-admin evaluate --run`` reads them.
+
+    Args:
+        digest: of what its network was trained on, and how.
+        films: the digest of each film of the fold.
+    """
+    rows = {name: [asdict(mark) for mark in found] for name, found in marks.items()}
+    content = {"digest": digest, "films": films, "marks": rows}
     _replace(path, lambda temporary: temporary.write_text(json.dumps(content, indent=1)))
 
 

@@ -124,6 +124,9 @@ def fit_heads(
     bias = np.zeros(len(VIEWS), dtype=np.float32)
     for view in range(len(VIEWS)):
         there = np.isfinite(seen[:, view, 0])
+        if not there.any():  # no film has another breast beside it: this head has no say
+            weight[view], bias[view] = np.nan, np.nan
+            continue
         weight[view], bias[view] = _fit_head(
             scores[there], seen[there, view].astype(np.float64), on_lesion[there]
         )

@@ -15,6 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from bcd_model.crossvalidation import Validated
 from bcd_model.development import figures_table, measure
 from bcd_model.evaluation import ScoredFilm, ScoredMark
 from bcd_model.model import save_model
@@ -71,7 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = {
         "data": {"digest": data_digest(films)},
         "folds": 3,
-        "cross_validated": figures_table(measure(scored, 3)),
+        "cross_validated": figures_table(measure(Validated(scored, scored, None), 3)),
     }
     save_weights(folder / "run" / "bcd-scan.safetensors", card)
     return folder

@@ -9,7 +9,7 @@ from made_cases import MadeFilm
 
 from bcd_model.assessment.cases import SCORE_FLOOR
 from bcd_model.assessment.scoring import scan_case
-from bcd_model.development import MARKS_PER_FILM
+from bcd_model.crossvalidation import MARKS_PER_FILM
 from bcd_model.errors import FilmError
 from bcd_model.model import Model
 from bcd_model.pyramid import CONTEXT

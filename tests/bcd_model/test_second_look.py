@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from blob_films import blob_film
+from torch.nn import functional
+from toy_films import toy_films
+
+from bcd_model.backbone import Backbone, imagenet_backbone
+from bcd_model.crossvalidation import cross_validate
+from bcd_model.errors import TruthError
+from bcd_model.evaluation import froc
+from bcd_model.marks import Mark
+from bcd_model.model import Model, load_model, save_model
+from bcd_model.networks import ScanningBCDCNN, initialise
+from bcd_model.pyramid import Pyramid, build_pyramid
+from bcd_model.scan import Scanner
+from bcd_model.second_look import SecondLook, _ridge_logistic, fit_heads, look, new_scores
+from bcd_model.training import TrainingConfig, prepare
+from bcd_model.words import Film, OperatingPoint
+
+STEP = 0.6
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return imagenet_backbone()
+
+
+def mark(row: float, column: float) -> Mark:
+    """A mark of the only level at a source pixel of 0.2 mm."""
+    return Mark((row, column), ((row + 0.5) * 0.2, (column + 0.5) * 0.2), 12 * STEP, 0.0, 0.5)
+
+
+def pyramid(film: Film) -> Pyramid:
+    return build_pyramid(film, (STEP,))
+
+
+def turned(film: Film) -> Film:
+    return replace(film, pixels=np.ascontiguousarray(film.pixels[:, ::-1]))
+
+
+def apart(seen: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(seen).mean(axis=-1))
+
+
+def test_the_same_place_of_a_mirrored_breast_is_no_different(backbone: Backbone) -> None:
+    film = blob_film((300, 150), 5.0)
+    marks = [mark(300, 150), mark(420, 100), mark(300, 60)]
+    same = apart(look(backbone, marks, pyramid(film), pyramid(turned(film)))[:, 2])
+    none = apart(
+        look(backbone, marks, pyramid(film), pyramid(blob_film((-500, -500), 1, side="right")))[:, 2]
+    )
+    assert same.max() < 0.25 * none[0]
+    # Away from the disc both breasts are alike, but for its part in their contrast.
+    assert none[1] < 0.5 * none[0]
+
+
+def test_a_breast_with_its_wall_on_the_same_side_is_not_mirrored(backbone: Backbone) -> None:
+    film = blob_film((300, 150), 5.0)
+    seen = look(backbone, [mark(300, 150), mark(420, 100)], pyramid(film), pyramid(film))
+    assert apart(seen[:, 2]).max() == 0
+
+
+def test_what_is_seen_moves_with_the_mark(backbone: Backbone) -> None:
+    here, there = blob_film((300, 150), 5.0), blob_film((330, 180), 5.0)  # by 10 pixels of the level
+    seen = look(backbone, [mark(300, 150)], pyramid(here), None)
+    moved = look(backbone, [mark(330, 180)], pyramid(there), None)
+    stayed = look(backbone, [mark(300, 150)], pyramid(there), None)
+    assert apart(moved - seen)[0, 0] < 0.25 * apart(stayed - seen)[0, 0]
+
+
+def test_a_film_without_the_other_breast_does_without_that_head(backbone: Backbone) -> None:
+    film = pyramid(blob_film((300, 150), 5.0))
+    seen = look(backbone, [mark(300, 150)], film, None)
+    assert np.isnan(seen[:, 2]).all() and np.isfinite(seen[:, :2]).all()
+    weight = np.zeros((3, 1 + Backbone.features), dtype=np.float32)
+    bias = np.array([1, 3, 100], dtype=np.float32)
+    assert new_scores(np.zeros(1), seen, weight, bias) == [2]
+    empty = pyramid(Film(np.zeros((64, 64), dtype=np.float32), (0.2, 0.2)))
+    assert np.isnan(look(backbone, [mark(300, 150)], film, empty)[:, 2]).all()
+
+
+def test_ridge_logistic_is_the_least_of_what_it_says_it_minimises() -> None:
+    rng = np.random.default_rng(0)
+    design = rng.normal(size=(200, 6))
+    truth = (rng.random(200) < 1 / (1 + np.exp(-2 * design[:, 0] + 1))).astype(np.float64)
+    beta = torch.zeros(7, dtype=torch.float64, requires_grad=True)
+    inputs, target = torch.from_numpy(design), torch.from_numpy(truth)
+    optimizer = torch.optim.LBFGS([beta], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        z = inputs @ beta[:-1] + beta[-1]
+        value = functional.binary_cross_entropy_with_logits(z, target, reduction="sum")
+        value = value + 15 * beta[:-1].square().sum()
+        torch.autograd.backward(value)
+        return value
+
+    optimizer.step(loss)
+    slopes, intercept = _ridge_logistic(design, truth)
+    np.testing.assert_allclose(slopes, beta.detach().numpy()[:-1], atol=1e-5)
+    assert intercept == pytest.approx(float(beta.detach()[-1]), abs=1e-5)
+
+
+def test_heads_learn_what_tells_marks_apart_in_each_view() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random(400) < 0.3
+    scores = rng.normal(size=400)
+    seen = rng.normal(size=(400, 3, 20)).astype(np.float32) * 5 + 7
+    seen[:, :, 4] += 12 * truth[:, None]
+    seen[:100, 2] = np.nan
+    weight, bias = fit_heads(scores, seen, truth)
+    for view in range(3):
+        alone = np.full_like(seen, np.nan)
+        alone[:, view] = seen[:, view]
+        there = np.isfinite(alone[:, view, 0])
+        found = new_scores(scores[there], alone[there], weight, bias)
+        assert found[truth[there]].mean() > found[~truth[there]].mean() + 1.5
+        assert np.abs(weight[view, 1:]).argmax() == 4
+    with pytest.raises(TruthError, match="one kind is missing"):
+        fit_heads(scores, seen, np.zeros(400, dtype=bool))
+
+
+def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
+    backbone: Backbone, blob_model: Model, tmp_path: Path
+) -> None:
+    second = SecondLook(backbone)
+    weight = np.zeros((3, 1 + Backbone.features), dtype=np.float32)
+    second.set_heads(weight, np.full(3, 2, dtype=np.float32))
+    film = blob_film((300, 150), 5.0)
+    first = Scanner(blob_model).scan(film)
+    again = Scanner(replace(blob_model, second_look=second)).scan(film)
+    assert {round(f.probability.abnormal, 6) for f in again.findings} == {0.880797}  # the logistic of 2
+    assert again.findings[0].center == first.findings[0].center
+    np.testing.assert_array_equal(again.heat_map.values, first.heat_map.values)
+
+    network = ScanningBCDCNN(8)
+    initialise(network, 0)
+    second.weight[:, 5] = 0.125
+    path = tmp_path / "w.safetensors"
+    save_model(
+        path, network, name="toy", version="1", steps_mm=(0.6,), operating_point=OperatingPoint(0.5),
+        second_look=second, half=False,
+    )  # fmt: skip
+    model = load_model(path)
+    assert model.second_look is not None
+    for mine, its in zip(second.state_dict().values(), model.second_look.state_dict().values(), strict=True):
+        assert torch.equal(mine, its)
+    found = Scanner(model).scan(film, turned(film)).findings
+    assert [f.center for f in found] == [
+        f.center for f in Scanner(replace(model, second_look=second)).scan(film, turned(film)).findings
+    ]
+
+
+def test_cross_validation_looks_again_with_heads_of_the_other_folds(tmp_path: Path) -> None:
+    config = TrainingConfig(steps=1, batch=8, units=4, mining=(), steps_mm=(0.8, 1.2))
+    films = prepare(toy_films(), config.steps_mm)
+    found = cross_validate(films, config, 2, tmp_path)
+    assert found.heads is not None
+    # The discs of these films are plain to see, but one step teaches the network nothing.
+    assert sum(froc(found.scored).sensitivity) > sum(froc(found.first).sensitivity)
+    again = cross_validate(films, config, 2, tmp_path)
+    assert again.scored == found.scored
