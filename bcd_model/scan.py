@@ -58,6 +58,11 @@ class Scanner:
         """From where findings are presented."""
         return self.model.operating_point
 
+    @property
+    def compares(self) -> bool:
+        """Whether a film is scanned beside the other breast."""
+        return self.model.second_look is not None
+
     def scan(self, film: Film, other: Film | None = None) -> FilmScan:
         """Return the findings of ``film``, its class and its heat map.
 
@@ -70,7 +75,7 @@ class Scanner:
         pyramid = build_pyramid(film, self.model.steps_mm)
         across = None if other is None else build_pyramid(other, self.model.steps_mm)
         marks, heat = scan_pyramid(self.model, pyramid)
-        kept = final_marks(self.model, marks, pyramid, across)[:MAX_FINDINGS]
+        kept = final_marks(self.model, marks, pyramid, across, MAX_FINDINGS)
         findings = by_suspicion(
             [_finding(mark, pyramid, film.shape, self.model.calibration) for mark in kept]
         )
@@ -108,11 +113,13 @@ class Scanner:
         return _probability(marks[0], self.model.film_calibration)
 
 
-def final_marks(model: Model, marks: list[Mark], film: Pyramid, other: Pyramid | None) -> list[Mark]:
-    """Return one mark a place with its final score, the most suspicious first."""
+def final_marks(
+    model: Model, marks: list[Mark], film: Pyramid, other: Pyramid | None, limit: int
+) -> list[Mark]:
+    """Return one mark a place with its final score, the most suspicious first, at most ``limit``."""
     if model.second_look is None:
-        return merge(marks, MAX_FINDINGS)
-    return model.second_look.rescore(merge(marks, MARKS), film, other)
+        return merge(marks, limit)
+    return model.second_look.rescore(merge(marks, MARKS), film, other)[:limit]
 
 
 def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> tuple[list[Mark], HeatMap]:

@@ -232,8 +232,13 @@ class StudyScanner(Protocol):
         """From where findings are presented."""
         ...
 
-    def scan(self, film: Film) -> FilmScan:
-        """Scan one film."""
+    @property
+    def compares(self) -> bool:
+        """Whether a film is scanned beside the other breast."""
+        ...
+
+    def scan(self, film: Film, other: Film | None = None) -> FilmScan:
+        """Scan one film; ``other`` shows the other breast of the same patient in the same view."""
         ...
 
 

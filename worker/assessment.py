@@ -14,8 +14,9 @@ from bcd_model.assessment.cases import Case, check_films, describe
 from bcd_model.assessment.honesty import Honesty, film_digests, of_weights, out_of_fold
 from bcd_model.assessment.runs import Run, check_film, check_patients, read_run
 from bcd_model.errors import FilmError, InputError
+from bcd_model.pairs import Projection, other_breasts
 from bcd_model.weights import read_info
-from bcd_model.words import AnnotatedFilm, film_digest
+from bcd_model.words import AnnotatedFilm, Film, film_digest
 from converters.annotated import match_truth
 from converters.mias import read_collection
 from worker.execution import make_scanner
@@ -108,10 +109,14 @@ def scan_films(
     info = read_info(weights)
     remarks: list[str] = []
     given = len(films)
+    every = films  # the other breast of a film to be measured
     if unseen:
         films, remarks = _unseen(films, film_digests(info.card))
     model = make_scanner(weights, threads).model
-    cases, unusable = _each(films, partial(scan_case, model), progress, given - len(films))
+    others = _Others(every, compared=model.second_look is not None)
+    cases, unusable = _each(
+        films, lambda film: scan_case(model, film, others.of(film)), progress, given - len(films)
+    )
     remarks += [*_warnings(cases), *_twins(cases)]
     point = model.operating_point.threshold
     identity = info.identity
@@ -176,6 +181,29 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
         remarks.append(f"the run is not finished: {folds} fold{'s'[: folds != 1]} so far")
     source = Source("run", {"folds": folds, "data_digest": run.data_digest})
     return Marked(cases, source, out_of_fold(cases), unusable, remarks)
+
+
+class _Others:
+    """The other breast of each film, where films are compared."""
+
+    def __init__(self, films: Sequence[AnnotatedFilm], *, compared: bool) -> None:
+        self._of_patient: dict[str, list[AnnotatedFilm]] = {}
+        for film in films if compared else ():
+            self._of_patient.setdefault(film.patient, []).append(film)
+
+    def of(self, film: AnnotatedFilm) -> Film | None:
+        """Read the films of the patient and return the other breast; None if it cannot be told or read."""
+        shown: list[Projection] = []
+        read: list[Film] = []
+        own: int | None = None
+        for each in self._of_patient.get(film.patient, ()):
+            with suppress(FilmError):
+                pixels = each.read()
+                own = len(read) if each.name == film.name else own
+                read.append(pixels)
+                shown.append(Projection(each.patient, pixels.view, pixels.laterality))
+        at = None if own is None else other_breasts(shown)[own]
+        return None if at is None else read[at]
 
 
 def _case_of_run(run: Run, film: AnnotatedFilm) -> Case:

@@ -20,17 +20,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError, OutputError
-from bcd_model.words import StudyScanner
+from bcd_model.pairs import Projection, other_breasts
+from bcd_model.words import Film, StudyScanner
+from converters import film_attributes
 from converters.dicom_file import read_header, uid
-from converters.dicom_in import read_film
+from converters.dicom_in import DicomFilm, read_film
 from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.studies import FilmSource, StudyInput
 from converters.uids import UUID_ROOT
@@ -116,12 +119,13 @@ def scan_study(
     Raises:
         FilmError: only if ``patient``: the storage fails in such a way (see `may_pass`).
     """
+    pictures = _Pictures(study.films, compared=scanner.compares)
     films = []
     for index, source in enumerate(study.films, start=1):
         if progress is not None:
             progress(index, len(study.films))
         since = time.perf_counter()
-        films.append(_scan_film(source, scanner, patient))
+        films.append(_scan_film(index - 1, source, pictures, scanner, patient))
         if scanned is not None:
             scanned(index, films[-1], time.perf_counter() - since)
     threshold = scanner.operating_point.threshold
@@ -137,18 +141,66 @@ def scan_study(
     )
 
 
-def _scan_film(source: FilmSource, scanner: StudyScanner, patient: bool) -> FilmResult:
+def _scan_film(
+    index: int, source: FilmSource, pictures: _Pictures, scanner: StudyScanner, patient: bool
+) -> FilmResult:
     result = FilmResult(source.path.name, source.sop_instance_uid)
     try:
         if source.reason is not None:
             return replace(result, header=_header(source), reason=source.reason)
-        _check_unchanged(source)
-        read = read_film(source.path)
-        return replace(result, header=read.header, film=read.film, scan=scanner.scan(read.film))
+        read = pictures.read(index)
+        other = pictures.other(index, patient)
+        return replace(result, header=read.header, film=read.film, scan=scanner.scan(read.film, other))
     except FilmError as error:
         if patient and may_pass(error):
             raise
         return replace(result, header=_header(source), reason=str(error))
+
+
+class _Pictures:
+    """The films of a study as they are read; where films are compared, each beside its other breast."""
+
+    def __init__(self, sources: Sequence[FilmSource], *, compared: bool) -> None:
+        self._sources = sources
+        self._others = other_breasts([_projection(source) for source in sources]) if compared else None
+        # Of a pair, either film is scanned beside the other: neither need be read twice.
+        self._kept = lru_cache(maxsize=2)(self._read)
+
+    def read(self, index: int) -> DicomFilm:
+        """Read a film.
+
+        Raises:
+            FilmError: it cannot be used, or has changed since it was submitted.
+        """
+        return self._read(index) if self._others is None else self._kept(index)
+
+    def other(self, index: int, patient: bool) -> Film | None:
+        """Return the other breast in the same view; None if there is none that can be used.
+
+        Raises:
+            FilmError: only if ``patient``: the storage fails in a way that may pass.
+        """
+        at = None if self._others is None else self._others[index]
+        if at is None:
+            return None
+        try:
+            return self._kept(at).film
+        except FilmError as error:
+            if patient and may_pass(error):
+                raise
+            return None  # its own turn tells why
+
+    def _read(self, index: int) -> DicomFilm:
+        source = self._sources[index]
+        _check_unchanged(source)
+        return read_film(source.path)
+
+
+def _projection(source: FilmSource) -> Projection:
+    header = _header(source) if source.reason is None else None
+    if header is None:
+        return Projection("", None, None)
+    return Projection("", film_attributes.view(header), film_attributes.laterality(header))
 
 
 def _header(source: FilmSource) -> Dataset | None:

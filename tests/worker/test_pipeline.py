@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from bcd_model.words import (
     Film,
@@ -28,11 +29,14 @@ class MeanScanner:
     identity = ModelIdentity("mean", "1", "none")
     operating_point = OperatingPoint(0.5)
 
-    def __init__(self) -> None:
+    def __init__(self, *, compares: bool = False) -> None:
+        self.compares = compares
         self.seen: list[str | None] = []
+        self.beside: list[str | None] = []
 
-    def scan(self, film: Film) -> FilmScan:
+    def scan(self, film: Film, other: Film | None = None) -> FilmScan:
         self.seen.append(film.sop_instance_uid)
+        self.beside.append(None if other is None else other.sop_instance_uid)
         mean = float(film.pixels.mean())
         heat = HeatMap(np.zeros((1, 1), np.float32), (0.0, 0.0), (1.0, 1.0))
         return FilmScan("normal", Probability(1 - mean, mean, 0.0), (), heat)
@@ -58,6 +62,38 @@ def test_every_film_is_scanned_once_and_in_order(studies: Path) -> None:
     assert [film.failed for film in result.films] == [False, False]
     assert result.input_digest == study.digest
     assert outcome_of(result).state == "done"
+
+
+def test_a_film_is_compared_with_the_other_breast(studies: Path) -> None:
+    study = find_studies([studies]).studies[0]
+    scanner = MeanScanner(compares=True)
+    scan_study(study, scanner, new_job(study, scanner))
+    assert scanner.beside == scanner.seen[::-1]
+    alone = MeanScanner()
+    scan_study(study, alone, new_job(study, alone))
+    assert alone.beside == [None, None]
+
+
+@pytest.mark.parametrize("change", ["cut", "same side", "no view"])
+def test_a_film_whose_other_breast_cannot_be_used_is_scanned_alone(
+    studies: Path, tmp_path: Path, change: str
+) -> None:
+    good, bad = copy_studies(studies, tmp_path)
+    if change == "cut":
+        bad.write_bytes(bad.read_bytes()[:20000])
+    else:
+        header = dcmread(bad)
+        if change == "same side":
+            header.ImageLaterality = dcmread(good).ImageLaterality
+        else:
+            del header.ViewCodeSequence
+            header.ViewPosition = ""
+        header.save_as(bad)
+    study = find_studies([tmp_path]).studies[0]
+    scanner = MeanScanner(compares=True)
+    result = scan_study(study, scanner, new_job(study, scanner))
+    assert set(scanner.beside) == {None}
+    assert {film.file: film.failed for film in result.films} == {good.name: False, bad.name: change == "cut"}
 
 
 def test_a_damaged_film_costs_only_itself(studies: Path, tmp_path: Path) -> None:
