@@ -92,7 +92,7 @@ def cross_validate(
         testing = [film for film in films if placed[film.patient] == fold]
         path = out / f"fold-{fold}.marks.safetensors"
         digest = config.digest(training)
-        found = _read_looked(path, digest)
+        found = read_looked(path, digest)
         if found is None:
             network = train_network(
                 training,
@@ -218,7 +218,12 @@ def _write_looked(path: Path, digest: str, found: dict[str, Looked]) -> None:
     _replace(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
 
 
-def _read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
+def read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
+    """Return the marks of a fold's films and what is seen there; None if the fold is not done.
+
+    Raises:
+        UsageError: the file is damaged, or of other films or settings.
+    """
     if not path.exists():
         return None
     try:
