@@ -132,10 +132,12 @@ def _on_lesion(film: ScoredFilm, mark: ScoredMark) -> bool:
 
 
 def figures_table(measured: Measured) -> dict[str, Any]:
-    """Return the figures as the model card holds them: value, low and high of each."""
+    """Return the figures as the model card holds them: value, low and high of each, None if there is none."""
 
-    def row(interval: Interval) -> dict[str, float]:
-        return {key: round(value, 4) for key, value in asdict(interval).items()}
+    def row(interval: Interval) -> dict[str, float | None]:
+        return {
+            key: round(value, 4) if np.isfinite(value) else None for key, value in asdict(interval).items()
+        }
 
     return {
         "protocol": "out of fold, by patient; 95 % intervals from a bootstrap over patients",

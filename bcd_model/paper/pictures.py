@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from bcd_model.paper.tables import interval_text
 
 _TITLES = {"paper": "the paper's protocol (leaks)", "patient": "by patient"}
 _BAND_DRAWS = 300
+_LETTERS_AN_INCH = 13  # of a title in 10 points
 
 
 def draw_all(out: Path, made: Sequence[Group], quick: bool) -> list[str]:
@@ -52,6 +54,11 @@ def _new(columns: int, rows: int = 1, size: tuple[float, float] = (4.0, 3.6)) ->
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def _head(figure: Figure, title: str) -> None:
+    """Give the figure a title, in as many lines as its width asks for."""
+    figure.suptitle(fill(title, int(_LETTERS_AN_INCH * figure.get_figwidth())), fontsize=10)
 
 
 def _grid(count: int) -> tuple[Figure, list[Axes]]:
@@ -108,7 +115,7 @@ def _confusions(made: Sequence[Group], protocol: Protocol) -> Figure:
         axis.set_xticks(ticks, group.classes, fontsize=7)
         axis.set_yticks(ticks, group.classes, fontsize=7, rotation=90, va="center")
         axis.set_title(f"{group.system}, {group.subset} (n = {group.samples})", fontsize=9)
-    figure.suptitle(f"Truth (rows) and answer, {_TITLES[protocol]}, first seed", fontsize=10)
+    _head(figure, f"Truth (rows) and answer, {_TITLES[protocol]}, first seed")
     return figure
 
 
@@ -127,7 +134,7 @@ def _rocs(made: Sequence[Group], protocol: Protocol) -> Figure:
         axis.set_xlabel("1 - specificity", fontsize=8)
         axis.set_ylabel("sensitivity", fontsize=8)
     bands = "range over seeds" if protocol == "paper" else "95 % over patients"
-    figure.suptitle(f"Each class against the rest, {_TITLES[protocol]}; bands and AUC: {bands}", fontsize=10)
+    _head(figure, f"Each class against the rest, {_TITLES[protocol]}; bands and AUC: {bands}")
     return figure
 
 
@@ -159,5 +166,5 @@ def _losses(made: Sequence[Group], protocol: Protocol) -> Figure:
         axis.set_ylim(bottom=0)
         axis.set_title(f"{group.system}, {group.subset}", fontsize=9)
         axis.set_xlabel("step", fontsize=8)
-    figure.suptitle(f"Training loss, {_TITLES[protocol]}; one line a network", fontsize=10)
+    _head(figure, f"Training loss, {_TITLES[protocol]}; one line a network")
     return figure

@@ -73,8 +73,8 @@ def test_a_picture_has_the_same_features_in_any_batch(backbone: Backbone) -> Non
         together = backbone(images)
         alone = torch.cat([backbone(image[None]) for image in images])
         pairs = torch.cat([backbone(images[3:]), backbone(images[:3])])
-    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
-    torch.testing.assert_close(together.roll(-3, 0), pairs, atol=1e-5, rtol=0)
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
+    torch.testing.assert_close(together.roll(-3, 0), pairs, atol=1e-4, rtol=0)
 
 
 def test_nothing_of_it_is_trained(backbone: Backbone) -> None:

@@ -46,7 +46,11 @@ def test_a_crop_keeps_its_region_in_the_middle(radius: float) -> None:
 
 @pytest.mark.parametrize(
     ("center", "radius", "leaves"),
-    [((50, 50), 10, False), ((9.5, 50), 10, False), ((9, 50), 10, True), ((50, 90), 10, True)],
+    [
+        ((50, 50), 10, False),
+        *(((9.5, 50), 10, False), ((9.25, 50), 10, True), ((50, 9.5), 10, False), ((50, 9.25), 10, True)),
+        *(((89.5, 50), 10, False), ((89.75, 50), 10, True), ((50, 89.5), 10, False), ((50, 89.75), 10, True)),
+    ],
 )
 def test_border_rule(center: tuple[float, float], radius: float, leaves: bool) -> None:
     assert leaves_film(Region(center, radius), Rectangle(0, 0, 100, 100)) is leaves
@@ -122,3 +126,27 @@ def test_normal_crops_of_one_scale_hold_as_much_breast_as_the_lesions() -> None:
     for crop in normal:
         row, column = (round(x + 0.5) for x in crop.region.center)
         assert mask[row - 60 : row + 60, column - 60 : column + 60].all()
+
+
+def test_normal_crops_reach_the_last_row_and_column_of_the_film() -> None:
+    pixels = np.full((48, 48), 0.5, dtype=np.float32)
+    film = Film(np.pad(pixels, ((30, 200), (40, 300))), (1.0, 1.0))
+    (crop,) = paper_crops([StoredFilm("a", "p1", film)], seed=0)
+    assert np.array_equal(crop.pixels, pixels)
+
+
+def test_normal_crops_of_one_scale_hold_no_more_breast_than_the_lesions_ask_for() -> None:
+    """A lesion on the skin line: half of its square is breast, and that of a normal crop may be as little."""
+    film = blob_film((-500, -500), 1)
+    mask = breast_mask(film.pixels, film.spacing)
+
+    def share(row: int, column: int) -> float:
+        return float(mask[row - 40 : row + 40, column - 40 : column + 40].mean())
+
+    column = min(range(60, mask.shape[1] - 60), key=lambda at: abs(share(300, at) - 0.5))
+    assert share(300, column) == pytest.approx(0.5, abs=0.02)
+    lesion = StoredFilm("a", "p1", film, lesions=(Lesion((299.5, column - 0.5), 40, "benign", "CIRC"),))
+    crops = crops_of_one_scale([lesion, *(StoredFilm(str(n), f"p{n}", film) for n in range(80))], seed=0)
+    shares = [share(*(round(x + 0.5) for x in crop.region.center)) for crop in crops[1:]]
+    assert len(shares) == 80
+    assert share(300, column) <= min(shares) < share(300, column) + 0.05

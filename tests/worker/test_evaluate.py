@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pydicom
@@ -421,3 +421,21 @@ def test_wrong_usage_imports_nothing_heavy(admin: Any) -> None:
         )
         loaded = set(done.stdout.splitlines()[-1].split()[1:])
         assert not loaded & {"torch", "SimpleITK", "matplotlib", "celery", "redis"}
+
+
+def test_a_figure_without_an_interval_is_null_in_the_card_and_told_as_such(
+    site: Path, local: Any, tmp_path: Path
+) -> None:
+    """With one malignant lesion every third draw of patients has none: too many for an interval."""
+    scored, seen = [], False
+    for film in scored_films(site / "films"):
+        hit = any(np.hypot(*np.subtract(m.center, x.center)) < 15 for x in film.lesions for m in film.marks)
+        label: Literal["benign", "malignant"] = "malignant" if hit and not seen else "benign"
+        seen |= hit
+        scored.append(replace(film, lesions=tuple(replace(x, label=label) for x in film.lesions)))
+    figures = figures_table(measure(scored, 3))
+    area = figures["malignant_against_benign_auc"]
+    assert (area["low"], area["high"]) == (None, None)
+    json.dumps(figures, allow_nan=False)
+    path = save_weights(tmp_path / "few.safetensors", {"cross_validated": figures})
+    assert f"{area['value']:.3f} (no 95 % interval)" in local("model", BCD_MODEL=str(path)).out

@@ -161,11 +161,19 @@ def _show_facts(facts: Mapping[str, Any], indent: str = "") -> None:
     for name, value in facts.items():
         label = name.replace("_", " ")
         if isinstance(value, Mapping) and value.keys() == {"value", "low", "high"}:
-            shown = f"{value['value']:.3f} (95 % interval {value['low']:.3f} to {value['high']:.3f})"
-            say(f"{indent}{label.ljust(width)}  {shown}")
+            say(f"{indent}{label.ljust(width)}  {_interval_text(value)}")
         elif isinstance(value, Mapping):
             say(f"{indent}{label}:")
             _show_facts(value, indent + "  ")
         else:
             shown = "not measured" if value is None else value
             say(f"{indent}{label.ljust(width)}  {shown}")
+
+
+def _interval_text(figure: Mapping[str, float | None]) -> str:
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None:
+        return "not measured"
+    if low is None or high is None:
+        return f"{value:.3f} (no 95 % interval)"
+    return f"{value:.3f} (95 % interval {low:.3f} to {high:.3f})"
