@@ -207,11 +207,12 @@ def _normal_region(
     for index in rng.permutation(len(squares)):
         square = squares[int(index)]
         half = int(np.ceil(square.radius))
-        free = np.zeros_like(mask)
-        free[inside.top + half : inside.bottom - half + 1, inside.left + half : inside.right - half + 1] = (
-            True
-        )
-        places = np.argwhere(free & mask & (_breast_share(mask, square.radius)[:-1, :-1] >= square.share))
+        rows = np.arange(mask.shape[0])[:, None]
+        columns = np.arange(mask.shape[1])
+        down = (rows >= inside.top + half) & (rows <= inside.bottom - half)
+        across = (columns >= inside.left + half) & (columns <= inside.right - half)
+        like = _breast_share(mask, square.radius)[:-1, :-1] >= square.share
+        places = np.argwhere(down & across & mask & like)
         if len(places):
             row, column = places[rng.integers(len(places))]
             # The centre of an even window lies between two pixels.

@@ -102,7 +102,7 @@ def _why_undecodable(dicom: DicomFile) -> str:
 def _decodable(syntax: UID) -> bool:
     try:
         return bool(get_decoder(syntax).is_available)
-    except NotImplementedError:
+    except NotImplementedError:  # pydicom's answer for a syntax that it has no decoder for at all
         return False
 
 

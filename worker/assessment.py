@@ -15,6 +15,7 @@ from bcd_model.assessment.honesty import Honesty, film_digests, of_weights, out_
 from bcd_model.assessment.runs import Run, check_film, check_patients, read_run
 from bcd_model.errors import FilmError, InputError
 from bcd_model.pairs import Projection, other_breasts
+from bcd_model.splits import twins
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, Film, film_digest
 from converters.annotated import match_truth
@@ -117,7 +118,7 @@ def scan_films(
     cases, unusable = _each(
         films, lambda film: scan_case(model, film, others.of(film)), progress, given - len(films)
     )
-    remarks += [*_warnings(cases), *_twins(cases)]
+    remarks += [*_warnings(cases), *twins((case.pixels.digest, case.film) for case in cases)]
     point = model.operating_point.threshold
     identity = info.identity
     facts = {
@@ -174,7 +175,7 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
         *_odd(given - run.fold.keys(), "not in the run: left out"),
         *_odd(run.fold.keys() - given, "in the run, but not given"),
         *_warnings(cases),
-        *_twins(cases),
+        *twins((case.pixels.digest, case.film) for case in cases),
     ]
     folds = len(set(run.fold.values()))
     if run.folds is None:
@@ -220,18 +221,6 @@ def _warnings(cases: Sequence[Case]) -> list[str]:
         for text in case.pixels.warnings:
             names.setdefault(text, []).append(case.film.name)
     return [line for text, of in sorted(names.items()) for line in _odd(of, f"with a warning: {text}")]
-
-
-def _twins(cases: Sequence[Case]) -> list[str]:
-    """Films of the same pixels: they count twice, and under two patients make intervals too narrow."""
-    known: dict[str, Case] = {}
-    told = []
-    for case in cases:
-        other = known.setdefault(case.pixels.digest, case)
-        if other is not case:
-            whose = "" if other.film.patient == case.film.patient else ", under two patients"
-            told.append(f"films {other.film.name} and {case.film.name} are the same picture{whose}")
-    return told
 
 
 def _odd(names: Collection[str], text: str) -> list[str]:

@@ -17,7 +17,7 @@ import torch
 from bcd_model.errors import UsageError
 from bcd_model.paper.environment import environment
 from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
-from bcd_model.paper.inputs import CropSet, check_films, check_pictures, prepare, select
+from bcd_model.paper.inputs import CropSet, check_films, films_digest, prepare, select
 from bcd_model.paper.outcome import Outcome, Prediction, loss_curve, write_outcome
 from bcd_model.paper.protocols import Split, splits
 from bcd_model.paper.runs import Options, Run, digest_of
@@ -82,7 +82,7 @@ def reproduce(
     """
     _check_device(options.device)
     check_films(films)
-    known = check_pictures(films)
+    known = films_digest(films)
     options = agree(out, options, known, torch.get_num_threads())
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -115,6 +115,8 @@ def reproduce(
 def _check_device(name: str) -> None:
     """Refuse a device that PyTorch does not have here."""
     try:
+        # PyTorch raises another kind for each way in which a device is not there: unknown, not built in,
+        # without a driver, without its module.
         torch.zeros(1, device=torch.device(name)).item()
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise UsageError(

@@ -13,6 +13,7 @@ from bcd_model.errors import TruthError
 from bcd_model.evaluation import check_given_once
 from bcd_model.paper.systems import SUBSETS, Preparation, Subset
 from bcd_model.patches import PaperCrop, crops_of_one_scale, eight_variants, paper_crops, square_crop
+from bcd_model.splits import check_pictures
 from bcd_model.words import CLASSES, AnnotatedFilm, Label, Region
 
 DRAW = 0
@@ -84,25 +85,21 @@ def check_films(films: Sequence[AnnotatedFilm]) -> None:
     check_given_once(films)
 
 
-def check_pictures(films: Sequence[AnnotatedFilm]) -> str:
+def films_digest(films: Sequence[AnnotatedFilm]) -> str:
     """Return a SHA-256 of all films and their truth, after a look for pictures that two films share.
 
     Raises:
         TruthError: two films are the same picture: one patient could stand on both sides of a split.
     """
-    seen: dict[str, AnnotatedFilm] = {}
-    lines = []
-    for film in sorted(films, key=lambda each: each.name):
-        picture = hashlib.sha256(np.ascontiguousarray(film.read().pixels).tobytes()).hexdigest()
-        if picture in seen:
-            other = seen[picture]
-            raise TruthError(
-                f"{other.name} (patient {other.patient}) and {film.name} (patient {film.patient}) are the "
-                "same picture, which would stand on both sides of a split",
-                "take one of them out, or take the films from the MIAS distribution again",
-            )
-        seen[picture] = film
-        lines.append(f"{film.name} {film.patient} {film.label} {film.unlocated} {film.lesions} {picture}")
+    ordered = sorted(films, key=lambda each: each.name)
+    pictures = [
+        hashlib.sha256(np.ascontiguousarray(film.read().pixels).tobytes()).hexdigest() for film in ordered
+    ]
+    check_pictures(zip(pictures, ordered, strict=True))
+    lines = [
+        f"{film.name} {film.patient} {film.label} {film.unlocated} {film.lesions} {picture}"
+        for film, picture in zip(ordered, pictures, strict=True)
+    ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

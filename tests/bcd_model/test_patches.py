@@ -150,3 +150,12 @@ def test_normal_crops_of_one_scale_hold_no_more_breast_than_the_lesions_ask_for(
     shares = [share(*(round(x + 0.5) for x in crop.region.center)) for crop in crops[1:]]
     assert len(shares) == 80
     assert share(300, column) <= min(shares) < share(300, column) + 0.05
+
+
+def test_a_square_that_no_place_of_the_film_can_hold_is_passed_over() -> None:
+    film = _padded(blob_film((-500, -500), 1), 200)
+    lesion = StoredFilm("a", "p1", film, lesions=(Lesion((500, 350), 100, "benign", "CIRC"),))
+    narrow = Film(film.pixels.copy(), film.spacing)
+    narrow.pixels[:, :210] = narrow.pixels[:, 300:] = 0  # 90 columns are left
+    crops = crops_of_one_scale([lesion, StoredFilm("b", "p2", narrow)], seed=0)
+    assert [crop.film for crop in crops] == ["a"]

@@ -77,7 +77,7 @@ def read(path: Path, size: tuple[int, int]) -> Any:
         maximum = float(document.MaximumFractionalValue)
         frame = np.asarray(document.pixel_array, dtype=np.float32)
         values = np.ascontiguousarray(frame.reshape(frame.shape[-2:]) / maximum)
-    except (
+    except (  # pydicom and its decoders: no file, no DICOM, no such element, damaged or unknown pixels
         OSError,
         InvalidDicomError,
         AttributeError,

@@ -6,7 +6,7 @@ from made_films import flat_film
 from toy_films import StoredFilm
 
 from bcd_model.errors import TruthError
-from bcd_model.paper.inputs import check_films, check_pictures, prepare, select
+from bcd_model.paper.inputs import check_films, films_digest, prepare, select
 from bcd_model.patches import eight_variants
 from bcd_model.words import Film
 
@@ -83,8 +83,8 @@ def test_a_subset_with_one_class_is_refused_by_name(films: list[StoredFilm]) -> 
 
 def test_one_picture_of_two_patients_is_refused_by_name() -> None:
     films = [flat_film("mdb001", "mias-001", 0.1), flat_film("mdb003", "mias-002", 0.1)]
-    with pytest.raises(TruthError, match=r"mdb001 \(patient mias-001\) and mdb003 \(patient mias-002\)"):
-        check_pictures(films)
+    with pytest.raises(TruthError, match="films mdb001 and mdb003 are the same picture, under two patients"):
+        films_digest(films)
 
 
 def test_films_given_twice_or_not_at_all_are_refused() -> None:
@@ -95,7 +95,7 @@ def test_films_given_twice_or_not_at_all_are_refused() -> None:
 
 
 def test_the_digest_of_the_films_follows_their_pixels_and_their_truth(films: list[StoredFilm]) -> None:
-    known = check_pictures(films)
-    assert check_pictures(films[::-1]) == known
-    assert check_pictures([replace(films[0], lesions=()), *films[1:]]) != known
-    assert check_pictures([flat_film("mdb001", "p0", 0.5), *films[1:]]) != known
+    known = films_digest(films)
+    assert films_digest(films[::-1]) == known
+    assert films_digest([replace(films[0], lesions=()), *films[1:]]) != known
+    assert films_digest([flat_film("mdb001", "p0", 0.5), *films[1:]]) != known

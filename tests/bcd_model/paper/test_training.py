@@ -83,13 +83,17 @@ def test_a_network_learns_what_is_easy() -> None:
     assert (predict(network, samples).argmax(axis=1) == labels).all()
 
 
-def test_checkpoints_of_other_settings_and_damaged_ones_are_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That of S5 after two steps."""
     monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+    path = tmp_path / "checkpoint.safetensors"
+    train(_setting("S5", 2), *_samples(48), path)
+    return path
+
+
+def test_checkpoints_of_other_settings_and_damaged_ones_are_refused_by_name(checkpoint: Path) -> None:
     samples, labels = _samples(48)
-    checkpoint = tmp_path / "checkpoint.safetensors"
-    train(_setting("S5", 2), samples, labels, checkpoint)
     other = Setting(SYSTEMS["S5"], 3, 0.1, 2, 1, digest="another")
     with pytest.raises(UsageError, match=r"checkpoint\.safetensors belongs to other films or settings"):
         train(other, samples, labels, checkpoint)
@@ -98,13 +102,8 @@ def test_checkpoints_of_other_settings_and_damaged_ones_are_refused_by_name(
         train(_setting("S5", 2), samples, labels, checkpoint)
 
 
-def test_a_checkpoint_with_one_weight_changed_is_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+def test_a_checkpoint_with_one_weight_changed_is_damaged(checkpoint: Path) -> None:
     samples, labels = _samples(48)
-    checkpoint = tmp_path / "checkpoint.safetensors"
-    train(_setting("S5", 2), samples, labels, checkpoint)
     data = bytearray(checkpoint.read_bytes())
     data[-4000] ^= 1
     checkpoint.write_bytes(data)
@@ -112,14 +111,9 @@ def test_a_checkpoint_with_one_weight_changed_is_damaged(
         train(_setting("S5", 2), samples, labels, checkpoint)
 
 
-def test_a_checkpoint_made_with_other_threads_is_refused_by_their_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+def test_a_checkpoint_made_with_other_threads_is_refused_by_their_number(checkpoint: Path) -> None:
     samples, labels = _samples(48)
-    checkpoint = tmp_path / "checkpoint.safetensors"
     threads = torch.get_num_threads()
-    train(_setting("S5", 2), samples, labels, checkpoint)
     torch.set_num_threads(threads + 1)
     try:
         with pytest.raises(UsageError, match=rf"made elsewhere \(threads {threads}, not {threads + 1}\)"):
