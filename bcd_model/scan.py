@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -45,6 +47,8 @@ class Scanner:
 
     def __init__(self, model: Model, *, threads: int | None = None) -> None:
         self.model = model
+        # Of a pair, either film is scanned beside the other: neither need be resampled twice.
+        self._pyramid = lru_cache(maxsize=2)(partial(build_pyramid, steps=model.steps_mm))
         if threads is not None:
             torch.set_num_threads(threads)
 
@@ -72,8 +76,8 @@ class Scanner:
         Findings reach down to P(abnormal) 0.02, so that a reader may lower the threshold; the
         film's class follows from those at or above the operating point.
         """
-        pyramid = build_pyramid(film, self.model.steps_mm)
-        across = None if other is None else build_pyramid(other, self.model.steps_mm)
+        pyramid = self._pyramid(film)
+        across = None if other is None else self._pyramid(other)
         marks, heat = scan_pyramid(self.model, pyramid)
         kept = final_marks(self.model, marks, pyramid, across, MAX_FINDINGS)
         findings = by_suspicion(
@@ -84,6 +88,8 @@ class Scanner:
         warnings = film.warnings
         if pyramid.windows == 0:
             warnings = (*warnings, "no breast was found in this film: nothing was scanned")
+        elif self.compares and (across is None or across.windows == 0):
+            warnings = (*warnings, "no film of the other breast in this view to compare with")
         return FilmScan(
             label=presented[0].label if presented else "normal",
             probability=self._film_probability(kept),

@@ -139,6 +139,10 @@ def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
     assert {round(f.probability.abnormal, 6) for f in again.findings} == {0.880797}  # the logistic of 2
     assert again.findings[0].center == first.findings[0].center
     np.testing.assert_array_equal(again.heat_map.values, first.heat_map.values)
+    assert "no film of the other breast in this view to compare with" in again.warnings
+    assert (
+        first.warnings == Scanner(replace(blob_model, second_look=second)).scan(film, turned(film)).warnings
+    )
 
     network = ScanningBCDCNN(8)
     initialise(network, 0)
