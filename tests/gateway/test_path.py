@@ -147,6 +147,7 @@ def test_health_and_information(client: Any, working: Any) -> None:
     assert info["workers"] == 1
     assert info["model"]["name"] == "tiny"
     assert info["operating_point"]["threshold"] == 0.3
+    assert info["operating_point"]["prevalence"] == 0.4
     assert "Research use only" in info["disclaimer"]
     assert info["limits"] == {"bytes": 2 << 30, "files": 500}
 
