@@ -33,6 +33,7 @@ def test_a_study_is_submitted_scanned_and_its_result_fetched(client: Any, films:
     assert answer.json()["skipped"] == []
     ended = client.ended(job["job_id"])
     assert (ended["state"], ended["films_scanned"]) == ("done", len(films))
+    assert ended["prevalence"] == 0.4
 
     listed = client.get(f"/jobs/{job['job_id']}/results").json()
     assert listed["study_instance_uid"] == job["study_instance_uid"]
