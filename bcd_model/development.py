@@ -92,7 +92,11 @@ def measure(validated: Validated, folds: int) -> Measured:
         f"{patients} patients, {curve.lesions} lesions; {HIT_RULE}"
     )
     point = OperatingPoint(
-        calibration.probability(score), intervals[count + 2].value, intervals[count + 3].value, basis
+        calibration.probability(score),
+        float(np.mean([film.abnormal for film in scored])),
+        intervals[count + 2].value,
+        intervals[count + 3].value,
+        basis,
     )
     return Measured(
         dict(zip(FALSE_MARKS, intervals[:count], strict=True)),

@@ -20,6 +20,9 @@ from bcd_model.second_look import SecondLook
 from bcd_model.weights import METADATA_KEY, read_info
 from bcd_model.words import ModelIdentity, OperatingPoint
 
+FLOOR = 0.02
+"""Calibrated P(abnormal) below which a place is not worth a finding, at the model's own prevalence."""
+
 _SECOND_LOOK = "second_look."
 """Before the names of its tensors in a weight file."""
 
@@ -35,6 +38,7 @@ class Model:
         film_calibration: of a film's highest score to P(abnormal).
         heat_calibration: of the network's own score to P(abnormal), for the heat map.
         second_look: what gives the marks their final scores; None: the network's own are final.
+        floor: calibrated P(abnormal) below which a place is not worth a finding.
     """
 
     network: nn.Module
@@ -45,6 +49,12 @@ class Model:
     film_calibration: Calibration = UNCALIBRATED
     heat_calibration: Calibration = UNCALIBRATED
     second_look: SecondLook | None = None
+    floor: float = FLOOR
+
+    @property
+    def prevalence(self) -> float:
+        """Share of films with an abnormality where all calibrated probabilities hold."""
+        return self.operating_point.prevalence
 
 
 def load_model(path: Path | None = None) -> Model:
@@ -103,6 +113,7 @@ def save_model(
     """Write a weight file; the same arguments give the same bytes.
 
     Args:
+        operating_point: its ``prevalence`` is that of the films on which the calibrations were fitted.
         heat_calibration: of the network's own score; by default ``calibration``.
         half: store float16, which halves the file; the network still computes in float32.
     """
@@ -113,6 +124,7 @@ def save_model(
         "network": type(network).__name__,
         "units": network.units,
         "steps_mm": list(steps_mm),
+        "prevalence": operating_point.prevalence,
         "calibration": {"slope": calibration.slope, "intercept": calibration.intercept},
         "film_calibration": {"slope": film_calibration.slope, "intercept": film_calibration.intercept},
         "heat_calibration": {"slope": heat_calibration.slope, "intercept": heat_calibration.intercept},

@@ -31,9 +31,6 @@ from bcd_model.words import (
 MAX_FINDINGS = 10
 """Findings per film at most; the least suspicious are left out."""
 
-FLOOR = 0.02
-"""Calibrated P(abnormal) below which a place is not worth a finding."""
-
 _CORNERS = 32
 
 
@@ -73,7 +70,7 @@ class Scanner:
         Args:
             other: the other breast of the same patient in the same view, to compare with.
 
-        Findings reach down to P(abnormal) 0.02, so that a reader may lower the threshold; the
+        Findings reach down to the model's floor, so that a reader may lower the threshold; the
         film's class follows from those at or above the operating point.
         """
         pyramid = self._pyramid(film)
@@ -83,7 +80,7 @@ class Scanner:
         findings = by_suspicion(
             [_finding(mark, pyramid, film.shape, self.model.calibration) for mark in kept]
         )
-        findings = tuple(f for f in findings if f.probability.abnormal >= FLOOR)
+        findings = tuple(f for f in findings if f.probability.abnormal >= self.model.floor)
         presented = [f for f in findings if self.operating_point.presents(f)]
         warnings = film.warnings
         if pyramid.windows == 0:
@@ -132,11 +129,11 @@ def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> 
     """Return the marks of all levels, not yet merged, with the network's own scores; and the heat map.
 
     Args:
-        floor: score below which a maximum is no mark; by default where P(abnormal) is ``FLOOR``,
-            or, before a second look, ``SCORE_FLOOR``.
+        floor: score below which a maximum is no mark; by default where P(abnormal) is the model's
+            floor or, before a second look, ``SCORE_FLOOR``.
     """
     if floor is None:
-        floor = _floor_score(model.calibration) if model.second_look is None else SCORE_FLOOR
+        floor = _floor_score(model) if model.second_look is None else SCORE_FLOOR
     marks: list[Mark] = []
     finest = pyramid.levels[0]
     heat = np.full(finest.inside.shape, -np.inf, dtype=np.float32)
@@ -160,8 +157,9 @@ def _nearest(fine: int, coarse: int, ratio: float) -> npt.NDArray[np.intp]:
     return np.asarray(nearest, dtype=np.intp)
 
 
-def _floor_score(calibration: Calibration) -> float:
-    return float((np.log(FLOOR / (1 - FLOOR)) - calibration.intercept) / max(calibration.slope, 1e-6))
+def _floor_score(model: Model) -> float:
+    odds = model.floor / (1 - model.floor)
+    return float((np.log(odds) - model.calibration.intercept) / max(model.calibration.slope, 1e-6))
 
 
 def _logistic(x: Pixels) -> Pixels:

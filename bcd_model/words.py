@@ -204,12 +204,14 @@ class OperatingPoint:
 
     Attributes:
         threshold: in [0, 1], on ``Probability.abnormal``.
+        prevalence: share of films with an abnormality, in (0, 1), where all probabilities hold.
         sensitivity: lesions found at it, cross-validated by patient; None if never measured.
         false_marks_per_film: at it, measured likewise.
         basis: the data and protocol of the two figures, for people.
     """
 
     threshold: float
+    prevalence: float
     sensitivity: float | None = None
     false_marks_per_film: float | None = None
     basis: str = ""

@@ -30,7 +30,7 @@ from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError, OutputError
 from bcd_model.pairs import Projection, other_breasts
-from bcd_model.words import Film, StudyScanner
+from bcd_model.words import Film, OperatingPoint, StudyScanner
 from converters import film_attributes
 from converters.dicom_file import read_header, uid
 from converters.dicom_in import DicomFilm, read_film
@@ -85,16 +85,16 @@ def may_pass(error: BaseException) -> bool:
     return False
 
 
-def shaping(uid_root: str, threshold: float) -> dict[str, object]:
+def shaping(uid_root: str, point: OperatingPoint) -> dict[str, object]:
     """The settings that shape a result, as they stand in the job's id and in ``result.json``."""
-    return {"threshold": threshold, "uid_root": uid_root}
+    return {"prevalence": point.prevalence, "threshold": point.threshold, "uid_root": uid_root}
 
 
 def new_job(
     study: StudyInput, scanner: StudyScanner, *, uid_root: str = UUID_ROOT, created: datetime | None = None
 ) -> JobIdentity:
     """The identity of the job that scans ``study`` with ``scanner``; ``created`` is now if not given."""
-    settings = shaping(uid_root, scanner.operating_point.threshold)
+    settings = shaping(uid_root, scanner.operating_point)
     return JobIdentity(job_id(study, scanner.identity, settings), created or now(), uid_root)
 
 
@@ -128,7 +128,6 @@ def scan_study(
         films.append(_scan_film(index - 1, source, pictures, scanner, patient))
         if scanned is not None:
             scanned(index, films[-1], time.perf_counter() - since)
-    threshold = scanner.operating_point.threshold
     return StudyResult(
         job=job,
         study_instance_uid=study.study_instance_uid,
@@ -136,7 +135,7 @@ def scan_study(
         model=scanner.identity,
         operating_point=scanner.operating_point,
         films=tuple(films),
-        settings=shaping(job.uid_root, threshold) if settings is None else dict(settings),
+        settings=shaping(job.uid_root, scanner.operating_point) if settings is None else dict(settings),
         warnings=tuple(study.warnings),
     )
 

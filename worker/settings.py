@@ -113,6 +113,12 @@ class Settings(GatewaySettings):
         le=1,
         description="probability of abnormality from which a finding is presented; unset: the model's own",
     )
+    prevalence: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="share of abnormal films where the probabilities shall hold; unset: the model's own",
+    )
     input_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default=(), description="folders a worker may read films from, A:B; unset: any"
     )

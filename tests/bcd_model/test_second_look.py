@@ -149,7 +149,7 @@ def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
     second.weight[:, 5] = 0.125
     path = tmp_path / "w.safetensors"
     save_model(
-        path, network, name="toy", version="1", steps_mm=(0.6,), operating_point=OperatingPoint(0.5),
+        path, network, name="toy", version="1", steps_mm=(0.6,), operating_point=OperatingPoint(0.5, 0.4),
         second_look=second, half=False,
     )  # fmt: skip
     model = load_model(path)

@@ -96,7 +96,7 @@ def save_weights(path: Path, card: dict[str, Any]) -> Path:
         name="tiny",
         version="1",
         steps_mm=(1.6,),
-        operating_point=OperatingPoint(0.3, basis="random weights, for tests"),
+        operating_point=OperatingPoint(0.3, 0.4, basis="random weights, for tests"),
         card=card,
     )
     return path

@@ -27,7 +27,7 @@ class MeanScanner:
     """A scanner that says how bright a film is, and which films it was given."""
 
     identity = ModelIdentity("mean", "1", "none")
-    operating_point = OperatingPoint(0.5)
+    operating_point = OperatingPoint(0.5, 0.4)
 
     def __init__(self, *, compares: bool = False) -> None:
         self.compares = compares
@@ -151,9 +151,14 @@ def test_progress_may_end_the_job(studies: Path) -> None:
     assert len(scanner.seen) == 1
 
 
-def test_the_job_follows_from_study_model_and_threshold(studies: Path) -> None:
+@pytest.mark.parametrize("changed", [{"threshold": 0.4}, {"prevalence": 0.01}])
+def test_the_job_follows_from_study_model_threshold_and_prevalence(
+    studies: Path, changed: dict[str, float]
+) -> None:
     study = find_studies([studies]).studies[0]
     one, other = MeanScanner(), MeanScanner()
-    other.operating_point = replace(other.operating_point, threshold=0.4)
+    other.operating_point = replace(other.operating_point, **changed)
+    result = scan_study(study, other, new_job(study, other))
+    assert changed.items() <= result.settings.items()
     assert new_job(study, one, created=CREATED) == new_job(study, MeanScanner(), created=CREATED)
     assert new_job(study, one).job_id != new_job(study, other).job_id

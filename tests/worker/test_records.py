@@ -95,9 +95,10 @@ def test_the_id_follows_from_content_model_and_settings() -> None:
         job_id(replace(study, films=study.films[:1]), MODEL, SHAPE),
         job_id(study, replace(MODEL, digest="other"), SHAPE),
         job_id(study, MODEL, SHAPE | {"threshold": 0.4}),
+        job_id(study, MODEL, SHAPE | {"prevalence": 0.01}),
         job_id(replace(study, study_instance_uid="1.2.1"), MODEL, SHAPE),
     }
-    assert len(others | {one}) == 5
+    assert len(others | {one}) == 6
 
 
 @given(st.binary(min_size=1, max_size=40).map(lambda name: os.fsdecode(name.replace(b"\0", b"\xff"))))

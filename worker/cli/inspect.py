@@ -65,11 +65,13 @@ def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
 def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
     """Print ``result.json`` for people: a table of findings for every film."""
     from bcd_model.words import DISCLAIMER
+    from converters import wording
 
-    model = result["model"]
+    model, point = result["model"], result["operating_point"]
     say(f"study {result['study_instance_uid']}")
     say(f"job   {result['job_id']}, {model['name']} {model['version']} ({model['digest'][:12]})")
-    say(f"findings from P(abnormal) {percent(result['operating_point']['threshold'])}. {DISCLAIMER}")
+    holding = wording.prevalence(point["prevalence"])
+    say(f"findings from P(abnormal) {percent(point['threshold'])}; {holding}. {DISCLAIMER}")
     for text in result["warnings"]:
         say(f"warning: {text}")
     for film in result["films"]:
@@ -143,6 +145,7 @@ def model(as_json: bool = JSON) -> None:
         "file": str(info.path),
         "operating_point": {
             "threshold": point.threshold,
+            "prevalence": point.prevalence,
             "sensitivity": point.sensitivity,
             "false_marks_per_film": point.false_marks_per_film,
             "basis": point.basis,
