@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,18 @@ from torch import nn
 from bcd_model.backbone import Backbone, imagenet_backbone
 from bcd_model.dense import scan_level
 from bcd_model.errors import UsageError
-from bcd_model.evaluation import ScoredFilm, ScoredMark, hits, patient_folds
-from bcd_model.marks import SCORE_FLOOR, Mark, find_marks, merge
+from bcd_model.evaluation import SCORE_FLOOR, ScoredFilm, ScoredMark, hits, patient_folds
+from bcd_model.marks import Mark, find_marks, merge
 from bcd_model.pairs import Projection, other_breasts
 from bcd_model.sampling import TrainingFilm
-from bcd_model.second_look import MARKS, VIEWS, Features, Heads, fit_heads, look, new_scores
+from bcd_model.second_look import MARKS, VIEWS, Features, Heads, fit_heads, look
 from bcd_model.splits import check_split
 from bcd_model.training import Progress, TrainingConfig, train_network
 
 MARKS_PER_FILM = 12
+
+Others = Mapping[str, TrainingFilm | None]
+"""The film of the other breast of each film, by the film's name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +57,7 @@ class Validated:
 
     scored: list[ScoredFilm]
     first: list[ScoredFilm]
-    heads: tuple[Heads, Heads] | None
+    heads: Heads | None
 
 
 def folds_of(films: Sequence[TrainingFilm], folds: int, seed: int) -> dict[str, int]:
@@ -85,7 +88,8 @@ def cross_validate(
     """
     placed = folds_of(films, folds, config.seed)
     check_split(films, placed)
-    looker = Looker(films, config)
+    other = others(films)
+    looker = Looker(other, config)
     looked: dict[str, Looked] = {}
     for fold in range(folds):
         training = [film for film in films if placed[film.patient] != fold]
@@ -109,7 +113,8 @@ def cross_validate(
         training = [film for film in films if placed[film.patient] != fold]
         testing = [film for film in films if placed[film.patient] == fold]
         heads = _fit(training, looked) if config.second_look else None
-        results = [_scored(film, final(looked[film.name], heads)) for film in testing]
+        marks = final({film.name: looked[film.name] for film in testing}, heads, other)
+        results = [_scored(film, marks[film.name]) for film in testing]
         write_fold(
             out / f"fold-{fold}.json",
             config.digest(training),
@@ -127,12 +132,9 @@ def cross_validate(
 class Looker:
     """Scans films with a network and, if the recipe has one, takes the second look's features."""
 
-    def __init__(self, films: Sequence[TrainingFilm], config: TrainingConfig) -> None:
+    def __init__(self, other: Others, config: TrainingConfig) -> None:
         self.backbone: Backbone | None = imagenet_backbone() if config.second_look else None
-        others = other_breasts([Projection(f.patient, f.view, f.laterality) for f in films])
-        self._other = {
-            film.name: None if at is None else films[at] for film, at in zip(films, others, strict=True)
-        }
+        self._other = other
 
     def look(self, network: nn.Module, film: TrainingFilm) -> Looked:
         """Return the marks of ``film`` and what the second look sees there."""
@@ -152,16 +154,26 @@ class Looker:
         return Looked(tuple(marks), look(self.backbone, marks, film.pyramid, across))
 
 
-def final(looked: Looked, heads: tuple[Heads, Heads] | None) -> list[Mark]:
-    """Return the marks with their final scores, the most suspicious first."""
-    if heads is None or not looked.marks:
-        return list(looked.marks)
-    scores = new_scores(np.array([mark.score for mark in looked.marks]), looked.seen, *heads)
-    again = [replace(mark, score=float(score)) for mark, score in zip(looked.marks, scores, strict=True)]
-    return sorted(again, key=lambda mark: (-mark.score, mark.center))[:MARKS_PER_FILM]
+def others(films: Sequence[TrainingFilm]) -> Others:
+    """Return the film of the other breast in the same view for each film, by name; None if there is none."""
+    found = other_breasts([Projection(film.patient, film.view, film.laterality) for film in films])
+    return {film.name: None if at is None else films[at] for film, at in zip(films, found, strict=True)}
 
 
-def _fit(films: Sequence[TrainingFilm], looked: dict[str, Looked]) -> tuple[Heads, Heads]:
+def final(looked: Mapping[str, Looked], heads: Heads | None, other: Others) -> dict[str, list[Mark]]:
+    """Return each film's marks with their final scores, the most suspicious first."""
+    if heads is None:
+        return {name: list(each.marks) for name, each in looked.items()}
+    again = {name: heads.rescore(each.marks, each.seen) for name, each in looked.items()}
+    found = {}
+    for name, marks in again.items():
+        across = other[name]
+        beside = None if across is None else again[across.name]
+        found[name] = heads.weigh(marks, beside)[:MARKS_PER_FILM]
+    return found
+
+
+def _fit(films: Sequence[TrainingFilm], looked: dict[str, Looked]) -> Heads:
     judged = [film for film in films if not film.unlocated]
     on_lesion = [
         any(hits(mark, lesion) for lesion in film.lesions)
@@ -170,7 +182,8 @@ def _fit(films: Sequence[TrainingFilm], looked: dict[str, Looked]) -> tuple[Head
     ]
     scores = [mark.score for film in judged for mark in looked[film.name].marks]
     seen = np.concatenate([looked[film.name].seen for film in judged])
-    return fit_heads(np.array(scores), seen, np.array(on_lesion, dtype=bool))
+    film = np.repeat(np.arange(len(judged)), [len(looked[each.name].marks) for each in judged])
+    return fit_heads(np.array(scores), seen, np.array(on_lesion, dtype=bool), film)
 
 
 def _scored(film: TrainingFilm, marks: Sequence[Mark]) -> ScoredFilm:

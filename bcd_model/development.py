@@ -22,6 +22,7 @@ from bcd_model.errors import TruthError
 from bcd_model.evaluation import (
     FALSE_MARKS,
     HIT_RULE,
+    SCORE_FLOOR,
     Calibration,
     Interval,
     ScoredFilm,
@@ -35,7 +36,6 @@ from bcd_model.evaluation import (
     froc,
     hits,
 )
-from bcd_model.marks import SCORE_FLOOR
 from bcd_model.model import save_model
 from bcd_model.networks import ScanningBCDCNN
 from bcd_model.sampling import TrainingFilm
@@ -177,9 +177,7 @@ def change_by_float16(network: ScanningBCDCNN, film: TrainingFilm) -> float:
 def _second_look(validated: Validated) -> SecondLook | None:
     if validated.heads is None:
         return None
-    second_look = SecondLook(imagenet_backbone())
-    second_look.set_heads(*validated.heads)
-    return second_look
+    return SecondLook(imagenet_backbone(), validated.heads)
 
 
 def develop(

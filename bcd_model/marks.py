@@ -12,9 +12,6 @@ from bcd_model.breast import Mask
 from bcd_model.pyramid import Level, Pyramid
 from bcd_model.words import Pixels, Point
 
-SCORE_FLOOR = -6.0
-"""log(P / (1 - P)) below which a maximum is not kept as a mark."""
-
 _SPREAD = 1
 
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 
 from bcd_model.dense import scan_level
-from bcd_model.evaluation import Calibration
-from bcd_model.marks import SCORE_FLOOR, Mark, abnormal_score, find_marks, merge
+from bcd_model.evaluation import SCORE_FLOOR, Calibration
+from bcd_model.marks import Mark, abnormal_score, find_marks, merge
 from bcd_model.model import Model
 from bcd_model.pyramid import STRIDE, Pyramid, build_pyramid, region_window
 from bcd_model.second_look import MARKS
@@ -40,12 +40,15 @@ class Scanner:
     Args:
         model: from ``bcd_model.model.load_model``.
         threads: torch threads, for the whole process; torch's own default if None.
+        floor: see :func:`scan_pyramid`.
     """
 
-    def __init__(self, model: Model, *, threads: int | None = None) -> None:
+    def __init__(self, model: Model, *, threads: int | None = None, floor: float | None = None) -> None:
         self.model = model
-        # Of a pair, either film is scanned beside the other: neither need be resampled twice.
+        self._floor = floor
+        # Of a pair, either film is scanned beside the other: nothing need be done twice.
         self._pyramid = lru_cache(maxsize=2)(partial(build_pyramid, steps=model.steps_mm))
+        self._looked = lru_cache(maxsize=2)(self._look)
         if threads is not None:
             torch.set_num_threads(threads)
 
@@ -74,26 +77,47 @@ class Scanner:
         film's class follows from those at or above the operating point.
         """
         pyramid = self._pyramid(film)
-        across = None if other is None else self._pyramid(other)
-        marks, heat = scan_pyramid(self.model, pyramid)
-        kept = final_marks(self.model, marks, pyramid, across, MAX_FINDINGS)
+        kept = self.marks(film, other, MAX_FINDINGS)
         findings = by_suspicion(
             [_finding(mark, pyramid, film.shape, self.model.calibration) for mark in kept]
         )
         findings = tuple(f for f in findings if f.probability.abnormal >= self.model.floor)
         presented = [f for f in findings if self.operating_point.presents(f)]
         warnings = film.warnings
-        if pyramid.windows == 0:
+        if not self.shows_breast(film):
             warnings = (*warnings, "no breast was found in this film: nothing was scanned")
-        elif self.compares and (across is None or across.windows == 0):
+        elif self.compares and (other is None or not self.shows_breast(other)):
             warnings = (*warnings, "no film of the other breast in this view to compare with")
         return FilmScan(
             label=presented[0].label if presented else "normal",
             probability=self._film_probability(kept),
             findings=findings,
-            heat_map=heat,
+            heat_map=self._looked(film, other)[1],
             warnings=warnings,
         )
+
+    def shows_breast(self, film: Film) -> bool:
+        """Whether there is anything to scan in ``film``."""
+        return self._pyramid(film).windows > 0
+
+    def marks(self, film: Film, other: Film | None, limit: int) -> list[Mark]:
+        """Return one mark a place with its final score, the most suspicious first, at most ``limit``."""
+        marks, _ = self._looked(film, other)
+        if self.model.second_look is None:
+            return marks[:limit]
+        across = None if other is None else self._looked(other, film)[0]
+        return self.model.second_look.heads.weigh(marks, across)[:limit]
+
+    def _look(self, film: Film, other: Film | None) -> tuple[list[Mark], HeatMap]:
+        """The marks of ``film``, merged and rescored but not yet weighed, and its heat map."""
+        pyramid = self._pyramid(film)
+        marks, heat = scan_pyramid(self.model, pyramid, self._floor)
+        marks = merge(marks, MARKS)
+        if self.model.second_look is None:
+            return marks, heat
+        return self.model.second_look.rescore(
+            marks, pyramid, None if other is None else self._pyramid(other)
+        ), heat
 
     def classify(self, film: Film, region: Region) -> Probability:
         """Return the class probabilities of one region, as the paper classifies a crop.
@@ -114,15 +138,6 @@ class Scanner:
         if not marks:
             return Probability(1.0, 0.0, 0.0)
         return _probability(marks[0], self.model.film_calibration)
-
-
-def final_marks(
-    model: Model, marks: list[Mark], film: Pyramid, other: Pyramid | None, limit: int
-) -> list[Mark]:
-    """Return one mark a place with its final score, the most suspicious first, at most ``limit``."""
-    if model.second_look is None:
-        return merge(marks, limit)
-    return model.second_look.rescore(merge(marks, MARKS), film, other)[:limit]
 
 
 def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> tuple[list[Mark], HeatMap]:

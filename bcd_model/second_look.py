@@ -6,12 +6,15 @@ describes each by frozen ImageNet features (``bcd_model.backbone``) in three way
 less the same place of the other breast. One linear head each makes a score of the detector's own
 score and the features, and their mean is the mark's new score. A film without the other breast does
 without the last head.
+
+At last the two breasts are weighed against each other: where the other one has something as
+suspicious, as in breasts of much bright tissue, a film's marks count for less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,44 +36,82 @@ VIEWS = ("near", "wide", "across")
 _NEAR = (64, 96)  # pixels of the level, pixels of the picture
 _WIDE = (96, 128)
 _RANGE = 3.0
-_COMPONENTS = 100
+_COMPONENTS = 60
 _PENALTY = 30.0
 _LEAST_DEVIATION = 1e-3
+_OTHER = 0.3  # of the other breast's highest score, taken off each mark's
 _AT_ONCE = 8  # pictures: more do not fit the processor's cache, and take longer each
 
 Features = npt.NDArray[np.float32]
-Heads = npt.NDArray[np.float32]
 
 
-class SecondLook(nn.Module):
-    """The backbone and the heads that make new scores of marks.
+@dataclass(frozen=True, slots=True, eq=False)
+class Heads:
+    """What is fitted to marks with known truth.
 
     Attributes:
-        weight: (3, 1 + features): of the detector's score and the features, for each of ``VIEWS``.
+        weight: (3, 1 + features) of the detector's score and the features, for each of ``VIEWS``.
         bias: (3,).
+        usual: highest new score of a film, on average.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.weight = nn.Parameter(torch.zeros(len(VIEWS), 1 + Backbone.features), requires_grad=False)
-        self.bias = nn.Parameter(torch.zeros(len(VIEWS)), requires_grad=False)
+    weight: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    usual: float
 
-    def set_heads(self, weight: Heads, bias: Heads) -> None:
-        """Take the heads that :func:`fit_heads` has fitted."""
-        self.weight.copy_(torch.from_numpy(weight))
-        self.bias.copy_(torch.from_numpy(bias))
+    def scores(self, scores: npt.NDArray[np.float64], seen: Features) -> npt.NDArray[np.float64]:
+        """Return (n,) the mean score of the heads that have something to look at.
 
-    def rescore(self, marks: Sequence[Mark], film: Pyramid, other: Pyramid | None) -> list[Mark]:
+        Args:
+            scores: (n,) of the detector.
+            seen: (n, 3, features) from :func:`look`.
+        """
+        inputs = np.concatenate([np.broadcast_to(scores[:, None, None], (*seen.shape[:2], 1)), seen], axis=2)
+        each = np.einsum("nvf,vf->nv", inputs, self.weight.astype(np.float64)) + self.bias
+        return np.asarray(np.nanmean(each, axis=1), dtype=np.float64)
+
+    def rescore(self, marks: Sequence[Mark], seen: Features) -> list[Mark]:
         """Return the marks with their new scores, the most suspicious first."""
         if not marks:
             return []
-        seen = look(self.backbone, marks, film, other)
-        scores = new_scores(
-            np.array([mark.score for mark in marks]), seen, self.weight.numpy(), self.bias.numpy()
-        )
-        again = [replace(mark, score=float(score)) for mark, score in zip(marks, scores, strict=True)]
-        return sorted(again, key=lambda mark: (-mark.score, mark.center))
+        scores = self.scores(np.array([mark.score for mark in marks]), seen)
+        return _ordered(replace(mark, score=float(score)) for mark, score in zip(marks, scores, strict=True))
+
+    def weigh(self, marks: Sequence[Mark], other: Sequence[Mark] | None) -> list[Mark]:
+        """Return rescored marks with their final scores: less a part of what the other breast has.
+
+        Args:
+            other: the rescored marks of the other breast; None, if there is no film of it, or none
+                on it, changes nothing.
+        """
+        if not other:
+            return list(marks)
+        less = _OTHER * (max(mark.score for mark in other) - self.usual)
+        return [replace(mark, score=mark.score - less) for mark in marks]
+
+
+class SecondLook(nn.Module):
+    """The backbone and the heads that make new scores of marks."""
+
+    def __init__(self, backbone: Backbone, heads: Heads | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        if heads is None:
+            heads = Heads(
+                np.zeros((len(VIEWS), 1 + Backbone.features), np.float32), np.zeros(len(VIEWS), np.float32), 0
+            )
+        self.weight = nn.Parameter(torch.from_numpy(heads.weight), requires_grad=False)
+        self.bias = nn.Parameter(torch.from_numpy(heads.bias), requires_grad=False)
+        self.usual = nn.Parameter(torch.tensor(heads.usual, dtype=torch.float32), requires_grad=False)
+
+    @property
+    def heads(self) -> Heads:
+        """What it was given, or has loaded."""
+        return Heads(self.weight.numpy(), self.bias.numpy(), float(self.usual))
+
+    def rescore(self, marks: Sequence[Mark], film: Pyramid, other: Pyramid | None) -> list[Mark]:
+        """Return the marks with their new scores, the most suspicious first; not yet weighed."""
+        return self.heads.rescore(marks, look(self.backbone, marks, film, other)) if marks else []
 
 
 def look(backbone: Backbone, marks: Sequence[Mark], film: Pyramid, other: Pyramid | None) -> Features:
@@ -90,26 +131,15 @@ def look(backbone: Backbone, marks: Sequence[Mark], film: Pyramid, other: Pyrami
     return np.stack([near, wide, across], axis=1)
 
 
-def new_scores(
-    scores: npt.NDArray[np.float64], seen: Features, weight: Heads, bias: Heads
-) -> npt.NDArray[np.float64]:
-    """Return (n,) the mean score of the heads that have something to look at.
-
-    Args:
-        scores: (n,) of the detector.
-        seen: (n, 3, features) from :func:`look`.
-    """
-    inputs = np.concatenate([np.broadcast_to(scores[:, None, None], (*seen.shape[:2], 1)), seen], axis=2)
-    each = np.einsum("nvf,vf->nv", inputs, weight.astype(np.float64)) + bias
-    return np.asarray(np.nanmean(each, axis=1), dtype=np.float64)
-
-
 def fit_heads(
-    scores: npt.NDArray[np.float64], seen: Features, on_lesion: npt.NDArray[np.bool_]
-) -> tuple[Heads, Heads]:
-    """Return weight (3, 1 + features) and bias (3,) of heads fitted to marks with known truth.
+    scores: npt.NDArray[np.float64],
+    seen: Features,
+    on_lesion: npt.NDArray[np.bool_],
+    film: npt.NDArray[np.int64],
+) -> Heads:
+    """Return the heads fitted to marks with known truth.
 
-    Each is a ridge logistic regression on the detector's score and the 100 largest principal
+    Each is a ridge logistic regression on the detector's score and the 60 largest principal
     components of its view's features, all brought to unit variance. The marks must be of films that
     the detector was not trained on.
 
@@ -117,6 +147,7 @@ def fit_heads(
         scores: (n,) of the detector.
         seen: (n, 3, features) from :func:`look`.
         on_lesion: (n,).
+        film: (n,) a number for each film, the same for all its marks.
 
     Raises:
         TruthError: only one kind of mark in a view.
@@ -131,12 +162,15 @@ def fit_heads(
         weight[view], bias[view] = _fit_head(
             scores[there], seen[there, view].astype(np.float64), on_lesion[there]
         )
-    return weight, bias
+    heads = Heads(weight, bias, 0.0)
+    new = heads.scores(scores, seen)
+    highest = [new[film == each].max() for each in np.unique(film)]
+    return replace(heads, usual=float(np.float32(np.mean(highest))))
 
 
 def _fit_head(
     scores: npt.NDArray[np.float64], features: npt.NDArray[np.float64], on_lesion: npt.NDArray[np.bool_]
-) -> tuple[Heads, float]:
+) -> tuple[npt.NDArray[np.float32], float]:
     if on_lesion.all() or not on_lesion.any():
         raise TruthError("the second look needs true and false marks, one kind is missing", "use more films")
     middle, scale = features.mean(axis=0), features.std(axis=0) + _LEAST_DEVIATION
@@ -168,6 +202,10 @@ def _ridge_logistic(
         if float(np.abs(change).max()) < 1e-9:
             break
     return beta[:-1], float(beta[-1])
+
+
+def _ordered(marks: Iterable[Mark]) -> list[Mark]:
+    return sorted(marks, key=lambda mark: (-mark.score, mark.center))
 
 
 def _level_of(film: Pyramid, mark: Mark) -> int:

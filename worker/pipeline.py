@@ -120,21 +120,21 @@ def scan_study(
         FilmError: only if ``patient``: the storage fails in such a way (see `may_pass`).
     """
     pictures = _Pictures(study.films, compared=scanner.compares)
-    films = []
-    for index, source in enumerate(study.films, start=1):
+    films: dict[int, FilmResult] = {}
+    for number, index in enumerate(pictures.order(), start=1):
         if progress is not None:
-            progress(index, len(study.films))
+            progress(number, len(study.films))
         since = time.perf_counter()
-        films.append(_scan_film(index - 1, source, pictures, scanner, patient))
+        films[index] = _scan_film(index, study.films[index], pictures, scanner, patient)
         if scanned is not None:
-            scanned(index, films[-1], time.perf_counter() - since)
+            scanned(number, films[index], time.perf_counter() - since)
     return StudyResult(
         job=job,
         study_instance_uid=study.study_instance_uid,
         input_digest=study.digest,
         model=scanner.identity,
         operating_point=scanner.operating_point,
-        films=tuple(films),
+        films=tuple(films[index] for index in range(len(study.films))),
         settings=shaping(job.uid_root, scanner.operating_point) if settings is None else dict(settings),
         warnings=tuple(study.warnings),
     )
@@ -162,8 +162,16 @@ class _Pictures:
     def __init__(self, sources: Sequence[FilmSource], *, compared: bool) -> None:
         self._sources = sources
         self._others = other_breasts([_projection(source) for source in sources]) if compared else None
-        # Of a pair, either film is scanned beside the other: neither need be read twice.
+        # Of a pair, either film is scanned beside the other: nothing need be done twice.
         self._kept = lru_cache(maxsize=2)(self._read)
+
+    def order(self) -> list[int]:
+        """Return the order in which films are scanned: as they come, but a pair together."""
+        order: list[int] = []
+        for index in range(len(self._sources)):
+            other = self._others[index] if self._others is not None else None
+            order += [each for each in (index, other) if each is not None and each not in order]
+        return order
 
     def read(self, index: int) -> DicomFilm:
         """Read a film.

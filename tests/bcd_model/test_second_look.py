@@ -19,8 +19,8 @@ from bcd_model.model import Model, load_model, save_model
 from bcd_model.networks import ScanningBCDCNN, initialise
 from bcd_model.pyramid import Pyramid, build_pyramid
 from bcd_model.sampling import TrainingFilm
-from bcd_model.scan import Scanner
-from bcd_model.second_look import SecondLook, _ridge_logistic, fit_heads, look, new_scores
+from bcd_model.scan import Scanner, scan_pyramid
+from bcd_model.second_look import Heads, SecondLook, _ridge_logistic, fit_heads, look
 from bcd_model.training import TrainingConfig, prepare
 from bcd_model.words import Film, OperatingPoint
 
@@ -81,7 +81,7 @@ def test_a_film_without_the_other_breast_does_without_that_head(backbone: Backbo
     assert np.isnan(seen[:, 2]).all() and np.isfinite(seen[:, :2]).all()
     weight = np.zeros((3, 1 + Backbone.features), dtype=np.float32)
     bias = np.array([1, 3, 100], dtype=np.float32)
-    assert new_scores(np.zeros(1), seen, weight, bias) == [2]
+    assert Heads(weight, bias, 0).scores(np.zeros(1), seen) == [2]
     empty = pyramid(Film(np.zeros((64, 64), dtype=np.float32), (0.2, 0.2)))
     assert np.isnan(look(backbone, [mark(300, 150)], film, empty)[:, 2]).all()
 
@@ -115,24 +115,26 @@ def test_heads_learn_what_tells_marks_apart_in_each_view() -> None:
     seen = rng.normal(size=(400, 3, 20)).astype(np.float32) * 5 + 7
     seen[:, :, 4] += 12 * truth[:, None]
     seen[:100, 2] = np.nan
-    weight, bias = fit_heads(scores, seen, truth)
+    film = np.arange(400) // 8
+    heads = fit_heads(scores, seen, truth, film)
     for view in range(3):
         alone = np.full_like(seen, np.nan)
         alone[:, view] = seen[:, view]
         there = np.isfinite(alone[:, view, 0])
-        found = new_scores(scores[there], alone[there], weight, bias)
+        found = heads.scores(scores[there], alone[there])
         assert found[truth[there]].mean() > found[~truth[there]].mean() + 1.5
-        assert np.abs(weight[view, 1:]).argmax() == 4
+        assert np.abs(heads.weight[view, 1:]).argmax() == 4
+    highest = heads.scores(scores, seen).reshape(50, 8).max(axis=1)
+    assert heads.usual == pytest.approx(highest.mean(), abs=1e-6)
     with pytest.raises(TruthError, match="one kind is missing"):
-        fit_heads(scores, seen, np.zeros(400, dtype=bool))
+        fit_heads(scores, seen, np.zeros(400, dtype=bool), film)
 
 
 def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
     backbone: Backbone, blob_model: Model, tmp_path: Path
 ) -> None:
-    second = SecondLook(backbone)
     weight = np.zeros((3, 1 + Backbone.features), dtype=np.float32)
-    second.set_heads(weight, np.full(3, 2, dtype=np.float32))
+    second = SecondLook(backbone, Heads(weight, np.full(3, 2, dtype=np.float32), 0.5))
     film = blob_film((300, 150), 5.0)
     first = Scanner(blob_model).scan(film)
     again = Scanner(replace(blob_model, second_look=second)).scan(film)
@@ -183,16 +185,61 @@ def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> 
             for mark in looked[film.name].marks
         ]
         seen = np.concatenate([looked[film.name].seen for film in others])
-        heads = fit_heads(np.array([mark.score for mark in marks]), seen, np.array(on_lesion))
+        of = np.repeat(np.arange(len(others)), [len(looked[film.name].marks) for film in others])
+        heads = fit_heads(np.array([mark.score for mark in marks]), seen, np.array(on_lesion), of)
         for film in found.scored:
             if placed[by_name[film.name].patient] == fold:
-                each = looked[film.name]
-                scores = new_scores(np.array([mark.score for mark in each.marks]), each.seen, *heads)
-                assert [mark.score for mark in film.marks] == sorted(scores, reverse=True)[:12]
+                own, other = (looked[name] for name in (film.name, _other(by_name, film.name)))
+                scores, across = (
+                    heads.scores(np.array([mark.score for mark in each.marks]), each.seen)
+                    for each in (own, other)
+                )
+                final = np.sort(scores - 0.3 * (across.max() - heads.usual))[::-1]
+                assert [mark.score for mark in film.marks] == pytest.approx(final[:12].tolist())
     again = cross_validate(films, config, 2, tmp_path)
     assert again.scored == found.scored
+
+
+def _other(films: dict[str, TrainingFilm], name: str) -> str:
+    own = films[name]
+    (found,) = [
+        each.name
+        for each in films.values()
+        if each.patient == own.patient and each.laterality != own.laterality
+    ]
+    return found
 
 
 def _trained_on(path: Path, films: list[TrainingFilm], placed: dict[str, int]) -> list[TrainingFilm]:
     fold = int(path.name.removeprefix("fold-").split(".")[0])
     return [film for film in films if placed[film.patient] != fold]
+
+
+def test_marks_count_for_less_beside_a_suspicious_other_breast() -> None:
+    heads = Heads(np.zeros((3, 1), np.float32), np.zeros(3, np.float32), usual=1.0)
+    marks = [replace(mark(1, 1), score=2.0), replace(mark(9, 9), score=-1.0)]
+    for highest, less in ((4.0, 0.9), (1.0, 0.0), (-3.0, -1.2)):
+        other = [replace(mark(5, 5), score=highest - 1), replace(mark(7, 7), score=highest)]
+        assert [each.score for each in heads.weigh(marks, other)] == pytest.approx([2 - less, -1 - less])
+    assert heads.weigh(marks, None) == heads.weigh(marks, []) == marks
+
+
+def test_a_pair_is_looked_at_once_and_either_film_counts_against_the_other(
+    backbone: Backbone, blob_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = np.zeros((3, 1 + Backbone.features), dtype=np.float32)
+    weight[:, 0] = 1
+    model = replace(blob_model, second_look=SecondLook(backbone, Heads(weight, np.zeros(3, np.float32), 0.0)))
+    seen: list[Pyramid] = []
+    monkeypatch.setattr(
+        "bcd_model.scan.scan_pyramid", lambda *given: (seen.append(given[1]), scan_pyramid(*given))[1]
+    )
+    scanner = Scanner(model)
+    film, other = blob_film((300, 150), 5.0), blob_film((420, 200), 3.0, side="right")
+    alone = [Scanner(model).marks(each, None, 10) for each in (film, other)]
+    seen.clear()
+    beside = [scanner.marks(film, other, 10), scanner.marks(other, film, 10)]
+    assert len(seen) == 2
+    for own, marks, across in zip(alone, beside, alone[::-1], strict=True):
+        expected = [mark.score - 0.3 * across[0].score for mark in own]
+        assert [mark.score for mark in marks] == pytest.approx(expected)

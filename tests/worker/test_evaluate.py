@@ -433,7 +433,7 @@ def test_a_figure_without_an_interval_is_null_in_the_card_and_told_as_such(
         label: Literal["benign", "malignant"] = "malignant" if hit and not seen else "benign"
         seen |= hit
         scored.append(replace(film, lesions=tuple(replace(x, label=label) for x in film.lesions)))
-    figures = figures_table(measure(scored, 3))
+    figures = figures_table(measure(Validated(scored, scored, None), 3))
     area = figures["malignant_against_benign_auc"]
     assert (area["low"], area["high"]) == (None, None)
     json.dumps(figures, allow_nan=False)

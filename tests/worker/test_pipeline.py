@@ -74,6 +74,29 @@ def test_a_film_is_compared_with_the_other_breast(studies: Path) -> None:
     assert alone.beside == [None, None]
 
 
+def test_the_films_of_a_pair_are_scanned_one_after_the_other(studies: Path, tmp_path: Path) -> None:
+    for path in copy_studies(studies, tmp_path):
+        for view in ("CC", "MLO"):
+            header = dcmread(path)
+            del header.ViewCodeSequence
+            header.ViewPosition = view
+            header.SOPInstanceUID = f"2.25.{1 + (header.ImageLaterality == 'R') + 2 * (view == 'MLO')}"
+            header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+            # In the order of their names the two sides of a view lie apart.
+            header.save_as(tmp_path / f"{header.ImageLaterality}-{view}.dcm")
+        path.unlink()
+    study = find_studies([tmp_path]).studies[0]
+    shown = [source.path.stem for source in study.films]
+    scanner = MeanScanner(compares=True)
+    result = scan_study(study, scanner, new_job(study, scanner))
+    assert [film.file.removesuffix(".dcm") for film in result.films] == shown
+    name = {source.sop_instance_uid: source.path.stem for source in study.films}
+    views = [name[uid].split("-")[1] for uid in scanner.seen]
+    assert views in (["CC", "CC", "MLO", "MLO"], ["MLO", "MLO", "CC", "CC"])
+    for own, other in zip(scanner.seen, scanner.beside, strict=True):
+        assert {name[own], name[other]} == {f"{side}-{name[own].split('-')[1]}" for side in "LR"}
+
+
 @pytest.mark.parametrize("change", ["cut", "same side", "no view"])
 def test_a_film_whose_other_breast_cannot_be_used_is_scanned_alone(
     studies: Path, tmp_path: Path, change: str
