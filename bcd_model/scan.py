@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
@@ -31,6 +32,9 @@ from bcd_model.words import (
 MAX_FINDINGS = 10
 """Findings per film at most; the least suspicious are left out."""
 
+NOT_COMPARED = "not compared with the other breast: no film, or not just one, shows it in this view"
+"""The warning of a film that was scanned by itself."""
+
 _CORNERS = 32
 
 
@@ -45,10 +49,10 @@ class Scanner:
 
     def __init__(self, model: Model, *, threads: int | None = None, floor: float | None = None) -> None:
         self.model = model
-        self._floor = floor
         # Of a pair, either film is scanned beside the other: nothing need be done twice.
         self._pyramid = lru_cache(maxsize=2)(partial(build_pyramid, steps=model.steps_mm))
-        self._looked = lru_cache(maxsize=2)(self._look)
+        # Not of a method: a scanner that holds itself keeps its films until Python looks for cycles.
+        self._looked = lru_cache(maxsize=2)(partial(_look, model, self._pyramid, floor))
         if threads is not None:
             torch.set_num_threads(threads)
 
@@ -87,7 +91,7 @@ class Scanner:
         if not self.shows_breast(film):
             warnings = (*warnings, "no breast was found in this film: nothing was scanned")
         elif self.compares and (other is None or not self.shows_breast(other)):
-            warnings = (*warnings, "no film of the other breast in this view to compare with")
+            warnings = (*warnings, NOT_COMPARED)
         return FilmScan(
             label=presented[0].label if presented else "normal",
             probability=self._film_probability(kept),
@@ -108,17 +112,6 @@ class Scanner:
         across = None if other is None else self._looked(other, film)[0]
         return self.model.second_look.heads.weigh(marks, across)[:limit]
 
-    def _look(self, film: Film, other: Film | None) -> tuple[list[Mark], HeatMap]:
-        """The marks of ``film``, merged and rescored but not yet weighed, and its heat map."""
-        pyramid = self._pyramid(film)
-        marks, heat = scan_pyramid(self.model, pyramid, self._floor)
-        marks = merge(marks, MARKS)
-        if self.model.second_look is None:
-            return marks, heat
-        return self.model.second_look.rescore(
-            marks, pyramid, None if other is None else self._pyramid(other)
-        ), heat
-
     def classify(self, film: Film, region: Region) -> Probability:
         """Return the class probabilities of one region, as the paper classifies a crop.
 
@@ -138,6 +131,19 @@ class Scanner:
         if not marks:
             return Probability(1.0, 0.0, 0.0)
         return _probability(marks[0], self.model.film_calibration)
+
+
+def _look(
+    model: Model, pyramid_of: Callable[[Film], Pyramid], floor: float | None, film: Film, other: Film | None
+) -> tuple[list[Mark], HeatMap]:
+    """The marks of ``film``, merged and rescored but not yet weighed, and its heat map."""
+    pyramid = pyramid_of(film)
+    marks, heat = scan_pyramid(model, pyramid, floor)
+    marks = merge(marks, MARKS)
+    if model.second_look is None:
+        return marks, heat
+    across = None if other is None else pyramid_of(other)
+    return model.second_look.rescore(marks, pyramid, across), heat
 
 
 def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> tuple[list[Mark], HeatMap]:

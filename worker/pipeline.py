@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -32,7 +32,7 @@ from bcd_model.errors import FilmError, OutputError
 from bcd_model.pairs import Projection, other_breasts
 from bcd_model.words import Film, OperatingPoint, StudyScanner
 from converters import film_attributes
-from converters.dicom_file import read_header, uid
+from converters.dicom_file import read_header, text, uid
 from converters.dicom_in import DicomFilm, read_film
 from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.studies import FilmSource, StudyInput
@@ -163,7 +163,8 @@ class _Pictures:
         self._sources = sources
         self._others = other_breasts([_projection(source) for source in sources]) if compared else None
         # Of a pair, either film is scanned beside the other: nothing need be done twice.
-        self._kept = lru_cache(maxsize=2)(self._read)
+        # Not of a method: what holds itself keeps its films until Python looks for cycles.
+        self._kept = lru_cache(maxsize=2)(partial(_read, sources))
 
     def order(self) -> list[int]:
         """Return the order in which films are scanned: as they come, but a pair together."""
@@ -179,7 +180,7 @@ class _Pictures:
         Raises:
             FilmError: it cannot be used, or has changed since it was submitted.
         """
-        return self._read(index) if self._others is None else self._kept(index)
+        return _read(self._sources, index) if self._others is None else self._kept(index)
 
     def other(self, index: int, patient: bool) -> Film | None:
         """Return the other breast in the same view; None if there is none that can be used.
@@ -197,17 +198,23 @@ class _Pictures:
                 raise
             return None  # its own turn tells why
 
-    def _read(self, index: int) -> DicomFilm:
-        source = self._sources[index]
-        _check_unchanged(source)
-        return read_film(source.path)
+
+def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
+    source = sources[index]
+    _check_unchanged(source)
+    return read_film(source.path)
 
 
 def _projection(source: FilmSource) -> Projection:
     header = _header(source) if source.reason is None else None
     if header is None:
         return Projection("", None, None)
-    return Projection("", film_attributes.view(header), film_attributes.laterality(header))
+    return Projection(
+        text(header, "PatientID"),  # a study may hold films of several, by mistake
+        film_attributes.view(header),
+        film_attributes.laterality(header),
+        film_attributes.kind(header),
+    )
 
 
 def _header(source: FilmSource) -> Dataset | None:

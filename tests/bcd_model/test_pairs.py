@@ -17,3 +17,14 @@ def test_no_guess_where_it_is_not_known() -> None:
     assert other_breasts(twice) == [None, 0, 0]
     assert other_breasts([Projection("a", None, "L"), Projection("a", None, "R")]) == [None, None]
     assert other_breasts([Projection("a", "MLO", None), Projection("a", "MLO", None)]) == [None, None]
+
+
+def test_films_of_another_kind_are_not_compared() -> None:
+    films = [
+        Projection("a", "MLO", "L"),
+        Projection("a", "MLO", "R"),
+        Projection("a", "MLO", "L", ("spot",)),
+        Projection("a", "CC", "L", ("spot",)),
+        Projection("a", "CC", "R", ("spot",)),
+    ]
+    assert other_breasts(films) == [1, 0, None, 4, 3]

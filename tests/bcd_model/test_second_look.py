@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from bcd_model.model import Model, load_model, save_model
 from bcd_model.networks import ScanningBCDCNN, initialise
 from bcd_model.pyramid import Pyramid, build_pyramid
 from bcd_model.sampling import TrainingFilm
-from bcd_model.scan import Scanner, scan_pyramid
+from bcd_model.scan import NOT_COMPARED, Scanner, scan_pyramid
 from bcd_model.second_look import Heads, SecondLook, _ridge_logistic, fit_heads, look
 from bcd_model.training import TrainingConfig, prepare
 from bcd_model.words import Film, OperatingPoint
@@ -141,7 +143,7 @@ def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
     assert {round(f.probability.abnormal, 6) for f in again.findings} == {0.880797}  # the logistic of 2
     assert again.findings[0].center == first.findings[0].center
     np.testing.assert_array_equal(again.heat_map.values, first.heat_map.values)
-    assert "no film of the other breast in this view to compare with" in again.warnings
+    assert NOT_COMPARED in again.warnings
     assert (
         first.warnings == Scanner(replace(blob_model, second_look=second)).scan(film, turned(film)).warnings
     )
@@ -243,3 +245,21 @@ def test_a_pair_is_looked_at_once_and_either_film_counts_against_the_other(
     for own, marks, across in zip(alone, beside, alone[::-1], strict=True):
         expected = [mark.score - 0.3 * across[0].score for mark in own]
         assert [mark.score for mark in marks] == pytest.approx(expected)
+
+
+def test_a_scanner_is_gone_with_the_last_that_holds_it(backbone: Backbone, blob_model: Model) -> None:
+    """Without waiting for Python's search for cycles: each job has one, and it keeps two films."""
+    second = SecondLook(
+        backbone, Heads(np.zeros((3, 1 + Backbone.features), np.float32), np.zeros(3, np.float32), 0)
+    )
+    film = blob_film((300, 150), 5.0)
+    scanner = Scanner(replace(blob_model, second_look=second))
+    gc.collect()
+    gc.disable()
+    try:
+        scanner.scan(film, turned(film))
+        pixels, held = weakref.ref(film.pixels), weakref.ref(scanner)
+        del film, scanner
+        assert (pixels(), held()) == (None, None)
+    finally:
+        gc.enable()

@@ -1,5 +1,7 @@
 """The study pipeline with a scanner whose answer is known."""
 
+import gc
+import weakref
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from bcd_model.words import (
     Film,
@@ -97,7 +100,9 @@ def test_the_films_of_a_pair_are_scanned_one_after_the_other(studies: Path, tmp_
         assert {name[own], name[other]} == {f"{side}-{name[own].split('-')[1]}" for side in "LR"}
 
 
-@pytest.mark.parametrize("change", ["cut", "same side", "no view"])
+@pytest.mark.parametrize(
+    "change", ["cut", "same side", "no view", "other patient", "spot view", "for processing"]
+)
 def test_a_film_whose_other_breast_cannot_be_used_is_scanned_alone(
     studies: Path, tmp_path: Path, change: str
 ) -> None:
@@ -108,6 +113,15 @@ def test_a_film_whose_other_breast_cannot_be_used_is_scanned_alone(
         header = dcmread(bad)
         if change == "same side":
             header.ImageLaterality = dcmread(good).ImageLaterality
+        elif change == "other patient":
+            header.PatientID += "-2"
+        elif change == "for processing":
+            header.PresentationIntentType = "FOR PROCESSING"
+            header.WindowCenter, header.WindowWidth = 128, 256
+        elif change == "spot view":
+            spot = Dataset()
+            spot.CodeValue = "399055006"
+            header.ViewCodeSequence[0].ViewModifierCodeSequence = [spot]
         else:
             del header.ViewCodeSequence
             header.ViewPosition = ""
@@ -117,6 +131,22 @@ def test_a_film_whose_other_breast_cannot_be_used_is_scanned_alone(
     result = scan_study(study, scanner, new_job(study, scanner))
     assert set(scanner.beside) == {None}
     assert {film.file: film.failed for film in result.films} == {good.name: False, bad.name: change == "cut"}
+
+
+def test_films_and_scanner_are_gone_with_the_last_that_holds_them(studies: Path) -> None:
+    """Without waiting for Python's search for cycles: a worker would hold many studies' films meanwhile."""
+    study = find_studies([studies]).studies[0]
+    scanner = MeanScanner(compares=True)
+    gc.collect()
+    gc.disable()
+    try:
+        result = scan_study(study, scanner, new_job(study, scanner))
+        films = [weakref.ref(film.film.pixels) for film in result.films if film.film is not None]
+        assert len(films) == 2
+        del result
+        assert [film() for film in films] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_damaged_film_costs_only_itself(studies: Path, tmp_path: Path) -> None:
