@@ -150,13 +150,14 @@ def fit_heads(
         film: (n,) a number for each film, the same for all its marks.
 
     Raises:
-        TruthError: only one kind of mark in a view.
+        TruthError: only one kind of mark, or none.
     """
     weight = np.zeros((len(VIEWS), 1 + seen.shape[2]), dtype=np.float32)
     bias = np.zeros(len(VIEWS), dtype=np.float32)
     for view in range(len(VIEWS)):
         there = np.isfinite(seen[:, view, 0])
-        if not there.any():  # no film has another breast beside it: this head has no say
+        if VIEWS[view] == "across" and len(set(on_lesion[there])) < 2:
+            # Too few films have another breast beside them: this head has no say.
             weight[view], bias[view] = np.nan, np.nan
             continue
         weight[view], bias[view] = _fit_head(

@@ -9,9 +9,13 @@ A weight file is one safetensors file. Its metadata entry ``bcd`` is a JSON obje
 ``prevalence``            share of abnormal films, in (0, 1), where the probabilities hold
 ``calibration``           Platt scaling of a mark's score: ``slope``, ``intercept``
 ``film_calibration``      the same for a film's highest score
+``heat_calibration``      the same for the network's own score, before a second look
 ``operating_point``       ``threshold`` on the calibrated P(abnormal), with its measured figures
 ``card``                  training data and its digest, command, seed, cross-validated figures
 ========================  =====================================================================
+
+Tensors whose names begin with ``second_look.`` are those of ``bcd_model.second_look``; the others are
+the network's.
 """
 
 from __future__ import annotations

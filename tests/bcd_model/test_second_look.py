@@ -130,6 +130,21 @@ def test_heads_learn_what_tells_marks_apart_in_each_view() -> None:
     assert heads.usual == pytest.approx(highest.mean(), abs=1e-6)
     with pytest.raises(TruthError, match="one kind is missing"):
         fit_heads(scores, seen, np.zeros(400, dtype=bool), film)
+    with pytest.raises(TruthError, match="one kind is missing"):
+        fit_heads(scores[:0], seen[:0], truth[:0], film[:0])
+
+
+@pytest.mark.parametrize("beside", ["none", "false marks"])
+def test_without_enough_pairs_the_head_across_has_no_say(beside: str) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.arange(80) < 30
+    scores, seen = rng.normal(size=80), rng.normal(size=(80, 3, 5)).astype(np.float32)
+    seen[: 80 if beside == "none" else 70, 2] = np.nan
+    heads = fit_heads(scores, seen, truth, np.arange(80) // 8)
+    assert np.isfinite(heads.usual)
+    alone = seen.copy()
+    alone[:, 2] = np.nan
+    np.testing.assert_array_equal(heads.scores(scores, seen), heads.scores(scores, alone))
 
 
 def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
