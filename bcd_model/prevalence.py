@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from bcd_model.evaluation import Calibration
     from bcd_model.model import Model
 
+LEAST = 1e-4
+"""Least prevalence that may be asked for, and of normal films likewise: results hold six decimals."""
+
 
 def at_prevalence(model: Model, prevalence: float) -> Model:
     """Return ``model`` with its probabilities at ``prevalence``; the very same if that is its own.
 
     Raises:
-        UsageError: the prevalence is not between 0 and 1.
+        UsageError: the prevalence is below ``LEAST`` or above 1 - ``LEAST``.
     """
     if prevalence == model.prevalence:
         return model
@@ -55,7 +58,7 @@ def in_force(point: OperatingPoint, prevalence: float | None, threshold: float |
             ``point`` do not apply to another one.
 
     Raises:
-        UsageError: the prevalence is not between 0 and 1.
+        UsageError: the prevalence is below ``LEAST`` or above 1 - ``LEAST``.
     """
     if prevalence is not None and prevalence != point.prevalence:
         _check(prevalence)
@@ -80,8 +83,8 @@ def _grown(calibration: Calibration, ratio: float) -> Calibration:
 
 
 def _check(prevalence: float) -> None:
-    if not 0 < prevalence < 1:
+    if not LEAST <= prevalence <= 1 - LEAST:
         raise UsageError(
             f"a prevalence of {prevalence} cannot be used",
-            "give the share of abnormal films, between 0 and 1",
+            f"give the share of abnormal films, from {LEAST} to {1 - LEAST}",
         )

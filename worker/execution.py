@@ -337,7 +337,7 @@ def make_scanner(
 
     Raises:
         ModelError: the weight file cannot be used.
-        UsageError: the prevalence is not between 0 and 1.
+        UsageError: there is no shift to such a prevalence.
     """
     from bcd_model.scan import Scanner
 

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from bcd_model.errors import SettingsError
+from bcd_model.prevalence import LEAST
 from converters.uids import UUID_ROOT, check_root
 from worker.gateway_settings import GatewaySettings
 
@@ -115,8 +116,8 @@ class Settings(GatewaySettings):
     )
     prevalence: float | None = Field(
         default=None,
-        gt=0,
-        lt=1,
+        ge=LEAST,
+        le=1 - LEAST,
         description="share of abnormal films where the probabilities shall hold; unset: the model's own",
     )
     input_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(

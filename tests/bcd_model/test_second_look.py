@@ -77,6 +77,45 @@ def test_what_is_seen_moves_with_the_mark(backbone: Backbone) -> None:
     assert apart(moved - seen)[0, 0] < 0.25 * apart(stayed - seen)[0, 0]
 
 
+class Recorder(Backbone):
+    """Keeps the pictures it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[np.ndarray] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.given.append(images.numpy().copy())
+        return torch.zeros(len(images), self.features)
+
+
+def test_near_and_wide_are_squares_of_the_level_that_fits_the_mark() -> None:
+    film = build_pyramid(blob_film((300, 150), 5.0), (STEP, 2 * STEP))
+    recorder = Recorder()
+    place = (60.0, 24.0)
+    for level in film.levels:
+        look(recorder, [Mark((0, 0), place, level.radius, 0.0, 0.5)], film, None)
+        for side, picture, given in ((64, 96, recorder.given[0]), (96, 128, recorder.given[4])):
+            # The window of the scan there, as the level says where its windows are, and what is around it.
+            framed = np.pad(level.pixels, side)
+            top, left = (int(x / level.step) + 24 - side // 2 + side for x in place)
+            square = torch.from_numpy(framed[top : top + side, left : left + side])[None, None] / 3
+            expected = functional.interpolate(square, (picture, picture), mode="bilinear").clamp(-1, 1)
+            assert given.shape == (1, 1, picture, picture)
+            assert 0 < np.abs(given).mean() < 0.99
+            np.testing.assert_allclose(given, expected.numpy(), atol=1e-6)
+        assert len(recorder.given) == 8
+        for k in (0, 4):
+            upright, *turned_pictures = (each[0, 0] for each in recorder.given[k : k + 4])
+            for one, other in zip(
+                turned_pictures,
+                (upright[:, ::-1], np.rot90(upright), np.rot90(upright[:, ::-1])),
+                strict=True,
+            ):
+                np.testing.assert_array_equal(one, other)
+        recorder.given.clear()
+
+
 def test_a_film_without_the_other_breast_does_without_that_head(backbone: Backbone) -> None:
     film = pyramid(blob_film((300, 150), 5.0))
     seen = look(backbone, [mark(300, 150)], film, None)
