@@ -97,6 +97,8 @@ def cross_validate(
         path = out / f"fold-{fold}.marks.safetensors"
         digest = config.digest(training)
         found = read_looked(path, digest)
+        if found is not None and found.keys() != {film.name for film in testing}:
+            raise _foreign(path)
         if found is None:
             network = train_network(
                 training,
@@ -248,8 +250,12 @@ def read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is damaged", "remove it: the fold is then done again") from error
     if known != digest:
-        raise UsageError(f"{path} belongs to other films or settings", "remove it or name another folder")
+        raise _foreign(path)
     return found
+
+
+def _foreign(path: Path) -> UsageError:
+    return UsageError(f"{path} belongs to other films or settings", "remove it or name another folder")
 
 
 def _marks(rows: list[dict[str, Any]]) -> tuple[Mark, ...]:

@@ -168,6 +168,18 @@ def _relabelled(films: list, malignant: int) -> list:
     return made
 
 
+def test_a_fold_that_lacks_a_film_since_added_is_refused(films: list, tmp_path: Path) -> None:
+    """No network of the fold is trained on the film: only the marks tell that it is not among them."""
+    config = replace(CONFIG, steps=1, mining=())
+    cross_validate(films, config, 2, tmp_path)
+    for path in tmp_path.glob("fold-1.*"):
+        path.unlink()
+    placed = folds_of(films, 2, config.seed)
+    tested = next(film for film in films if placed[film.patient] == 0)
+    with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors belongs to other"):
+        cross_validate([*films, replace(tested, name="added", pixel_digest="another")], config, 2, tmp_path)
+
+
 def test_a_fold_trained_without_a_class_is_refused_before_any_training(films: list, tmp_path: Path) -> None:
     config = replace(CONFIG, steps=2, mining=())
     said = r"fold 1 of 3 would be trained without a malignant lesion \(1 patient with one that has a place\)"
