@@ -119,7 +119,7 @@ def scan_study(
     Raises:
         FilmError: only if ``patient``: the storage fails in such a way (see `may_pass`).
     """
-    pictures = _Pictures(study.films, compared=scanner.compares)
+    pictures = _Pictures(study.films, compared=scanner.compares, patient=patient)
     films: dict[int, FilmResult] = {}
     for number, index in enumerate(pictures.order(), start=1):
         if progress is not None:
@@ -148,7 +148,7 @@ def _scan_film(
         if source.reason is not None:
             return replace(result, header=_header(source), reason=source.reason)
         read = pictures.read(index)
-        other = pictures.other(index, patient)
+        other = pictures.other(index)
         return replace(result, header=read.header, film=read.film, scan=scanner.scan(read.film, other))
     except FilmError as error:
         if patient and may_pass(error):
@@ -157,11 +157,22 @@ def _scan_film(
 
 
 class _Pictures:
-    """The films of a study as they are read; where films are compared, each beside its other breast."""
+    """The films of a study as they are read; where films are compared, each beside its other breast.
 
-    def __init__(self, sources: Sequence[FilmSource], *, compared: bool) -> None:
+    Args:
+        patient: whether a failure of the storage that may pass is raised: which films are compared must
+            not depend on when it comes and goes.
+
+    Raises:
+        FilmError: only if ``patient``: there is such a failure.
+    """
+
+    def __init__(self, sources: Sequence[FilmSource], *, compared: bool, patient: bool) -> None:
         self._sources = sources
-        self._others = other_breasts([_projection(source) for source in sources]) if compared else None
+        self._patient = patient
+        self._others = (
+            other_breasts([_projection(source, patient) for source in sources]) if compared else None
+        )
         # Of a pair, either film is scanned beside the other: nothing need be done twice.
         # Not of a method: what holds itself keeps its films until Python looks for cycles.
         self._kept = lru_cache(maxsize=2)(partial(_read, sources))
@@ -182,7 +193,7 @@ class _Pictures:
         """
         return _read(self._sources, index) if self._others is None else self._kept(index)
 
-    def other(self, index: int, patient: bool) -> Film | None:
+    def other(self, index: int) -> Film | None:
         """Return the other breast in the same view; None if there is none that can be used.
 
         Raises:
@@ -194,7 +205,7 @@ class _Pictures:
         try:
             return self._kept(at).film
         except FilmError as error:
-            if patient and may_pass(error):
+            if self._patient and may_pass(error):
                 raise
             return None  # its own turn tells why
 
@@ -205,8 +216,8 @@ def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
     return read_film(source.path)
 
 
-def _projection(source: FilmSource) -> Projection:
-    header = _header(source) if source.reason is None else None
+def _projection(source: FilmSource, patient: bool) -> Projection:
+    header = _header(source, patient=patient) if source.reason is None else None
     if header is None:
         return Projection("", None, None)
     return Projection(
@@ -217,11 +228,13 @@ def _projection(source: FilmSource) -> Projection:
     )
 
 
-def _header(source: FilmSource) -> Dataset | None:
-    """The header of a film that failed, if it is readable: the CAD SR lists the film by its UIDs."""
+def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
+    """The header of a film, if it is readable: the CAD SR lists one that failed by its UIDs, too."""
     try:
         header = read_header(source.path)
-    except FilmError:
+    except FilmError as error:
+        if patient and may_pass(error):
+            raise
         return None
     same = source.sop_instance_uid is not None and uid(header, "SOPInstanceUID") == source.sop_instance_uid
     return header if same else None

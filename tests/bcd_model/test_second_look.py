@@ -165,6 +165,8 @@ def test_heads_learn_what_tells_marks_apart_in_each_view() -> None:
         found = heads.scores(scores[there], alone[there])
         assert found[truth[there]].mean() > found[~truth[there]].mean() + 1.5
         assert np.abs(heads.weight[view, 1:]).argmax() == 4
+        # With a free intercept the greatest likelihood expects as many true marks as there are.
+        assert (1 / (1 + np.exp(-found))).sum() == pytest.approx(truth[there].sum(), rel=1e-3)
     highest = heads.scores(scores, seen).reshape(50, 8).max(axis=1)
     assert heads.usual == pytest.approx(highest.mean(), abs=1e-6)
     with pytest.raises(TruthError, match="one kind is missing"):
@@ -198,6 +200,8 @@ def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
     assert again.findings[0].center == first.findings[0].center
     np.testing.assert_array_equal(again.heat_map.values, first.heat_map.values)
     assert NOT_COMPARED in again.warnings
+    empty = Film(np.zeros((64, 64), dtype=np.float32), (0.2, 0.2))
+    assert NOT_COMPARED in Scanner(replace(blob_model, second_look=second)).scan(film, empty).warnings
     assert (
         first.warnings == Scanner(replace(blob_model, second_look=second)).scan(film, turned(film)).warnings
     )

@@ -11,6 +11,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from bcd_model.errors import FilmError
 from bcd_model.words import (
     Film,
     FilmScan,
@@ -183,10 +184,59 @@ def test_a_film_that_changed_since_its_submission_is_not_scanned(
         first.unlink()
     else:
         first.write_bytes(second.read_bytes())
-    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
-    reasons = {film.file: film.reason for film in result.films}
-    assert "submit the study again" in (reasons[first.name] or "")
-    assert reasons[second.name] is None
+    for compares in (False, True):
+        scanner = MeanScanner(compares=compares)
+        result = scan_study(study, scanner, new_job(study, scanner))
+        reasons = {film.file: film.reason for film in result.films}
+        assert "submit the study again" in (reasons[first.name] or "")
+        assert reasons[second.name] is None
+        assert scanner.beside == [None]
+
+
+def test_no_film_is_scanned_alone_because_the_share_of_the_other_is_away(
+    studies: Path, tmp_path: Path
+) -> None:
+    """The job is tried again: it must not depend on when the share comes back."""
+    copy_studies(studies, tmp_path)
+    study = find_studies([tmp_path]).studies[0]
+    away = replace(study.films[1], path=tmp_path / "share" / study.films[1].path.name)
+    study = replace(study, films=(study.films[0], away))
+    scanner = MeanScanner(compares=True)
+
+    def back(film: int, _: int) -> None:
+        if film == 2:  # the first film is through
+            away.path.parent.mkdir()
+            away.path.write_bytes((tmp_path / away.path.name).read_bytes())
+
+    with pytest.raises(FilmError, match="cannot be opened"):
+        scan_study(study, scanner, new_job(study, scanner), progress=back, patient=True)
+    assert scanner.seen == []
+
+
+def test_no_film_is_scanned_alone_because_the_share_of_the_other_went_away(
+    studies: Path, tmp_path: Path
+) -> None:
+    copy_studies(studies, tmp_path)
+    study = find_studies([tmp_path]).studies[0]
+    share = tmp_path / "share"
+    share.mkdir()
+    away = replace(study.films[1], path=share / study.films[1].path.name)
+    content = (tmp_path / away.path.name).read_bytes()
+    away.path.write_bytes(content)
+    scanner = MeanScanner(compares=True)
+
+    def comes_and_goes(film: int, _: int) -> None:
+        if film == 1:
+            away.path.unlink()
+            share.rmdir()
+        else:
+            share.mkdir()
+            away.path.write_bytes(content)
+
+    study = replace(study, films=(study.films[0], away))
+    with pytest.raises(FilmError, match="cannot be read"):
+        scan_study(study, scanner, new_job(study, scanner), progress=comes_and_goes, patient=True)
+    assert scanner.seen == []
 
 
 def test_progress_may_end_the_job(studies: Path) -> None:
