@@ -199,6 +199,7 @@ def test_an_unexpected_error_quotes_no_library(local: Any, monkeypatch: pytest.M
 
     monkeypatch.setattr("bcd_model.weights.read_info", read_info)
     answer = local("model")
+    assert re.search(r"film digests +254, listed by --json\n", answer.out)
     assert answer.code == 1
     assert "unexpected ValueError in test_cli.py, line" in answer.error
     assert "Marked" not in answer.err

@@ -13,6 +13,7 @@ from worker.cli.console import counted, percent, say, say_json, say_table
 from worker.cli.jobs import BATCH, JSON
 from worker.cli.session import check_selection, open_queue
 
+_MANY = 12  # things in a row that nobody reads
 _ALL = typer.Option(False, "--all", help="Also findings below the operating point.")
 
 
@@ -169,8 +170,15 @@ def _show_facts(facts: Mapping[str, Any], indent: str = "") -> None:
             say(f"{indent}{label}:")
             _show_facts(value, indent + "  ")
         else:
-            shown = "not measured" if value is None else value
-            say(f"{indent}{label.ljust(width)}  {shown}")
+            say(f"{indent}{label.ljust(width)}  {_fact_text(value)}")
+
+
+def _fact_text(value: object) -> str:
+    if value is None:
+        return "not measured"
+    if isinstance(value, list) and len(value) > _MANY:
+        return f"{len(value)}, listed by --json"
+    return str(value)
 
 
 def _interval_text(figure: Mapping[str, float | None]) -> str:
