@@ -13,7 +13,8 @@ from torch.nn import functional
 from toy_films import toy_films
 
 from bcd_model.backbone import Backbone, imagenet_backbone
-from bcd_model.crossvalidation import cross_validate, folds_of, read_looked
+from bcd_model.crossvalidation import Validated, cross_validate, folds_of, read_looked
+from bcd_model.development import develop, measure
 from bcd_model.errors import TruthError
 from bcd_model.evaluation import ScoredMark, hits
 from bcd_model.marks import Mark
@@ -239,11 +240,7 @@ def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> 
             for name, each in read_looked(path, config.digest(_trained_on(path, films, placed))).items()
         }
         marks = [mark for film in others for mark in looked[film.name].marks]
-        on_lesion = [
-            any(hits(ScoredMark(mark.center, mark.score, 0.5), lesion) for lesion in film.lesions)
-            for film in others
-            for mark in looked[film.name].marks
-        ]
+        on_lesion = [_on_lesion(mark, film) for film in others for mark in looked[film.name].marks]
         seen = np.concatenate([looked[film.name].seen for film in others])
         of = np.repeat(np.arange(len(others)), [len(looked[film.name].marks) for film in others])
         heads = fit_heads(np.array([mark.score for mark in marks]), seen, np.array(on_lesion), of)
@@ -259,6 +256,21 @@ def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> 
     again = cross_validate(films, config, 2, tmp_path)
     assert again.scored == found.scored
 
+    # The model that ships has heads of all films' marks, and a heat map of the network's own scores.
+    model = load_model(develop(films, config, tmp_path, folds=2, version="1", data={}, command="test"))
+    assert model.second_look is not None
+    marks = [mark for film in films for mark in looked[film.name].marks]
+    heads = fit_heads(
+        np.array([mark.score for mark in marks]),
+        np.concatenate([looked[film.name].seen for film in films]),
+        np.array([_on_lesion(mark, film) for film in films for mark in looked[film.name].marks]),
+        np.repeat(np.arange(len(films)), [len(looked[film.name].marks) for film in films]),
+    )
+    np.testing.assert_allclose(model.second_look.heads.weight, heads.weight, atol=1e-6)
+    assert model.second_look.heads.usual == pytest.approx(heads.usual, abs=1e-5)
+    assert model.heat_calibration == measure(Validated(found.first, found.first, None), 2).calibration
+    assert model.heat_calibration != model.calibration
+
 
 def _other(films: dict[str, TrainingFilm], name: str) -> str:
     own = films[name]
@@ -268,6 +280,10 @@ def _other(films: dict[str, TrainingFilm], name: str) -> str:
         if each.patient == own.patient and each.laterality != own.laterality
     ]
     return found
+
+
+def _on_lesion(mark: Mark, film: TrainingFilm) -> bool:
+    return any(hits(ScoredMark(mark.center, mark.score, 0.5), lesion) for lesion in film.lesions)
 
 
 def _trained_on(path: Path, films: list[TrainingFilm], placed: dict[str, int]) -> list[TrainingFilm]:
@@ -303,6 +319,8 @@ def test_a_pair_is_looked_at_once_and_either_film_counts_against_the_other(
     for own, marks, across in zip(alone, beside, alone[::-1], strict=True):
         expected = [mark.score - 0.3 * across[0].score for mark in own]
         assert [mark.score for mark in marks] == pytest.approx(expected)
+    found = scanner.scan(film, other).probability.abnormal
+    assert found == pytest.approx(model.film_calibration.probability(beside[0][0].score))
 
 
 def test_a_scanner_is_gone_with_the_last_that_holds_it(backbone: Backbone, blob_model: Model) -> None:
