@@ -102,6 +102,8 @@ class Backbone(nn.Module):
             self.stages.append(nn.Sequential(first, *others))
             width = channels
         self.requires_grad_(False)
+        # Channels last: the same figures in less time on a CPU.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch names no such one
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features (B, 1488) of images (B, 1, H, W) in [-1, 1], H and W multiples of 32.

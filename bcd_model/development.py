@@ -6,7 +6,6 @@ seen; the shipped network itself has seen them all, so no film is left here to m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,11 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from bcd_model.backbone import imagenet_backbone
+from bcd_model.crossvalidation import Validated, cross_validate, say_of
 from bcd_model.dense import scan_level
-from bcd_model.errors import TruthError, UsageError
+from bcd_model.errors import TruthError
 from bcd_model.evaluation import (
     FALSE_MARKS,
     HIT_RULE,
+    SCORE_FLOOR,
     Calibration,
     Interval,
     ScoredFilm,
@@ -33,125 +35,16 @@ from bcd_model.evaluation import (
     fit_calibration,
     froc,
     hits,
-    patient_folds,
 )
-from bcd_model.marks import find_marks, merge
 from bcd_model.model import save_model
 from bcd_model.networks import ScanningBCDCNN
 from bcd_model.sampling import TrainingFilm
-from bcd_model.splits import check_split
+from bcd_model.second_look import SecondLook
 from bcd_model.training import Progress, TrainingConfig, data_digest, train_network
 from bcd_model.words import OperatingPoint
 
-SCORE_FLOOR = -6.0
-"""log(P / (1 - P)) below which a maximum is not kept as a mark."""
-
-MARKS_PER_FILM = 12
 OPERATING_FALSE_MARKS = 1.0
 """The operating point is where the recipe makes this many false marks per film."""
-
-
-def score_film(network: ScanningBCDCNN, film: TrainingFilm) -> ScoredFilm:
-    """Scan a prepared film and keep its merged marks beside its truth."""
-    marks = [
-        mark
-        for level in film.pyramid.levels
-        for mark in find_marks(film.pyramid, level, scan_level(network, level), SCORE_FLOOR)
-    ]
-    return ScoredFilm(
-        film.name,
-        film.patient,
-        film.lesions,
-        film.unlocated,
-        tuple(
-            ScoredMark(m.center, m.score, m.malignant, m.radius_mm / film.pyramid.spacing[0])
-            for m in merge(marks, MARKS_PER_FILM)
-        ),
-    )
-
-
-def folds_of(films: Sequence[TrainingFilm], folds: int, seed: int) -> dict[str, int]:
-    """Return each patient's fold, stratified by the worst class of the patient's films."""
-    severity: dict[str, int] = {}
-    for film in films:
-        malignant = any(lesion.label == "malignant" for lesion in film.lesions)
-        worst = 2 if malignant else 1 if film.lesions or film.unlocated else 0
-        severity[film.patient] = max(severity.get(film.patient, 0), worst)
-    return patient_folds(severity, folds, seed)
-
-
-def cross_validate(
-    films: Sequence[TrainingFilm],
-    config: TrainingConfig,
-    folds: int,
-    out: Path,
-    progress: Progress = lambda _: None,
-) -> list[ScoredFilm]:
-    """Scan each film with a network that has seen no film of its patient.
-
-    Folds that are done stand in ``out`` and are not done again.
-
-    Raises:
-        UsageError: ``out`` holds folds of other films or settings.
-        TruthError: the films cannot be parted honestly, see :func:`bcd_model.splits.check_split`.
-    """
-    placed = folds_of(films, folds, config.seed)
-    check_split(films, placed)
-    scored = []
-    for fold in range(folds):
-        training = [film for film in films if placed[film.patient] != fold]
-        testing = [film for film in films if placed[film.patient] == fold]
-        path = out / f"fold-{fold}.json"
-        digest = config.digest(training)
-        marks = _read_fold(path, digest)
-        if marks is None:
-            network = train_network(
-                training,
-                config,
-                out / f"fold-{fold}.safetensors",
-                partial(_say, progress, f"fold {fold + 1} of {folds}"),
-            )
-            results = [score_film(network, film) for film in testing]
-            marks = {film.name: film.marks for film in results}
-            _write_fold(path, digest, {film.name: film.digest for film in testing}, marks)
-        scored += [
-            ScoredFilm(film.name, film.patient, film.lesions, film.unlocated, marks[film.name])
-            for film in testing
-        ]
-        progress(f"fold {fold + 1} of {folds} done")
-    return sorted(scored, key=lambda film: film.name)
-
-
-def _write_fold(
-    path: Path, digest: str, films: dict[str, str], marks: dict[str, tuple[ScoredMark, ...]]
-) -> None:
-    rows = {name: [asdict(mark) for mark in found] for name, found in marks.items()}
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps({"digest": digest, "films": films, "marks": rows}, indent=1))
-    temporary.replace(path)
-
-
-def _say(progress: Progress, network: str, text: str) -> None:
-    progress(f"{network}, {text}")
-
-
-def _read_fold(path: Path, digest: str) -> dict[str, tuple[ScoredMark, ...]] | None:
-    if not path.exists():
-        return None
-    try:
-        content = json.loads(path.read_text())
-        known = content["digest"]
-        found = {
-            name: tuple(
-                ScoredMark(tuple(m["center"]), m["score"], m["malignant"], m["radius"]) for m in marks
-            )
-            for name, marks in content["marks"].items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged", "remove it: the fold is then done again") from error
-    if known != digest:
-        raise UsageError(f"{path} belongs to other films or settings", "remove it or name another folder")
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +60,18 @@ class Measured:
     patients: int
     calibration: Calibration
     film_calibration: Calibration
+    heat_calibration: Calibration
     operating_point: OperatingPoint
 
 
-def measure(scored: Sequence[ScoredFilm], folds: int) -> Measured:
+def measure(validated: Validated, folds: int) -> Measured:
     """Return the figures of marks on unseen films, with intervals over patients.
 
     Calibration and operating point are fitted on these very marks: they are for use on films to
     come, and only the ranking figures (FROC, AUC) are free of that.
     """
-    judged = [film for film in scored if not film.unlocated]
-    scores = np.array([mark.score for film in judged for mark in film.marks])
-    truth = np.array([_on_lesion(film, mark) for film in judged for mark in film.marks], dtype=bool)
-    calibration = fit_calibration(scores, truth)
+    scored = validated.scored
+    calibration = _calibrate(scored)
     film_scores = np.array([max(film_score(film), SCORE_FLOOR) for film in scored])
     film_calibration = fit_calibration(film_scores, np.array([film.abnormal for film in scored]))
     curve = froc(scored)
@@ -200,7 +92,11 @@ def measure(scored: Sequence[ScoredFilm], folds: int) -> Measured:
         f"{patients} patients, {curve.lesions} lesions; {HIT_RULE}"
     )
     point = OperatingPoint(
-        calibration.probability(score), intervals[count + 2].value, intervals[count + 3].value, basis
+        calibration.probability(score),
+        float(np.mean([film.abnormal for film in scored])),
+        intervals[count + 2].value,
+        intervals[count + 3].value,
+        basis,
     )
     return Measured(
         dict(zip(FALSE_MARKS, intervals[:count], strict=True)),
@@ -212,8 +108,16 @@ def measure(scored: Sequence[ScoredFilm], folds: int) -> Measured:
         patients,
         calibration,
         film_calibration,
+        _calibrate(validated.first),
         point,
     )
+
+
+def _calibrate(films: Sequence[ScoredFilm]) -> Calibration:
+    judged = [film for film in films if not film.unlocated]
+    scores = np.array([mark.score for film in judged for mark in film.marks])
+    truth = np.array([_on_lesion(film, mark) for film in judged for mark in film.marks], dtype=bool)
+    return fit_calibration(scores, truth)
 
 
 def malignant_auc(films: Sequence[ScoredFilm]) -> float:
@@ -270,6 +174,12 @@ def change_by_float16(network: ScanningBCDCNN, film: TrainingFilm) -> float:
     return max(changes)
 
 
+def _second_look(validated: Validated) -> SecondLook | None:
+    if validated.heads is None:
+        return None
+    return SecondLook(imagenet_backbone(), validated.heads)
+
+
 def develop(
     films: Sequence[TrainingFilm],
     config: TrainingConfig,
@@ -286,10 +196,14 @@ def develop(
     Args:
         data: what the model card says of the films: name, licence.
         command: what made the file, for the model card.
+
+    PyTorch's number of threads becomes ``config.threads`` for the whole process.
     """
     out.mkdir(parents=True, exist_ok=True)
-    measured = measure(cross_validate(films, config, folds, out, progress), folds)
-    network = train_network(films, config, out / "final.safetensors", partial(_say, progress, "all films"))
+    torch.set_num_threads(config.threads)
+    validated = cross_validate(films, config, folds, out, progress)
+    measured = measure(validated, folds)
+    network = train_network(films, config, out / "final.safetensors", partial(say_of, progress, "all films"))
     path = out / "bcd-scan.safetensors"
     change = change_by_float16(network, films[0])
     progress(f"stored as float16, which changes a probability of {films[0].name} by {change:.1e} at most")
@@ -316,6 +230,8 @@ def develop(
         operating_point=measured.operating_point,
         calibration=measured.calibration,
         film_calibration=measured.film_calibration,
+        heat_calibration=measured.heat_calibration,
+        second_look=_second_look(validated),
         card=card,
     )
     return path

@@ -16,6 +16,9 @@ import numpy.typing as npt
 from bcd_model.errors import TruthError
 from bcd_model.words import AnnotatedFilm, Lesion, Point
 
+SCORE_FLOOR = -6.0
+"""log(P / (1 - P)) below which a maximum of the network is no mark, and that of a film without any."""
+
 FALSE_MARKS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """False marks per film at which sensitivity is reported."""
 

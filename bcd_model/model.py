@@ -12,11 +12,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from bcd_model.backbone import Backbone
 from bcd_model.errors import ModelError
 from bcd_model.evaluation import UNCALIBRATED, Calibration
 from bcd_model.networks import ScanningBCDCNN
+from bcd_model.second_look import SecondLook
 from bcd_model.weights import METADATA_KEY, read_info
 from bcd_model.words import ModelIdentity, OperatingPoint
+
+FLOOR = 0.02
+"""Calibrated P(abnormal) below which a place is not worth a finding, at the model's own prevalence."""
+
+_SECOND_LOOK = "second_look."
+"""Before the names of its tensors in a weight file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +36,9 @@ class Model:
         steps_mm: pixel spacings of the scan's levels.
         calibration: of a mark's score to P(abnormal).
         film_calibration: of a film's highest score to P(abnormal).
+        heat_calibration: of the network's own score to P(abnormal), for the heat map.
+        second_look: what gives the marks their final scores; None: the network's own are final.
+        floor: calibrated P(abnormal) below which a place is not worth a finding.
     """
 
     network: nn.Module
@@ -36,6 +47,14 @@ class Model:
     steps_mm: tuple[float, ...]
     calibration: Calibration = UNCALIBRATED
     film_calibration: Calibration = UNCALIBRATED
+    heat_calibration: Calibration = UNCALIBRATED
+    second_look: SecondLook | None = None
+    floor: float = FLOOR
+
+    @property
+    def prevalence(self) -> float:
+        """Share of films with an abnormality where all calibrated probabilities hold."""
+        return self.operating_point.prevalence
 
 
 def load_model(path: Path | None = None) -> Model:
@@ -48,19 +67,32 @@ def load_model(path: Path | None = None) -> Model:
     try:
         network = ScanningBCDCNN(int(info.metadata["units"]))
         tensors = {name: tensor.float() for name, tensor in load_file(info.path).items()}
+        again = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SECOND_LOOK)}
         network.load_state_dict(tensors)
+        calibration = info.metadata["calibration"]
         return Model(
             network.eval(),
             info.identity,
             info.operating_point,
             tuple(float(step) for step in info.metadata["steps_mm"]),
-            Calibration(**info.metadata["calibration"]),
+            Calibration(**calibration),
             Calibration(**info.metadata["film_calibration"]),
+            # Before there was a second look, the scores of marks were the network's.
+            Calibration(**info.metadata.get("heat_calibration", calibration)),
+            _second_look(again),
         )
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{info.path} holds no weights of this version's network", "train it again with 'bcd-admin train'"
         ) from error
+
+
+def _second_look(tensors: dict[str, Tensor]) -> SecondLook | None:
+    if not tensors:
+        return None
+    second_look = SecondLook(Backbone())
+    second_look.load_state_dict({name.removeprefix(_SECOND_LOOK): tensors[name] for name in tensors})
+    return second_look.eval()
 
 
 def save_model(
@@ -73,22 +105,29 @@ def save_model(
     operating_point: OperatingPoint,
     calibration: Calibration = UNCALIBRATED,
     film_calibration: Calibration = UNCALIBRATED,
+    heat_calibration: Calibration | None = None,
+    second_look: SecondLook | None = None,
     card: dict[str, Any] | None = None,
     half: bool = True,
 ) -> None:
     """Write a weight file; the same arguments give the same bytes.
 
     Args:
+        operating_point: its ``prevalence`` is that of the films on which the calibrations were fitted.
+        heat_calibration: of the network's own score; by default ``calibration``.
         half: store float16, which halves the file; the network still computes in float32.
     """
+    heat_calibration = heat_calibration or calibration
     metadata = {
         "name": name,
         "version": version,
         "network": type(network).__name__,
         "units": network.units,
         "steps_mm": list(steps_mm),
+        "prevalence": operating_point.prevalence,
         "calibration": {"slope": calibration.slope, "intercept": calibration.intercept},
         "film_calibration": {"slope": film_calibration.slope, "intercept": film_calibration.intercept},
+        "heat_calibration": {"slope": heat_calibration.slope, "intercept": heat_calibration.intercept},
         "operating_point": {
             "threshold": operating_point.threshold,
             "sensitivity": operating_point.sensitivity,
@@ -101,6 +140,11 @@ def save_model(
     tensors: dict[str, Tensor] = {
         key: value.detach().to(dtype).contiguous() for key, value in network.state_dict().items()
     }
+    if second_look is not None:
+        for key, value in second_look.state_dict().items():
+            # The heads are small, and sums of 1,488 products: they stay float32.
+            kept = dtype if key.startswith("backbone.") else torch.float32
+            tensors[_SECOND_LOOK + key] = value.detach().to(kept).contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not save_file: it makes the file readable for its owner alone.
     path.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))

@@ -25,7 +25,8 @@ CONTEXT = 2.0
 STRIDE = 4
 """Level pixels from one window to the next."""
 
-_PAD = WINDOW // 2
+MARGIN = WINDOW // 2
+"""Border of zeros around the pixels of a level."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +106,7 @@ def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_M
     source = resample(to_image(normalise(film.pixels, mask), film.spacing), (step, step))
     pixels = np.pad(sitk.GetArrayFromImage(source), WINDOW)
     corner = [
-        round((place + 0.5) * spacing / step) + WINDOW - _PAD
+        round((place + 0.5) * spacing / step) + WINDOW - MARGIN
         for place, spacing in zip(region.center, film.spacing, strict=True)
     ]
     top, left = (min(max(c, 0), n - WINDOW) for c, n in zip(corner, pixels.shape, strict=True))
@@ -114,7 +115,7 @@ def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_M
 
 def _level(source: sitk.Image, breast: sitk.Image, step: float) -> Level:
     coarse = sitk.GetArrayFromImage(resample(source, (step, step)))
-    pixels = np.pad(coarse, _PAD)
+    pixels = np.pad(coarse, MARGIN)
     windows = [(n - WINDOW) // STRIDE + 1 for n in pixels.shape]
     grid = sitk.Image(windows[1], windows[0], sitk.sitkUInt8)
     grid.SetSpacing((STRIDE * step, STRIDE * step))  # window (0, 0) is centred on the film's corner

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bcd_model.patches import VARIANTS, variant
 from bcd_model.pyramid import STRIDE, Level, Pyramid
-from bcd_model.words import CLASSES, WINDOW, Lesion
+from bcd_model.words import CLASSES, WINDOW, Laterality, Lesion
 
 _SCALE_RANGE = 1.6
 _JITTER = 0.3
@@ -36,6 +36,8 @@ class TrainingFilm:
     pyramid: Pyramid
     digest: str = ""
     pixel_digest: str = ""
+    view: str | None = None
+    laterality: Laterality | None = None
 
 
 Place = tuple[int, int, int, int]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from bcd_model.dense import scan_level
-from bcd_model.evaluation import Calibration
+from bcd_model.evaluation import SCORE_FLOOR, Calibration
 from bcd_model.marks import Mark, abnormal_score, find_marks, merge
 from bcd_model.model import Model
 from bcd_model.pyramid import STRIDE, Pyramid, build_pyramid, region_window
+from bcd_model.second_look import MARKS
 from bcd_model.words import (
     Film,
     FilmScan,
@@ -28,8 +32,8 @@ from bcd_model.words import (
 MAX_FINDINGS = 10
 """Findings per film at most; the least suspicious are left out."""
 
-FLOOR = 0.02
-"""Calibrated P(abnormal) below which a place is not worth a finding."""
+NOT_COMPARED = "not compared with the other breast: no film, or not just one, shows it in this view"
+"""The warning of a film that was scanned by itself."""
 
 _CORNERS = 32
 
@@ -40,10 +44,15 @@ class Scanner:
     Args:
         model: from ``bcd_model.model.load_model``.
         threads: torch threads, for the whole process; torch's own default if None.
+        floor: see :func:`scan_pyramid`.
     """
 
-    def __init__(self, model: Model, *, threads: int | None = None) -> None:
+    def __init__(self, model: Model, *, threads: int | None = None, floor: float | None = None) -> None:
         self.model = model
+        # Of a pair, either film is scanned beside the other: nothing need be done twice.
+        self._pyramid = lru_cache(maxsize=2)(partial(build_pyramid, steps=model.steps_mm))
+        # Not of a method: a scanner that holds itself keeps its films until Python looks for cycles.
+        self._looked = lru_cache(maxsize=2)(partial(_look, model, self._pyramid, floor))
         if threads is not None:
             torch.set_num_threads(threads)
 
@@ -57,30 +66,51 @@ class Scanner:
         """From where findings are presented."""
         return self.model.operating_point
 
-    def scan(self, film: Film) -> FilmScan:
+    @property
+    def compares(self) -> bool:
+        """Whether a film is scanned beside the other breast."""
+        return self.model.second_look is not None
+
+    def scan(self, film: Film, other: Film | None = None) -> FilmScan:
         """Return the findings of ``film``, its class and its heat map.
 
-        Findings reach down to P(abnormal) 0.02, so that a reader may lower the threshold; the
+        Args:
+            other: the other breast of the same patient in the same view, to compare with.
+
+        Findings reach down to the model's floor, so that a reader may lower the threshold; the
         film's class follows from those at or above the operating point.
         """
-        pyramid = build_pyramid(film, self.model.steps_mm)
-        marks, heat = scan_pyramid(self.model, pyramid)
-        kept = merge(marks, MAX_FINDINGS)
+        pyramid = self._pyramid(film)
+        kept = self.marks(film, other, MAX_FINDINGS)
         findings = by_suspicion(
             [_finding(mark, pyramid, film.shape, self.model.calibration) for mark in kept]
         )
-        findings = tuple(f for f in findings if f.probability.abnormal >= FLOOR)
+        findings = tuple(f for f in findings if f.probability.abnormal >= self.model.floor)
         presented = [f for f in findings if self.operating_point.presents(f)]
         warnings = film.warnings
-        if pyramid.windows == 0:
+        if not self.shows_breast(film):
             warnings = (*warnings, "no breast was found in this film: nothing was scanned")
+        elif self.compares and (other is None or not self.shows_breast(other)):
+            warnings = (*warnings, NOT_COMPARED)
         return FilmScan(
             label=presented[0].label if presented else "normal",
             probability=self._film_probability(kept),
             findings=findings,
-            heat_map=heat,
+            heat_map=self._looked(film, other)[1],
             warnings=warnings,
         )
+
+    def shows_breast(self, film: Film) -> bool:
+        """Whether there is anything to scan in ``film``."""
+        return self._pyramid(film).windows > 0
+
+    def marks(self, film: Film, other: Film | None, limit: int) -> list[Mark]:
+        """Return one mark a place with its final score, the most suspicious first, at most ``limit``."""
+        marks, _ = self._looked(film, other)
+        if self.model.second_look is None:
+            return marks[:limit]
+        across = None if other is None else self._looked(other, film)[0]
+        return self.model.second_look.heads.weigh(marks, across)[:limit]
 
     def classify(self, film: Film, region: Region) -> Probability:
         """Return the class probabilities of one region, as the paper classifies a crop.
@@ -103,14 +133,28 @@ class Scanner:
         return _probability(marks[0], self.model.film_calibration)
 
 
+def _look(
+    model: Model, pyramid_of: Callable[[Film], Pyramid], floor: float | None, film: Film, other: Film | None
+) -> tuple[list[Mark], HeatMap]:
+    """The marks of ``film``, merged and rescored but not yet weighed, and its heat map."""
+    pyramid = pyramid_of(film)
+    marks, heat = scan_pyramid(model, pyramid, floor)
+    marks = merge(marks, MARKS)
+    if model.second_look is None:
+        return marks, heat
+    across = None if other is None else pyramid_of(other)
+    return model.second_look.rescore(marks, pyramid, across), heat
+
+
 def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> tuple[list[Mark], HeatMap]:
-    """Return the marks of all levels, not yet merged, and the heat map.
+    """Return the marks of all levels, not yet merged, with the network's own scores; and the heat map.
 
     Args:
-        floor: score below which a maximum is no mark; by default where P(abnormal) is ``FLOOR``.
+        floor: score below which a maximum is no mark; by default where P(abnormal) is the model's
+            floor or, before a second look, ``SCORE_FLOOR``.
     """
     if floor is None:
-        floor = _floor_score(model.calibration)
+        floor = _floor_score(model) if model.second_look is None else SCORE_FLOOR
     marks: list[Mark] = []
     finest = pyramid.levels[0]
     heat = np.full(finest.inside.shape, -np.inf, dtype=np.float32)
@@ -123,7 +167,7 @@ def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> 
         rows = _nearest(len(heat), len(score), ratio)
         columns = _nearest(len(heat.T), len(score.T), ratio)
         np.maximum(heat, score[np.ix_(rows, columns)], out=heat)
-    values = _logistic(model.calibration.slope * heat + model.calibration.intercept)
+    values = _logistic(model.heat_calibration.slope * heat + model.heat_calibration.intercept)
     values[~finest.inside] = 0
     step = (STRIDE * finest.step / pyramid.spacing[0], STRIDE * finest.step / pyramid.spacing[1])
     return marks, HeatMap(values.astype(np.float32), (-0.5, -0.5), step)
@@ -134,8 +178,9 @@ def _nearest(fine: int, coarse: int, ratio: float) -> npt.NDArray[np.intp]:
     return np.asarray(nearest, dtype=np.intp)
 
 
-def _floor_score(calibration: Calibration) -> float:
-    return float((np.log(FLOOR / (1 - FLOOR)) - calibration.intercept) / max(calibration.slope, 1e-6))
+def _floor_score(model: Model) -> float:
+    odds = model.floor / (1 - model.floor)
+    return float((np.log(odds) - model.calibration.intercept) / max(model.calibration.slope, 1e-6))
 
 
 def _logistic(x: Pixels) -> Pixels:

@@ -46,6 +46,9 @@ class TrainingConfig:
         mined_films: films searched each time, drawn anew.
         learning_rate, weight_decay: of AdamW.
         steps_mm: pixel spacings of the scan's levels.
+        second_look: whether the marks are looked at again (``bcd_model.second_look``).
+        threads: of PyTorch, which decide the last digits: the same number gives the same weights on
+            machines with any number of cores.
     """
 
     seed: int = 0
@@ -58,6 +61,8 @@ class TrainingConfig:
     mining: tuple[int, ...] = (500, 1000)
     mined_films: int = 80
     steps_mm: tuple[float, ...] = STEPS_MM
+    second_look: bool = True
+    threads: int = 1
     checkpoint_every: int = 100
 
     def digest(self, films: Sequence[TrainingFilm]) -> str:
@@ -90,6 +95,8 @@ def prepare(
                 build_pyramid(film, steps_mm),
                 digest,
                 film_digest(film),
+                film.view,
+                film.laterality,
             )
         )
         if index % 50 == 0 or index == len(films):

@@ -204,12 +204,14 @@ class OperatingPoint:
 
     Attributes:
         threshold: in [0, 1], on ``Probability.abnormal``.
+        prevalence: share of films with an abnormality, in (0, 1), where all probabilities hold.
         sensitivity: lesions found at it, cross-validated by patient; None if never measured.
         false_marks_per_film: at it, measured likewise.
         basis: the data and protocol of the two figures, for people.
     """
 
     threshold: float
+    prevalence: float
     sensitivity: float | None = None
     false_marks_per_film: float | None = None
     basis: str = ""
@@ -232,8 +234,13 @@ class StudyScanner(Protocol):
         """From where findings are presented."""
         ...
 
-    def scan(self, film: Film) -> FilmScan:
-        """Scan one film."""
+    @property
+    def compares(self) -> bool:
+        """Whether a film is scanned beside the other breast."""
+        ...
+
+    def scan(self, film: Film, other: Film | None = None) -> FilmScan:
+        """Scan one film; ``other`` shows the other breast of the same patient in the same view."""
         ...
 
 

@@ -85,6 +85,21 @@ def view(header: Dataset) -> str | None:
     return hint if hint in _VIEWS else None
 
 
+def kind(header: Dataset) -> tuple[str, ...]:
+    """What else tells films of one view apart: how it was taken, and what it is made for.
+
+    The codes of View Modifier Code Sequence (0054,0222), as of a spot compression or an implant
+    displaced; a magnification; Presentation Intent Type (0008,0068).
+    """
+    modifiers = {
+        text(modifier, "CodeValue")
+        for item in items(header, "ViewCodeSequence")
+        for modifier in items(item, "ViewModifierCodeSequence")
+    }
+    magnified = ("magnified",) if _magnification(header)[1] else ()
+    return (*sorted(modifiers), *magnified, text(header, "PresentationIntentType"))
+
+
 def spacing(header: Dataset) -> tuple[tuple[float, float], bool, tuple[str, ...]]:
     """mm between pixel centres as (row spacing, column spacing), whether assumed, and warnings.
 

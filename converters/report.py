@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset
 
 from bcd_model.words import DISCLAIMER, Film, Finding
-from converters import film_facts
+from converters import film_facts, wording
 from converters.dicom_file import values
 from converters.film_attributes import TRAINING_BITS, TRAINING_SPACING
 from converters.provenance import PRODUCT, SOFTWARE_VERSION, moment, study_header
@@ -50,6 +50,7 @@ def build_report(result: StudyResult) -> bytes:
         warnings=[_shown(text) for text in result.warnings],
         model=result.model,
         point=result.operating_point,
+        prevalence=wording.prevalence(result.operating_point.prevalence),
         job=result.job,
         training=f"{TRAINING_SPACING:g} mm, {TRAINING_BITS} bits",
     ).encode()
@@ -147,7 +148,9 @@ def _label_size(small: Picture) -> float:
 
 
 def _percent(value: float) -> str:
-    return f"{value:.1%}".replace("%", "\u00a0%")
+    """One decimal, or two digits where abnormal films are rare."""
+    shown = f"{value:.1%}" if value >= 0.00995 or value < 1e-6 else f"{100 * value:.2g}%"
+    return shown.replace("%", "\u00a0%")
 
 
 def _shown(text: str) -> str:

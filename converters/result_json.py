@@ -44,6 +44,7 @@ def to_json(result: StudyResult) -> dict[str, Any]:
         "settings": dict(result.settings),
         "operating_point": {
             "threshold": _rounded(point.threshold),
+            "prevalence": point.prevalence,
             "sensitivity": None if point.sensitivity is None else _rounded(point.sensitivity),
             "false_marks_per_film": (
                 None if point.false_marks_per_film is None else _rounded(point.false_marks_per_film)
@@ -137,7 +138,7 @@ _RESULT: Mapping[str, _Kind] = {
     "films": list,
 }
 _MODEL: Mapping[str, _Kind] = {"name": str, "version": str, "digest": str}
-_OPERATING_POINT: Mapping[str, _Kind] = {"threshold": _NUMBER}
+_OPERATING_POINT: Mapping[str, _Kind] = {"threshold": _NUMBER, "prevalence": _NUMBER}
 _FILM: Mapping[str, _Kind] = {
     "sop_instance_uid": _TEXT_OR_NONE,
     "file": str,
@@ -197,7 +198,9 @@ def _check_result(found: object) -> None:
             f"schema_version is {result['schema_version']}, this version reads {SCHEMA_VERSION}"
         )
     _check(result["model"], _MODEL, "model")
-    _check(result["operating_point"], _OPERATING_POINT, "operating_point")
+    point = _check(result["operating_point"], _OPERATING_POINT, "operating_point")
+    if not 0 < point["prevalence"] < 1:
+        raise _SchemaError("operating_point.prevalence is not between 0 and 1")
     for number, entry in enumerate(result["films"]):
         where = f"films[{number}]"
         film = _check(entry, _FILM, where)

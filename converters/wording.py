@@ -8,9 +8,15 @@ from converters.provenance import RESEARCH, clean
 from converters.result import FilmResult, StudyResult
 
 
+def prevalence(*shares: float) -> str:
+    """Where the probabilities hold, a share of abnormal films; several of as many results."""
+    shown = " or ".join(f"{100 * share:.3g} %" for share in shares)
+    return f"probabilities hold where {shown} of films are abnormal"
+
+
 def operating_point(point: OperatingPoint) -> str:
-    """From which probability on a finding is presented."""
-    return f"P(abnormal) >= {point.threshold:.4g}"
+    """From which probability on a finding is presented, and where that probability holds."""
+    return f"P(abnormal) >= {point.threshold:.4g}; {prevalence(point.prevalence)}"
 
 
 def operating_point_sentence(point: OperatingPoint) -> str:
@@ -25,11 +31,18 @@ def operating_point_sentence(point: OperatingPoint) -> str:
     return clean(". ".join((f"Operating point: {operating_point(point)}", *measured)) + ".")
 
 
+def percent(value: float) -> str:
+    """A probability for people: two digits, also where abnormal films are rare."""
+    if value >= 0.0995 or value < 1e-6:
+        return f"{value:.0%}"
+    return f"{100 * value:.2g}%"
+
+
 def finding_label(finding: Finding, number: int) -> str:
     """The short label beside an outline: "1 malignant 62% (abnormal 87%)"."""
     probability = finding.probability
     share = probability.malignant if finding.label == "malignant" else probability.benign
-    return f"{number} {finding.label} {share:.0%} (abnormal {probability.abnormal:.0%})"
+    return f"{number} {finding.label} {percent(share)} (abnormal {percent(probability.abnormal)})"
 
 
 def presented(film: FilmResult, result: StudyResult) -> tuple[tuple[int, Finding], ...]:
@@ -49,7 +62,9 @@ def film_caption(film: FilmResult, result: StudyResult) -> tuple[str, ...]:
         head = f"BCD: no finding at the operating point. {RESEARCH}."
     else:
         label = film.scan.label if film.scan is not None else "normal"
-        head = f"BCD: {label}, {count} finding{'s' if count > 1 else ''} at the operating point. {RESEARCH}."
+        findings = f"{count} finding{'s' if count > 1 else ''}"
+        holding = prevalence(result.operating_point.prevalence)
+        head = f"BCD: {label}, {findings} at the operating point; {holding}. {RESEARCH}."
     return head, *(clean(f"Warning: {warning}") for warning in film_facts.warnings(film))
 
 
@@ -62,7 +77,8 @@ def film_sentence(film: FilmResult, number: int, result: StudyResult) -> str:
     p = film.scan.probability
     shown, found = len(presented(film, result)), len(film.scan.findings)
     sentence = (
-        f"{name}: {film.scan.label} (normal {p.normal:.0%}, benign {p.benign:.0%}, "
-        f"malignant {p.malignant:.0%}); findings at the operating point: {shown}, below it: {found - shown}."
+        f"{name}: {film.scan.label} (normal {percent(p.normal)}, benign {percent(p.benign)}, "
+        f"malignant {percent(p.malignant)}); "
+        f"findings at the operating point: {shown}, below it: {found - shown}."
     )
     return clean(" ".join((sentence, *(f"Warning: {text}." for text in film_facts.warnings(film)))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,10 @@ from bcd_model.assessment.cases import Case, check_films, describe
 from bcd_model.assessment.honesty import Honesty, film_digests, of_weights, out_of_fold
 from bcd_model.assessment.runs import Run, check_film, check_patients, read_run
 from bcd_model.errors import FilmError, InputError
+from bcd_model.pairs import Projection, other_breasts
 from bcd_model.splits import twins
 from bcd_model.weights import read_info
-from bcd_model.words import AnnotatedFilm, film_digest
+from bcd_model.words import AnnotatedFilm, Film, film_digest
 from converters.annotated import match_truth
 from converters.mias import read_collection
 from worker.execution import make_scanner
@@ -104,15 +105,20 @@ def scan_films(
         ModelError: the weight file cannot be used.
         InputError: none of the films is left.
     """
-    from bcd_model.assessment.scoring import scan_case
+    from bcd_model.assessment.scoring import CaseScanner
 
     info = read_info(weights)
     remarks: list[str] = []
     given = len(films)
+    every = films  # the other breast of a film to be measured
     if unseen:
         films, remarks = _unseen(films, film_digests(info.card))
     model = make_scanner(weights, threads).model
-    cases, unusable = _each(films, partial(scan_case, model), progress, given - len(films))
+    pairs = _Pairs(every, compared=model.second_look is not None)
+    scanner = CaseScanner(model)
+    cases, unusable = _each(
+        films, lambda film: scanner.scan(film, *pairs.of(film)), progress, given - len(films)
+    )
     remarks += [*_warnings(cases), *twins((case.pixels.digest, case.film) for case in cases)]
     point = model.operating_point.threshold
     identity = info.identity
@@ -177,6 +183,44 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
         remarks.append(f"the run is not finished: {folds} fold{'s'[: folds != 1]} so far")
     source = Source("run", {"folds": folds, "data_digest": run.data_digest})
     return Marked(cases, source, out_of_fold(cases), unusable, remarks)
+
+
+class _Pairs:
+    """Each film with the other breast, where films are compared."""
+
+    def __init__(self, films: Sequence[AnnotatedFilm], *, compared: bool) -> None:
+        self._of_patient: dict[str, list[AnnotatedFilm]] = {}
+        for film in films if compared else ():
+            self._of_patient.setdefault(film.patient, []).append(film)
+        # The films of a patient follow each other: each is read, and scanned, but once.
+        self._films = lru_cache(maxsize=1)(self._read)
+
+    def of(self, film: AnnotatedFilm) -> tuple[Film, Film | None]:
+        """Read a film and the other breast; None if there is none in the same view that can be read.
+
+        Raises:
+            FilmError: the film cannot be read.
+        """
+        if not self._of_patient:
+            return film.read(), None
+        found = self._films(film.patient)
+        own = found[film.name]
+        if isinstance(own, FilmError):
+            raise own
+        read = [each for each in found.values() if not isinstance(each, FilmError)]
+        at = other_breasts([Projection(film.patient, each.view, each.laterality) for each in read])[
+            read.index(own)
+        ]
+        return own, None if at is None else read[at]
+
+    def _read(self, patient: str) -> dict[str, Film | FilmError]:
+        found: dict[str, Film | FilmError] = {}
+        for film in self._of_patient[patient]:
+            try:
+                found[film.name] = film.read()
+            except FilmError as error:
+                found[film.name] = error
+        return found
 
 
 def _case_of_run(run: Run, film: AnnotatedFilm) -> Case:

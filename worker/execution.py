@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from bcd_model.errors import BcdError, InputError, ModelError, QueueError, UsageError
+from bcd_model.prevalence import at_prevalence, in_force
 from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.studies import StudyInput
 from worker import metrics
@@ -313,7 +314,8 @@ def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variabl
 
 
 def _scanner_for(record: Record, settings: Settings) -> Scanner:
-    scanner = make_scanner(settings.model, settings.threads_per_scan, float(record.settings["threshold"]))
+    threshold, prevalence = (float(record.settings[name]) for name in ("threshold", "prevalence"))
+    scanner = make_scanner(settings.model, settings.threads_per_scan, threshold, prevalence)
     if scanner.identity != record.model:
         ours, wanted = scanner.identity, record.model
         raise ModelError(
@@ -324,22 +326,24 @@ def _scanner_for(record: Record, settings: Settings) -> Scanner:
     return scanner
 
 
-def make_scanner(path: Path | None, threads: int | None, threshold: float | None = None) -> Scanner:
+def make_scanner(
+    path: Path | None, threads: int | None, threshold: float | None = None, prevalence: float | None = None
+) -> Scanner:
     """A scanner with the model of this process, which is loaded once and kept.
 
     Args:
         threshold: in place of the model's own operating point, whose figures then do not apply.
+        prevalence: where the probabilities and the threshold hold, if not at the model's own.
 
     Raises:
         ModelError: the weight file cannot be used.
+        UsageError: there is no shift to such a prevalence.
     """
     from bcd_model.scan import Scanner
-    from bcd_model.words import OperatingPoint
 
     model = _model(path)
-    if threshold is not None and threshold != model.operating_point.threshold:
-        point = OperatingPoint(threshold, basis="set by the user; not measured")
-        model = replace(model, operating_point=point)
+    point = in_force(model.operating_point, prevalence, threshold)
+    model = replace(at_prevalence(model, point.prevalence), operating_point=point)
     return Scanner(model, threads=threads)
 
 

@@ -250,7 +250,7 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             study_instance_uid=fields["study_instance_uid"],
             input_digest=fields["input_digest"],
             model=ModelIdentity(fields["model_name"], fields["model_version"], fields["model_digest"]),
-            settings=json.loads(fields["settings"]),
+            settings=_settings(fields["settings"]),
             created=datetime.fromisoformat(fields["created"]),
             updated=datetime.fromisoformat(fields["updated"]),
             films=int(fields["films"]),
@@ -278,6 +278,13 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
         )
     except (KeyError, ValueError, TypeError):
         raise DamagedRecordError(job) from None
+
+
+def _settings(stored: str) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(stored)
+    if not (0 < settings["prevalence"] < 1 and 0 <= settings["threshold"] <= 1):
+        raise ValueError("no settings of a job")
+    return settings
 
 
 def _study_to_json(study: StudyInput) -> str:

@@ -20,17 +20,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache, partial
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError, OutputError
-from bcd_model.words import StudyScanner
-from converters.dicom_file import read_header, uid
-from converters.dicom_in import read_film
+from bcd_model.pairs import Projection, other_breasts
+from bcd_model.words import Film, OperatingPoint, StudyScanner
+from converters import film_attributes
+from converters.dicom_file import read_header, text, uid
+from converters.dicom_in import DicomFilm, read_film
 from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.studies import FilmSource, StudyInput
 from converters.uids import UUID_ROOT
@@ -82,16 +85,16 @@ def may_pass(error: BaseException) -> bool:
     return False
 
 
-def shaping(uid_root: str, threshold: float) -> dict[str, object]:
+def shaping(uid_root: str, point: OperatingPoint) -> dict[str, object]:
     """The settings that shape a result, as they stand in the job's id and in ``result.json``."""
-    return {"threshold": threshold, "uid_root": uid_root}
+    return {"prevalence": point.prevalence, "threshold": point.threshold, "uid_root": uid_root}
 
 
 def new_job(
     study: StudyInput, scanner: StudyScanner, *, uid_root: str = UUID_ROOT, created: datetime | None = None
 ) -> JobIdentity:
     """The identity of the job that scans ``study`` with ``scanner``; ``created`` is now if not given."""
-    settings = shaping(uid_root, scanner.operating_point.threshold)
+    settings = shaping(uid_root, scanner.operating_point)
     return JobIdentity(job_id(study, scanner.identity, settings), created or now(), uid_root)
 
 
@@ -116,46 +119,122 @@ def scan_study(
     Raises:
         FilmError: only if ``patient``: the storage fails in such a way (see `may_pass`).
     """
-    films = []
-    for index, source in enumerate(study.films, start=1):
+    pictures = _Pictures(study.films, compared=scanner.compares, patient=patient)
+    films: dict[int, FilmResult] = {}
+    for number, index in enumerate(pictures.order(), start=1):
         if progress is not None:
-            progress(index, len(study.films))
+            progress(number, len(study.films))
         since = time.perf_counter()
-        films.append(_scan_film(source, scanner, patient))
+        films[index] = _scan_film(index, study.films[index], pictures, scanner, patient)
         if scanned is not None:
-            scanned(index, films[-1], time.perf_counter() - since)
-    threshold = scanner.operating_point.threshold
+            scanned(number, films[index], time.perf_counter() - since)
     return StudyResult(
         job=job,
         study_instance_uid=study.study_instance_uid,
         input_digest=study.digest,
         model=scanner.identity,
         operating_point=scanner.operating_point,
-        films=tuple(films),
-        settings=shaping(job.uid_root, threshold) if settings is None else dict(settings),
+        films=tuple(films[index] for index in range(len(study.films))),
+        settings=shaping(job.uid_root, scanner.operating_point) if settings is None else dict(settings),
         warnings=tuple(study.warnings),
     )
 
 
-def _scan_film(source: FilmSource, scanner: StudyScanner, patient: bool) -> FilmResult:
+def _scan_film(
+    index: int, source: FilmSource, pictures: _Pictures, scanner: StudyScanner, patient: bool
+) -> FilmResult:
     result = FilmResult(source.path.name, source.sop_instance_uid)
     try:
         if source.reason is not None:
             return replace(result, header=_header(source), reason=source.reason)
-        _check_unchanged(source)
-        read = read_film(source.path)
-        return replace(result, header=read.header, film=read.film, scan=scanner.scan(read.film))
+        read = pictures.read(index)
+        other = pictures.other(index)
+        return replace(result, header=read.header, film=read.film, scan=scanner.scan(read.film, other))
     except FilmError as error:
         if patient and may_pass(error):
             raise
         return replace(result, header=_header(source), reason=str(error))
 
 
-def _header(source: FilmSource) -> Dataset | None:
-    """The header of a film that failed, if it is readable: the CAD SR lists the film by its UIDs."""
+class _Pictures:
+    """The films of a study as they are read; where films are compared, each beside its other breast.
+
+    Args:
+        patient: whether a failure of the storage that may pass is raised: which films are compared must
+            not depend on when it comes and goes.
+
+    Raises:
+        FilmError: only if ``patient``: there is such a failure.
+    """
+
+    def __init__(self, sources: Sequence[FilmSource], *, compared: bool, patient: bool) -> None:
+        self._sources = sources
+        self._patient = patient
+        self._others = (
+            other_breasts([_projection(source, patient) for source in sources]) if compared else None
+        )
+        # Of a pair, either film is scanned beside the other: nothing need be done twice.
+        # Not of a method: what holds itself keeps its films until Python looks for cycles.
+        self._kept = lru_cache(maxsize=2)(partial(_read, sources))
+
+    def order(self) -> list[int]:
+        """Return the order in which films are scanned: as they come, but a pair together."""
+        order: list[int] = []
+        for index in range(len(self._sources)):
+            other = self._others[index] if self._others is not None else None
+            order += [each for each in (index, other) if each is not None and each not in order]
+        return order
+
+    def read(self, index: int) -> DicomFilm:
+        """Read a film.
+
+        Raises:
+            FilmError: it cannot be used, or has changed since it was submitted.
+        """
+        return _read(self._sources, index) if self._others is None else self._kept(index)
+
+    def other(self, index: int) -> Film | None:
+        """Return the other breast in the same view; None if there is none that can be used.
+
+        Raises:
+            FilmError: only if ``patient``: the storage fails in a way that may pass.
+        """
+        at = None if self._others is None else self._others[index]
+        if at is None:
+            return None
+        try:
+            return self._kept(at).film
+        except FilmError as error:
+            if self._patient and may_pass(error):
+                raise
+            return None  # its own turn tells why
+
+
+def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
+    source = sources[index]
+    _check_unchanged(source)
+    return read_film(source.path)
+
+
+def _projection(source: FilmSource, patient: bool) -> Projection:
+    header = _header(source, patient=patient) if source.reason is None else None
+    if header is None:
+        return Projection("", None, None)
+    return Projection(
+        text(header, "PatientID"),  # a study may hold films of several, by mistake
+        film_attributes.view(header),
+        film_attributes.laterality(header),
+        film_attributes.kind(header),
+    )
+
+
+def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
+    """The header of a film, if it is readable: the CAD SR lists one that failed by its UIDs, too."""
     try:
         header = read_header(source.path)
-    except FilmError:
+    except FilmError as error:
+        if patient and may_pass(error):
+            raise
         return None
     same = source.sop_instance_uid is not None and uid(header, "SOPInstanceUID") == source.sop_instance_uid
     return header if same else None

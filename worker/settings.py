@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from bcd_model.errors import SettingsError
+from bcd_model.prevalence import LEAST
 from converters.uids import UUID_ROOT, check_root
 from worker.gateway_settings import GatewaySettings
 
@@ -112,6 +113,12 @@ class Settings(GatewaySettings):
         ge=0,
         le=1,
         description="probability of abnormality from which a finding is presented; unset: the model's own",
+    )
+    prevalence: float | None = Field(
+        default=None,
+        ge=LEAST,
+        le=1 - LEAST,
+        description="share of abnormal films where the probabilities shall hold; unset: the model's own",
     )
     input_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default=(), description="folders a worker may read films from, A:B; unset: any"

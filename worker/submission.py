@@ -11,6 +11,7 @@ from pathlib import Path
 from celery import Celery
 
 from bcd_model.errors import BcdError, InputError, OutputError, QueueError
+from bcd_model.prevalence import in_force
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.app import send
@@ -90,8 +91,8 @@ class Submitter:
     def make_record(self, study: StudyInput) -> Record:
         """The record of a job that is new."""
         settings, weights = self.settings, self.weights
-        threshold = weights.operating_point.threshold if settings.threshold is None else settings.threshold
-        shape = shaping(settings.uid_root, threshold)
+        point = in_force(weights.operating_point, settings.prevalence, settings.threshold)
+        shape = shaping(settings.uid_root, point)
         time_now = now()
         return Record(
             job_id=job_id(study, weights.identity, shape),

@@ -66,6 +66,7 @@ class Summary:
             not. What is missing from the sum belongs to jobs that ended before they came to it.
         flagged_studies: studies with a finding at or above the operating point; ``flagged_films`` likewise.
         thresholds: P(abnormal) at the operating points of the jobs, as a rule one.
+        prevalences: shares of abnormal films where their probabilities hold, as a rule one.
         models: name and version of their models, as a rule one.
         began: when the first job was begun.
         ended: when the last one ended; 0 while one is under way.
@@ -86,6 +87,7 @@ class Summary:
     flagged_studies: int
     flagged_films: int
     thresholds: tuple[float, ...]
+    prevalences: tuple[float, ...]
     models: tuple[str, ...]
     began: float
     ended: float
@@ -129,6 +131,7 @@ class Summary:
             "studies_flagged": self.flagged_studies,
             "films_flagged": self.flagged_films,
             "thresholds": list(self.thresholds),
+            "prevalences": list(self.prevalences),
             "models": list(self.models),
             "failures": [group.as_json() for group in self.failures],
             "tried_again": [group.as_json() for group in self.again],
@@ -165,7 +168,8 @@ def summarise(
         left=sum(record.films for record in under_way),
         flagged_studies=sum(record.tally.flagged > 0 for record in ended),
         flagged_films=sum(record.tally.flagged for record in ended),
-        thresholds=tuple(sorted({float(record.settings["threshold"]) for record in records})),
+        thresholds=values_of(records, "threshold"),
+        prevalences=values_of(records, "prevalence"),
         models=tuple(sorted({f"{record.model.name} {record.model.version}" for record in records})),
         began=min((record.begun for record in begun), default=0.0),
         ended=0.0 if under_way else max((record.ended for record in ended), default=0.0),
@@ -174,6 +178,11 @@ def summarise(
         failures=grouped(failed),
         again=grouped(waiting),
     )
+
+
+def values_of(records: Iterable[Record], setting: str) -> tuple[float, ...]:
+    """The different values that a setting has in jobs, the least first."""
+    return tuple(sorted({float(record.settings[setting]) for record in records}))
 
 
 def grouped(records: Iterable[Record]) -> tuple[Group, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bcd_model.assessment import detection
 from bcd_model.assessment.calibration import Calibrated, Items, cross_fitted, judge
-from bcd_model.assessment.cases import SCORE_FLOOR, Case
+from bcd_model.assessment.cases import Case
 from bcd_model.assessment.groups import Density, Group, densities, groups
 from bcd_model.assessment.hits import RULES, HitRule
 from bcd_model.assessment.honesty import Honesty
@@ -25,7 +25,7 @@ from bcd_model.assessment.tally import (
     intervals,
 )
 from bcd_model.errors import TruthError, UsageError
-from bcd_model.evaluation import FALSE_MARKS, Calibration, Interval
+from bcd_model.evaluation import FALSE_MARKS, SCORE_FLOOR, Calibration, Interval
 
 OPERATING_FALSE_MARKS = 1.0
 """False marks per film at which groups of lesions are compared."""

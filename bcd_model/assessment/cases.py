@@ -14,9 +14,6 @@ from bcd_model.errors import FilmError, TruthError
 from bcd_model.evaluation import ScoredFilm, ScoredMark, check_given_once, film_score
 from bcd_model.words import CLASSES, AnnotatedFilm, Film, film_digest
 
-SCORE_FLOOR = -6.0
-"""log(P / (1 - P)) below which nothing is marked; a film without a mark is taken as if it had this score."""
-
 _SQUARE = 0.01
 
 
@@ -105,4 +102,4 @@ def check_films(films: Sequence[AnnotatedFilm]) -> None:
         raise TruthError("no film has a lesion with a place", "give films with located lesions")
 
 
-__all__ = ["SCORE_FLOOR", "Case", "Pixels", "check_films", "data_digest", "describe"]
+__all__ = ["Case", "Pixels", "check_films", "data_digest", "describe"]

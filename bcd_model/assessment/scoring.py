@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bcd_model.assessment.cases import SCORE_FLOOR, Case, describe
-from bcd_model.development import MARKS_PER_FILM
-from bcd_model.evaluation import ScoredMark
-from bcd_model.marks import merge
+from bcd_model.assessment.cases import Case, describe
+from bcd_model.crossvalidation import MARKS_PER_FILM
+from bcd_model.evaluation import SCORE_FLOOR, ScoredMark
 from bcd_model.model import Model
-from bcd_model.pyramid import build_pyramid
-from bcd_model.scan import scan_pyramid
-from bcd_model.words import AnnotatedFilm
+from bcd_model.scan import Scanner
+from bcd_model.words import AnnotatedFilm, Film
 
 
-def scan_case(model: Model, annotated: AnnotatedFilm) -> Case:
-    """Scan one film as ``bcd_model.scan`` does, but keep its marks down to the floor of an assessment.
+class CaseScanner:
+    """Scans films as ``bcd_model.scan`` does, but keeps their marks down to the floor of an assessment."""
 
-    Raises:
-        FilmError: the film cannot be read, or judged.
-    """
-    film = annotated.read()
-    pixels = describe(annotated, film)  # refuses what cannot be judged before the scan
-    pyramid = build_pyramid(film, model.steps_mm)
-    marks, _ = scan_pyramid(model, pyramid, SCORE_FLOOR)
-    kept = tuple(
-        ScoredMark(mark.center, mark.score, mark.malignant, mark.radius_mm / pyramid.spacing[0])
-        for mark in merge(marks, MARKS_PER_FILM)
-    )
-    if pyramid.windows == 0:
-        pixels = replace(pixels, warnings=(*pixels.warnings, "no breast was found: nothing was scanned"))
-    return Case(annotated, pixels, kept)
+    def __init__(self, model: Model) -> None:
+        self._scanner = Scanner(model, floor=SCORE_FLOOR)
+
+    def scan(self, annotated: AnnotatedFilm, film: Film, other: Film | None = None) -> Case:
+        """Scan one film.
+
+        Args:
+            film: what ``annotated`` was read to.
+            other: the other breast of the same patient in the same view.
+
+        Raises:
+            FilmError: the film cannot be judged.
+        """
+        pixels = describe(annotated, film)  # refuses what cannot be judged before the scan
+        kept = tuple(
+            ScoredMark(mark.center, mark.score, mark.malignant, mark.radius_mm / film.spacing[0])
+            for mark in self._scanner.marks(film, other, MARKS_PER_FILM)
+        )
+        if not self._scanner.shows_breast(film):
+            pixels = replace(pixels, warnings=(*pixels.warnings, "no breast was found: nothing was scanned"))
+        return Case(annotated, pixels, kept)

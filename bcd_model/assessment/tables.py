@@ -9,8 +9,9 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from bcd_model.assessment.assess import OPERATING_FALSE_MARKS, Assessment, Curve
-from bcd_model.assessment.cases import SCORE_FLOOR, data_digest
+from bcd_model.assessment.cases import data_digest
 from bcd_model.assessment.tally import DRAWS
+from bcd_model.evaluation import SCORE_FLOOR
 from bcd_model.words import CLASSES, DISCLAIMER
 
 SCHEMA_VERSION = 1

@@ -6,11 +6,16 @@ A weight file is one safetensors file. Its metadata entry ``bcd`` is a JSON obje
 ``name``, ``version``     the model's identity, with the file's SHA-256 as digest
 ``network``, ``units``    class in ``bcd_model.networks`` and width of its dense layer
 ``steps_mm``              pixel spacings of the scan's levels
+``prevalence``            share of abnormal films, in (0, 1), where the probabilities hold
 ``calibration``           Platt scaling of a mark's score: ``slope``, ``intercept``
 ``film_calibration``      the same for a film's highest score
+``heat_calibration``      the same for the network's own score, before a second look
 ``operating_point``       ``threshold`` on the calibrated P(abnormal), with its measured figures
 ``card``                  training data and its digest, command, seed, cross-validated figures
 ========================  =====================================================================
+
+Tensors whose names begin with ``second_look.`` are those of ``bcd_model.second_look``; the others are
+the network's.
 """
 
 from __future__ import annotations
@@ -40,6 +45,11 @@ class WeightsInfo:
     metadata: dict[str, Any]
 
     @property
+    def prevalence(self) -> float:
+        """Share of films with an abnormality where its probabilities hold."""
+        return self.operating_point.prevalence
+
+    @property
     def card(self) -> dict[str, Any]:
         """Training data, command, seed and cross-validated figures."""
         card: dict[str, Any] = self.metadata.get("card", {})
@@ -66,8 +76,18 @@ def read_info(path: Path | None = None) -> WeightsInfo:
         point = metadata["operating_point"]
         identity = ModelIdentity(metadata["name"], metadata["version"], hashlib.sha256(content).hexdigest())
         operating_point = OperatingPoint(
-            float(point["threshold"]), point["sensitivity"], point["false_marks_per_film"], point["basis"]
+            float(point["threshold"]),
+            _prevalence(metadata["prevalence"]),
+            point["sensitivity"],
+            point["false_marks_per_film"],
+            point["basis"],
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is not a BCD weight file", remedy) from error
     return WeightsInfo(path, identity, operating_point, metadata)
+
+
+def _prevalence(value: Any) -> float:
+    if not 0 < value < 1:
+        raise ValueError(f"{value} is no share of films")
+    return float(value)

@@ -21,6 +21,6 @@ def blob_model() -> Model:
     return Model(
         BlobDetector().eval(),
         ModelIdentity("blob-detector", "1", "0" * 64),
-        OperatingPoint(0.5, basis="fixed detector"),
+        OperatingPoint(0.5, 0.4, basis="fixed detector"),
         BLOB_STEPS,
     )

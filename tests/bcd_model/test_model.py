@@ -17,7 +17,7 @@ from bcd_model.networks import ScanningBCDCNN, initialise
 from bcd_model.weights import METADATA_KEY, SHIPPED, read_info
 from bcd_model.words import OperatingPoint
 
-POINT = OperatingPoint(0.3, 0.5, 1.0, "a test")
+POINT = OperatingPoint(0.3, 0.4, 0.5, 1.0, "a test")
 
 
 def _saved(path: Path) -> ScanningBCDCNN:
@@ -36,6 +36,7 @@ def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     image = torch.ones(1, 1, 60, 60)
     assert torch.equal(model.network(image), network(image))
     assert model.operating_point == POINT
+    assert model.prevalence == read_info(tmp_path / "w.safetensors").prevalence == 0.4
     assert model.calibration == Calibration(2, -1)
     assert model.steps_mm == (0.3, 0.6)
     assert model.identity.digest == hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
@@ -76,6 +77,18 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, path, metadata={METADATA_KEY: json.dumps(metadata)})
     with pytest.raises(ModelError, match=r"w\.safetensors holds no weights of this version's network"):
         load_model(path)
+
+
+@pytest.mark.parametrize("prevalence", [None, 0, 1, -0.2, 37, float("nan"), "0.4", True, "missing"])
+def test_weights_that_state_no_prevalence_are_refused_by_name(prevalence: object, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    _saved(path)
+    metadata = read_info(path).metadata | {"prevalence": prevalence}
+    if prevalence == "missing":
+        del metadata["prevalence"]
+    save_file({"x": torch.zeros(1)}, path, metadata={METADATA_KEY: json.dumps(metadata)})
+    with pytest.raises(ModelError, match=r"w\.safetensors is not a BCD weight file; name a file made by"):
+        read_info(path)
 
 
 def test_a_truncated_weight_file_is_refused_by_name(tmp_path: Path) -> None:

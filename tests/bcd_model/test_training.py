@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,8 @@ import pytest
 import torch
 from toy_films import toy_films
 
-from bcd_model.development import cross_validate, develop, folds_of
+from bcd_model.crossvalidation import cross_validate, folds_of
+from bcd_model.development import develop
 from bcd_model.errors import TruthError, UsageError
 from bcd_model.evaluation import froc
 from bcd_model.model import load_model
@@ -19,7 +19,9 @@ from bcd_model.training import TrainingConfig, data_digest, prepare, train_netwo
 from bcd_model.weights import read_info
 from bcd_model.words import CLASSES
 
-CONFIG = TrainingConfig(steps=40, batch=16, units=8, mining=(20,), mined_films=4, steps_mm=(0.8, 1.2))
+CONFIG = TrainingConfig(
+    steps=40, batch=16, units=8, mining=(20,), mined_films=4, steps_mm=(0.8, 1.2), second_look=False
+)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,7 @@ def test_development_gives_a_weight_file_that_finds_obvious_lesions_of_unseen_pa
     figures = info.card["cross_validated"]
     assert figures["lesions"] == 8
     assert figures["sensitivity_at_false_marks_per_film"]["1.0"]["value"] >= 0.75
+    assert info.prevalence == pytest.approx(np.mean([bool(film.lesions) for film in films]))
     assert info.card["data"]["digest"] == data_digest(films)
     assert any("fold 2 of 2" in message for message in messages)
     seen = toy_films(9)[16].film
@@ -130,14 +133,18 @@ def test_cross_validation_takes_up_finished_folds_and_refuses_foreign_ones(
 ) -> None:
     config = replace(CONFIG, steps=2, mining=())
     first = cross_validate(films, config, 2, tmp_path)
-    assert froc(cross_validate(films, config, 2, tmp_path)) == froc(first)
-    content = json.loads((tmp_path / "fold-0.json").read_text())
-    (tmp_path / "fold-0.json").write_text(json.dumps({**content, "digest": "other"}))
-    with pytest.raises(UsageError, match=r"fold-0\.json belongs to other"):
-        cross_validate(films, config, 2, tmp_path)
-    for damaged in ('{"digest": "', "[]", '{"digest": "x", "marks": []}'):
-        (tmp_path / "fold-0.json").write_text(damaged)
-        with pytest.raises(UsageError, match=r"fold-0\.json is damaged"):
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "fold-0.safetensors").unlink()  # a network trained again would leave it again
+    assert froc(cross_validate(films, config, 2, tmp_path).scored) == froc(first.scored)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        name: content for name, content in kept.items() if name != "fold-0.safetensors"
+    }
+    with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors belongs to other"):
+        cross_validate(films, replace(config, seed=1), 2, tmp_path)
+    whole = (tmp_path / "fold-0.marks.safetensors").read_bytes()
+    for damaged in (b"", b"no tensors", whole[: len(whole) // 2], whole.replace(b"place_mm", b"place_cm")):
+        (tmp_path / "fold-0.marks.safetensors").write_bytes(damaged)
+        with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors is damaged"):
             cross_validate(films, config, 2, tmp_path)
 
 
@@ -161,6 +168,18 @@ def _relabelled(films: list, malignant: int) -> list:
     return made
 
 
+def test_a_fold_that_lacks_a_film_since_added_is_refused(films: list, tmp_path: Path) -> None:
+    """No network of the fold is trained on the film: only the marks tell that it is not among them."""
+    config = replace(CONFIG, steps=1, mining=())
+    cross_validate(films, config, 2, tmp_path)
+    for path in tmp_path.glob("fold-1.*"):
+        path.unlink()
+    placed = folds_of(films, 2, config.seed)
+    tested = next(film for film in films if placed[film.patient] == 0)
+    with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors belongs to other"):
+        cross_validate([*films, replace(tested, name="added", pixel_digest="another")], config, 2, tmp_path)
+
+
 def test_a_fold_trained_without_a_class_is_refused_before_any_training(films: list, tmp_path: Path) -> None:
     config = replace(CONFIG, steps=2, mining=())
     said = r"fold 1 of 3 would be trained without a malignant lesion \(1 patient with one that has a place\)"
@@ -174,7 +193,7 @@ def test_a_fold_trained_without_a_class_is_refused_before_any_training(films: li
 def test_a_fold_tested_without_a_class_is_none_the_worse(films: list, tmp_path: Path) -> None:
     """All figures are of all folds together."""
     few = _relabelled(films, 2)
-    scored = cross_validate(few, replace(CONFIG, steps=2, mining=()), 3, tmp_path)
+    scored = cross_validate(few, replace(CONFIG, steps=2, mining=()), 3, tmp_path).scored
     assert {film.name for film in scored} == {film.name for film in few}
 
 

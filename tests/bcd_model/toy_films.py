@@ -45,6 +45,11 @@ def toy_films(patients: int = 8, shape: tuple[int, int] = (256, 192)) -> list[St
                 # Malignant blobs are rings, benign ones discs.
                 pixels[(distance < 9) & ((distance > 5) | (not malignant))] += 0.4
                 lesions = (Lesion(center, 9.0, "malignant" if malignant else "benign", "CIRC"),)
-            film = Film(pixels.clip(0, 1).astype(np.float32), spacing)
+            film = Film(
+                pixels.clip(0, 1).astype(np.float32),
+                spacing,
+                laterality="L" if side == "left" else "R",
+                view="MLO",
+            )
             films.append(StoredFilm(f"f{patient}{side}", f"p{patient}", film, lesions))
     return films

@@ -148,13 +148,13 @@ def study(
     *films: FilmResult, measured: bool = True, threshold: float = 0.5, warnings: tuple[str, ...] = ()
 ) -> StudyResult:
     """One job's result."""
-    point = OperatingPoint(threshold, 0.8123, 1.75, "made up for the tests") if measured else None
+    point = OperatingPoint(threshold, 0.4, 0.8123, 1.75, "made up for the tests") if measured else None
     return StudyResult(
         job=JobIdentity("0123456789abcdef", CREATED),
         study_instance_uid=STUDY,
         input_digest="ab" * 32,
         model=ModelIdentity("bcdcnn-test", "1.2", "cd" * 32),
-        operating_point=point or OperatingPoint(threshold),
+        operating_point=point or OperatingPoint(threshold, 0.4),
         films=films,
         settings={"stride": 4},
         warnings=warnings,

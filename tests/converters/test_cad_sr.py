@@ -84,6 +84,7 @@ def test_finding_carries_type_probabilities_and_identity():
     assert result.tracking_uid(result.films[0], 0) == below(single, "112040")[0].UID
     assert "malignant" in below(single, "112039")[0].TextValue
     assert below(single, "111001")[0].TextValue == "bcdcnn-test"
+    assert "probabilities hold where 40 % of films are abnormal" in below(single, "111002")[0].TextValue
 
 
 def test_impression_tells_classes_operating_point_failures_and_warnings():
@@ -95,6 +96,7 @@ def test_impression_tells_classes_operating_point_failures_and_warnings():
     for part in (
         DISCLAIMER,
         "P(abnormal) >= 0.5",
+        "probabilities hold where 40 % of films are abnormal",
         "sensitivity 0.812",
         "Film 1 (L MLO): malignant",
         "unlike the training films",

@@ -48,7 +48,17 @@ def test_only_findings_at_the_operating_point_are_drawn():
     shown = state(film)
     assert len(graphics(shown)) == 1
     assert "1 malignant 60% (abnormal 80%)" in texts(shown)
+    caption = (
+        "BCD: malignant, 1 finding at the operating point; "
+        "probabilities hold where 40 % of films are abnormal. Research use only."
+    )
+    assert caption in texts(shown)
     assert len(graphics(state(film, threshold=0.2))) == 2
+
+
+def test_small_probabilities_are_not_shown_as_none():
+    film = build.scanned(1, [build.finding((50, 40), malignant=0.00061, benign=0.00012)])
+    assert "1 malignant 0.061% (abnormal 0.073%)" in texts(state(film, threshold=0.0005))
 
 
 def test_each_class_has_its_layer():

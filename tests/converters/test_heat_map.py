@@ -70,6 +70,8 @@ def test_it_is_a_probability_of_the_breast_it_belongs_to():
     assert source == (build.STUDY, film.header.SeriesInstanceUID, film.sop_instance_uid)
     segment = seg.get_segment_description(1)
     assert RESEARCH in segment.SegmentDescription
+    assert "probabilities hold where 40 % of films are abnormal" in segment.SegmentDescription
+    assert len(segment.SegmentDescription) <= 1024
     assert segment.SegmentationAlgorithmIdentificationSequence[0].AlgorithmName == "bcdcnn-test"
     (region,) = segment.AnatomicRegionSequence
     assert region.AnatomicRegionModifierSequence[0].CodeMeaning == "Right"

@@ -87,6 +87,7 @@ def test_study_with_nothing_to_draw_has_a_report_too(case):
     assert len(named(document, "126010")) == 1
     (words,) = named(document, "111033")
     assert words.TextValue.startswith(DISCLAIMER)
+    assert "probabilities hold where 40 % of films are abnormal" in words.TextValue
     for film in result.films:
         assert (film.reason or "findings at the operating point: 0") in words.TextValue
 

@@ -101,6 +101,7 @@ def test_model_and_operating_point_are_named():
     text = Page(build.CASES["finding"]()).text
     for told in ("bcdcnn-test 1.2", "cd" * 32, "50.0\u00a0%", "81.2\u00a0%", "1.75", "made up for the tests"):
         assert told in text
+    assert text.count("probabilities hold where 40 % of films are abnormal") == 2
     unmeasured = Page(build.study(build.scanned(1), measured=False)).text
     assert unmeasured.count("not measured") == 2
     assert "missed" not in unmeasured

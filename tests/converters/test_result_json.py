@@ -96,6 +96,14 @@ def test_numbers_have_six_decimals(row, column, share):
         assert round(value, 6) == value
 
 
+@pytest.mark.parametrize("prevalence", [1e-9, 0.37, 0.9999999])
+def test_prevalence_is_told_as_it_is(prevalence, tmp_path):
+    result = build.study(build.scanned(1))
+    point = dataclasses.replace(result.operating_point, prevalence=prevalence)
+    stored(dataclasses.replace(result, operating_point=point), tmp_path)
+    assert read_result(tmp_path)["operating_point"]["prevalence"] == prevalence
+
+
 def drop(told, *path):
     *parents, key = path
     for parent in parents:
@@ -114,6 +122,9 @@ def put(told, value, *path):
     ("change", "complaint"),
     [
         (lambda t: drop(t, "model", "digest"), "model.digest is missing"),
+        (lambda t: drop(t, "operating_point", "prevalence"), "operating_point.prevalence is missing"),
+        (lambda t: put(t, "0.4", "operating_point", "prevalence"), "prevalence has the wrong type"),
+        (lambda t: put(t, 1, "operating_point", "prevalence"), "prevalence is not between 0 and 1"),
         (lambda t: drop(t, "films"), "result.films is missing"),
         (lambda t: put(t, 99, "schema_version"), "schema_version is 99"),
         (lambda t: put(t, "x", "films"), "result.films has the wrong type"),

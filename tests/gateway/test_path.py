@@ -33,6 +33,7 @@ def test_a_study_is_submitted_scanned_and_its_result_fetched(client: Any, films:
     assert answer.json()["skipped"] == []
     ended = client.ended(job["job_id"])
     assert (ended["state"], ended["films_scanned"]) == ("done", len(films))
+    assert ended["prevalence"] == 0.4
 
     listed = client.get(f"/jobs/{job['job_id']}/results").json()
     assert listed["study_instance_uid"] == job["study_instance_uid"]
@@ -147,6 +148,7 @@ def test_health_and_information(client: Any, working: Any) -> None:
     assert info["workers"] == 1
     assert info["model"]["name"] == "tiny"
     assert info["operating_point"]["threshold"] == 0.3
+    assert info["operating_point"]["prevalence"] == 0.4
     assert "Research use only" in info["disclaimer"]
     assert info["limits"] == {"bytes": 2 << 30, "files": 500}
 

@@ -200,7 +200,7 @@ def make_weights(path: Path, seed: int) -> Path:
         name="tiny",
         version=str(seed),
         steps_mm=(1.6,),
-        operating_point=OperatingPoint(0.3, basis="random weights, for tests"),
+        operating_point=OperatingPoint(0.3, 0.4, basis="random weights, for tests"),
     )
     return path
 

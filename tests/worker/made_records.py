@@ -10,7 +10,7 @@ from worker.job import Record, job_id
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))
 MODEL = ModelIdentity("m", "1", "digest")
-SHAPE = {"threshold": 0.3, "uid_root": "2.25"}
+SHAPE = {"prevalence": 0.4, "threshold": 0.3, "uid_root": "2.25"}
 
 
 def make_study(uid: str, films: int = 3) -> StudyInput:

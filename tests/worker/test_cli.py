@@ -329,6 +329,23 @@ def test_scan_shows_what_it_found_and_leaves_no_queue(local: Any, admin: Any, st
     assert not admin.state.exists()
     structured = local("scan", studies, "--out", "out", "--json").json["results"]
     assert len(structured) == 2
+    assert "probabilities hold where 40 % of films are abnormal" in answer.out
+
+
+def test_scan_gives_its_probabilities_where_abnormal_films_are_rare(local: Any, patients: list[Path]) -> None:
+    before = local("scan", patients[0], "--out", "own", "--json").json["results"]
+    after = local("scan", patients[0], "--out", "rare", "--json", BCD_PREVALENCE="0.005").json["results"]
+    (mine,), (theirs,) = after, before
+    assert mine["job_id"] != theirs["job_id"]
+    assert mine["settings"]["prevalence"] == mine["operating_point"]["prevalence"] == 0.005
+    assert mine["settings"]["threshold"] < theirs["settings"]["threshold"] == 0.3
+    found = [[len(film["findings"]) for film in each["films"]] for each in (mine, theirs)]
+    assert found[0] == found[1]
+    both = {"BCD_PREVALENCE": "0.005", "BCD_THRESHOLD": "0.3"}
+    (strict,) = local("scan", patients[0], "--out", "strict", "--json", **both).json["results"]
+    assert (strict["operating_point"]["threshold"], strict["operating_point"]["prevalence"]) == (0.3, 0.005)
+    assert strict["operating_point"]["basis"] == "set by the user; not measured"
+    assert not any(finding["presented"] for film in strict["films"] for finding in film["findings"])
 
 
 def test_the_model_says_what_it_is(local: Any, weights: Path) -> None:
@@ -337,7 +354,9 @@ def test_the_model_says_what_it_is(local: Any, weights: Path) -> None:
     facts = local("model", "--json").json
     assert facts["digest"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert facts["operating_point"]["threshold"] == 0.3
+    assert facts["operating_point"]["prevalence"] == 0.4
     text = local("model").out
+    assert re.search(r"film digests +254, listed by --json\n", text)
     assert "tiny" in text
     assert "not measured" in text
 
@@ -358,6 +377,7 @@ def test_the_doctor_finds_a_healthy_machine_usable(local: Any) -> None:
     ("environment", "code", "found"),
     [
         ({"BCD_THRESHOLD": "2"}, 2, "BCD_THRESHOLD"),
+        ({"BCD_PREVALENCE": "1"}, 2, "BCD_PREVALENCE"),
         ({"BCD_MODEL": __file__}, 3, "weight file"),
         ({"BCD_BROKER_URL": "redis://127.0.0.1:1/0"}, 4, "127.0.0.1"),
         ({"BCD_RESULTS_DIR": f"{__file__}/results"}, 5, "results"),

@@ -15,6 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from bcd_model.crossvalidation import Validated
 from bcd_model.development import figures_table, measure
 from bcd_model.evaluation import ScoredFilm, ScoredMark
 from bcd_model.model import save_model
@@ -71,7 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = {
         "data": {"digest": data_digest(films)},
         "folds": 3,
-        "cross_validated": figures_table(measure(scored, 3)),
+        "cross_validated": figures_table(measure(Validated(scored, scored, None), 3)),
     }
     save_weights(folder / "run" / "bcd-scan.safetensors", card)
     return folder
@@ -95,7 +96,7 @@ def save_weights(path: Path, card: dict[str, Any]) -> Path:
         name="tiny",
         version="1",
         steps_mm=(1.6,),
-        operating_point=OperatingPoint(0.3, basis="random weights, for tests"),
+        operating_point=OperatingPoint(0.3, 0.4, basis="random weights, for tests"),
         card=card,
     )
     return path
@@ -432,7 +433,7 @@ def test_a_figure_without_an_interval_is_null_in_the_card_and_told_as_such(
         label: Literal["benign", "malignant"] = "malignant" if hit and not seen else "benign"
         seen |= hit
         scored.append(replace(film, lesions=tuple(replace(x, label=label) for x in film.lesions)))
-    figures = figures_table(measure(scored, 3))
+    figures = figures_table(measure(Validated(scored, scored, None), 3))
     area = figures["malignant_against_benign_auc"]
     assert (area["low"], area["high"]) == (None, None)
     json.dumps(figures, allow_nan=False)

@@ -193,7 +193,7 @@ def other_result() -> StudyResult:
         study_instance_uid="2.25.1000",
         input_digest="d",
         model=ModelIdentity("m", "1", "x"),
-        operating_point=OperatingPoint(0.5),
+        operating_point=OperatingPoint(0.5, 0.4),
         films=(FilmResult("a.dcm", None, reason="its DICOM header cannot be read"),),
     )
 

@@ -47,6 +47,8 @@ def test_the_studies_of_a_batch_come_the_most_suspicious_first(kept: Any, found:
     assert table(shown.out) == [study["job_id"] for study in listed]
     assert all(study["result"] in shown.out for study in listed)
     assert "Research use only" in shown.out
+    assert {study["prevalence"] for study in listed} == {0.4}
+    assert "probabilities hold where 40 % of films are abnormal" in shown.out
 
 
 def test_findings_as_csv(kept: Any, found: Path) -> None:
@@ -66,7 +68,17 @@ def test_findings_as_csv(kept: Any, found: Path) -> None:
             "radius",
             "class",
         ),
-        *("p_normal", "p_benign", "p_malignant", "presented", "tracking_uid", "job", "state", "reason"),
+        *(
+            "p_normal",
+            "p_benign",
+            "p_malignant",
+            "presented",
+            "prevalence",
+            "tracking_uid",
+            "job",
+            "state",
+            "reason",
+        ),
     ]
     for study in kept("results", "--batch", "found", "--json").json["studies"]:
         result = kept("results", study["job_id"], "--json").json
@@ -83,6 +95,7 @@ def test_findings_as_csv(kept: Any, found: Path) -> None:
             for row, finding in zip(of_film, film["findings"], strict=False):
                 assert [float(row["row"]), float(row["column"])] == finding["center"]
                 assert float(row["p_malignant"]) == finding["probability"]["malignant"]
+                assert float(row["prevalence"]) == result["operating_point"]["prevalence"] == 0.4
                 assert row["presented"] == str(finding["presented"]).lower()
                 assert (row["job"], row["state"]) == (study["job_id"], study["state"])
     failed = [row for row in rows if row["reason"]]

@@ -1,12 +1,17 @@
 """The study pipeline with a scanner whose answer is known."""
 
+import gc
+import weakref
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 
+from bcd_model.errors import FilmError
 from bcd_model.words import (
     Film,
     FilmScan,
@@ -26,13 +31,16 @@ class MeanScanner:
     """A scanner that says how bright a film is, and which films it was given."""
 
     identity = ModelIdentity("mean", "1", "none")
-    operating_point = OperatingPoint(0.5)
+    operating_point = OperatingPoint(0.5, 0.4)
 
-    def __init__(self) -> None:
+    def __init__(self, *, compares: bool = False) -> None:
+        self.compares = compares
         self.seen: list[str | None] = []
+        self.beside: list[str | None] = []
 
-    def scan(self, film: Film) -> FilmScan:
+    def scan(self, film: Film, other: Film | None = None) -> FilmScan:
         self.seen.append(film.sop_instance_uid)
+        self.beside.append(None if other is None else other.sop_instance_uid)
         mean = float(film.pixels.mean())
         heat = HeatMap(np.zeros((1, 1), np.float32), (0.0, 0.0), (1.0, 1.0))
         return FilmScan("normal", Probability(1 - mean, mean, 0.0), (), heat)
@@ -58,6 +66,88 @@ def test_every_film_is_scanned_once_and_in_order(studies: Path) -> None:
     assert [film.failed for film in result.films] == [False, False]
     assert result.input_digest == study.digest
     assert outcome_of(result).state == "done"
+
+
+def test_a_film_is_compared_with_the_other_breast(studies: Path) -> None:
+    study = find_studies([studies]).studies[0]
+    scanner = MeanScanner(compares=True)
+    scan_study(study, scanner, new_job(study, scanner))
+    assert scanner.beside == scanner.seen[::-1]
+    alone = MeanScanner()
+    scan_study(study, alone, new_job(study, alone))
+    assert alone.beside == [None, None]
+
+
+def test_the_films_of_a_pair_are_scanned_one_after_the_other(studies: Path, tmp_path: Path) -> None:
+    for path in copy_studies(studies, tmp_path):
+        for view in ("CC", "MLO"):
+            header = dcmread(path)
+            del header.ViewCodeSequence
+            header.ViewPosition = view
+            header.SOPInstanceUID = f"2.25.{1 + (header.ImageLaterality == 'R') + 2 * (view == 'MLO')}"
+            header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+            # In the order of their names the two sides of a view lie apart.
+            header.save_as(tmp_path / f"{header.ImageLaterality}-{view}.dcm")
+        path.unlink()
+    study = find_studies([tmp_path]).studies[0]
+    shown = [source.path.stem for source in study.films]
+    scanner = MeanScanner(compares=True)
+    result = scan_study(study, scanner, new_job(study, scanner))
+    assert [film.file.removesuffix(".dcm") for film in result.films] == shown
+    name = {source.sop_instance_uid: source.path.stem for source in study.films}
+    views = [name[uid].split("-")[1] for uid in scanner.seen]
+    assert views in (["CC", "CC", "MLO", "MLO"], ["MLO", "MLO", "CC", "CC"])
+    for own, other in zip(scanner.seen, scanner.beside, strict=True):
+        assert {name[own], name[other]} == {f"{side}-{name[own].split('-')[1]}" for side in "LR"}
+
+
+@pytest.mark.parametrize(
+    "change", ["cut", "same side", "no view", "other patient", "spot view", "for processing"]
+)
+def test_a_film_whose_other_breast_cannot_be_used_is_scanned_alone(
+    studies: Path, tmp_path: Path, change: str
+) -> None:
+    good, bad = copy_studies(studies, tmp_path)
+    if change == "cut":
+        bad.write_bytes(bad.read_bytes()[:20000])
+    else:
+        header = dcmread(bad)
+        if change == "same side":
+            header.ImageLaterality = dcmread(good).ImageLaterality
+        elif change == "other patient":
+            header.PatientID += "-2"
+        elif change == "for processing":
+            header.PresentationIntentType = "FOR PROCESSING"
+            header.WindowCenter, header.WindowWidth = 128, 256
+        elif change == "spot view":
+            spot = Dataset()
+            spot.CodeValue = "399055006"
+            header.ViewCodeSequence[0].ViewModifierCodeSequence = [spot]
+        else:
+            del header.ViewCodeSequence
+            header.ViewPosition = ""
+        header.save_as(bad)
+    study = find_studies([tmp_path]).studies[0]
+    scanner = MeanScanner(compares=True)
+    result = scan_study(study, scanner, new_job(study, scanner))
+    assert set(scanner.beside) == {None}
+    assert {film.file: film.failed for film in result.films} == {good.name: False, bad.name: change == "cut"}
+
+
+def test_films_and_scanner_are_gone_with_the_last_that_holds_them(studies: Path) -> None:
+    """Without waiting for Python's search for cycles: a worker would hold many studies' films meanwhile."""
+    study = find_studies([studies]).studies[0]
+    scanner = MeanScanner(compares=True)
+    gc.collect()
+    gc.disable()
+    try:
+        result = scan_study(study, scanner, new_job(study, scanner))
+        films = [weakref.ref(film.film.pixels) for film in result.films if film.film is not None]
+        assert len(films) == 2
+        del result
+        assert [film() for film in films] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_damaged_film_costs_only_itself(studies: Path, tmp_path: Path) -> None:
@@ -94,10 +184,59 @@ def test_a_film_that_changed_since_its_submission_is_not_scanned(
         first.unlink()
     else:
         first.write_bytes(second.read_bytes())
-    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
-    reasons = {film.file: film.reason for film in result.films}
-    assert "submit the study again" in (reasons[first.name] or "")
-    assert reasons[second.name] is None
+    for compares in (False, True):
+        scanner = MeanScanner(compares=compares)
+        result = scan_study(study, scanner, new_job(study, scanner))
+        reasons = {film.file: film.reason for film in result.films}
+        assert "submit the study again" in (reasons[first.name] or "")
+        assert reasons[second.name] is None
+        assert scanner.beside == [None]
+
+
+def test_no_film_is_scanned_alone_because_the_share_of_the_other_is_away(
+    studies: Path, tmp_path: Path
+) -> None:
+    """The job is tried again: it must not depend on when the share comes back."""
+    copy_studies(studies, tmp_path)
+    study = find_studies([tmp_path]).studies[0]
+    away = replace(study.films[1], path=tmp_path / "share" / study.films[1].path.name)
+    study = replace(study, films=(study.films[0], away))
+    scanner = MeanScanner(compares=True)
+
+    def back(film: int, _: int) -> None:
+        if film == 2:  # the first film is through
+            away.path.parent.mkdir()
+            away.path.write_bytes((tmp_path / away.path.name).read_bytes())
+
+    with pytest.raises(FilmError, match="cannot be opened"):
+        scan_study(study, scanner, new_job(study, scanner), progress=back, patient=True)
+    assert scanner.seen == []
+
+
+def test_no_film_is_scanned_alone_because_the_share_of_the_other_went_away(
+    studies: Path, tmp_path: Path
+) -> None:
+    copy_studies(studies, tmp_path)
+    study = find_studies([tmp_path]).studies[0]
+    share = tmp_path / "share"
+    share.mkdir()
+    away = replace(study.films[1], path=share / study.films[1].path.name)
+    content = (tmp_path / away.path.name).read_bytes()
+    away.path.write_bytes(content)
+    scanner = MeanScanner(compares=True)
+
+    def comes_and_goes(film: int, _: int) -> None:
+        if film == 1:
+            away.path.unlink()
+            share.rmdir()
+        else:
+            share.mkdir()
+            away.path.write_bytes(content)
+
+    study = replace(study, films=(study.films[0], away))
+    with pytest.raises(FilmError, match="cannot be read"):
+        scan_study(study, scanner, new_job(study, scanner), progress=comes_and_goes, patient=True)
+    assert scanner.seen == []
 
 
 def test_progress_may_end_the_job(studies: Path) -> None:
@@ -115,9 +254,14 @@ def test_progress_may_end_the_job(studies: Path) -> None:
     assert len(scanner.seen) == 1
 
 
-def test_the_job_follows_from_study_model_and_threshold(studies: Path) -> None:
+@pytest.mark.parametrize("changed", [{"threshold": 0.4}, {"prevalence": 0.01}])
+def test_the_job_follows_from_study_model_threshold_and_prevalence(
+    studies: Path, changed: dict[str, float]
+) -> None:
     study = find_studies([studies]).studies[0]
     one, other = MeanScanner(), MeanScanner()
-    other.operating_point = replace(other.operating_point, threshold=0.4)
+    other.operating_point = replace(other.operating_point, **changed)
+    result = scan_study(study, other, new_job(study, other))
+    assert changed.items() <= result.settings.items()
     assert new_job(study, one, created=CREATED) == new_job(study, MeanScanner(), created=CREATED)
     assert new_job(study, one).job_id != new_job(study, other).job_id

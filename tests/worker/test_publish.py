@@ -24,7 +24,7 @@ def make_result(job: str = "job1", warnings: tuple[str, ...] = ()) -> StudyResul
         study_instance_uid="1.2.3",
         input_digest="d",
         model=ModelIdentity("m", "1", "x"),
-        operating_point=OperatingPoint(0.5),
+        operating_point=OperatingPoint(0.5, 0.4),
         films=(FilmResult("a.dcm", None, reason="its DICOM header cannot be read"),),
         warnings=warnings,
     )

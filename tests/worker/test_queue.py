@@ -198,6 +198,29 @@ def test_a_threshold_of_ones_own_is_another_job(kept: Any, patients: list[Path])
     assert {film["class"] for film in result["films"]} == {"normal"}
 
 
+def test_a_prevalence_of_ones_own_is_another_job_with_the_same_findings(
+    kept: Any, patients: list[Path]
+) -> None:
+    own = kept("submit", patients[0], "--out", "own", "--json").json["jobs"][0]
+    answer = kept("submit", patients[0], "--out", "rare", "--json", BCD_PREVALENCE="0.005")
+    assert answer.code == 0, answer.err
+    (job,) = answer.json["jobs"]
+    assert job["job_id"] != own["job_id"]
+    before, after = (read_result(Path(each["result"])) for each in (own, job))
+    assert after["settings"]["prevalence"] == after["operating_point"]["prevalence"] == 0.005
+    assert after["operating_point"]["basis"] == before["operating_point"]["basis"]
+    assert after["operating_point"]["threshold"] < before["operating_point"]["threshold"]
+    for mine, theirs in zip(after["films"], before["films"], strict=True):
+        assert mine["class"] == theirs["class"]
+        assert mine["probability"]["normal"] > theirs["probability"]["normal"]
+        assert [(f["center"], f["presented"]) for f in mine["findings"]] == [
+            (f["center"], f["presented"]) for f in theirs["findings"]
+        ]
+    assert "prevalence 0.005" in kept("status", job["job_id"]).out
+    shown = kept("results", job["job_id"]).out
+    assert "probabilities hold where 0.5 % of films are abnormal" in shown
+
+
 def test_two_at_once_with_the_same_work_are_one_job(kept: Any, patients: list[Path]) -> None:
     both = [kept.start("submit", patients[0], "--out", "race", "--force") for _ in range(2)]
     for submit in both:

@@ -95,9 +95,10 @@ def test_the_id_follows_from_content_model_and_settings() -> None:
         job_id(replace(study, films=study.films[:1]), MODEL, SHAPE),
         job_id(study, replace(MODEL, digest="other"), SHAPE),
         job_id(study, MODEL, SHAPE | {"threshold": 0.4}),
+        job_id(study, MODEL, SHAPE | {"prevalence": 0.01}),
         job_id(replace(study, study_instance_uid="1.2.1"), MODEL, SHAPE),
     }
-    assert len(others | {one}) == 5
+    assert len(others | {one}) == 6
 
 
 @given(st.binary(min_size=1, max_size=40).map(lambda name: os.fsdecode(name.replace(b"\0", b"\xff"))))
@@ -109,11 +110,22 @@ def test_any_folder_name_survives(records: Records, name: str) -> None:
     assert current(records, record).outs[-1] == Path(f"/{name}")
 
 
-def test_a_damaged_record_is_told_with_the_remedy(url: str, records: Records) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("created", "yesterday"),
+        ("settings", "{}"),
+        ("settings", '{"threshold": 0.3, "uid_root": "2.25"}'),
+        ("settings", '{"prevalence": 1.0, "threshold": 0.3, "uid_root": "2.25"}'),
+        ("settings", '{"prevalence": 0.4, "threshold": "0.3", "uid_root": "2.25"}'),
+        ("settings", "[]"),
+    ],
+)
+def test_a_damaged_record_is_told_with_the_remedy(url: str, records: Records, field: str, value: str) -> None:
     record = make_record()
     submit(records, record)
     with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
-        client.hset(f"bcd:job:{record.job_id}", "created", "yesterday")
+        client.hset(f"bcd:job:{record.job_id}", field, value)
         with pytest.raises(QueueError, match=rf"{record.job_id}.*delete the key"):
             records.get(record.job_id)
 

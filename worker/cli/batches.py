@@ -157,6 +157,7 @@ def _job_lines(record: Record) -> Iterator[str]:
 def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
     """The summary for people."""
     from bcd_model.words import DISCLAIMER
+    from converters import wording
 
     gone = f"; the records of {summary.gone:,} more are gone" if summary.gone else ""
     films = [f"{summary.scanned:,} scanned", f"{summary.failed:,} failed"]
@@ -164,12 +165,13 @@ def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
     films += [f"{summary.left:,} left"] if summary.left else []
     pace = summary.films_per_minute
     points = " or ".join(percent(threshold) for threshold in summary.thresholds)
+    holding = wording.prevalence(*summary.prevalences)
     facts = {
         "batch": batch,
         "studies": f"{summary.jobs:,}: {count_of(summary.states)}{gone}",
         "films": f"{summary.films:,}: {', '.join(films)}",
         "findings": f"in {counted(summary.flagged_films, 'film')} of "
-        f"{counted(summary.flagged_studies, 'study', 'studies')}, from P(abnormal) {points}",
+        f"{counted(summary.flagged_studies, 'study', 'studies')}, from P(abnormal) {points}; {holding}",
         "began": clock(summary.began, day=True) if summary.began else "",
         "ended": f"{clock(summary.ended, day=True)}, {duration(summary.ended - summary.began)} later"
         if summary.ended and summary.began

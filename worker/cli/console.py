@@ -105,8 +105,8 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def percent(value: float) -> str:
-    """A probability for people."""
-    return f"{100 * value:.1f} %"
+    """A probability for people: one decimal, or two digits where abnormal films are rare."""
+    return f"{100 * value:.1f} %" if value >= 0.00995 or value < 1e-6 else f"{100 * value:.2g} %"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

@@ -28,12 +28,14 @@ def demo(
 ) -> None:
     """Phantom films -> DICOM -> queue -> scan -> CAD SR and overlays -> findings against the truth."""
     from bcd_model.words import DISCLAIMER
+    from converters import wording
     from converters.mias_dicom import convert_mias
     from converters.phantom import write_phantom
     from converters.result_json import read_result
     from converters.truth import TRUTH_FILE, read_truth
     from worker.settings import load_settings
     from worker.submission import exit_code
+    from worker.summary import values_of
 
     settings = load_settings()
     films, dicom, results = out / "films", out / "dicom", out / "results"
@@ -46,6 +48,7 @@ def demo(
         queue_studies(submitter, studies, submitted)
         records = wait_for_jobs(queue, submitted)
     truth = read_truth(dicom / TRUTH_FILE)
+    holding = wording.prevalence(*values_of(records, "prevalence"))
     rows: list[tuple[object, ...]] = []
     for record in records:
         folder = record.result_folder()
@@ -56,7 +59,8 @@ def demo(
     say_table(("FILM", "SIDE", "LESION", "AT", "FINDING", "AT", "P(ABNORMAL)", "VERDICT"), rows)
     hits = sum(row[-1] == "found" for row in rows)
     lesions = sum(len(film.lesions) for film in truth.values())
-    say(f"{hits} of {counted(lesions, 'lesion')} found; films are procedural phantoms. {DISCLAIMER}")
+    say(f"{hits} of {counted(lesions, 'lesion')} found; films are procedural phantoms; {holding}.")
+    say(DISCLAIMER)
     say(f"films    {films.absolute()}")
     say(f"DICOM    {dicom.absolute()}")
     say(f"results  {results.absolute()}")

@@ -13,6 +13,7 @@ from worker.cli.console import counted, percent, say, say_json, say_table
 from worker.cli.jobs import BATCH, JSON
 from worker.cli.session import check_selection, open_queue
 
+_MANY = 12  # things in a row that nobody reads
 _ALL = typer.Option(False, "--all", help="Also findings below the operating point.")
 
 
@@ -65,11 +66,13 @@ def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
 def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
     """Print ``result.json`` for people: a table of findings for every film."""
     from bcd_model.words import DISCLAIMER
+    from converters import wording
 
-    model = result["model"]
+    model, point = result["model"], result["operating_point"]
     say(f"study {result['study_instance_uid']}")
     say(f"job   {result['job_id']}, {model['name']} {model['version']} ({model['digest'][:12]})")
-    say(f"findings from P(abnormal) {percent(result['operating_point']['threshold'])}. {DISCLAIMER}")
+    holding = wording.prevalence(point["prevalence"])
+    say(f"findings from P(abnormal) {percent(point['threshold'])}; {holding}. {DISCLAIMER}")
     for text in result["warnings"]:
         say(f"warning: {text}")
     for film in result["films"]:
@@ -143,6 +146,7 @@ def model(as_json: bool = JSON) -> None:
         "file": str(info.path),
         "operating_point": {
             "threshold": point.threshold,
+            "prevalence": point.prevalence,
             "sensitivity": point.sensitivity,
             "false_marks_per_film": point.false_marks_per_film,
             "basis": point.basis,
@@ -166,8 +170,15 @@ def _show_facts(facts: Mapping[str, Any], indent: str = "") -> None:
             say(f"{indent}{label}:")
             _show_facts(value, indent + "  ")
         else:
-            shown = "not measured" if value is None else value
-            say(f"{indent}{label.ljust(width)}  {shown}")
+            say(f"{indent}{label.ljust(width)}  {_fact_text(value)}")
+
+
+def _fact_text(value: object) -> str:
+    if value is None:
+        return "not measured"
+    if isinstance(value, list) and len(value) > _MANY:
+        return f"{len(value)}, listed by --json"
+    return str(value)
 
 
 def _interval_text(figure: Mapping[str, float | None]) -> str:

@@ -29,6 +29,7 @@ COLUMNS = (
     "p_benign",
     "p_malignant",
     "presented",
+    "prevalence",
     "tracking_uid",
     "job",
     "state",
@@ -78,6 +79,8 @@ def _urgency(record: Record) -> tuple[bool, float, str]:
 
 def _say_table(records: Sequence[Record], folders: Mapping[str, Path | None]) -> None:
     from bcd_model.words import DISCLAIMER
+    from converters import wording
+    from worker.summary import values_of
 
     rows = [
         (
@@ -91,10 +94,10 @@ def _say_table(records: Sequence[Record], folders: Mapping[str, Path | None]) ->
         for record in records
     ]
     say_table(("JOB", "STUDY", "STATE", "FLAGGED", "HIGHEST", "FOLDER"), rows)
-    points = " or ".join(
-        percent(point) for point in sorted({float(r.settings["threshold"]) for r in records})
-    )
-    say(f"FLAGGED: films with a finding from P(abnormal) {points}. HIGHEST: of all findings. {DISCLAIMER}")
+    points = " or ".join(map(percent, values_of(records, "threshold")))
+    holding = wording.prevalence(*values_of(records, "prevalence"))
+    say(f"FLAGGED: films with a finding from P(abnormal) {points}. HIGHEST: of all findings; {holding}.")
+    say(DISCLAIMER)
 
 
 def _say_json(batch: str, records: Sequence[Record], folders: Mapping[str, Path | None]) -> None:
@@ -111,6 +114,7 @@ def _say_json(batch: str, records: Sequence[Record], folders: Mapping[str, Path 
             "films_failed": record.tally.failed,
             "films_flagged": record.tally.flagged,
             "highest_probability": record.tally.highest,
+            "prevalence": record.settings["prevalence"],
             "result": str(folders[record.job_id]) if folders[record.job_id] else None,
         }
         for record in records
@@ -169,6 +173,7 @@ def _rows(result: Mapping[str, Any]) -> Iterator[Sequence[object]]:
             "file": film["file"],
             "laterality": film["laterality"],
             "view": film["view"],
+            "prevalence": result["operating_point"]["prevalence"],
             "job": result["job_id"],
             "state": state,
             "reason": film["reason"],

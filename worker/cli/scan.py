@@ -38,7 +38,7 @@ def scan(
     root = results_root(out, settings)
     prepare_root(root)
     studies = read_studies(paths)
-    scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold)
+    scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold, settings.prevalence)
     answers: list[dict[str, object]] = []
     codes: list[int] = []
     with film_progress(sum(len(study.films) for study in studies)) as progress:

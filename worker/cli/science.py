@@ -15,6 +15,10 @@ def train(
     folds: int = typer.Option(5, "--folds", min=2, help="Folds of the cross-validation by patient."),
     steps: int | None = typer.Option(None, "--steps", min=1, help="Training steps of each network."),
     units: int = typer.Option(256, "--units", min=1, help="Width of the dense layer (paper: 1024)."),
+    second_look: bool = typer.Option(
+        True, "--second-look/--no-second-look", help="Look at the marks again, beside the other breast."
+    ),
+    threads: int = typer.Option(1, "--threads", min=1, help="Of PyTorch; another number, other last digits."),
     seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same weights."),
 ) -> None:
     """Cross-validate the recipe by patient, train it on all films, write a weight file.
@@ -32,7 +36,7 @@ def train(
     from converters.mias import read_collection
     from worker.cli.console import counted, note, say, warn
 
-    config = TrainingConfig(seed=seed, units=units)
+    config = TrainingConfig(seed=seed, units=units, second_look=second_look, threads=threads)
     if steps is not None:
         config = replace(config, steps=steps, mining=tuple(steps * part // 3 for part in (1, 2)))
     collection = read_collection(mias)
@@ -59,7 +63,7 @@ def train(
                 "licence": "research purposes only; no renting, leasing or selling; cite it in publications",
             },
             command=f"bcd-admin train --mias DIR --out DIR --folds {folds} --steps {config.steps} "
-            f"--units {units} --seed {seed}",
+            f"--units {units} {'' if second_look else '--no-second-look '}--threads {threads} --seed {seed}",
             progress=note,
         )
     except (OSError, SafetensorError) as error:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from bcd_model import __version__
 from bcd_model.errors import BcdError, QueueError
+from bcd_model.prevalence import in_force
 from bcd_model.weights import read_info
 from bcd_model.words import DISCLAIMER
 from worker.app import make_app
@@ -56,8 +57,8 @@ def health(here: Here) -> Health:
 def info(here: Here, token: Whose) -> Info:
     """What this gateway is, takes, and has to do."""
     figures = here.records.figures()
-    point, settings = here.weights.operating_point, here.settings
-    own = settings.threshold is None or settings.threshold == point.threshold
+    settings = here.settings
+    point = in_force(here.weights.operating_point, settings.prevalence, settings.threshold)
     return Info(
         version=__version__,
         disclaimer=DISCLAIMER,
@@ -67,10 +68,11 @@ def info(here: Here, token: Whose) -> Info:
             digest=here.weights.identity.digest,
         ),
         operating_point=OperatingPoint(
-            threshold=point.threshold if own or settings.threshold is None else settings.threshold,
-            sensitivity=point.sensitivity if own else None,
-            false_marks_per_film=point.false_marks_per_film if own else None,
-            basis=point.basis if own else "set by the user; not measured",
+            threshold=point.threshold,
+            prevalence=point.prevalence,
+            sensitivity=point.sensitivity,
+            false_marks_per_film=point.false_marks_per_film,
+            basis=point.basis,
         ),
         limits=Limits(bytes=settings.gateway_upload_bytes, files=settings.gateway_upload_files),
         workers=figures.workers,

@@ -31,6 +31,7 @@ class Job(BaseModel):
     films_failed: int
     films_flagged: int = Field(description="films with a finding at or above the operating point")
     highest_probability: float = Field(description="of abnormality, of any finding; 0 if there is none")
+    prevalence: float = Field(description="share of abnormal films where that probability holds")
 
 
 class Jobs(BaseModel):
@@ -82,6 +83,7 @@ class OperatingPoint(BaseModel):
     """Where findings are presented from, and what that was measured to be worth."""
 
     threshold: float
+    prevalence: float = Field(description="share of abnormal films where all probabilities hold")
     sensitivity: float | None
     false_marks_per_film: float | None
     basis: str
@@ -170,6 +172,7 @@ def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> J
         films_failed=record.tally.failed,
         films_flagged=record.tally.flagged,
         highest_probability=record.tally.highest,
+        prevalence=float(record.settings["prevalence"]),
     )
 
 

@@ -2,8 +2,8 @@
 
 Everything that must outlive the session stands in attributes of nodes that Slicer saves with the scene:
 
-- a table node for each study (``ROLE`` "study"): its films, model, operating point and warnings as JSON,
-  and which films the reader has read; its columns are what the panel's table shows;
+- a table node for each study (``ROLE`` "study"): its films, model, operating point, prevalence and warnings
+  as JSON, and which films the reader has read; its columns are what the panel's table shows;
 - a closed curve for each finding (``ROLE`` "finding"): film, class, probabilities, the reader's verdict;
 - a scalar volume for each heat map (``ROLE`` "heat map").
 """
@@ -131,6 +131,7 @@ def set_info(node: Any, study: Study) -> None:
         "job_id": study.job_id,
         "model": study.model,
         "threshold": study.threshold,
+        "prevalence": study.prevalence,
         "warnings": list(study.warnings),
         "films": [
             {
@@ -158,6 +159,7 @@ def info(node: Any) -> Study:
         job_id=content["job_id"],
         model=content["model"],
         threshold=content["threshold"],
+        prevalence=content["prevalence"],
         warnings=tuple(content["warnings"]),
         films=tuple(
             Film(

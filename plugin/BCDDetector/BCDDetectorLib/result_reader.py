@@ -47,6 +47,7 @@ def _study(content: Mapping[str, Any]) -> Study:
         threshold=_number(content["operating_point"]["threshold"]),
         films=tuple(_film(entry) for entry in content["films"]),
         warnings=tuple(str(text) for text in content["warnings"]),
+        prevalence=_share(content["operating_point"]["prevalence"]),
     )
 
 
@@ -97,6 +98,13 @@ def _number(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is no number")
+    return number
+
+
+def _share(value: Any) -> float:
+    number = _number(value)
+    if not 0 < number < 1:
+        raise ValueError(f"{value!r} is no share of films")
     return number
 
 

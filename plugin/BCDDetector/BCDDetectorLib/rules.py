@@ -125,6 +125,13 @@ def outcome_text(
     return ", ".join(parts)
 
 
+def prevalence_text(prevalence: float | None) -> str:
+    """Where the probabilities hold; nothing if that is not known as a number."""
+    if prevalence is None:
+        return ""
+    return f"Probabilities hold where {100 * prevalence:.3g} % of films are abnormal."
+
+
 def default_threshold(threshold: float | None, presented: Sequence[float]) -> float:
     """Where the slider begins: the operating point, or below the least finding that is to be presented."""
     if threshold is not None:

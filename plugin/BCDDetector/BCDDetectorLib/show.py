@@ -12,7 +12,7 @@ import vtk
 
 from . import geometry, nodes
 from .errors import InputError
-from .words import Film, Finding, Point, Probability, Study, finding_label
+from .words import Film, Finding, Point, Probability, Study, finding_label, percent
 
 COLORS = {"malignant": (1.0, 0.63, 0.0), "benign": (0.0, 1.0, 1.0)}
 """As in the overlays and presentation states of the result."""
@@ -219,7 +219,7 @@ def set_label(curve: Any, label: str) -> None:
     if shares is None:
         caption = f"{number} {label}, added"
     elif label == shares.label:
-        caption = f"{number} {label} {getattr(shares, label):.0%}"
+        caption = f"{number} {label} {percent(getattr(shares, label))}"
     else:
         caption = f"{number} {label}, by the reader"
     curve.SetAttribute(nodes.CAPTION, caption)

@@ -98,6 +98,7 @@ class Study:
     Attributes:
         threshold: the operating point on P(abnormal); None if the source does not state it.
         model: name and version, for people.
+        prevalence: share of abnormal films where all probabilities hold; None if the source has no number.
     """
 
     study_instance_uid: str
@@ -106,6 +107,7 @@ class Study:
     threshold: float | None
     films: tuple[Film, ...]
     warnings: tuple[str, ...] = ()
+    prevalence: float | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -113,7 +115,14 @@ class Study:
         return tuple(finding for film in self.films for finding in film.findings)
 
 
+def percent(value: float) -> str:
+    """A probability for people: two digits, also where abnormal films are rare."""
+    if value >= 0.0995 or value < 1e-6:
+        return f"{value:.0%}"
+    return f"{100 * value:.2g}%"
+
+
 def finding_label(number: int, label: str, probability: Probability) -> str:
     """The short label beside an outline: "1 malignant 62% (abnormal 87%)"."""
     share = probability.malignant if label == "malignant" else probability.benign
-    return f"{number} {label} {share:.0%} (abnormal {probability.abnormal:.0%})"
+    return f"{number} {label} {percent(share)} (abnormal {percent(probability.abnormal)})"

@@ -6,8 +6,9 @@ from typing import Any, Callable
 
 import qt
 
-from BCDDetectorLib import nodes
+from BCDDetectorLib import nodes, rules
 from BCDDetectorLib.session import Session
+from BCDDetectorLib.words import percent
 
 _LAST = 5
 
@@ -47,6 +48,8 @@ class FindingsPanel:
         self._filling = True
         try:
             ui.thresholdSlider.value = session.state.threshold
+            table = session.table
+            ui.prevalenceLabel.text = rules.prevalence_text(nodes.info(table).prevalence if table else None)
             ui.heatMapCheck.checked = session.state.heat_map
             ui.opacitySlider.value = session.state.opacity
             self._fill(chosen)
@@ -114,7 +117,7 @@ def _texts(curve: Any, names: Any) -> list[str]:
         names.get(curve.GetAttribute(nodes.FILM), "film"),
         curve.GetAttribute(nodes.NUMBER),
         curve.GetAttribute(nodes.LABEL),
-        f"{shares.abnormal:.0%}" if shares else "",
-        f"{shares.malignant:.0%}" if shares else "",
+        percent(shares.abnormal) if shares else "",
+        percent(shares.malignant) if shares else "",
         "" if verdict == nodes.UNREAD else verdict,
     ]

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from made_cases import case
 
-from bcd_model.assessment import cases
 from bcd_model.assessment.runs import check_patients, read_run
-from bcd_model.development import SCORE_FLOOR, _write_fold
+from bcd_model.crossvalidation import write_fold
 from bcd_model.errors import InputError, TruthError, UsageError
 from bcd_model.evaluation import ScoredMark
 
@@ -18,10 +17,10 @@ MARK = ScoredMark((1.5, 2.5), 0.25, 0.75, 12.0)
 
 
 def test_marks_come_back_as_train_wrote_them(tmp_path: Path) -> None:
-    _write_fold(
+    write_fold(
         tmp_path / "fold-0.json", "d", {"mdb001": "1", "mdb002": "2"}, {"mdb001": (MARK,), "mdb002": ()}
     )
-    _write_fold(tmp_path / "fold-10.json", "d", {"mdb003": "3"}, {"mdb003": (MARK, MARK)})
+    write_fold(tmp_path / "fold-10.json", "d", {"mdb003": "3"}, {"mdb003": (MARK, MARK)})
     (tmp_path / "fold-0.safetensors").touch()
     run = read_run(tmp_path)
     assert run.marks == {"mdb001": (MARK,), "mdb002": (), "mdb003": (MARK, MARK)}
@@ -63,7 +62,7 @@ def test_a_damaged_fold_is_named(tmp_path: Path, content: str) -> None:
 
 def test_a_film_in_two_folds_is_no_run(tmp_path: Path) -> None:
     for fold in (0, 1):
-        _write_fold(tmp_path / f"fold-{fold}.json", "d", {"mdb001": "1"}, {"mdb001": ()})
+        write_fold(tmp_path / f"fold-{fold}.json", "d", {"mdb001": "1"}, {"mdb001": ()})
     with pytest.raises(InputError, match="mdb001 is in folds 0 and 1"):
         read_run(tmp_path)
 
@@ -77,12 +76,8 @@ def test_folders_that_hold_no_run(tmp_path: Path) -> None:
 
 def test_a_patient_on_both_sides_is_refused(tmp_path: Path) -> None:
     for fold, name in enumerate(("a", "b")):
-        _write_fold(tmp_path / f"fold-{fold}.json", "d", {name: "1"}, {name: ()})
+        write_fold(tmp_path / f"fold-{fold}.json", "d", {name: "1"}, {name: ()})
     run = read_run(tmp_path)
     check_patients(run, [case("a", []).film, case("b", []).film])
     with pytest.raises(TruthError, match="films a and b are one patient, but in folds 0 and 1"):
         check_patients(run, [case("a", [], patient="p").film, case("b", [], patient="p").film])
-
-
-def test_the_floor_is_that_of_training() -> None:
-    assert cases.SCORE_FLOOR == SCORE_FLOOR

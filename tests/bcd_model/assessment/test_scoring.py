@@ -7,10 +7,10 @@ import pytest
 from blob_films import BLOB_STEPS, blob_film
 from made_cases import MadeFilm
 
-from bcd_model.assessment.cases import SCORE_FLOOR
-from bcd_model.assessment.scoring import scan_case
-from bcd_model.development import MARKS_PER_FILM
+from bcd_model.assessment.scoring import CaseScanner
+from bcd_model.crossvalidation import MARKS_PER_FILM
 from bcd_model.errors import FilmError
+from bcd_model.evaluation import SCORE_FLOOR
 from bcd_model.model import Model
 from bcd_model.pyramid import CONTEXT
 from bcd_model.scan import Scanner
@@ -30,7 +30,7 @@ class BlobFilm(MadeFilm):
 
 def test_marks_are_the_findings_of_a_result_and_more(blob_model: Model) -> None:
     annotated = BlobFilm("a", "a")
-    case = scan_case(blob_model, annotated)
+    case = CaseScanner(blob_model).scan(annotated, annotated.read())
     findings = Scanner(blob_model).scan(annotated.read()).findings
     assert findings
     assert len(findings) <= len(case.marks) <= MARKS_PER_FILM
@@ -51,7 +51,8 @@ def test_a_film_without_a_breast_has_no_mark_and_says_so(blob_model: Model) -> N
         def read(self) -> Film:
             return Film(np.zeros((200, 150), dtype=np.float32), (0.2, 0.2), warnings=("odd",))
 
-    case = scan_case(blob_model, Dark("a", "a"))
+    dark = Dark("a", "a")
+    case = CaseScanner(blob_model).scan(dark, dark.read())
     assert case.marks == ()
     assert case.score == -np.inf
     assert case.pixels.warnings == ("odd", "no breast was found: nothing was scanned")
@@ -62,5 +63,6 @@ def test_pixels_that_are_not_square_are_refused(blob_model: Model) -> None:
         def read(self) -> Film:
             return Film(np.zeros((200, 150), dtype=np.float32), (0.2, 0.25))
 
+    oblong = Oblong("a", "a")
     with pytest.raises(FilmError, match=r"its pixels are not square \(0.2 mm by 0.25 mm\)"):
-        scan_case(blob_model, Oblong("a", "a"))
+        CaseScanner(blob_model).scan(oblong, oblong.read())

@@ -62,6 +62,29 @@ def test_view_code_decides_and_view_position_only_hints(
     assert film_attributes.view(header(**elements)) == expected
 
 
+def test_spot_magnified_and_raw_views_are_not_of_the_kind_of_whole_ones() -> None:
+    spot, tail, both = coded("399162004"), coded("399162004"), coded("399162004")
+    spot.ViewModifierCodeSequence = [coded("399055006")]
+    tail.ViewModifierCodeSequence = [coded("399011000")]
+    both.ViewModifierCodeSequence = [coded("399011000"), coded("399055006")]
+    kinds = [
+        film_attributes.kind(header(**elements))
+        for elements in (
+            {"ViewCodeSequence": [coded("399162004")]},
+            {"ViewCodeSequence": [spot]},
+            {"ViewCodeSequence": [tail]},
+            {"ViewCodeSequence": [both]},
+            {"EstimatedRadiographicMagnificationFactor": 1.8},
+            {"PresentationIntentType": "FOR PROCESSING"},
+        )
+    ]
+    assert len(set(kinds)) == len(kinds)
+    both.ViewModifierCodeSequence = both.ViewModifierCodeSequence[::-1]
+    assert film_attributes.kind(header(ViewCodeSequence=[both])) == kinds[3]
+    contact = header(ViewPosition="CC", EstimatedRadiographicMagnificationFactor=1.05)
+    assert film_attributes.kind(contact) == kinds[0]
+
+
 @pytest.mark.parametrize(
     ("elements", "expected"),
     [

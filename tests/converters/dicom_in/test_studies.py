@@ -104,7 +104,7 @@ def test_what_the_writers_of_results_write_is_never_input(two_studies: Path) -> 
         study.study_instance_uid,
         study.digest,
         ModelIdentity("model", "1", "0" * 64),
-        OperatingPoint(0.5),
+        OperatingPoint(0.5, 0.4),
         tuple(films),
     )
     (two_studies / "results").mkdir()

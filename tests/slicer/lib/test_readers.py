@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from BCDDetectorLib import coordinates, errors
+from BCDDetectorLib import coordinates, errors, rules
 from BCDDetectorLib.result_reader import read_result
 from BCDDetectorLib.sr_reader import read_cad_sr
+from BCDDetectorLib.words import Probability, finding_label, percent
 
 CASES = ["finding", "no-finding", "above-and-below", "one-film-failed", "many", "non-square", "two-films"]
 
@@ -17,6 +20,7 @@ def test_the_report_says_what_result_json_says(case, name):
     told, report = read_result(folder), read_cad_sr(folder / "cad_sr.dcm")
     assert report.study_instance_uid == told.study_instance_uid
     assert report.model == told.model
+    assert (told.prevalence, report.prevalence) == (0.4, None)  # the report has it in words
     assert [(f.sop_instance_uid, f.laterality, f.view, f.failed) for f in report.films] == [
         (f.sop_instance_uid, f.laterality, f.view, f.failed) for f in told.films
     ]
@@ -34,6 +38,23 @@ def test_the_report_says_what_result_json_says(case, name):
         assert mine.probability.abnormal == pytest.approx(theirs.probability.abnormal, abs=1e-5)
         assert mine.probability.malignant == pytest.approx(theirs.probability.malignant, abs=1e-5)
     assert len(report.findings) == len(told.findings)
+
+
+@pytest.mark.parametrize("prevalence", [0, 1, -0.1, None, "rare"])
+def test_a_result_without_a_usable_prevalence_is_refused(case, tmp_path, prevalence):
+    told = json.loads((case("finding")[0] / "result.json").read_text())
+    told["operating_point"]["prevalence"] = prevalence
+    (tmp_path / "result.json").write_text(json.dumps(told))
+    with pytest.raises(errors.InputError, match="damaged"):
+        read_result(tmp_path)
+
+
+def test_where_abnormal_films_are_rare_no_probability_looks_like_none():
+    shares = Probability(0.99927, 0.00012, 0.00061)
+    assert finding_label(1, "malignant", shares) == "1 malignant 0.061% (abnormal 0.073%)"
+    assert (percent(0.62), percent(0.039), percent(0.0)) == ("62%", "3.9%", "0%")
+    assert rules.prevalence_text(0.005) == "Probabilities hold where 0.5 % of films are abnormal."
+    assert rules.prevalence_text(None) == ""
 
 
 def test_the_half_pixel():

@@ -147,7 +147,8 @@ def test_save_and_reload_keep_findings_verdicts_and_choices(world, shown, tmp_pa
     assert other.scene.ReadFromMRB(str(bundle))
     (found,) = nodes.study_nodes(other.scene)
     after = verdicts.collect(other.scene, found, "Dr Test")
-    assert after.study == before.study and after.films_read == before.films_read == {film}
+    assert after.study == before.study and after.study.prevalence == study.prevalence == 0.4
+    assert after.films_read == before.films_read == {film}
     for mine, theirs in zip(after.marks, before.marks):
         assert np.allclose(mine.outline, theirs.outline, atol=1e-3)
         assert {**vars(mine), "outline": 0} == {**vars(theirs), "outline": 0}

@@ -34,6 +34,13 @@ def test_another_film_in_the_view_brings_its_own_findings(panel, scanned):
         assert visible == {scanned.films[film].sop_instance_uid}
 
 
+def test_the_panel_says_where_the_probabilities_hold(panel, scanned, load):
+    assert panel.ui.prevalenceLabel.text == "Probabilities hold where 40 % of films are abnormal."
+    panel.scene.Clear(0)
+    panel.widget.refresh()
+    assert panel.ui.prevalenceLabel.text == ""
+
+
 def test_the_threshold_hides_and_shows_without_a_new_scan(panel, scanned, gateway):
     calls = len(gateway.calls)
     panel.ui.thresholdSlider.value = 0.2

@@ -1,0 +1,39 @@
+"""Which film shows the other breast of the same patient in the same view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bcd_model.words import Laterality
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What a film shows.
+
+    Attributes:
+        patient: any name that the films of one patient share.
+        kind: what else two films must share to be compared, a spot view for example.
+    """
+
+    patient: str
+    view: str | None
+    laterality: Laterality | None
+    kind: tuple[str, ...] = ()
+
+
+def other_breasts(films: Sequence[Projection]) -> list[int | None]:
+    """Return for each film the index of the film of the other breast in the same view and of the same kind.
+
+    None if there is none, if several could be it, or if view or laterality are not known.
+    """
+    return [_other(film, films) for film in films]
+
+
+def _other(film: Projection, films: Sequence[Projection]) -> int | None:
+    if film.view is None or film.laterality is None:
+        return None
+    wanted = replace(film, laterality="R" if film.laterality == "L" else "L")
+    found = [index for index, each in enumerate(films) if each == wanted]
+    return found[0] if len(found) == 1 else None
