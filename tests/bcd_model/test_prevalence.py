@@ -174,5 +174,5 @@ def test_a_scan_finds_and_presents_the_same_with_other_probabilities(prevalence:
 @pytest.mark.skipif("BCD_MIAS_DIR" not in os.environ, reason="BCD_MIAS_DIR names no mini-MIAS films")
 @pytest.mark.parametrize("prevalence", [0.005, 0.8])
 def test_a_scan_of_a_real_film_finds_and_presents_the_same(prevalence: float) -> None:
-    (film,) = (f for f in read_collection(Path(os.environ["BCD_MIAS_DIR"])).films if f.name == "mdb005")
+    (film,) = (f for f in read_collection(Path(os.environ["BCD_MIAS_DIR"])).films if f.name == "mdb004")
     check_scans(load_model(), film.read(), prevalence)
