@@ -22,6 +22,7 @@ from bcd_model.scan import MAX_FINDINGS, Scanner
 from bcd_model.words import Film, FilmScan, ModelIdentity, OperatingPoint
 from converters.mias import read_collection
 
+_ROUNDING = 1 + 1e-12
 SHARES = st.floats(0.001, 0.999)
 PROBABILITIES = st.floats(0.001, 0.999)
 SCORES = st.floats(-8, 8)
@@ -83,11 +84,12 @@ def test_where_more_films_are_abnormal_every_probability_is_higher(
 ) -> None:
     model = made(replace(POINT, threshold=threshold))
     few, many = (at_prevalence(model, share) for share in shares)
-    assert few.operating_point.threshold <= many.operating_point.threshold
-    assert few.floor <= many.floor
+    # Shares that differ in their last bits alone may change places by rounding.
+    assert few.operating_point.threshold <= many.operating_point.threshold * _ROUNDING
+    assert few.floor <= many.floor * _ROUNDING
     for name in ("calibration", "film_calibration", "heat_calibration"):
         low, high = (getattr(each, name).probability(score) for each in (few, many))
-        assert low <= high
+        assert low <= high * _ROUNDING
         assert shares[1] / shares[0] < 1 + 1e-9 or low < high
 
 
