@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -15,7 +16,8 @@ from bcd_model.prevalence import in_force
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.app import send
-from worker.job import Lane, Record, State, Tally, job_id, now
+from worker.job import UNDER_WAY, DamagedRecordError, Lane, Record, State, Tally, job_id, now
+from worker.logs import event
 from worker.pipeline import shaping
 from worker.publish import Published, check_target, published
 from worker.records import Answer, Records
@@ -175,11 +177,18 @@ def resume(app: Celery, records: Records) -> int:
     """Queue again what a worker that is gone left unfinished; returns how many jobs.
 
     Only for a worker that has the queue to itself, as in the embedded engine: the messages that are
-    there are thrown away, and every job that waits or runs gets a new one.
+    there are thrown away, and every job that waits or runs gets a new one. One whose record cannot be
+    read costs only itself.
     """
     records.forget_messages()
-    unfinished = [record for record in records.listing() if not record.final]
-    for record in reversed(unfinished):  # the oldest first
+    waiting = [job for job, state in records.state_of(records.ids()).items() if state in UNDER_WAY]
+    unfinished: list[Record] = []
+    for job in reversed(waiting):  # the oldest first
+        try:
+            unfinished += records.each([job])
+        except DamagedRecordError as error:
+            event("job broke", logging.ERROR, job=job, error=str(error))
+    for record in unfinished:
         # that it was interrupted is not the job's fault: the attempt does not count
         records.release(record.job_id, "", lost=False)
         send(app, record.job_id, record.lane)

@@ -20,10 +20,13 @@ from made_records import CREATED, MODEL, SHAPE, record_of
 
 from bcd_model.errors import QueueError, UsageError
 from converters.studies import FilmSource, StudyInput
+from worker.app import make_app
 from worker.engine import find_redis_server
 from worker.engine_host import die_with_parent, redis_answer, wait_for
 from worker.job import Record, State, Tally, job_id
 from worker.records import Records
+from worker.settings import Settings
+from worker.submission import resume
 
 pytestmark = pytest.mark.redis
 
@@ -128,6 +131,20 @@ def test_a_damaged_record_is_told_with_the_remedy(url: str, records: Records, fi
         client.hset(f"bcd:job:{record.job_id}", field, value)
         with pytest.raises(QueueError, match=rf"{record.job_id}.*delete the key"):
             records.get(record.job_id)
+
+
+def test_a_worker_that_is_alone_takes_up_the_jobs_beside_a_damaged_record(url: str, records: Records) -> None:
+    damaged, good = make_record("1.1"), make_record("1.2")
+    for record in (damaged, good):
+        submit(records, record)
+    app = make_app(Settings(broker_url=url))
+    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
+        client.hset(f"bcd:job:{damaged.job_id}", "settings", "{}")
+        assert resume(app, records) == 1
+        waiting = [name for name in client.scan_iter() if client.type(name) == b"list"]
+        messages = b"".join(message for name in waiting for message in client.lrange(name, 0, -1))
+    assert good.job_id.encode() in messages
+    assert damaged.job_id.encode() not in messages
 
 
 # What a submission comes to
