@@ -69,16 +69,14 @@ def load_model(path: Path | None = None) -> Model:
         tensors = {name: tensor.float() for name, tensor in load_file(info.path).items()}
         again = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SECOND_LOOK)}
         network.load_state_dict(tensors)
-        calibration = info.metadata["calibration"]
         return Model(
             network.eval(),
             info.identity,
             info.operating_point,
             tuple(float(step) for step in info.metadata["steps_mm"]),
-            Calibration(**calibration),
+            Calibration(**info.metadata["calibration"]),
             Calibration(**info.metadata["film_calibration"]),
-            # Before there was a second look, the scores of marks were the network's.
-            Calibration(**info.metadata.get("heat_calibration", calibration)),
+            Calibration(**info.metadata["heat_calibration"]),
             _second_look(again),
         )
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
