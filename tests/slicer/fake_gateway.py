@@ -24,6 +24,7 @@ class FakeGateway:
 
     Attributes:
         refuse: status (and headers) with which every call but /health is answered, if set.
+        refuse_every_other: whether every other call is one too many (429), to be asked again at once.
         script: (state, film) of a new job, one for each look at it; the last one stays.
         results: Study Instance UID -> folder with the result files.
         received: files of each submission, as bytes.
@@ -34,6 +35,7 @@ class FakeGateway:
     def __init__(self, port: int = 0) -> None:
         self.refuse: tuple[int, dict[str, str]] | None = None
         self.silent = 0.0
+        self.refuse_every_other = False
         self.script: list[tuple[str, int]] = [("queued", 0), ("running", 1), ("running", 2), ("done", 2)]
         self.results: dict[str, Path] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -106,6 +108,8 @@ class FakeGateway:
         if self.refuse is not None and path != "/health":
             status, headers = self.refuse
             self._problem(http, status, headers)
+        elif self.refuse_every_other and len(self.calls) % 2:
+            self._problem(http, 429, {"Retry-After": "0"})
         elif path == "/health":
             self._json(http, 200, {"status": "ok", "version": "9.9"})
         elif http.headers.get("Authorization") != f"Bearer {TOKEN}":

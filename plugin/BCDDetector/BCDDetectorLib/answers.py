@@ -18,6 +18,7 @@ from .errors import (
     OverloadedError,
     RefusedError,
     TooLargeError,
+    TooManyError,
     UnreachableError,
     UnusableError,
 )
@@ -159,6 +160,8 @@ def raise_for(response: requests.Response) -> NoReturn:
     if status in (429, 503):
         wait = _retry_after(response)
         when = "" if wait is None else f" in {wait:.0f} s"
+        if status == 429:
+            raise TooManyError(f"too many requests with this token; try again{when}", details, wait)
         raise OverloadedError(
             f"the gateway is overloaded or its queue is away; try again{when}", details, wait
         )

@@ -5,7 +5,9 @@ Every method blocks; the panel calls them from a thread (see ``tasks``).
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Callable
@@ -17,7 +19,15 @@ from requests.auth import AuthBase
 from . import answers
 from .address import BASE, clean_address, is_loopback
 from .answers import Info, Job, Submission
-from .errors import BadAnswerError, CancelledError, InputError, NotReadyError, TooLargeError, UnreachableError
+from .errors import (
+    BadAnswerError,
+    CancelledError,
+    InputError,
+    NotReadyError,
+    TooLargeError,
+    TooManyError,
+    UnreachableError,
+)
 from .upload import Multipart, Progress, _ignore
 from .words import CLASSES, Point, Probability
 
@@ -26,6 +36,8 @@ ANSWER_SECONDS = 120.0
 """A large study is read through before its submission is answered."""
 QUICK_SECONDS = 10.0
 """For what needs no work: Test connection shall not keep anyone waiting."""
+PATIENCE_SECONDS = 60.0
+"""How long one request that came too soon after others is put off before it is given up."""
 _CHUNK = 1 << 18
 
 
@@ -62,6 +74,17 @@ class Gateway:
             raise InputError("the token has characters that no token has; copy it again")
         self._token = token
         self._timeout = timeout
+        self._wait: Callable[[float], None] | None = None
+
+    def patient(self, wait: Callable[[float], None]) -> Gateway:
+        """The same gateway, whose requests wait while it says that there were too many.
+
+        Args:
+            wait: waits so many seconds; what it raises ends the request.
+        """
+        found = copy.copy(self)
+        found._wait = wait
+        return found
 
     def health(self) -> str:
         """The gateway's version, if it and its queue answer."""
@@ -216,6 +239,35 @@ class Gateway:
         headers: Mapping[str, str] | None = None,
         stream: bool = False,
         quick: bool = False,
+    ) -> requests.Response:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self._send(
+                    method,
+                    path,
+                    body=body,
+                    parameters=parameters,
+                    headers=headers,
+                    stream=stream,
+                    quick=quick,
+                )
+            except TooManyError as error:
+                pause = 1.0 if error.retry_after is None else max(error.retry_after, 0.1)
+                if self._wait is None or time.monotonic() + pause > until:
+                    raise
+                self._wait(pause)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Multipart | None,
+        parameters: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        stream: bool,
+        quick: bool,
     ) -> requests.Response:
         connect, answer = self._timeout
         sent: dict[str, str] = {"Accept": "*/*", **(headers or {})}

@@ -10,7 +10,8 @@
     │   ├── NotReadyError      409: the job has no results yet
     │   ├── TooLargeError      413: more than the gateway takes
     │   ├── UnusableError      400, 415, 422: nothing that can be scanned
-    │   ├── OverloadedError    429, 503: try again later
+    │   ├── OverloadedError    503: try again later
+    │   │   └── TooManyError   429: this token asks too often
     │   └── BadAnswerError     anything else: not our gateway, or a fault of it
     ├── InputError             the film or report cannot be used
     └── CancelledError         by the user
@@ -72,6 +73,10 @@ class OverloadedError(GatewayError):
     def __init__(self, message: str, details: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, details)
         self.retry_after = retry_after
+
+
+class TooManyError(OverloadedError):
+    """This token has asked too often; nothing is wrong, and a moment later it may ask again."""
 
 
 class BadAnswerError(GatewayError):

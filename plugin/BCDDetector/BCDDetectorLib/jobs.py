@@ -69,6 +69,7 @@ def scan(
         poll: seconds between two looks at the job.
         patience: seconds for which a gateway that has our job may be away.
     """
+    gateway = gateway.patient(task.wait)
     wanted = {uid for uid, _ in films}
     if not again:
         task.say("Looking for an earlier result")
@@ -174,6 +175,7 @@ def classify(
     patience: float = PATIENCE_SECONDS,
 ) -> tuple[str, Probability]:
     """Class and probabilities of a circle on a film."""
+    gateway = gateway.patient(task.wait)
     task.say("Sending the film", 0.0)
     region_id = gateway.submit_region(file, center, radius, cancelled=task.cancelled)
     task.say("Classifying the circle")

@@ -97,7 +97,7 @@ def test_file_names_stay_here(gateway, client, study, tmp_path):
         (404, errors.NotFoundError, "Not found"),
         (413, errors.TooLargeError, "Failed"),
         (422, errors.UnusableError, "Failed"),
-        (429, errors.OverloadedError, "Overloaded"),
+        (429, errors.TooManyError, "Overloaded"),
         (500, errors.BadAnswerError, "Failed"),
         (503, errors.OverloadedError, "Overloaded"),
     ],
@@ -110,8 +110,30 @@ def test_each_refusal_has_its_own_error(gateway, client, study, status, kind, wo
         assert f"made-up {status}" in caught.value.details or status in (429, 503)
         assert "req-1" in caught.value.details and TOKEN not in caught.value.details
     assert rules.connection_text(caught.value).startswith(word)
-    if kind is errors.OverloadedError:
+    if status in (429, 503):
         assert caught.value.retry_after == 7 and "7 s" in caught.value.message
+
+
+def test_a_scan_waits_while_there_are_too_many_requests(gateway, client, study):
+    gateway.refuse_every_other = True
+    outcome = finish(scan(client, study))[-1].value
+    assert outcome.study == study[0] and len(gateway.received) == 1
+    refused, taken = gateway.calls[::2], gateway.calls[1::2]
+    assert refused == taken  # each was asked again, and no other
+
+
+def test_waiting_for_a_turn_ends_with_the_task(gateway, client, study):
+    gateway.refuse = (429, {"Retry-After": "30"})
+    task = scan(client, study)
+    while not gateway.calls:
+        time.sleep(0.01)
+    task.cancel()
+    assert isinstance(finish(task)[-1].error, errors.CancelledError)
+
+
+def test_a_turn_that_does_not_come_is_told(gateway, client, study):
+    gateway.refuse = (429, {"Retry-After": "3600"})
+    assert isinstance(finish(scan(client, study))[-1].error, errors.TooManyError)
 
 
 def test_what_a_gateway_says_is_shown_as_plain_text(gateway, client, study):
