@@ -12,7 +12,7 @@ from bcd_model.evaluation import Interval
 from bcd_model.paper.intervals import over_patients
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.summary import Answers, Group
-from bcd_model.paper.systems import Subset
+from bcd_model.paper.systems import SUBSETS, Subset
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,12 @@ class Cause:
     """One part of the printed accuracy; the parts add up to it.
 
     Attributes:
+        system: S1, or S1f, which stands in for it.
         part: of 1, with its 95 % interval over patients; nan for both ends where it has none.
         how: what was compared with what.
     """
 
+    system: str
     subset: Subset
     name: str
     part: Interval
@@ -31,12 +33,12 @@ class Cause:
 
 
 def causes(groups: Sequence[Group]) -> list[Cause]:
-    """Return the parts for each subset of S1 that has been run in both protocols at one length.
+    """Return the parts for each subset of S1, or S1f, that has been run in both protocols at one length.
 
     - printed - ours: what the paper prints against the same protocol here;
     - leak: the paper's protocol against the same crops by patient;
     - scale shortcut: by patient, the paper's crops against those whose normal ones are cut at the
-      lesions' radii (where S1r has been run too; the others have no normal crops);
+      lesions' radii (where S1r, or S1fr, has been run too; the others have no normal crops);
     - count: accuracy, which the paper calls sensitivity, against the mean sensitivity of the classes;
     - what is left.
 
@@ -44,15 +46,18 @@ def causes(groups: Sequence[Group]) -> list[Cause]:
     """
     by = {(group.system, group.subset, group.protocol): group for group in groups}
     found = []
-    for subset in ("all", "mass", "calcification"):
-        leaking, honest = by.get(("S1", subset, "paper")), by.get(("S1", subset, "patient"))
-        if leaking is not None and honest is not None and leaking.steps == honest.steps:
-            fair = by.get(("S1r", subset, "patient"))
-            found += _causes(subset, leaking, honest, fair if fair and fair.steps == honest.steps else None)
+    for system, of_one_scale in (("S1", "S1r"), ("S1f", "S1fr")):
+        for subset in SUBSETS:
+            leaking, honest = by.get((system, subset, "paper")), by.get((system, subset, "patient"))
+            if leaking is not None and honest is not None and leaking.steps == honest.steps:
+                fair = by.get((of_one_scale, subset, "patient"))
+                same = fair is not None and fair.steps == honest.steps
+                found += _causes(leaking, honest, fair if same else None)
     return found
 
 
-def _causes(subset: Subset, leaking: Group, honest: Group, fair: Group | None) -> list[Cause]:
+def _causes(leaking: Group, honest: Group, fair: Group | None) -> list[Cause]:
+    system, subset = leaking.system, leaking.subset
     ours = leaking.figures["accuracy"].value
     last = honest if fair is None else fair
     patients = sorted({*honest.answers[0].patients, *last.answers[0].patients})
@@ -65,18 +70,21 @@ def _causes(subset: Subset, leaking: Group, honest: Group, fair: Group | None) -
         return [ours - a, a - b, b - c, c]
 
     leak, scale, count, left = over_patients(patients, parts)
-    told = []
+    told: list[Cause] = []
+
+    def tell(name: str, part: Interval, how: str) -> None:
+        told.append(Cause(system, subset, name, part, how))
+
     printed = printed_accuracy("S1", subset)
     if printed is not None:
         apart = Interval(printed - ours, float("nan"), float("nan"))
-        told.append(Cause(subset, "printed - ours", apart, "the printed accuracy - S1, the paper's protocol"))
-    told.append(Cause(subset, "leak", leak, "S1, the paper's protocol - S1 by patient: accuracy"))
+        tell("printed - ours", apart, f"the printed accuracy of S1 - {system}, the paper's protocol")
+    tell("leak", leak, f"{system}, the paper's protocol - {system} by patient: accuracy")
     if fair is not None:
-        told.append(Cause(subset, "scale shortcut", scale, "S1 by patient - S1r by patient: accuracy"))
-    name = last.system
-    told.append(Cause(subset, "count", count, f"{name} by patient: accuracy - balanced accuracy"))
+        tell("scale shortcut", scale, f"{system} by patient - {fair.system} by patient: accuracy")
+    tell("count", count, f"{last.system} by patient: accuracy - balanced accuracy")
     chance = 1 / len(last.classes)
-    told.append(Cause(subset, "left", left, f"{name} by patient: balanced accuracy; chance is {chance:.3f}"))
+    tell("left", left, f"{last.system} by patient: balanced accuracy; chance is {chance:.3f}")
     return told
 
 

@@ -148,15 +148,17 @@ def _loss_parts(made: Sequence[Group]) -> list[str]:
 
 
 def _cause_parts(explained: Sequence[Cause]) -> list[str]:
-    rows = [[cause.subset, cause.name, interval_text(cause.part), cause.how] for cause in explained]
+    rows = [
+        [cause.system, cause.subset, cause.name, interval_text(cause.part), cause.how] for cause in explained
+    ]
     return [
         "## What the printed accuracy is made of",
-        "The parts of a subset add up to the accuracy that the paper prints for S1; each network was trained "
-        "for the same number of steps. In brackets the 95 % interval from a bootstrap over patients; for the "
-        "leak, only its side by patient is drawn anew.",
+        "The parts of a subset add up to the accuracy that the paper prints for S1; within S1 with S1r, and "
+        "S1f with S1fr, each network was trained for the same number of steps. In brackets the 95 % interval "
+        "from a bootstrap over patients; for the leak, only its side by patient is drawn anew.",
         "The parts are taken off in the order of the rows, and another order would give other parts: what "
         "two causes do together falls to the first. The leak holds two more differences: the paper's "
         "protocol trains on 70 % of the samples and tests every variant, by patient it is 80 % of the "
         "patients and the crops as they are.",
-        table(["subset", "part", "of the accuracy", "what was compared"], rows),
+        table(["system", "subset", "part", "of the accuracy", "what was compared"], rows),
     ]

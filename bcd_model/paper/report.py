@@ -27,7 +27,7 @@ from bcd_model.paper.summary import Group, groups, rounded
 from bcd_model.paper.systems import PROTOCOLS, SYSTEMS
 from bcd_model.words import CLASSES, DISCLAIMER
 
-_SCHEMA = 1  # of results.json
+_SCHEMA = 2  # of results.json
 
 
 def write_report(out: Path, outcomes: Sequence[Outcome], options: Options, films: dict[str, Any]) -> Path:

@@ -16,10 +16,10 @@ from bcd_model.errors import UsageError
 from bcd_model.paper.protocols import FOLDS
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Protocol, Subset
 
-SCHEMA = 4
+SCHEMA = 5
 """Of the files that a run leaves (``settings.json``, ``run.json``, the checkpoint), and of how crops are cut:
 a change of either makes it one more, and earlier folders are refused."""
-QUICK_STEPS = 40
+QUICK_STEPS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def choose(
 ) -> list[Run]:
     """Return the runs in the order in which they are done: the paper's protocol first, seed by seed.
 
-    A subset that is none of a system's (S2, S3, S1r, S1u: only all) is passed over.
+    A subset that is none of a system's (S2, S3, S1r, S1u, S1fr: only all) is passed over.
 
     Raises:
         UsageError: an unknown name, or nothing left to run.
@@ -112,7 +112,7 @@ def choose(
     if not runs:
         raise UsageError(
             f"{', '.join(systems)} on {', '.join(subsets)}: the paper has no such run",
-            "S2, S3, S1r and S1u have the subset all alone",
+            "S2, S3, S1r, S1u and S1fr have the subset all alone",
         )
     return runs
 

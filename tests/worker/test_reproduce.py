@@ -44,13 +44,14 @@ def test_the_whole_table_in_a_smoke_run(local: Callable[..., Any], mias: Path, t
     answer = local("reproduce", "--mias", mias, "--out", out, "--quick", "--steps", 1)
     assert answer.code == 0, answer.err
     assert answer.out == f"{out / 'report.md'}\n"
-    assert "network 78 of 78" in answer.err
+    assert "network 102 of 102" in answer.err
     results = json.loads((out / "results.json").read_text())
     for protocol in ("paper", "patient"):
         done = [(group["system"], group["subset"]) for group in results[protocol]]
         three = ["all", "mass", "calcification"]
         expected = [("S1", s) for s in three] + [("S2", "all"), ("S3", "all")]
         expected += [(system, s) for system in ("S4", "S5") for s in three] + [("S1r", "all"), ("S1u", "all")]
+        expected += [("S1f", s) for s in three] + [("S1fr", "all")]
         assert done == expected
     assert results["comparable"] is False
     assert "Not comparable" in (out / "report.md").read_text()

@@ -29,10 +29,11 @@ def reproduce(
         ..., "--out", "-o", metavar="DIR", help="Folder for checkpoints and the report."
     ),
     system: str = typer.Option(
-        "S1,S2,S3,S4,S5,S1r,S1u",
+        "S1,S2,S3,S4,S5,S1r,S1u,S1f,S1fr",
         "--system",
         metavar="S1,...",
-        help="S1 to S5; S1r: S1 with crops of one scale; S1u: S1 with pixels from 0 to 1.",
+        help="S1 to S5; S1r: S1 with crops of one scale; S1u: S1 with pixels from 0 to 1; "
+        "S1f, S1fr: S1 and S1r at 20 times the rate for an eighth of the steps.",
     ),
     subset: str = typer.Option(
         "all,mass,calcification", "--subset", metavar="all,...", help="Kinds of lesion."

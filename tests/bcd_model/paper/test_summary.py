@@ -46,6 +46,14 @@ def test_the_causes_add_up_to_the_accuracy_of_the_papers_protocol() -> None:
     assert sum(parts.values()) == pytest.approx(0.8271)  # as the paper prints it
 
 
+def test_the_fast_systems_are_explained_beside_s1_and_not_with_it() -> None:
+    leaking = [_outcome(system, "paper", 0, 0, RIGHT) for system in ("S1", "S1f")]
+    found = causes(groups([*leaking, *_five("S1", RIGHT), *_five("S1f", HALF), *_five("S1fr", HALF)]))
+    parts = {(cause.system, cause.name): cause.part.value for cause in found}
+    assert parts["S1", "leak"] == 0 and parts["S1f", "leak"] == 0.5
+    assert ("S1", "scale shortcut") not in parts and parts["S1f", "scale shortcut"] == 0
+
+
 def test_one_seed_in_the_papers_protocol_has_no_range() -> None:
     table = Group([_outcome("S1", "paper", 0, 0, HALF)]).table()
     assert table["interval"] == "none: one seed"
