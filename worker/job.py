@@ -233,9 +233,10 @@ class DamagedRecordError(QueueError):
             f"the record of job {job} cannot be read",
             f"delete the key {KEY}{job} in Redis and submit the study again",
         )
+        self.job = job
 
     def __reduce__(self) -> tuple[type[DamagedRecordError], tuple[str, ...]]:
-        return type(self), (self.message.split()[4],)
+        return type(self), (self.job,)
 
 
 def from_fields(job: str, fields: Mapping[str, str]) -> Record:

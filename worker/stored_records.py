@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
@@ -13,6 +14,7 @@ from redis.exceptions import ResponseError
 from bcd_model.errors import UsageError
 from worker.figures import QueueFigures
 from worker.job import KEY, LANES, STATES, DamagedRecordError, Record, State, from_fields, study_from_json
+from worker.logs import event
 from worker.redis_link import RedisLink
 
 _INDEX = "bcd:jobs"
@@ -50,6 +52,10 @@ _SHORT = (
 _PAGE = 500  # records read at a time
 
 
+def _log_damage(error: DamagedRecordError) -> None:
+    event("record damaged", logging.ERROR, job=error.job, error=str(error))
+
+
 class StoredRecords:
     """The job records of one Redis, to be read.
 
@@ -58,11 +64,15 @@ class StoredRecords:
     Args:
         url: as in ``BCD_BROKER_URL``.
         patience: seconds for which each call waits for a Redis that is away.
+
+    Attributes:
+        on_damage: told of each record among others that cannot be read; logs it.
     """
 
     def __init__(self, url: str, patience: float = 0.0) -> None:
         self._link = RedisLink(url, patience)
         self._redis = self._link.redis
+        self.on_damage: Callable[[DamagedRecordError], None] = _log_damage
 
     # Redis itself
 
@@ -174,7 +184,10 @@ class StoredRecords:
         return list(self.each(self.ids() if ids is None else ids))
 
     def each(self, ids: Sequence[str]) -> Iterator[Record]:
-        """The records of ``ids`` without their studies, read a few hundred at a time; lost ones left out."""
+        """The records of ``ids`` without their studies, read a few hundred at a time.
+
+        Lost ones are left out, and so are those that cannot be read: they cost only themselves.
+        """
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]
 
@@ -185,8 +198,14 @@ class StoredRecords:
                 return pipeline.execute()
 
             for job, row in zip(page, self._link.call(read), strict=True):
-                if row[0] is not None:
-                    yield from_fields(job, dict(zip(_SHORT, row, strict=True)))
+                if row[0] is None:
+                    continue
+                try:
+                    record = from_fields(job, dict(zip(_SHORT, row, strict=True)))
+                except DamagedRecordError as error:
+                    self.on_damage(error)
+                    continue
+                yield record
 
     def states(self, ids: Sequence[str] | None = None) -> dict[State, int]:
         """How many jobs are in each state: of ``ids``, or all."""

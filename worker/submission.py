@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -16,8 +15,7 @@ from bcd_model.prevalence import in_force
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.app import send
-from worker.job import UNDER_WAY, DamagedRecordError, Lane, Record, State, Tally, job_id, now
-from worker.logs import event
+from worker.job import UNDER_WAY, Lane, Record, State, Tally, job_id, now
 from worker.pipeline import shaping
 from worker.publish import Published, check_target, published
 from worker.records import Answer, Records
@@ -182,12 +180,7 @@ def resume(app: Celery, records: Records) -> int:
     """
     records.forget_messages()
     waiting = [job for job, state in records.state_of(records.ids()).items() if state in UNDER_WAY]
-    unfinished: list[Record] = []
-    for job in reversed(waiting):  # the oldest first
-        try:
-            unfinished += records.each([job])
-        except DamagedRecordError as error:
-            event("job broke", logging.ERROR, job=job, error=str(error))
+    unfinished = records.listing(waiting[::-1])  # the oldest first
     for record in unfinished:
         # that it was interrupted is not the job's fault: the attempt does not count
         records.release(record.job_id, "", lost=False)

@@ -147,6 +147,18 @@ def test_a_worker_that_is_alone_takes_up_the_jobs_beside_a_damaged_record(url: s
     assert damaged.job_id.encode() not in messages
 
 
+def test_a_damaged_record_is_left_out_of_a_list_and_told(url: str, records: Records) -> None:
+    damaged, good = make_record("1.1"), make_record("1.2")
+    for record in (damaged, good):
+        submit(records, record)
+    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
+        client.hset(f"bcd:job:{damaged.job_id}", "created", "yesterday")
+    told: list[str] = []
+    records.on_damage = lambda error: told.append(str(error))
+    assert [record.job_id for record in records.listing()] == [good.job_id]
+    assert len(told) == 1 and f"delete the key bcd:job:{damaged.job_id}" in told[0]
+
+
 # What a submission comes to
 
 

@@ -12,7 +12,7 @@ from worker.cli.console import busy, counted, warn
 
 if TYPE_CHECKING:
     from converters.studies import StudyInput
-    from worker.job import Record, State
+    from worker.job import DamagedRecordError, Record, State
     from worker.records import Records
     from worker.settings import Settings
 
@@ -60,7 +60,7 @@ class Queue:
             return self.records  # without its Redis the embedded engine has ended: see ``check``
         from worker.records import Records
 
-        return Records(self.settings.broker_url or "", _PATIENCE)
+        return _telling(Records(self.settings.broker_url or "", _PATIENCE))
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
     from worker.records import Records
 
     if settings.broker_url is not None:
-        records = Records(settings.broker_url)
+        records = _telling(Records(settings.broker_url))
         records.ping()
         yield Queue(settings, records, lambda: None, lambda: None, embedded=False, at_work=lambda: True)
         return
@@ -81,12 +81,25 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
 
     with embedded_engine(settings.state_dir) as engine:
         here = settings.model_copy(update={"broker_url": engine.url})
-        records = Records(engine.url)
+        records = _telling(Records(engine.url))
 
         def at_work() -> bool:
             return worker_wanted(settings.state_dir)
 
         yield Queue(here, records, engine.check, engine.start_worker, embedded=True, at_work=at_work)
+
+
+def _telling(records: Records) -> Records:
+    """Have the user told of records that cannot be read, once of each."""
+    told: set[str] = set()
+
+    def tell(error: DamagedRecordError) -> None:
+        if error.job not in told:
+            told.add(error.job)
+            warn(str(error))
+
+    records.on_damage = tell
+    return records
 
 
 def check_selection(command: str, ids: Sequence[str], batch: str | None) -> None:
