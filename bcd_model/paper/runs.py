@@ -17,8 +17,8 @@ from bcd_model.paper.protocols import FOLDS
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Protocol, Subset
 
 SCHEMA = 5
-"""Of the files that a run leaves (``settings.json``, ``run.json``, the checkpoint), and of how crops are cut:
-a change of either makes it one more, and earlier folders are refused."""
+"""Of the files that a run leaves (``settings.json``, ``run.json``, the checkpoint), of what their digests
+hold, and of how crops are cut: a change of any makes it one more, and earlier folders are refused."""
 QUICK_STEPS = 30
 
 
@@ -124,5 +124,5 @@ def digest_of(run: Run, options: Options, films: str) -> str:
     decides = {**asdict(system), "recipes": recipe}
     # An estimate of the time left, which may be mended without losing hours of training.
     del decides["cost"]
-    parts = [SCHEMA, asdict(run), asdict(options), decides, films]
+    parts = [SCHEMA, asdict(run), run.steps(options), asdict(options), decides, films]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -208,7 +208,7 @@ def shown(value: object) -> str:
 def _retry_after(response: requests.Response) -> float | None:
     """Seconds of Retry-After (RFC 9110 10.2.3): a number or a date."""
     value = response.headers.get("Retry-After", "")
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())

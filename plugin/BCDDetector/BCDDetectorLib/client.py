@@ -75,15 +75,17 @@ class Gateway:
         self._token = token
         self._timeout = timeout
         self._wait: Callable[[float], None] | None = None
+        self._patience = PATIENCE_SECONDS
 
-    def patient(self, wait: Callable[[float], None]) -> Gateway:
+    def patient(self, wait: Callable[[float], None], patience: float = PATIENCE_SECONDS) -> Gateway:
         """The same gateway, whose requests wait while it says that there were too many.
 
         Args:
             wait: waits so many seconds; what it raises ends the request.
+            patience: seconds after the first refusal for which a request is put off.
         """
         found = copy.copy(self)
-        found._wait = wait
+        found._wait, found._patience = wait, patience
         return found
 
     def health(self) -> str:
@@ -240,7 +242,7 @@ class Gateway:
         stream: bool = False,
         quick: bool = False,
     ) -> requests.Response:
-        until = time.monotonic() + PATIENCE_SECONDS
+        until: float | None = None
         while True:
             try:
                 return self._send(
@@ -253,6 +255,8 @@ class Gateway:
                     quick=quick,
                 )
             except TooManyError as error:
+                # It counts from the first refusal: what was sent before that was no waiting.
+                until = time.monotonic() + self._patience if until is None else until
                 pause = 1.0 if error.retry_after is None else max(error.retry_after, 0.1)
                 if self._wait is None or time.monotonic() + pause > until:
                     raise

@@ -24,6 +24,7 @@ from .errors import (
     NotFoundError,
     NotReadyError,
     OverloadedError,
+    TooManyError,
     UnreachableError,
 )
 from .tasks import Task
@@ -32,6 +33,10 @@ from .words import Point, Probability, Study
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 600.0
 """How long a gateway that has our job may be away before the panel gives up waiting for it."""
+
+
+_LONGEST_PAUSE = 60.0  # however long the gateway asks to wait
+_CANCEL_SECONDS = 10.0  # for which a job's cancelling waits its turn
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,11 @@ def follow(task: Task, gateway: Gateway, job: Job, poll: float, patience: float)
         CancelledError: by the user; the job is cancelled too, unless the task is to keep it.
     """
     etag, seen = "", time.monotonic()
+    pause = poll
     _tell(task, job)
     while not job.ended:
         try:
-            task.wait(poll)
+            task.wait(pause)
             found, etag = gateway.job(job.job_id, etag)
         except CancelledError:
             if not task.keep_job:
@@ -129,9 +135,13 @@ def follow(task: Task, gateway: Gateway, job: Job, poll: float, patience: float)
                     f"the gateway has been away for {away:.0f} s; it keeps the job, press Apply to go on",
                     error.details,
                 ) from error
-            task.say(f"The gateway is away; waiting for it ({away:.0f} s)")
+            pause, what = poll, "is away"
+            if isinstance(error, TooManyError):
+                pause = max(poll, min(error.retry_after or 0.0, _LONGEST_PAUSE))
+                what = "takes no more requests for a while"
+            task.say(f"The gateway {what}; waiting for it ({away:.0f} s)")
             continue
-        seen = time.monotonic()
+        seen, pause = time.monotonic(), poll
         job = found or job
         _tell(task, job)
     return job
@@ -147,7 +157,8 @@ def _tell(task: Task, job: Job) -> None:
 
 def _cancel(gateway: Gateway, job: Job) -> None:
     try:
-        gateway.cancel(job.job_id)
+        # The task is over and waits no more; without a turn of its own the cancelling would be lost.
+        gateway.patient(time.sleep, _CANCEL_SECONDS).cancel(job.job_id)
     except GatewayError:
         return  # the user has moved on; a job that goes on does no harm
 

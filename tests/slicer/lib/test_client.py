@@ -125,8 +125,49 @@ def test_a_scan_waits_while_there_are_too_many_requests(gateway, client, study):
 def test_waiting_for_a_turn_ends_with_the_task(gateway, client, study):
     gateway.refuse = (429, {"Retry-After": "30"})
     task = scan(client, study)
-    while not gateway.calls:
+    deadline = time.monotonic() + 10
+    while not gateway.calls and time.monotonic() < deadline:
         time.sleep(0.01)
+    task.cancel()
+    assert isinstance(finish(task)[-1].error, errors.CancelledError)
+
+
+def test_a_scan_that_is_cancelled_while_there_are_too_many_requests_is_cancelled_at_the_gateway_too(
+    gateway, client, study
+):
+    gateway.script = [("running", 1)]
+    task = scan(client, study)
+    deadline = time.monotonic() + 10
+    while not gateway.jobs and time.monotonic() < deadline:
+        time.sleep(0.01)
+    gateway.refuse_every_other = True
+    task.cancel()
+    gateway.calls.clear()  # so that the next one is refused
+    assert isinstance(finish(task)[-1].error, errors.CancelledError)
+    assert [job["state"] for job in gateway.jobs.values()] == ["cancelled"]
+
+
+def test_requests_are_put_off_for_a_while_and_not_for_ever(gateway, client):
+    gateway.refuse = (429, {"Retry-After": "0"})
+    begun = time.monotonic()
+    with pytest.raises(errors.TooManyError):
+        client.patient(time.sleep, 0.5).info()
+    assert time.monotonic() - begun < 5 and len(gateway.calls) > 1
+
+
+def test_a_job_is_asked_for_as_seldom_as_the_gateway_wishes(gateway, client, study):
+    gateway.script = [("running", 1)]
+    task = scan(client, study)
+    deadline = time.monotonic() + 10
+    while not gateway.jobs and time.monotonic() < deadline:
+        time.sleep(0.01)
+    gateway.refuse = (429, {"Retry-After": "3600"})
+    before, events = len(gateway.calls), []
+    while not any("takes no more" in getattr(e, "text", "") for e in events) and time.monotonic() < deadline:
+        events += task.drain()
+        time.sleep(0.01)
+    assert len(gateway.calls) - before <= 2
+    gateway.refuse = None
     task.cancel()
     assert isinstance(finish(task)[-1].error, errors.CancelledError)
 
