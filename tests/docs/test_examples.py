@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+from bcd_model import errors
 from bcd_model.weights import read_info
 from converters.mias_dicom import convert_mias
 from converters.phantom import write_phantom
@@ -36,6 +38,14 @@ def test_every_setting_stands_in_the_reference() -> None:
     reference = (ROOT / "docs" / "reference" / "settings.md").read_text()
     for name, field in Settings.model_fields.items():
         assert f"| `{PREFIX}{name.upper()}` | {field.description} |" in reference
+
+
+def test_the_readme_says_what_each_exit_code_means() -> None:
+    table = (ROOT / "README.md").read_text().split("| exit code | means |\n|---|---|\n")[1].split("\n\n")[0]
+    rows = dict(re.findall(r"^\| (\d+) \| (.+) \|$", table, re.MULTILINE))
+    kinds = [each for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "exit_code")]
+    assert {0, 1, 130, *(each.exit_code for each in kinds)} == set(map(int, rows))
+    assert not re.search(r"\d", "".join(rows.values()))
 
 
 def test_the_figures_in_the_documents_are_those_of_the_shipped_weights() -> None:
