@@ -23,6 +23,9 @@ CLASSES: tuple[Label, Label, Label] = ("normal", "benign", "malignant")
 """The three classes in the order of the network's logits (paper, section III)."""
 
 Laterality = Literal["L", "R"]
+
+Precision = Literal["float32", "bfloat16"]
+"""What a network computes in while it is trained."""
 Point = tuple[float, float]
 """``(row, column)`` in source pixels; see the module docstring."""
 

@@ -22,9 +22,9 @@ from bcd_model.paper.outcome import Outcome, Prediction, loss_curve, write_outco
 from bcd_model.paper.protocols import Split, splits
 from bcd_model.paper.runs import Options, Run, digest_of
 from bcd_model.paper.systems import SYSTEMS, Preparation, Subset
-from bcd_model.paper.training import Precision, Setting, predict, train
+from bcd_model.paper.training import Setting, predict, train
 from bcd_model.patches import VARIANTS, PaperCrop
-from bcd_model.words import AnnotatedFilm
+from bcd_model.words import AnnotatedFilm, Precision
 
 Say = Callable[[str], None]
 Watch = Callable[["Step"], None]

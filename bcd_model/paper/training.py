@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +22,8 @@ from bcd_model.paper.environment import environment
 from bcd_model.paper.inputs import Labels
 from bcd_model.paper.networks import build
 from bcd_model.paper.systems import System
+from bcd_model.words import Precision
 
-Precision = Literal["float32", "bfloat16"]
 Samples = npt.NDArray[np.float32]
 Watch = Callable[[int, float], None]
 """Told after each step how many are done and the loss of the last."""

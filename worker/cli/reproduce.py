@@ -33,7 +33,7 @@ def reproduce(
         "--system",
         metavar="S1,...",
         help="S1 to S5; S1r: S1 with crops of one scale; S1u: S1 with pixels from 0 to 1; "
-        "S1f, S1fr: S1 and S1r at 20 times the rate for an eighth of the steps.",
+        "S1f, S1fr: S1 and S1r at 20 times the rate, 3,000 steps.",
     ),
     subset: str = typer.Option(
         "all,mass,calcification", "--subset", metavar="all,...", help="Kinds of lesion."
