@@ -22,7 +22,7 @@ from bcd_model.evaluation import SCORE_FLOOR, ScoredFilm, ScoredMark, hits, pati
 from bcd_model.marks import Mark, find_marks, merge
 from bcd_model.pairs import Projection, other_breasts
 from bcd_model.sampling import TrainingFilm
-from bcd_model.second_look import MARKS, VIEWS, Features, Heads, fit_heads, look
+from bcd_model.second_look import MARKS, RECIPE, VIEWS, Features, Heads, fit_heads, look
 from bcd_model.splits import check_split
 from bcd_model.training import Progress, TrainingConfig, train_network
 
@@ -95,7 +95,7 @@ def cross_validate(
         training = [film for film in films if placed[film.patient] != fold]
         testing = [film for film in films if placed[film.patient] == fold]
         path = out / f"fold-{fold}.marks.safetensors"
-        digest = config.digest(training)
+        digest = f"{config.digest(training)} {RECIPE}"
         found = read_looked(path, digest)
         if found is not None and found.keys() != {film.name for film in testing}:
             raise _foreign(path)

@@ -69,6 +69,8 @@ def load_model(path: Path | None = None) -> Model:
         tensors = {name: tensor.float() for name, tensor in load_file(info.path).items()}
         again = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SECOND_LOOK)}
         network.load_state_dict(tensors)
+        # Channels last: the same figures but for their last bits, and a processor is done sooner.
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch names no such one
         return Model(
             network.eval(),
             info.identity,

@@ -33,6 +33,9 @@ MARKS = 25
 
 VIEWS = ("near", "wide", "across")
 
+RECIPE = 1
+"""One more with each change of what :func:`look` sees, or at how many marks."""
+
 _NEAR = (64, 96)  # pixels of the level, pixels of the picture
 _WIDE = (96, 128)
 _RANGE = 3.0

@@ -33,8 +33,11 @@ def _saved(path: Path) -> ScanningBCDCNN:
 def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     network = _saved(tmp_path / "w.safetensors")
     model = load_model(tmp_path / "w.safetensors")
+    stored, loaded = network.state_dict(), model.network.state_dict()
+    assert stored.keys() == loaded.keys()
+    assert all(torch.equal(loaded[name], value) for name, value in stored.items())
     image = torch.ones(1, 1, 60, 60)
-    assert torch.equal(model.network(image), network(image))
+    torch.testing.assert_close(model.network(image), network(image))
     assert model.operating_point == POINT
     assert model.prevalence == read_info(tmp_path / "w.safetensors").prevalence == 0.4
     assert model.calibration == Calibration(2, -1)

@@ -23,7 +23,7 @@ from bcd_model.networks import ScanningBCDCNN, initialise
 from bcd_model.pyramid import Pyramid, build_pyramid
 from bcd_model.sampling import TrainingFilm
 from bcd_model.scan import NOT_COMPARED, Scanner, scan_pyramid
-from bcd_model.second_look import Heads, SecondLook, _ridge_logistic, fit_heads, look
+from bcd_model.second_look import RECIPE, Heads, SecondLook, _ridge_logistic, fit_heads, look
 from bcd_model.training import TrainingConfig, prepare
 from bcd_model.words import Film, OperatingPoint
 
@@ -237,7 +237,7 @@ def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> 
         looked = {
             name: each
             for path in sorted(tmp_path.glob("*.marks.safetensors"))
-            for name, each in read_looked(path, config.digest(_trained_on(path, films, placed))).items()
+            for name, each in read_looked(path, _digest(path, config, films, placed)).items()
         }
         marks = [mark for film in others for mark in looked[film.name].marks]
         on_lesion = [_on_lesion(mark, film) for film in others for mark in looked[film.name].marks]
@@ -284,6 +284,10 @@ def _other(films: dict[str, TrainingFilm], name: str) -> str:
 
 def _on_lesion(mark: Mark, film: TrainingFilm) -> bool:
     return any(hits(ScoredMark(mark.center, mark.score, 0.5), lesion) for lesion in film.lesions)
+
+
+def _digest(path: Path, config: TrainingConfig, films: list[TrainingFilm], placed: dict[str, int]) -> str:
+    return f"{config.digest(_trained_on(path, films, placed))} {RECIPE}"
 
 
 def _trained_on(path: Path, films: list[TrainingFilm], placed: dict[str, int]) -> list[TrainingFilm]:
