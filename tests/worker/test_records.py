@@ -21,6 +21,7 @@ from made_records import CREATED, MODEL, SHAPE, record_of
 from bcd_model.errors import QueueError, UsageError
 from converters.studies import FilmSource, StudyInput
 from worker.app import make_app
+from worker.cli.session import open_queue
 from worker.engine import find_redis_server
 from worker.engine_host import die_with_parent, redis_answer, wait_for
 from worker.job import Record, State, Tally, job_id
@@ -157,6 +158,20 @@ def test_a_damaged_record_is_left_out_of_a_list_and_told(url: str, records: Reco
     records.on_damage = lambda error: told.append(str(error))
     assert [record.job_id for record in records.listing()] == [good.job_id]
     assert len(told) == 1 and f"delete the key bcd:job:{damaged.job_id}" in told[0]
+
+
+def test_a_command_tells_of_a_damaged_record_once(
+    url: str, records: Records, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged, good = make_record("1.1"), make_record("1.2")
+    for record in (damaged, good):
+        submit(records, record)
+    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
+        client.hset(f"bcd:job:{damaged.job_id}", "created", "yesterday")
+    with open_queue(Settings(broker_url=url)) as queue:
+        for _ in range(2):
+            assert [record.job_id for record in queue.records.listing()] == [good.job_id]
+    assert capsys.readouterr().err.count(f"delete the key bcd:job:{damaged.job_id}") == 1
 
 
 # What a submission comes to

@@ -12,6 +12,7 @@ from fake_gateway import TOKEN
 
 from BCDDetectorLib import errors, jobs, rules
 from BCDDetectorLib.address import clean_address
+from BCDDetectorLib.answers import Job
 from BCDDetectorLib.client import Gateway
 from BCDDetectorLib.tasks import Done, Failed, Task
 from BCDDetectorLib.upload import Multipart
@@ -24,6 +25,14 @@ def finish(task: Task, seconds: float = 20.0) -> list:
     task.join(seconds)
     assert not task.alive
     return task.drain()
+
+
+def until(met) -> None:
+    """Wait until the condition is met."""
+    deadline = time.monotonic() + 10
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -125,9 +134,7 @@ def test_a_scan_waits_while_there_are_too_many_requests(gateway, client, study):
 def test_waiting_for_a_turn_ends_with_the_task(gateway, client, study):
     gateway.refuse = (429, {"Retry-After": "30"})
     task = scan(client, study)
-    deadline = time.monotonic() + 10
-    while not gateway.calls and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: gateway.calls)
     task.cancel()
     assert isinstance(finish(task)[-1].error, errors.CancelledError)
 
@@ -137,9 +144,7 @@ def test_a_scan_that_is_cancelled_while_there_are_too_many_requests_is_cancelled
 ):
     gateway.script = [("running", 1)]
     task = scan(client, study)
-    deadline = time.monotonic() + 10
-    while not gateway.jobs and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: gateway.jobs)
     gateway.refuse_every_other = True
     task.cancel()
     gateway.calls.clear()  # so that the next one is refused
@@ -155,21 +160,21 @@ def test_requests_are_put_off_for_a_while_and_not_for_ever(gateway, client):
     assert time.monotonic() - begun < 5 and len(gateway.calls) > 1
 
 
-def test_a_job_is_asked_for_as_seldom_as_the_gateway_wishes(gateway, client, study):
-    gateway.script = [("running", 1)]
-    task = scan(client, study)
-    deadline = time.monotonic() + 10
-    while not gateway.jobs and time.monotonic() < deadline:
-        time.sleep(0.01)
-    gateway.refuse = (429, {"Retry-After": "3600"})
-    before, events = len(gateway.calls), []
-    while not any("takes no more" in getattr(e, "text", "") for e in events) and time.monotonic() < deadline:
-        events += task.drain()
-        time.sleep(0.01)
-    assert len(gateway.calls) - before <= 2
-    gateway.refuse = None
-    task.cancel()
-    assert isinstance(finish(task)[-1].error, errors.CancelledError)
+@pytest.mark.parametrize(("asked", "waited"), [("30", 30.0), ("3600", 60.0), ("0", 0.02)])
+def test_a_job_is_asked_for_as_seldom_as_the_gateway_wishes(gateway, client, monkeypatch, asked, waited):
+    task, pauses = Task(lambda _task: None), []
+
+    def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise errors.CancelledError
+
+    monkeypatch.setattr(task, "wait", wait)
+    gateway.refuse = (429, {"Retry-After": asked})
+    job = Job("j1", "1.2", "running", 1, 2)
+    with pytest.raises(errors.CancelledError):
+        jobs.follow(task, client, job, 0.02, 600.0)
+    assert pauses == [0.02, waited, waited]
 
 
 def test_a_turn_that_does_not_come_is_told(gateway, client, study):
