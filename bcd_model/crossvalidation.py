@@ -19,10 +19,10 @@ from bcd_model.backbone import Backbone, imagenet_backbone
 from bcd_model.dense import scan_level
 from bcd_model.errors import UsageError
 from bcd_model.evaluation import SCORE_FLOOR, ScoredFilm, ScoredMark, hits, patient_folds
-from bcd_model.marks import Mark, find_marks, merge
+from bcd_model.marks import Mark, cluster_marks, find_marks, merge
 from bcd_model.pairs import Projection, other_breasts
 from bcd_model.sampling import TrainingFilm
-from bcd_model.second_look import MARKS, RECIPE, VIEWS, Features, Heads, fit_heads, look
+from bcd_model.second_look import RECIPE, VIEWS, Features, Heads, candidates, fit_heads, look
 from bcd_model.splits import check_split
 from bcd_model.training import Progress, TrainingConfig, train_network
 
@@ -126,7 +126,7 @@ def cross_validate(
         scored += results
     return Validated(
         sorted(scored, key=lambda film: film.name),
-        [_scored(film, looked[film.name].marks) for film in sorted(films, key=lambda film: film.name)],
+        [_scored(film, _networks(looked[film.name])) for film in sorted(films, key=lambda film: film.name)],
         _fit(films, looked) if config.second_look else None,
     )
 
@@ -140,17 +140,18 @@ class Looker:
 
     def look(self, network: nn.Module, film: TrainingFilm) -> Looked:
         """Return the marks of ``film`` and what the second look sees there."""
-        marks = merge(
-            [
-                mark
-                for level in film.pyramid.levels
-                for mark in find_marks(film.pyramid, level, scan_level(network, level), SCORE_FLOOR)
-            ],
-            MARKS if self.backbone is not None else MARKS_PER_FILM,
-        )
-        if self.backbone is None or not marks:
-            width = 0 if self.backbone is None else Backbone.features
-            return Looked(tuple(marks), np.zeros((len(marks), len(VIEWS), width), dtype=np.float32))
+        scanned = [scan_level(network, level) for level in film.pyramid.levels]
+        marks = [
+            mark
+            for level, logits in zip(film.pyramid.levels, scanned, strict=True)
+            for mark in find_marks(film.pyramid, level, logits, SCORE_FLOOR)
+        ]
+        if self.backbone is None:
+            marks = merge(marks, MARKS_PER_FILM)
+            return Looked(tuple(marks), np.zeros((len(marks), len(VIEWS), 0), dtype=np.float32))
+        marks = candidates([*marks, *cluster_marks(film.pyramid, scanned)])
+        if not marks:
+            return Looked((), np.zeros((0, len(VIEWS), Backbone.features), dtype=np.float32))
         other = self._other[film.name]
         across = None if other is None else other.pyramid
         return Looked(tuple(marks), look(self.backbone, marks, film.pyramid, across))
@@ -182,10 +183,15 @@ def _fit(films: Sequence[TrainingFilm], looked: dict[str, Looked]) -> Heads:
         for film in judged
         for mark in _scored(film, looked[film.name].marks).marks
     ]
-    scores = [mark.score for film in judged for mark in looked[film.name].marks]
+    marks = [mark for film in judged for mark in looked[film.name].marks]
     seen = np.concatenate([looked[film.name].seen for film in judged])
     film = np.repeat(np.arange(len(judged)), [len(looked[each.name].marks) for each in judged])
-    return fit_heads(np.array(scores), seen, np.array(on_lesion, dtype=bool), film)
+    return fit_heads(marks, seen, np.array(on_lesion, dtype=bool), film)
+
+
+def _networks(looked: Looked) -> list[Mark]:
+    """The marks of the network alone."""
+    return [mark for mark in looked.marks if not mark.by_spots]
 
 
 def _scored(film: TrainingFilm, marks: Sequence[Mark]) -> ScoredFilm:
@@ -260,6 +266,5 @@ def _foreign(path: Path) -> UsageError:
 
 def _marks(rows: list[dict[str, Any]]) -> tuple[Mark, ...]:
     return tuple(
-        Mark(tuple(m["center"]), tuple(m["place_mm"]), m["radius_mm"], m["score"], m["malignant"])
-        for m in rows
+        Mark(**{**row, "center": tuple(row["center"]), "place_mm": tuple(row["place_mm"])}) for row in rows
     )

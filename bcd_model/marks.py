@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from bcd_model.breast import Mask
+from bcd_model.peaks import local_maxima
 from bcd_model.pyramid import Level, Pyramid
 from bcd_model.words import Pixels, Point
 
@@ -25,6 +26,8 @@ class Mark:
         radius_mm: of the lesion the level is meant for.
         score: logit of P(abnormal) there, log(P / (1 - P)).
         malignant: P(malignant) / P(abnormal) there.
+        spots: strength of the strongest cluster of bright spots within the radius; 0 if there is none.
+        by_spots: whether that cluster is what is marked, and not a place that the network holds suspicious.
     """
 
     center: Point
@@ -32,6 +35,8 @@ class Mark:
     radius_mm: float
     score: float
     malignant: float
+    spots: float = 0.0
+    by_spots: bool = False
 
 
 def abnormal_score(logits: npt.NDArray[np.float32]) -> Pixels:
@@ -42,24 +47,6 @@ def abnormal_score(logits: npt.NDArray[np.float32]) -> Pixels:
 def malignant_share(logits: npt.NDArray[np.float32]) -> Pixels:
     """Return P(malignant) / P(abnormal) of logits (3, ...)."""
     return np.asarray(1 / (1 + np.exp(np.clip(logits[1] - logits[2], -60, 60))), dtype=np.float32)
-
-
-def local_maxima(score: Pixels, inside: Mask) -> npt.NDArray[np.intp]:
-    """Return (n, 2) windows inside the breast that no neighbour of the 8 surpasses.
-
-    Of a plateau the first in reading order stands for all its neighbours.
-    """
-    h, w = score.shape
-    masked = np.where(inside, score, -np.inf)
-    framed = np.pad(masked, 1, constant_values=-np.inf)
-    peak = inside.copy()
-    for du in (-1, 0, 1):
-        for dv in (-1, 0, 1):
-            if (du, dv) == (0, 0):
-                continue
-            neighbour = framed[1 + du : 1 + du + h, 1 + dv : 1 + dv + w]
-            peak &= masked > neighbour if (du, dv) < (0, 0) else masked >= neighbour
-    return np.argwhere(peak)
 
 
 def find_marks(pyramid: Pyramid, level: Level, logits: npt.NDArray[np.float32], floor: float) -> list[Mark]:
@@ -78,8 +65,43 @@ def find_marks(pyramid: Pyramid, level: Level, logits: npt.NDArray[np.float32], 
         place = _refine(score, int(u), int(v))
         center = pyramid.to_source(level, place)
         mm = ((center[0] + 0.5) * pyramid.spacing[0], (center[1] + 0.5) * pyramid.spacing[1])
-        marks.append(Mark(center, mm, level.radius, float(score[u, v]), float(share[u, v])))
+        spots = [c.strength for c in pyramid.clusters if math.dist(c.place_mm, mm) <= level.radius]
+        suspicion = float(score[u, v]), float(share[u, v])
+        marks.append(Mark(center, mm, level.radius, *suspicion, max(spots, default=0.0)))
     return marks
+
+
+def cluster_marks(pyramid: Pyramid, logits: Sequence[npt.NDArray[np.float32]]) -> list[Mark]:
+    """Return a mark for each of the film's clusters of bright spots.
+
+    Its score is the network's highest of any level at that place. Its radius is that of the smallest
+    lesions the scan is meant for.
+
+    Args:
+        logits: (3, u, v) of each level.
+    """
+    marks = []
+    for cluster in pyramid.clusters:
+        row, column = (mm / step - 0.5 for mm, step in zip(cluster.place_mm, pyramid.spacing, strict=True))
+        there = [
+            each[:, u, v]
+            for level, each in zip(pyramid.levels, logits, strict=True)
+            for u, v in [_nearest_window(pyramid, level, (row, column), each.shape[1:])]
+        ]
+        best = max(there, key=lambda each: float(abnormal_score(each)))
+        score, share = float(abnormal_score(best)), float(malignant_share(best))
+        radius = pyramid.levels[0].radius
+        marks.append(Mark((row, column), cluster.place_mm, radius, score, share, cluster.strength, True))
+    return marks
+
+
+def _nearest_window(
+    pyramid: Pyramid, level: Level, point: Point, windows: tuple[int, ...]
+) -> tuple[int, int]:
+    u, v = (
+        min(max(round(at), 0), n - 1) for at, n in zip(pyramid.to_window(level, point), windows, strict=True)
+    )
+    return u, v
 
 
 def _refine(score: Pixels, u: int, v: int) -> tuple[float, float]:

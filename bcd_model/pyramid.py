@@ -14,6 +14,7 @@ import SimpleITK as sitk
 
 from bcd_model.breast import Mask, breast_mask, fit_mask, normalise, resample, to_image
 from bcd_model.errors import FilmError
+from bcd_model.spots import Cluster, find_clusters
 from bcd_model.words import WINDOW, Film, Pixels, Point, Region
 
 STEPS_MM = (0.3, 0.45, 0.675, 1.0125, 1.51875)
@@ -53,10 +54,11 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Pyramid:
-    """All levels of one film, and the way back to its source pixels."""
+    """All levels of one film, the clusters of bright spots in it, and the way back to its source pixels."""
 
     levels: tuple[Level, ...]
     spacing: tuple[float, float]
+    clusters: tuple[Cluster, ...] = ()
 
     def to_source(self, level: Level, window: tuple[float, float]) -> Point:
         """Return the source (row, column) of the centre of window (u, v) of ``level``."""
@@ -85,7 +87,8 @@ def build_pyramid(film: Film, steps: tuple[float, ...] = STEPS_MM) -> Pyramid:
     mask = breast_mask(pixels, spacing)
     source = to_image(normalise(pixels, mask), spacing)
     breast = to_image(mask.astype(np.uint8), spacing)
-    return Pyramid(tuple(_level(source, breast, step) for step in steps), spacing)
+    levels = tuple(_level(source, breast, step) for step in steps)
+    return Pyramid(levels, spacing, find_clusters(source, breast))
 
 
 def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_MM) -> Pixels:

@@ -11,10 +11,10 @@ import torch
 
 from bcd_model.dense import scan_level
 from bcd_model.evaluation import SCORE_FLOOR, Calibration
-from bcd_model.marks import Mark, abnormal_score, find_marks, merge
+from bcd_model.marks import Mark, abnormal_score, cluster_marks, find_marks, merge
 from bcd_model.model import Model
 from bcd_model.pyramid import STRIDE, Pyramid, build_pyramid, region_window
-from bcd_model.second_look import MARKS
+from bcd_model.second_look import MARKS, candidates
 from bcd_model.words import (
     Film,
     FilmScan,
@@ -139,15 +139,16 @@ def _look(
     """The marks of ``film``, merged and rescored but not yet weighed, and its heat map."""
     pyramid = pyramid_of(film)
     marks, heat = scan_pyramid(model, pyramid, floor)
-    marks = merge(marks, MARKS)
     if model.second_look is None:
-        return marks, heat
+        return merge(marks, MARKS), heat
     across = None if other is None else pyramid_of(other)
-    return model.second_look.rescore(marks, pyramid, across), heat
+    return model.second_look.rescore(candidates(marks), pyramid, across), heat
 
 
 def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> tuple[list[Mark], HeatMap]:
     """Return the marks of all levels, not yet merged, with the network's own scores; and the heat map.
+
+    Before a second look clusters of bright spots are marked, too; without one nobody would judge them.
 
     Args:
         floor: score below which a maximum is no mark; by default where P(abnormal) is the model's
@@ -158,8 +159,8 @@ def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> 
     marks: list[Mark] = []
     finest = pyramid.levels[0]
     heat = np.full(finest.inside.shape, -np.inf, dtype=np.float32)
-    for level in pyramid.levels:
-        logits = scan_level(model.network, level)
+    scanned = [scan_level(model.network, level) for level in pyramid.levels]
+    for level, logits in zip(pyramid.levels, scanned, strict=True):
         marks += find_marks(pyramid, level, logits, floor)
         score = np.where(level.inside, abnormal_score(logits), -np.inf)
         # Nearest window of this level for each of the finest: window centres share their origin.
@@ -167,6 +168,8 @@ def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> 
         rows = _nearest(len(heat), len(score), ratio)
         columns = _nearest(len(heat.T), len(score.T), ratio)
         np.maximum(heat, score[np.ix_(rows, columns)], out=heat)
+    if model.second_look is not None:
+        marks += cluster_marks(pyramid, scanned)
     values = _logistic(model.heat_calibration.slope * heat + model.heat_calibration.intercept)
     values[~finest.inside] = 0
     step = (STRIDE * finest.step / pyramid.spacing[0], STRIDE * finest.step / pyramid.spacing[1])

@@ -1,11 +1,12 @@
 """A second look at the detector's marks: what a network of everyday pictures makes of each place.
 
-The detector sees one window of 48x48 pixels. The second look takes its most suspicious marks and
-describes each by frozen ImageNet features (``bcd_model.backbone``) in three ways: near, the square
-2.67 times as wide as the lesion the mark's level is meant for; wide, 4 times as wide; across, wide
-less the same place of the other breast. One linear head each makes a score of the detector's own
-score and the features, and their mean is the mark's new score. A film without the other breast does
-without the last head.
+The scanning network sees one window of 48x48 pixels. The second look takes its most suspicious marks and
+the strongest clusters of bright spots (``bcd_model.spots``), and describes each by frozen ImageNet features
+(``bcd_model.backbone``) in three ways: near, the square 2.67 times as wide as the lesion the mark's level is
+meant for; wide, 4 times as wide; across, wide less the same place of the other breast. One linear head each
+makes a score of the network's own score, the strength of a cluster there and the features, and their mean is
+the mark's new score; clusters have heads of their own. A film without the other breast does without the last
+head.
 
 At last the two breasts are weighed against each other: where the other one has something as
 suspicious, as in breasts of much bright tissue, a film's marks count for less.
@@ -13,7 +14,7 @@ suspicious, as in breasts of much bright tissue, a film's marks count for less.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,16 +25,19 @@ from torch.nn import functional
 
 from bcd_model.backbone import Backbone
 from bcd_model.errors import TruthError
-from bcd_model.marks import Mark
+from bcd_model.marks import Mark, merge
 from bcd_model.pyramid import MARGIN, STRIDE, Level, Pyramid
 from bcd_model.words import Pixels, Point
 
 MARKS = 25
-"""Marks of a film that are looked at again, the most suspicious ones."""
+"""Marks of the network on a film that are looked at again, the most suspicious ones."""
+
+CLUSTERS = 8
+"""Clusters of bright spots that are looked at, the strongest ones."""
 
 VIEWS = ("near", "wide", "across")
 
-RECIPE = 1
+RECIPE = 2
 """One more with each change of what :func:`look` sees, or at how many marks."""
 
 _NEAR = (64, 96)  # pixels of the level, pixels of the picture
@@ -42,6 +46,7 @@ _RANGE = 3.0
 _COMPONENTS = 60
 _PENALTY = 30.0
 _LEAST_DEVIATION = 1e-3
+_KINDS = 2
 _OTHER = 0.3  # of the other breast's highest score, taken off each mark's
 _AT_ONCE = 8  # pictures: more do not fit the processor's cache, and take longer each
 
@@ -50,11 +55,13 @@ Features = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heads:
-    """What is fitted to marks with known truth.
+    """What is fitted to marks with known truth; marks of the network and of clusters have heads of their own.
 
     Attributes:
-        weight: (3, 1 + features) of the detector's score and the features, for each of ``VIEWS``.
-        bias: (3,).
+        weight: (2, 3, 2 + features): of the network's marks and of clusters, for each of ``VIEWS``, of the
+            network's score, the logarithm of the strength of the cluster there, and the features. nan for
+            heads that could not be fitted: they have no say.
+        bias: (2, 3).
         usual: highest new score of a film, on average.
     """
 
@@ -62,23 +69,31 @@ class Heads:
     bias: npt.NDArray[np.float32]
     usual: float
 
-    def scores(self, scores: npt.NDArray[np.float64], seen: Features) -> npt.NDArray[np.float64]:
-        """Return (n,) the mean score of the heads that have something to look at.
+    def scores(self, marks: Sequence[Mark], seen: Features) -> npt.NDArray[np.float64]:
+        """Return (n,) the mean score of the heads that have something to look at; nan if none has.
 
         Args:
-            scores: (n,) of the detector.
             seen: (n, 3, features) from :func:`look`.
         """
-        inputs = np.concatenate([np.broadcast_to(scores[:, None, None], (*seen.shape[:2], 1)), seen], axis=2)
-        each = np.einsum("nvf,vf->nv", inputs, self.weight.astype(np.float64)) + self.bias
-        return np.asarray(np.nanmean(each, axis=1), dtype=np.float64)
+        own = np.broadcast_to(_own(marks)[:, None], (*seen.shape[:2], 2))
+        inputs = np.concatenate([own, seen], axis=2)
+        kind = _kind(marks)
+        each = np.einsum("nvf,nvf->nv", inputs, self.weight[kind].astype(np.float64)) + self.bias[kind]
+        has = np.isfinite(each)
+        total = np.where(has, each, 0).sum(axis=1)
+        return np.where(has.any(axis=1), total / np.maximum(has.sum(axis=1), 1), np.nan)
 
     def rescore(self, marks: Sequence[Mark], seen: Features) -> list[Mark]:
-        """Return the marks with their new scores, the most suspicious first."""
+        """Return the marks with their new scores, one a place, the most suspicious first."""
         if not marks:
             return []
-        scores = self.scores(np.array([mark.score for mark in marks]), seen)
-        return _ordered(replace(mark, score=float(score)) for mark, score in zip(marks, scores, strict=True))
+        scores = self.scores(marks, seen)
+        again = [
+            replace(mark, score=float(score))
+            for mark, score in zip(marks, scores, strict=True)
+            if np.isfinite(score)
+        ]
+        return merge(again, len(again))
 
     def weigh(self, marks: Sequence[Mark], other: Sequence[Mark] | None) -> list[Mark]:
         """Return rescored marks with their final scores: less a part of what the other breast has.
@@ -93,6 +108,24 @@ class Heads:
         return [replace(mark, score=mark.score - less) for mark in marks]
 
 
+def candidates(marks: Sequence[Mark]) -> list[Mark]:
+    """Return the marks of a film that are looked at: the network's best, one a place, and the clusters'."""
+    clusters = sorted((mark for mark in marks if mark.by_spots), key=lambda m: (-m.spots, m.center))
+    return [*merge([mark for mark in marks if not mark.by_spots], MARKS), *clusters[:CLUSTERS]]
+
+
+def _own(marks: Sequence[Mark]) -> npt.NDArray[np.float64]:
+    """(n, 2) what is known of marks before: the network's score, the logarithm of a cluster's strength."""
+    return np.array([(mark.score, np.log(mark.spots) if mark.spots > 0 else 0.0) for mark in marks]).reshape(
+        -1, 2
+    )
+
+
+def _kind(marks: Sequence[Mark]) -> npt.NDArray[np.intp]:
+    """(n,) which heads marks have: 0 of the network, 1 of clusters."""
+    return np.array([mark.by_spots for mark in marks], dtype=np.intp)
+
+
 class SecondLook(nn.Module):
     """The backbone and the heads that make new scores of marks."""
 
@@ -100,8 +133,9 @@ class SecondLook(nn.Module):
         super().__init__()
         self.backbone = backbone
         if heads is None:
+            shape = (_KINDS, len(VIEWS))
             heads = Heads(
-                np.zeros((len(VIEWS), 1 + Backbone.features), np.float32), np.zeros(len(VIEWS), np.float32), 0
+                np.zeros((*shape, 2 + Backbone.features), np.float32), np.zeros(shape, np.float32), 0
             )
         self.weight = nn.Parameter(torch.from_numpy(heads.weight), requires_grad=False)
         self.bias = nn.Parameter(torch.from_numpy(heads.bias), requires_grad=False)
@@ -135,59 +169,59 @@ def look(backbone: Backbone, marks: Sequence[Mark], film: Pyramid, other: Pyrami
 
 
 def fit_heads(
-    scores: npt.NDArray[np.float64],
+    marks: Sequence[Mark],
     seen: Features,
     on_lesion: npt.NDArray[np.bool_],
     film: npt.NDArray[np.int64],
 ) -> Heads:
     """Return the heads fitted to marks with known truth.
 
-    Each is a ridge logistic regression on the detector's score and the 60 largest principal
-    components of its view's features, all brought to unit variance. The marks must be of films that
-    the detector was not trained on.
+    Each is a ridge logistic regression on what is known of the marks before (the network's score, and a
+    cluster's strength) and the 60 largest principal components of its view's features, all brought to unit
+    variance. The marks must be of films that the network was not trained on.
 
     Args:
-        scores: (n,) of the detector.
+        marks: n, with the network's scores.
         seen: (n, 3, features) from :func:`look`.
         on_lesion: (n,).
         film: (n,) a number for each film, the same for all its marks.
 
     Raises:
-        TruthError: only one kind of mark, or none.
+        TruthError: only one kind of the network's marks, true or false, or none.
     """
-    weight = np.zeros((len(VIEWS), 1 + seen.shape[2]), dtype=np.float32)
-    bias = np.zeros(len(VIEWS), dtype=np.float32)
-    for view in range(len(VIEWS)):
-        there = np.isfinite(seen[:, view, 0])
-        if VIEWS[view] == "across" and len(set(on_lesion[there])) < 2:
-            # Too few films have another breast beside them: this head has no say.
-            weight[view], bias[view] = np.nan, np.nan
-            continue
-        weight[view], bias[view] = _fit_head(
-            scores[there], seen[there, view].astype(np.float64), on_lesion[there]
-        )
+    weight = np.full((_KINDS, len(VIEWS), 2 + seen.shape[2]), np.nan, dtype=np.float32)
+    bias = np.full((_KINDS, len(VIEWS)), np.nan, dtype=np.float32)
+    own, kind = _own(marks), _kind(marks)
+    if len(set(on_lesion[kind == 0])) < 2:
+        raise TruthError("the second look needs true and false marks, one kind is missing", "use more films")
+    for which in range(_KINDS):
+        for view in range(len(VIEWS)):
+            there = np.isfinite(seen[:, view, 0]) & (kind == which)
+            # Too few films have another breast beside them, or clusters: such a head has no say.
+            if len(set(on_lesion[there])) == 2:
+                weight[which, view], bias[which, view] = _fit_head(
+                    own[there], seen[there, view].astype(np.float64), on_lesion[there]
+                )
     heads = Heads(weight, bias, 0.0)
-    new = heads.scores(scores, seen)
-    highest = [new[film == each].max() for each in np.unique(film)]
+    new = heads.scores(marks, seen)
+    highest = [np.nanmax(new[film == each]) for each in np.unique(film[np.isfinite(new)])]
     return replace(heads, usual=float(np.float32(np.mean(highest))))
 
 
 def _fit_head(
-    scores: npt.NDArray[np.float64], features: npt.NDArray[np.float64], on_lesion: npt.NDArray[np.bool_]
+    own: npt.NDArray[np.float64], features: npt.NDArray[np.float64], on_lesion: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.float32], float]:
-    if on_lesion.all() or not on_lesion.any():
-        raise TruthError("the second look needs true and false marks, one kind is missing", "use more films")
     middle, scale = features.mean(axis=0), features.std(axis=0) + _LEAST_DEVIATION
     _, values, axes = np.linalg.svd((features - middle) / scale, full_matrices=False)
     kept = min(_COMPONENTS, int((values > values[0] * 1e-9).sum()))
     axes = axes[:kept].T * (np.sqrt(len(features)) / values[:kept])  # (features, kept), to unit variance
-    level, spread = float(scores.mean()), float(scores.std()) + _LEAST_DEVIATION
-    design = np.column_stack([(scores - level) / spread, ((features - middle) / scale) @ axes])
+    level, spread = own.mean(axis=0), own.std(axis=0) + _LEAST_DEVIATION
+    design = np.column_stack([(own - level) / spread, ((features - middle) / scale) @ axes])
     slopes, intercept = _ridge_logistic(design, on_lesion.astype(np.float64))
-    on_features = (axes @ slopes[1:]) / scale
-    on_score = slopes[0] / spread
-    head = np.concatenate([[on_score], on_features]).astype(np.float32)
-    return head, float(intercept - on_score * level - on_features @ middle)
+    on_features = (axes @ slopes[own.shape[1] :]) / scale
+    on_own = slopes[: own.shape[1]] / spread
+    head = np.concatenate([on_own, on_features]).astype(np.float32)
+    return head, float(intercept - on_own @ level - on_features @ middle)
 
 
 def _ridge_logistic(
@@ -206,10 +240,6 @@ def _ridge_logistic(
         if float(np.abs(change).max()) < 1e-9:
             break
     return beta[:-1], float(beta[-1])
-
-
-def _ordered(marks: Iterable[Mark]) -> list[Mark]:
-    return sorted(marks, key=lambda mark: (-mark.score, mark.center))
 
 
 def _level_of(film: Pyramid, mark: Mark) -> int:

@@ -22,8 +22,9 @@ from torch.nn import functional
 from bcd_model.dense import scan_level
 from bcd_model.errors import TruthError, UsageError
 from bcd_model.evaluation import check_given_once
-from bcd_model.marks import abnormal_score, local_maxima
+from bcd_model.marks import abnormal_score
 from bcd_model.networks import ScanningBCDCNN, initialise
+from bcd_model.peaks import local_maxima
 from bcd_model.pyramid import STEPS_MM, STRIDE, build_pyramid
 from bcd_model.sampling import Place, TrainingFilm, WindowSampler
 from bcd_model.words import AnnotatedFilm, film_digest

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
+from blob_films import blob_film
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bcd_model.marks import Mark, abnormal_score, local_maxima, malignant_share, merge
+from bcd_model.marks import Mark, abnormal_score, cluster_marks, find_marks, malignant_share, merge
+from bcd_model.peaks import local_maxima
+from bcd_model.pyramid import Pyramid, build_pyramid
+from bcd_model.spots import Cluster
 
 
 @given(
@@ -63,3 +70,51 @@ def test_merged_marks_lie_apart_and_each_lost_one_has_its_better(found: list[Mar
         if mark not in kept:
             lower = len(kept) == limit and mark.score <= kept[-1].score
             assert lower or any(same(mark, other) and other.score >= mark.score for other in kept)
+
+
+SPACING = (0.2, 0.1)
+
+
+def clustered(*clusters: Cluster) -> Pyramid:
+    film = blob_film((300, 150), 5, spacing=SPACING)
+    return replace(build_pyramid(film, (0.6, 0.9)), clusters=clusters)
+
+
+def flat(pyramid: Pyramid) -> list[np.ndarray]:
+    """Logits by which every window of every level is normal."""
+    logits = []
+    for level in pyramid.levels:
+        each = np.zeros((3, *level.inside.shape), dtype=np.float32)
+        each[0] = 5
+        logits.append(each)
+    return logits
+
+
+def test_a_cluster_is_marked_with_the_networks_highest_score_there() -> None:
+    pyramid = clustered(Cluster((60.1, 24.05), 7.5), Cluster((30.1, 12.05), 3.0))
+    logits = flat(pyramid)
+    logits[1][:, round(60.1 / 3.6), round(24.05 / 3.6)] = (0, 1, 2)
+    first, second = cluster_marks(pyramid, logits)
+    assert first.center == pytest.approx((300, 240)) and first.place_mm == (60.1, 24.05)
+    assert (first.radius_mm, first.spots, first.by_spots) == (pyramid.levels[0].radius, 7.5, True)
+    assert first.score == pytest.approx(np.log(np.e + np.e**2), abs=1e-5)
+    assert first.malignant == pytest.approx(np.e / (1 + np.e), abs=1e-5)
+    assert second.score == pytest.approx(np.log(2) - 5, abs=1e-5)
+
+
+def test_a_cluster_at_the_border_of_the_film_has_the_last_window() -> None:
+    pyramid = clustered(Cluster((127.9, 47.9), 1.0))
+    logits = flat(pyramid)
+    logits[0][:, -1, -1] = (0, 3, 0)
+    assert cluster_marks(pyramid, logits)[0].score == pytest.approx(np.log(np.e**3 + 1), abs=1e-5)
+
+
+def test_a_mark_of_the_network_tells_the_strongest_cluster_within_it() -> None:
+    pyramid = clustered(Cluster((60, 24), 3.0), Cluster((62, 24), 5.0), Cluster((60, 40), 9.0))
+    logits = flat(pyramid)[0]
+    logits[:, 25, 10] = (0, 5, 0)  # the window centred at 60, 24 mm
+    logits[:, 8, 10] = (0, 4, 0)
+    near, far = find_marks(pyramid, pyramid.levels[0], logits, 0)[::-1]
+    assert near.place_mm == pytest.approx((60, 24), abs=0.1) and near.radius_mm < 16
+    assert (near.spots, far.spots) == (5.0, 0.0)
+    assert not near.by_spots

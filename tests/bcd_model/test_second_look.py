@@ -23,7 +23,15 @@ from bcd_model.networks import ScanningBCDCNN, initialise
 from bcd_model.pyramid import Pyramid, build_pyramid
 from bcd_model.sampling import TrainingFilm
 from bcd_model.scan import NOT_COMPARED, Scanner, scan_pyramid
-from bcd_model.second_look import RECIPE, Heads, SecondLook, _ridge_logistic, fit_heads, look
+from bcd_model.second_look import (
+    RECIPE,
+    Heads,
+    SecondLook,
+    _ridge_logistic,
+    candidates,
+    fit_heads,
+    look,
+)
 from bcd_model.training import TrainingConfig, prepare
 from bcd_model.words import Film, OperatingPoint
 
@@ -38,6 +46,19 @@ def backbone() -> Backbone:
 def mark(row: float, column: float) -> Mark:
     """A mark of the only level at a source pixel of 0.2 mm."""
     return Mark((row, column), ((row + 0.5) * 0.2, (column + 0.5) * 0.2), 12 * STEP, 0.0, 0.5)
+
+
+def scored(scores: np.ndarray, spots: np.ndarray | float = 0.0) -> list[Mark]:
+    """Marks with these scores, all of them far apart; of clusters where there are spots."""
+    strength = np.broadcast_to(spots, len(scores))
+    return [
+        replace(mark(1000 * at, 0), score=float(score), spots=float(each), by_spots=bool(each))
+        for at, (score, each) in enumerate(zip(scores, strength, strict=True))
+    ]
+
+
+def some(marks: list[Mark], chosen: np.ndarray) -> list[Mark]:
+    return [mark for mark, wanted in zip(marks, chosen, strict=True) if wanted]
 
 
 def pyramid(film: Film) -> Pyramid:
@@ -121,9 +142,11 @@ def test_a_film_without_the_other_breast_does_without_that_head(backbone: Backbo
     film = pyramid(blob_film((300, 150), 5.0))
     seen = look(backbone, [mark(300, 150)], film, None)
     assert np.isnan(seen[:, 2]).all() and np.isfinite(seen[:, :2]).all()
-    weight = np.zeros((3, 1 + Backbone.features), dtype=np.float32)
-    bias = np.array([1, 3, 100], dtype=np.float32)
-    assert Heads(weight, bias, 0).scores(np.zeros(1), seen) == [2]
+    weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
+    bias = np.array([[1, 3, 100], [5, 7, 100]], dtype=np.float32)
+    heads = Heads(weight, bias, 0)
+    assert heads.scores([mark(300, 150)], seen) == [2]
+    assert heads.scores([replace(mark(300, 150), spots=1.0, by_spots=True)], seen) == [6]
     empty = pyramid(Film(np.zeros((64, 64), dtype=np.float32), (0.2, 0.2)))
     assert np.isnan(look(backbone, [mark(300, 150)], film, empty)[:, 2]).all()
 
@@ -152,48 +175,97 @@ def test_ridge_logistic_is_the_least_of_what_it_says_it_minimises() -> None:
 
 def test_heads_learn_what_tells_marks_apart_in_each_view() -> None:
     rng = np.random.default_rng(0)
-    truth = rng.random(400) < 0.3
-    scores = rng.normal(size=400)
-    seen = rng.normal(size=(400, 3, 20)).astype(np.float32) * 5 + 7
+    truth = rng.random(800) < 0.3
+    scores = rng.normal(size=800)
+    seen = rng.normal(size=(800, 3, 20)).astype(np.float32) * 5 + 7
     seen[:, :, 4] += 12 * truth[:, None]
-    seen[:100, 2] = np.nan
-    film = np.arange(400) // 8
-    heads = fit_heads(scores, seen, truth, film)
-    for view in range(3):
-        alone = np.full_like(seen, np.nan)
-        alone[:, view] = seen[:, view]
-        there = np.isfinite(alone[:, view, 0])
-        found = heads.scores(scores[there], alone[there])
-        assert found[truth[there]].mean() > found[~truth[there]].mean() + 1.5
-        assert np.abs(heads.weight[view, 1:]).argmax() == 4
-        # With a free intercept the greatest likelihood expects as many true marks as there are.
-        assert (1 / (1 + np.exp(-found))).sum() == pytest.approx(truth[there].sum(), rel=1e-3)
-    highest = heads.scores(scores, seen).reshape(50, 8).max(axis=1)
+    seen[:200, 2] = np.nan
+    film = np.arange(800) // 8
+    clusters = rng.random(800) < 0.4
+    seen[clusters, :, 4] *= -1
+    marks = scored(scores, np.where(clusters, 3, 0))
+    heads = fit_heads(marks, seen, truth, film)
+    for kind, of_kind in enumerate((~clusters, clusters)):
+        for view in range(3):
+            alone = np.full_like(seen, np.nan)
+            alone[:, view] = seen[:, view]
+            there = np.isfinite(alone[:, view, 0]) & of_kind
+            found = heads.scores(some(marks, there), alone[there])
+            assert found[truth[there]].mean() > found[~truth[there]].mean() + 1.5
+            largest = np.abs(heads.weight[kind, view, 2:]).argmax()
+            assert largest == 4 and (heads.weight[kind, view, 2 + largest] < 0) == bool(kind)
+            # With a free intercept the greatest likelihood expects as many true marks as there are.
+            assert (1 / (1 + np.exp(-found))).sum() == pytest.approx(truth[there].sum(), rel=1e-3)
+    highest = heads.scores(marks, seen).reshape(100, 8).max(axis=1)
     assert heads.usual == pytest.approx(highest.mean(), abs=1e-6)
     with pytest.raises(TruthError, match="one kind is missing"):
-        fit_heads(scores, seen, np.zeros(400, dtype=bool), film)
+        fit_heads(marks, seen, np.zeros(800, dtype=bool), film)
     with pytest.raises(TruthError, match="one kind is missing"):
-        fit_heads(scores[:0], seen[:0], truth[:0], film[:0])
+        fit_heads([], seen[:0], truth[:0], film[:0])
+
+
+def test_the_strength_of_a_cluster_counts() -> None:
+    rng = np.random.default_rng(0)
+    strength = np.exp(rng.normal(size=300))
+    truth = np.log(strength) + rng.normal(size=300) / 2 > 0
+    seen = rng.normal(size=(300, 3, 5)).astype(np.float32)
+    marks = scored(np.zeros(300), strength) + scored(np.zeros(2))
+    seen = np.concatenate([seen, seen[:2]])
+    heads = fit_heads(marks, seen, np.r_[truth, True, False], np.arange(302) // 4)
+    found = heads.scores(marks[:300], seen[:300])
+    assert np.corrcoef(found, np.log(strength))[0, 1] > 0.9
+    np.testing.assert_allclose(heads.weight[0, :, 1], 0, atol=1e-6)
+
+
+def test_clusters_that_no_head_can_judge_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.arange(80) < 30
+    seen = rng.normal(size=(80, 3, 5)).astype(np.float32)
+    marks = scored(rng.normal(size=80), np.where(np.arange(80) >= 70, 2, 0))
+    heads = fit_heads(marks, seen, truth, np.arange(80) // 8)
+    assert np.isnan(heads.scores(marks, seen)[70:]).all()
+    assert np.isfinite(heads.usual)
+    kept = heads.rescore(marks, seen)
+    assert len(kept) == 70 and not any(each.by_spots for each in kept)
+
+
+def test_one_place_is_one_mark_whoever_marked_it() -> None:
+    weight = np.zeros((2, 3, 2), dtype=np.float32)
+    weight[:, :, 0] = 1
+    heads = Heads(weight, np.zeros((2, 3), dtype=np.float32), 0.0)
+    network = replace(mark(100, 100), score=1.0)
+    far = replace(mark(300, 100), score=2.0, spots=4.0, by_spots=True)
+    close = replace(mark(110, 100), score=3.0, spots=4.0, by_spots=True)
+    seen = np.zeros((3, 3, 0), dtype=np.float32)
+    assert heads.rescore([network, far, close], seen) == [close, far]
+    assert heads.rescore([replace(network, score=9.0), far, close], seen)[0].score == 9.0
+
+
+def test_the_networks_best_marks_and_the_strongest_clusters_are_looked_at() -> None:
+    many = [replace(mark(100 * n, 0), score=float(n)) for n in range(40)]
+    spots = [replace(mark(100 * n, 10), score=-9.0, spots=1.0 + n, by_spots=True) for n in range(12)]
+    found = candidates([*spots, *many])
+    assert found == [*many[:-26:-1], *spots[:-9:-1]]
 
 
 @pytest.mark.parametrize("beside", ["none", "false marks"])
 def test_without_enough_pairs_the_head_across_has_no_say(beside: str) -> None:
     rng = np.random.default_rng(0)
     truth = np.arange(80) < 30
-    scores, seen = rng.normal(size=80), rng.normal(size=(80, 3, 5)).astype(np.float32)
+    marks, seen = scored(rng.normal(size=80)), rng.normal(size=(80, 3, 5)).astype(np.float32)
     seen[: 80 if beside == "none" else 70, 2] = np.nan
-    heads = fit_heads(scores, seen, truth, np.arange(80) // 8)
+    heads = fit_heads(marks, seen, truth, np.arange(80) // 8)
     assert np.isfinite(heads.usual)
     alone = seen.copy()
     alone[:, 2] = np.nan
-    np.testing.assert_array_equal(heads.scores(scores, seen), heads.scores(scores, alone))
+    np.testing.assert_array_equal(heads.scores(marks, seen), heads.scores(marks, alone))
 
 
 def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
     backbone: Backbone, blob_model: Model, tmp_path: Path
 ) -> None:
-    weight = np.zeros((3, 1 + Backbone.features), dtype=np.float32)
-    second = SecondLook(backbone, Heads(weight, np.full(3, 2, dtype=np.float32), 0.5))
+    weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
+    second = SecondLook(backbone, Heads(weight, np.full((2, 3), 2, dtype=np.float32), 0.5))
     film = blob_film((300, 150), 5.0)
     first = Scanner(blob_model).scan(film)
     again = Scanner(replace(blob_model, second_look=second)).scan(film)
@@ -209,7 +281,7 @@ def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
 
     network = ScanningBCDCNN(8)
     initialise(network, 0)
-    second.weight[:, 5] = 0.125
+    second.weight[:, :, 5] = 0.125
     path = tmp_path / "w.safetensors"
     save_model(
         path, network, name="toy", version="1", steps_mm=(0.6,), operating_point=OperatingPoint(0.5, 0.4),
@@ -223,6 +295,26 @@ def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
     assert [f.center for f in found] == [
         f.center for f in Scanner(replace(model, second_look=second)).scan(film, turned(film)).findings
     ]
+
+
+def test_a_cluster_of_spots_becomes_a_finding_where_its_heads_say_so(
+    backbone: Backbone, blob_model: Model
+) -> None:
+    film = blob_film((300, 150), 5.0)
+    rows, columns = np.indices(film.shape)
+    spots = [(420, 100), (427, 103), (414, 105), (423, 92)]
+    bright = sum(
+        (0.05 * np.exp(-((rows - r) ** 2 + (columns - c) ** 2) / 2) for r, c in spots), np.zeros(film.shape)
+    )
+    film = replace(film, pixels=(film.pixels + bright).astype(np.float32))
+    weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
+    weight[1, :, 1] = 1
+    for bias, expected in (([4, -9], "disc"), ([-2, 4], "cluster")):
+        heads = Heads(weight, np.repeat(np.array(bias, dtype=np.float32)[:, None], 3, axis=1), 0.0)
+        found = Scanner(replace(blob_model, second_look=SecondLook(backbone, heads))).scan(film).findings[0]
+        place = (420, 100) if expected == "cluster" else (300, 150)
+        assert np.hypot(*np.subtract(found.center, place)) * 0.2 < 2.5
+    assert found.radius * 0.2 == pytest.approx(min(blob_model.steps_mm) * 12)
 
 
 def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> None:
@@ -243,16 +335,15 @@ def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> 
         on_lesion = [_on_lesion(mark, film) for film in others for mark in looked[film.name].marks]
         seen = np.concatenate([looked[film.name].seen for film in others])
         of = np.repeat(np.arange(len(others)), [len(looked[film.name].marks) for film in others])
-        heads = fit_heads(np.array([mark.score for mark in marks]), seen, np.array(on_lesion), of)
+        heads = fit_heads(marks, seen, np.array(on_lesion), of)
         for film in found.scored:
             if placed[by_name[film.name].patient] == fold:
                 own, other = (looked[name] for name in (film.name, _other(by_name, film.name)))
-                scores, across = (
-                    heads.scores(np.array([mark.score for mark in each.marks]), each.seen)
-                    for each in (own, other)
-                )
-                final = np.sort(scores - 0.3 * (across.max() - heads.usual))[::-1]
-                assert [mark.score for mark in film.marks] == pytest.approx(final[:12].tolist())
+                across = np.nanmax(heads.scores(other.marks, other.seen))
+                final = [
+                    each.score - 0.3 * (across - heads.usual) for each in heads.rescore(own.marks, own.seen)
+                ]
+                assert [mark.score for mark in film.marks] == pytest.approx(final[:12])
     again = cross_validate(films, config, 2, tmp_path)
     assert again.scored == found.scored
 
@@ -261,7 +352,7 @@ def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> 
     assert model.second_look is not None
     marks = [mark for film in films for mark in looked[film.name].marks]
     heads = fit_heads(
-        np.array([mark.score for mark in marks]),
+        marks,
         np.concatenate([looked[film.name].seen for film in films]),
         np.array([_on_lesion(mark, film) for film in films for mark in looked[film.name].marks]),
         np.repeat(np.arange(len(films)), [len(looked[film.name].marks) for film in films]),
@@ -296,7 +387,7 @@ def _trained_on(path: Path, films: list[TrainingFilm], placed: dict[str, int]) -
 
 
 def test_marks_count_for_less_beside_a_suspicious_other_breast() -> None:
-    heads = Heads(np.zeros((3, 1), np.float32), np.zeros(3, np.float32), usual=1.0)
+    heads = Heads(np.zeros((2, 3, 2), np.float32), np.zeros((2, 3), np.float32), usual=1.0)
     marks = [replace(mark(1, 1), score=2.0), replace(mark(9, 9), score=-1.0)]
     for highest, less in ((4.0, 0.9), (1.0, 0.0), (-3.0, -1.2)):
         other = [replace(mark(5, 5), score=highest - 1), replace(mark(7, 7), score=highest)]
@@ -307,9 +398,10 @@ def test_marks_count_for_less_beside_a_suspicious_other_breast() -> None:
 def test_a_pair_is_looked_at_once_and_either_film_counts_against_the_other(
     backbone: Backbone, blob_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weight = np.zeros((3, 1 + Backbone.features), dtype=np.float32)
-    weight[:, 0] = 1
-    model = replace(blob_model, second_look=SecondLook(backbone, Heads(weight, np.zeros(3, np.float32), 0.0)))
+    weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
+    weight[:, :, 0] = 1
+    heads = Heads(weight, np.zeros((2, 3), np.float32), 0.0)
+    model = replace(blob_model, second_look=SecondLook(backbone, heads))
     seen: list[Pyramid] = []
     monkeypatch.setattr(
         "bcd_model.scan.scan_pyramid", lambda *given: (seen.append(given[1]), scan_pyramid(*given))[1]
@@ -329,9 +421,8 @@ def test_a_pair_is_looked_at_once_and_either_film_counts_against_the_other(
 
 def test_a_scanner_is_gone_with_the_last_that_holds_it(backbone: Backbone, blob_model: Model) -> None:
     """Without waiting for Python's search for cycles: each job has one, and it keeps two films."""
-    second = SecondLook(
-        backbone, Heads(np.zeros((3, 1 + Backbone.features), np.float32), np.zeros(3, np.float32), 0)
-    )
+    weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
+    second = SecondLook(backbone, Heads(weight, np.zeros((2, 3), np.float32), 0))
     film = blob_film((300, 150), 5.0)
     scanner = Scanner(replace(blob_model, second_look=second))
     gc.collect()
