@@ -140,7 +140,7 @@ def figures_table(measured: Measured) -> dict[str, Any]:
 
     def row(interval: Interval) -> dict[str, float | None]:
         return {
-            key: round(value, 4) if np.isfinite(value) else None for key, value in asdict(interval).items()
+            key: round(value, 6) if np.isfinite(value) else None for key, value in asdict(interval).items()
         }
 
     return {

@@ -24,6 +24,7 @@ FLOOR = 0.02
 """Calibrated P(abnormal) below which a place is not worth a finding, at the model's own prevalence."""
 
 _SECOND_LOOK = "second_look."
+_HEADS = (f"{_SECOND_LOOK}weight", f"{_SECOND_LOOK}bias")
 """Before the names of its tensors in a weight file."""
 
 
@@ -67,6 +68,7 @@ def load_model(path: Path | None = None) -> Model:
     try:
         network = ScanningBCDCNN(int(info.metadata["units"]))
         tensors = {name: tensor.float() for name, tensor in load_file(info.path).items()}
+        _check_numbers(tensors)
         again = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SECOND_LOOK)}
         network.load_state_dict(tensors)
         # Channels last: the same figures but for their last bits, and a processor is done sooner.
@@ -85,6 +87,17 @@ def load_model(path: Path | None = None) -> Model:
         raise ModelError(
             f"{info.path} holds no weights of this version's network", "train it again with 'bcd-admin train'"
         ) from error
+
+
+def _check_numbers(tensors: dict[str, Tensor]) -> None:
+    """Raise ValueError for weights that are no numbers: every film would pass for normal.
+
+    Heads that could not be fitted are nan; those of the network's marks near and wide are always there.
+    """
+    for name, tensor in tensors.items():
+        needed = tensor[0, :2] if name in _HEADS and tensor.dim() > 1 else tensor
+        if not bool(torch.isfinite(needed).all()):
+            raise ValueError(f"{name} holds what is no number")
 
 
 def _second_look(tensors: dict[str, Tensor]) -> SecondLook | None:

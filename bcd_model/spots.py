@@ -21,6 +21,8 @@ from bcd_model.words import Pixels, Point
 STEP_MM = 0.2
 """Pixel spacing at which spots are sought."""
 
+_COARSEST_MM = 0.4  # a film of larger pixels shows no spots, and would take much memory at 0.2 mm
+
 CLUSTERS = 12
 """Clusters of a film at most, the strongest ones."""
 
@@ -68,6 +70,8 @@ def find_clusters(source: sitk.Image, breast: sitk.Image) -> tuple[Cluster, ...]
         source: the film, bright is dense, its pixels' spacing in mm.
         breast: not 0 where the breast is, on the same grid.
     """
+    if max(source.GetSpacing()) > _COARSEST_MM:
+        return ()
     image = resample(source, (STEP_MM, STEP_MM))
     inside = fit_mask(breast, image)
     if min(inside.shape) < _LEAST_PIXELS or not inside.any():

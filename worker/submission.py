@@ -15,7 +15,7 @@ from bcd_model.prevalence import in_force
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.app import send
-from worker.job import UNDER_WAY, Lane, Record, State, Tally, job_id, now
+from worker.job import UNDER_WAY, DamagedRecordError, Lane, Record, State, Tally, job_id, now
 from worker.pipeline import shaping
 from worker.publish import Published, check_target, published
 from worker.records import Answer, Records
@@ -140,25 +140,37 @@ def wait(
         changed: called with each record that has changed since the last look.
 
     Raises:
-        QueueError: the queue cannot be reached, or has lost a record.
+        QueueError: the queue cannot be reached or has lost a record; or a record cannot be read, which is
+            said when the other jobs have ended.
     """
     order = list(dict.fromkeys(ids))
     pending = list(order)
     seen: dict[str, Record] = {}
+    damage: DamagedRecordError | None = None
     while pending:
         looked_at = pending[:_LOOK]  # jobs are taken in order, so those ahead end first
         current = {record.job_id: record for record in records.listing(looked_at)}
+        ended: set[str] = set()
         for job in looked_at:
-            if job not in current:
-                raise QueueError(f"the queue has lost job {job}", "submit the study again")
-            if seen.get(job) != current[job]:
-                changed(current[job])
+            if job in current:
+                if seen.get(job) != current[job]:
+                    changed(current[job])
+                if current[job].final:
+                    ended.add(job)
+                continue
+            try:
+                if records.get(job) is None:
+                    raise QueueError(f"the queue has lost job {job}", "submit the study again")
+            except DamagedRecordError as error:
+                damage = damage or error
+                ended.add(job)
         seen |= current
-        ended = {job for job in looked_at if seen[job].final}
         pending = [job for job in pending if job not in ended]
         if pending and not ended:
             check()
             time.sleep(_POLL)
+    if damage is not None:
+        raise damage
     return [seen[job] for job in order]
 
 

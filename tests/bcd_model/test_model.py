@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from bcd_model.errors import ModelError
 from bcd_model.evaluation import Calibration
@@ -92,6 +92,35 @@ def test_weights_that_state_no_prevalence_are_refused_by_name(prevalence: object
     save_file({"x": torch.zeros(1)}, path, metadata={METADATA_KEY: json.dumps(metadata)})
     with pytest.raises(ModelError, match=r"w\.safetensors is not a BCD weight file; name a file made by"):
         read_info(path)
+
+
+def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    shipped = read_info()
+    tensors = load_file(shipped.path)
+    content = {METADATA_KEY: json.dumps(shipped.metadata)}
+    save_file(tensors, path, metadata=content)
+    load_model(path)
+    last = "second_look.weight", (1, 2)
+    # The head across and those of clusters may be missing; without the others every film would be normal.
+    save_file({**tensors, last[0]: _without(tensors[last[0]], last[1])}, path, metadata=content)
+    load_model(path)
+    for name, at in (
+        ("second_look.weight", (0, 1, 7)),
+        ("second_look.bias", (0, 0)),
+        ("second_look.usual", ()),
+        ("dense.bias", (3,)),
+    ):
+        save_file({**tensors, name: _without(tensors[name], at)}, path, metadata=content)
+        with pytest.raises(ModelError, match=r"w\.safetensors holds no weights of this version's network"):
+            load_model(path)
+
+
+def _without(tensor: torch.Tensor, at: tuple[int, ...]) -> torch.Tensor:
+    """The tensor with no number at one place."""
+    found = tensor.clone()
+    found[at] = torch.nan
+    return found
 
 
 def test_a_truncated_weight_file_is_refused_by_name(tmp_path: Path) -> None:

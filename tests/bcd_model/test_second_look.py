@@ -32,6 +32,7 @@ from bcd_model.second_look import (
     fit_heads,
     look,
 )
+from bcd_model.spots import Cluster
 from bcd_model.training import TrainingConfig, prepare
 from bcd_model.words import Film, OperatingPoint
 
@@ -317,6 +318,13 @@ def test_a_cluster_of_spots_becomes_a_finding_where_its_heads_say_so(
     assert found.radius * 0.2 == pytest.approx(min(blob_model.steps_mm) * 12)
 
 
+def test_without_a_second_look_no_cluster_is_marked(backbone: Backbone, blob_model: Model) -> None:
+    film = replace(pyramid(blob_film((300, 150), 5.0)), clusters=(Cluster((60.0, 30.0), 4.0),))
+    again = replace(blob_model, second_look=SecondLook(backbone))
+    assert [mark.spots for mark in scan_pyramid(again, film)[0] if mark.by_spots] == [4.0]
+    assert not any(mark.by_spots for mark in scan_pyramid(blob_model, film)[0])
+
+
 def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> None:
     config = TrainingConfig(steps=1, batch=8, units=4, mining=(), steps_mm=(0.8, 1.2))
     films = prepare(toy_films(4), config.steps_mm)
@@ -346,6 +354,9 @@ def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> 
                 assert [mark.score for mark in film.marks] == pytest.approx(final[:12])
     again = cross_validate(films, config, 2, tmp_path)
     assert again.scored == found.scored
+    assert any(mark.by_spots for each in looked.values() for mark in each.marks)
+    for film in found.first:
+        assert len(film.marks) == sum(not mark.by_spots for mark in looked[film.name].marks)
 
     # The model that ships has heads of all films' marks, and a heat map of the network's own scores.
     model = load_model(develop(films, config, tmp_path, folds=2, version="1", data={}, command="test"))

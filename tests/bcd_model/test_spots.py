@@ -27,14 +27,16 @@ def tissue(seed: int = 0, spacing: float = 0.2) -> Pixels:
     return np.where(inside, 0.4 + 0.05 * rough / rough.std() + grain, 0).astype(np.float32)
 
 
-def with_spots(film: Pixels, places: list[tuple[float, float]], spacing: float = 0.2) -> Pixels:
+def with_spots(
+    film: Pixels, places: list[tuple[float, float]], spacing: float = 0.2, bright: float = 0.08
+) -> Pixels:
     """Round bright spots of 0.4 mm added at (row, column) of a film of 0.2 mm."""
     rows, columns = np.indices(film.shape)
     found = film.copy()
     for row, column in places:
         at = [(x + 0.5) * 0.2 / spacing - 0.5 for x in (row, column)]
         distance = np.hypot(rows - at[0], columns - at[1]) * spacing
-        found += (0.08 * np.exp(-((distance / 0.2) ** 2) / 2)).astype(np.float32)
+        found += (bright * np.exp(-((distance / 0.2) ** 2) / 2)).astype(np.float32)
     return found
 
 
@@ -119,3 +121,18 @@ def test_spots_along_the_border_of_the_film_do_not_count() -> None:
     film = tissue()
     film[100:500:3, 2] += 0.3
     assert all(each.place_mm[1] > 2.4 for each in clusters(film))
+
+
+def test_one_very_bright_speck_is_less_than_many_spots() -> None:
+    film = with_spots(tissue(), around(MIDDLE), bright=0.03)
+    assert apart_mm(clusters(with_spots(film, [(200, 100)], bright=0.5))[0], MIDDLE) < 1.5
+
+
+def test_clusters_closer_than_they_may_be_are_one() -> None:
+    places: list[tuple[float, float]] = [(320, 150), (320, 165)]  # 3 mm
+    found = [each for each in clusters(with_spots(tissue(), places)) if apart_mm(each, (320, 157.5)) < 2]
+    assert len(found) == 1
+
+
+def test_a_film_of_large_pixels_shows_no_spots_and_takes_no_memory() -> None:
+    assert clusters(with_spots(tissue(), around(MIDDLE)), spacing=0.5) == ()

@@ -153,6 +153,23 @@ def test_a_job_is_not_lost_by_its_token_before_its_record_is_written(
         assert store.zcard(granted) == 0
 
 
+def test_a_job_whose_record_is_damaged_is_its_tokens_still(own_site: Any, films: list[Path]) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    (job,) = client.submit(*films).json()["jobs"]
+    (token,) = json.loads((own_site.folder / "tokens.json").read_text())["tokens"]
+    record, granted = f"bcd:job:{job['job_id']}", f"bcd:gateway:jobs:{token['id']}"
+    with redis.Redis(unix_socket_path=own_site.broker.removeprefix("redis+socket://")) as store:
+        created = store.hget(record, "created")
+        store.hset(record, "created", "yesterday")
+        store.zadd(granted, {job["job_id"]: store.zscore(granted, job["job_id"]) - 61})
+        assert client.get("/jobs").json() == {"jobs": []}
+        problem(client.get(f"/jobs/{job['job_id']}"), 503)
+        problem(client.submit(*films), 503)
+        store.hset(record, "created", created)
+    assert client.get(f"/jobs/{job['job_id']}").json()["state"] == "queued"
+
+
 def test_a_token_that_is_revoked_while_two_threads_read_is_refused(tmp_path: Path) -> None:
     """One has read the old file, and is done just before the other, which has read the new one."""
     stale_read, go_on = threading.Event(), threading.Event()

@@ -21,13 +21,14 @@ from made_records import CREATED, MODEL, SHAPE, record_of
 from bcd_model.errors import QueueError, UsageError
 from converters.studies import FilmSource, StudyInput
 from worker.app import make_app
+from worker.cli.jobs import wait_for_jobs
 from worker.cli.session import open_queue
 from worker.engine import find_redis_server
 from worker.engine_host import die_with_parent, redis_answer, wait_for
 from worker.job import Record, State, Tally, job_id
 from worker.records import Records
 from worker.settings import Settings
-from worker.submission import resume
+from worker.submission import Submitted, resume
 
 pytestmark = pytest.mark.redis
 
@@ -160,6 +161,31 @@ def test_a_damaged_record_is_left_out_of_a_list_and_told(url: str, records: Reco
     assert len(told) == 1 and f"delete the key bcd:job:{damaged.job_id}" in told[0]
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_who_waits_for_a_damaged_record_is_told_when_the_others_have_ended(
+    url: str, records: Records, beside: bool
+) -> None:
+    damaged, good = make_record("1.1"), make_record("1.2")
+    for record in (damaged, good)[: 1 + beside]:
+        submit(records, record)
+    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
+        client.hset(f"bcd:job:{damaged.job_id}", "created", "yesterday")
+    looks: list[str] = []
+
+    def check() -> None:
+        looks.append(records.state_of([good.job_id])[good.job_id])
+        records.cancel(good.job_id, "by hand")
+
+    submitted = [
+        Submitted(record.job_id, record.study_instance_uid, "under way")
+        for record in (damaged, good)[: 1 + beside]
+    ]
+    told = f"delete the key bcd:job:{damaged.job_id}"
+    with open_queue(Settings(broker_url=url)) as queue, pytest.raises(QueueError, match=told):
+        wait_for_jobs(replace(queue, check=check), submitted)
+    assert looks == ["queued"] * beside
+
+
 def test_a_command_tells_of_a_damaged_record_once(
     url: str, records: Records, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,8 +195,8 @@ def test_a_command_tells_of_a_damaged_record_once(
     with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
         client.hset(f"bcd:job:{damaged.job_id}", "created", "yesterday")
     with open_queue(Settings(broker_url=url)) as queue:
-        for _ in range(2):
-            assert [record.job_id for record in queue.records.listing()] == [good.job_id]
+        for found in (queue.records, queue.records, queue.patient()):
+            assert [record.job_id for record in found.listing()] == [good.job_id]
     assert capsys.readouterr().err.count(f"delete the key bcd:job:{damaged.job_id}") == 1
 
 

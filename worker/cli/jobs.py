@@ -190,7 +190,7 @@ def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
 
     ids = [answer.job_id for answer in submitted if answer.answer != "refused"]
     records = queue.records.listing(ids)
-    if all(record.final for record in records):
+    if len(records) == len(ids) and all(record.final for record in records):
         return records
     films = {record.job_id: record.films for record in records}
     scanned: dict[str, int] = {}

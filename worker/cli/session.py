@@ -60,7 +60,9 @@ class Queue:
             return self.records  # without its Redis the embedded engine has ended: see ``check``
         from worker.records import Records
 
-        return _telling(Records(self.settings.broker_url or "", _PATIENCE))
+        records = Records(self.settings.broker_url or "", _PATIENCE)
+        records.on_damage = self.records.on_damage  # it knows what has been told
+        return records
 
 
 @contextmanager

@@ -77,6 +77,9 @@ async def submit(request: Request, here: Here, token: Whose) -> Accepted:
 
 def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
     records = {record.job_id: record for record in here.records.listing([s.job_id for s in submitted])}
+    for answer in submitted:
+        if answer.answer != "refused" and answer.job_id not in records:
+            here.records.get(answer.job_id)  # raises, if that is because the record is damaged
     refused = [answer for answer in submitted if answer.answer == "refused" or answer.job_id not in records]
     if refused:
         raise ProblemError(

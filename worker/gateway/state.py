@@ -52,18 +52,22 @@ class Gateway:
 
         Raises:
             ProblemError: 404: there is none.
+            DamagedRecordError: it cannot be read.
         """
         if not self.grants.has(token.id, job):
             raise not_found()
-        (record,) = self.listing([job], token) or (None,)
+        (record,) = self.listing([job], token) or (self.records.get(job),)
         if record is None:
             raise not_found()
         return record
 
     def listing(self, jobs: Sequence[str], token: Token) -> list[Record]:
-        """The records of ``jobs``; those that are gone are forgotten."""
+        """The records of ``jobs`` that can be read; those that are gone are forgotten."""
         found = self.records.listing(jobs)
-        self.grants.drop(token.id, sorted(set(jobs) - {record.job_id for record in found}))
+        missing = sorted(set(jobs) - {record.job_id for record in found})
+        if missing:
+            there = self.records.state_of(missing)
+            self.grants.drop(token.id, [job for job in missing if job not in there])
         return found
 
 
