@@ -146,7 +146,7 @@ def wait(
     order = list(dict.fromkeys(ids))
     pending = list(order)
     seen: dict[str, Record] = {}
-    damage: DamagedRecordError | None = None
+    damaged = None
     while pending:
         looked_at = pending[:_LOOK]  # jobs are taken in order, so those ahead end first
         current = {record.job_id: record for record in records.listing(looked_at)}
@@ -161,16 +161,16 @@ def wait(
             try:
                 if records.get(job) is None:
                     raise QueueError(f"the queue has lost job {job}", "submit the study again")
-            except DamagedRecordError as error:
-                damage = damage or error
+            except DamagedRecordError:
+                damaged = damaged or job
                 ended.add(job)
         seen |= current
         pending = [job for job in pending if job not in ended]
         if pending and not ended:
             check()
             time.sleep(_POLL)
-    if damage is not None:
-        raise damage
+    if damaged is not None:
+        raise DamagedRecordError(damaged)
     return [seen[job] for job in order]
 
 
