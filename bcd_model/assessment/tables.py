@@ -15,7 +15,7 @@ from bcd_model.evaluation import SCORE_FLOOR
 from bcd_model.words import CLASSES, DISCLAIMER
 
 SCHEMA_VERSION = 1
-_DIGITS = 4
+_DIGITS = 6
 
 
 def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:

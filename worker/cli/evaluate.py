@@ -193,7 +193,7 @@ def _show(content: dict[str, Any]) -> None:
             rows += [
                 (
                     f"Brier score, {kind} (base rate's)",
-                    f"{judged['brier']['value']} ({judged['base_rate_brier']['value']})",
+                    f"{judged['brier']['value']:.4f} ({judged['base_rate_brier']['value']:.4f})",
                 ),
                 (f"calibration slope, {kind}", figure_text(judged["slope"])),
                 (f"ECE, {kind}", figure_text(judged["ece"])),
