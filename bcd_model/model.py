@@ -24,8 +24,9 @@ FLOOR = 0.02
 """Calibrated P(abnormal) below which a place is not worth a finding, at the model's own prevalence."""
 
 _SECOND_LOOK = "second_look."
-_HEADS = (f"{_SECOND_LOOK}weight", f"{_SECOND_LOOK}bias")
 """Before the names of its tensors in a weight file."""
+
+_HEADS = (f"{_SECOND_LOOK}weight", f"{_SECOND_LOOK}bias")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -32,8 +32,8 @@ from bcd_model.words import Pixels, Point
 MARKS = 25
 """Marks of the network on a film that are looked at again, the most suspicious ones."""
 
-CLUSTERS = 8
-"""Clusters of bright spots that are looked at, the strongest ones."""
+CLUSTERS_SEEN = 8
+"""Clusters of bright spots that are looked at, the strongest ones; weaker ones only speak for marks there."""
 
 VIEWS = ("near", "wide", "across")
 
@@ -111,7 +111,7 @@ class Heads:
 def candidates(marks: Sequence[Mark]) -> list[Mark]:
     """Return the marks of a film that are looked at: the network's best, one a place, and the clusters'."""
     clusters = sorted((mark for mark in marks if mark.by_spots), key=lambda m: (-m.spots, m.center))
-    return [*merge([mark for mark in marks if not mark.by_spots], MARKS), *clusters[:CLUSTERS]]
+    return [*merge([mark for mark in marks if not mark.by_spots], MARKS), *clusters[:CLUSTERS_SEEN]]
 
 
 def _own(marks: Sequence[Mark]) -> npt.NDArray[np.float64]:

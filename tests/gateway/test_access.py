@@ -131,15 +131,21 @@ def test_nobody_joins_a_job_while_it_is_being_ended(
     assert here.record(job, two).state == "queued"
 
 
-def test_a_job_is_not_lost_by_its_token_before_its_record_is_written(
-    own_site: Any, films: list[Path]
-) -> None:
-    """The token is given the job first; somebody who asks for the list just then finds no record of it."""
+def queued(own_site: Any, films: list[Path]) -> tuple[Any, Any, str, str]:
+    """A client, the job it has submitted, and the keys of its record and of what its token may see."""
     own_site.serve()
     client = own_site.client("reader")
     (job,) = client.submit(*films).json()["jobs"]
     (token,) = json.loads((own_site.folder / "tokens.json").read_text())["tokens"]
     record, granted = f"bcd:job:{job['job_id']}", f"bcd:gateway:jobs:{token['id']}"
+    return client, job, record, granted
+
+
+def test_a_job_is_not_lost_by_its_token_before_its_record_is_written(
+    own_site: Any, films: list[Path]
+) -> None:
+    """The token is given the job first; somebody who asks for the list just then finds no record of it."""
+    client, job, record, granted = queued(own_site, films)
     with redis.Redis(unix_socket_path=own_site.broker.removeprefix("redis+socket://")) as store:
         written = store.dump(record)
         store.delete(record)
@@ -154,11 +160,7 @@ def test_a_job_is_not_lost_by_its_token_before_its_record_is_written(
 
 
 def test_a_job_whose_record_is_damaged_is_its_tokens_still(own_site: Any, films: list[Path]) -> None:
-    own_site.serve()
-    client = own_site.client("reader")
-    (job,) = client.submit(*films).json()["jobs"]
-    (token,) = json.loads((own_site.folder / "tokens.json").read_text())["tokens"]
-    record, granted = f"bcd:job:{job['job_id']}", f"bcd:gateway:jobs:{token['id']}"
+    client, job, record, granted = queued(own_site, films)
     with redis.Redis(unix_socket_path=own_site.broker.removeprefix("redis+socket://")) as store:
         created = store.hget(record, "created")
         store.hset(record, "created", "yesterday")
