@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,13 @@ def load_model(path: Path | None = None) -> Model:
             network.eval(),
             info.identity,
             info.operating_point,
-            tuple(float(step) for step in info.metadata["steps_mm"]),
-            Calibration(**info.metadata["calibration"]),
-            Calibration(**info.metadata["film_calibration"]),
-            Calibration(**info.metadata["heat_calibration"]),
+            _steps(info.metadata["steps_mm"]),
+            _calibration(info.metadata["calibration"]),
+            _calibration(info.metadata["film_calibration"]),
+            _calibration(info.metadata["heat_calibration"]),
             _second_look(again),
         )
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         raise ModelError(
             f"{info.path} holds no weights of this version's network", "train it again with 'bcd-admin train'"
         ) from error
@@ -93,12 +94,34 @@ def load_model(path: Path | None = None) -> Model:
 def _check_numbers(tensors: dict[str, Tensor]) -> None:
     """Raise ValueError for weights that are no numbers: every film would pass for normal.
 
-    Heads that could not be fitted are nan; those of the network's marks near and wide are always there.
+    A head that could not be fitted is nan as a whole; those of the network's marks near and wide are always
+    there.
     """
     for name, tensor in tensors.items():
-        needed = tensor[0, :2] if name in _HEADS and tensor.dim() > 1 else tensor
-        if not bool(torch.isfinite(needed).all()):
+        if name not in _HEADS and not bool(torch.isfinite(tensor).all()):
             raise ValueError(f"{name} holds what is no number")
+    if not tensors.keys() >= set(_HEADS):
+        return
+    weight, bias = (tensors[name] for name in _HEADS)
+    heads = torch.cat([weight, bias[..., None]], dim=-1)  # (2, 3, features + 1)
+    fitted = torch.isfinite(heads).all(dim=-1)
+    missing = torch.isnan(heads).all(dim=-1)
+    if not bool((fitted | missing).all() and fitted[0, :2].all()):
+        raise ValueError("a head of the second look holds what is no number")
+
+
+def _calibration(told: dict[str, float]) -> Calibration:
+    found = Calibration(**told)
+    if not (math.isfinite(found.slope) and math.isfinite(found.intercept)):
+        raise ValueError("a calibration holds what is no number")
+    return found
+
+
+def _steps(told: list[float]) -> tuple[float, ...]:
+    steps = tuple(float(step) for step in told)
+    if not (steps and all(math.isfinite(step) and step > 0 for step in steps)):
+        raise ValueError("no pixel spacings to scan at")
+    return steps
 
 
 def _second_look(tensors: dict[str, Tensor]) -> SecondLook | None:

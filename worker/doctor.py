@@ -44,7 +44,8 @@ def examine() -> list[Check]:
     if any(check.state == "fail" for check in checks):
         return checks
     settings = Settings()
-    checks += [_model(settings), _torch(settings)]
+    torch = _torch(settings)
+    checks += [torch, _model(settings, load=torch.state == "ok")]
     checks += [_folder("results", settings.results_dir, OutputError.exit_code)]
     if settings.embedded:
         checks += [_folder("state", settings.state_dir, QueueError.exit_code), _embedded(settings)]
@@ -71,9 +72,13 @@ def _settings() -> Iterator[Check]:
         yield Check(variable, "ok", f"{shown}{origin}: {description}")
 
 
-def _model(settings: Settings) -> Check:
+def _model(settings: Settings, *, load: bool) -> Check:
     try:
         info = read_info(settings.model)
+        if load:
+            from bcd_model.model import load_model
+
+            load_model(settings.model)
     except BcdError as error:
         return Check("model", "fail", error.message, error.remedy, error.exit_code)
     identity = info.identity
@@ -83,6 +88,11 @@ def _model(settings: Settings) -> Check:
 def _torch(settings: Settings) -> Check:
     if importlib.util.find_spec("torch") is None:
         return Check("torch", "fail", "PyTorch is not installed", "pip install torch", BcdError.exit_code)
+    try:
+        importlib.import_module("torch")
+    except (ImportError, OSError) as error:  # OSError: a library of its own is missing or broken
+        found = f"PyTorch cannot be loaded: {' '.join(str(error).split())}"
+        return Check("torch", "fail", found, "install torch again", BcdError.exit_code)
     processes, threads = settings.worker_processes, settings.threads_per_scan
     return Check("torch", "ok", f"installed; {processes} worker process(es) of {threads} thread(s)")
 

@@ -76,7 +76,7 @@ def read_info(path: Path | None = None) -> WeightsInfo:
         point = metadata["operating_point"]
         identity = ModelIdentity(metadata["name"], metadata["version"], hashlib.sha256(content).hexdigest())
         operating_point = OperatingPoint(
-            float(point["threshold"]),
+            _threshold(point["threshold"]),
             _prevalence(metadata["prevalence"]),
             point["sensitivity"],
             point["false_marks_per_film"],
@@ -85,6 +85,12 @@ def read_info(path: Path | None = None) -> WeightsInfo:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is not a BCD weight file", remedy) from error
     return WeightsInfo(path, identity, operating_point, metadata)
+
+
+def _threshold(value: Any) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{value} is no probability")
+    return float(value)
 
 
 def _prevalence(value: Any) -> float:

@@ -101,19 +101,59 @@ def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path) -> None
     content = {METADATA_KEY: json.dumps(shipped.metadata)}
     save_file(tensors, path, metadata=content)
     load_model(path)
-    last = "second_look.weight", (1, 2)
     # The head across and those of clusters may be missing; without the others every film would be normal.
-    save_file({**tensors, last[0]: _without(tensors[last[0]], last[1])}, path, metadata=content)
+    names = "second_look.weight", "second_look.bias"
+    missing = {name: _without(tensors[name], (1, 2)) for name in names}
+    save_file({**tensors, **missing}, path, metadata=content)
     load_model(path)
     for name, at in (
         ("second_look.weight", (0, 1, 7)),
         ("second_look.bias", (0, 0)),
+        ("second_look.weight", (1, 1, 7)),
+        ("second_look.weight", (0, 2, 7)),
+        ("second_look.bias", (1, 2)),
         ("second_look.usual", ()),
         ("dense.bias", (3,)),
     ):
         save_file({**tensors, name: _without(tensors[name], at)}, path, metadata=content)
         with pytest.raises(ModelError, match=r"w\.safetensors holds no weights of this version's network"):
             load_model(path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"calibration": {"slope": float("nan"), "intercept": 0.0}},
+        {"film_calibration": {"slope": 1.0, "intercept": float("inf")}},
+        {"heat_calibration": {"slope": "1", "intercept": 0.0}},
+        {"steps_mm": []},
+        {"steps_mm": [float("nan")]},
+        {"steps_mm": [0.3, 0.0]},
+        {"steps_mm": 0.3},
+    ],
+)
+def test_scales_and_calibrations_that_are_none_are_refused_by_name(
+    wrong: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "w.safetensors"
+    _saved(path)
+    metadata = read_info(path).metadata | wrong
+    save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(metadata)})
+    with pytest.raises(ModelError, match=r"w\.safetensors holds no weights of this version's network"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), 7, -0.1, "0.3", None])
+def test_an_operating_point_that_is_no_probability_is_refused_by_name(
+    threshold: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "w.safetensors"
+    _saved(path)
+    metadata = read_info(path).metadata
+    metadata["operating_point"]["threshold"] = threshold
+    save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(metadata)})
+    with pytest.raises(ModelError, match=r"w\.safetensors is not a BCD weight file; name a file made by"):
+        read_info(path)
 
 
 def _without(tensor: torch.Tensor, at: tuple[int, ...]) -> torch.Tensor:
