@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
-from bcd_model.errors import QueueError
+from bcd_model.errors import BcdError, QueueError
 from bcd_model.words import ModelIdentity
 from converters.studies import FilmSource, StudyInput
+
+T = TypeVar("T", bound=str)
 
 State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
 STATES: Final[tuple[State, ...]] = get_args(State)
@@ -226,13 +228,12 @@ def to_fields(record: Record) -> dict[str, object]:
 
 
 class DamagedRecordError(QueueError):
-    """A record that cannot be read."""
+    """A record that cannot be read; the queue itself is there, so its exit code is not the queue's."""
+
+    exit_code = BcdError.exit_code
 
     def __init__(self, job: str) -> None:
-        super().__init__(
-            f"the record of job {job} cannot be read",
-            f"delete the key {KEY}{job} in Redis and submit the study again",
-        )
+        super().__init__(f"the record of job {job} cannot be read", "submit the study again")
         self.job = job
 
     def __reduce__(self) -> tuple[type[DamagedRecordError], tuple[str, ...]]:
@@ -243,10 +244,10 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
     """The record without its study, from the fields of its hash.
 
     Raises:
-        DamagedRecordError: they are damaged.
+        DamagedRecordError: they are damaged: one is missing, or says what none of ours ever does.
     """
     try:
-        return Record(
+        record = Record(
             job_id=job,
             study_instance_uid=fields["study_instance_uid"],
             input_digest=fields["input_digest"],
@@ -256,17 +257,17 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             updated=datetime.fromisoformat(fields["updated"]),
             films=int(fields["films"]),
             outs=tuple(Path(out) for out in json.loads(fields["outs"])),
-            lane=cast(Lane, fields["lane"]),
+            lane=_one_of(LANES, fields["lane"]),
             batch=fields.get("batch") or "",
-            state=cast(State, fields["state"]),
+            state=_one_of(STATES, fields["state"]),
             film=int(fields["film"]),
             attempts=int(fields["attempts"]),
             lost=int(fields["lost"]),
             tries=int(fields["tries"]),
             holder=fields["holder"],
-            begun=float(fields["begun"]),
-            ended=float(fields["ended"]),
-            due=float(fields["due"]),
+            begun=_time(fields["begun"]),
+            ended=_time(fields["ended"]),
+            due=_time(fields["due"]),
             reason=fields["reason"],
             exit_code=int(fields["exit_code"]),
             replace=fields["replace"] == "1",
@@ -277,8 +278,26 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
                 float(fields["highest"]),
             ),
         )
-    except (KeyError, ValueError, TypeError):
+        if not (record.outs and record.films >= 1 and 0 <= record.tally.highest <= 1):
+            raise ValueError("no record of a job")
+    except (KeyError, ValueError, TypeError, OverflowError, OSError):
         raise DamagedRecordError(job) from None
+    return record
+
+
+def _one_of(known: Sequence[T], told: str) -> T:
+    """``told``, if it is one of those that are known."""
+    for each in known:
+        if each == told:
+            return each
+    raise ValueError(told)
+
+
+def _time(told: str) -> float:
+    """Seconds since 1970 that are a date."""
+    seconds = float(told)
+    datetime.fromtimestamp(seconds)
+    return seconds
 
 
 def _settings(stored: str) -> dict[str, Any]:

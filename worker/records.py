@@ -13,7 +13,19 @@ from typing import Any, Final, Literal, cast
 from redis.commands.core import Script
 
 from worker import transitions
-from worker.job import LANES, NOTHING, Lane, Record, State, Tally, now, tally_fields, to_fields
+from worker.job import (
+    LANES,
+    NOTHING,
+    STATES,
+    DamagedRecordError,
+    Lane,
+    Record,
+    State,
+    Tally,
+    now,
+    tally_fields,
+    to_fields,
+)
 from worker.stored_records import StoredRecords
 
 Answer = Literal["queued", "under way", "done"]
@@ -90,6 +102,15 @@ class Records(StoredRecords):
             *_flat(to_fields(record)),
         )
         return cast(Answer, answer), bool(send)
+
+    def forget_damaged(self, job: str) -> None:
+        """Leave nothing of a job whose record cannot be read, or was deleted by hand; others stay."""
+        try:
+            usable = self.get(job) is not None or not self.is_listed(job)
+        except DamagedRecordError:
+            usable = False
+        if not usable:
+            self._run(transitions.FORGET, job, *STATES)
 
     def restore(self, record: Record) -> None:
         """Write a record that was lost; one that is there stays as it is."""

@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
-from redis.exceptions import ResponseError
+from redis.client import Pipeline
+from redis.exceptions import RedisError, ResponseError
 
 from bcd_model.errors import UsageError
 from worker.figures import QueueFigures
@@ -149,9 +150,10 @@ class StoredRecords:
         Raises:
             DamagedRecordError: it cannot be read.
         """
-        fields = self._link.call(lambda: cast("dict[str, str]", self._redis.hgetall(KEY + job)))
-        if not fields:
+        (fields,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
+        if fields is not None and not fields:
             return None
+        fields = fields or {}
         record = from_fields(job, fields)
         try:
             return replace(record, study=study_from_json(fields["study"], record.study_instance_uid))
@@ -190,18 +192,14 @@ class StoredRecords:
         """
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]
-
-            def read(page: Sequence[str] = page) -> list[Any]:
-                pipeline = self._redis.pipeline(transaction=False)
-                for job in page:
-                    pipeline.hmget(KEY + job, list(_SHORT))
-                return pipeline.execute()
-
-            for job, row in zip(page, self._link.call(read), strict=True):
-                if row[0] is None:
+            rows = self._read(page, lambda pipeline, key: pipeline.hmget(key, list(_SHORT)))
+            for job, row in zip(page, rows, strict=True):
+                told = zip(_SHORT, row or (), strict=row is not None)
+                fields = {name: value for name, value in told if value is not None}
+                if row is not None and not fields:
                     continue
                 try:
-                    record = from_fields(job, dict(zip(_SHORT, row, strict=True)))
+                    record = from_fields(job, fields)
                 except DamagedRecordError as error:
                     self.on_damage(error)
                     continue
@@ -215,16 +213,38 @@ class StoredRecords:
         return {state: found.count(state) for state in STATES}
 
     def state_of(self, ids: Sequence[str]) -> dict[str, State]:
-        """The state of each of ``ids``, in their order; lost ones left out."""
+        """The state of each of ``ids``, in their order; lost ones, and those in none, left out."""
+        found = self._read(ids, lambda pipeline, key: pipeline.hget(key, "state"))
+        return {job: state for job, state in zip(ids, found, strict=True) if state in STATES}
+
+    def is_listed(self, job: str) -> bool:
+        """Whether the job is among all jobs, with or without a record."""
+        return self._link.call(lambda: self._redis.zscore(_INDEX, job)) is not None
+
+    def there(self, ids: Sequence[str]) -> set[str]:
+        """Those of ``ids`` that have a record, readable or not."""
+        found = self._read(ids, lambda pipeline, key: pipeline.exists(key))
+        return {job for job, there in zip(ids, found, strict=True) if there}
+
+    def _read(self, ids: Sequence[str], ask: Callable[[Pipeline, str], object]) -> list[Any]:
+        """What Redis answers for each of ``ids``; None where its key holds no record."""
 
         def read() -> list[Any]:
             pipeline = self._redis.pipeline(transaction=False)
             for job in ids:
-                pipeline.hget(KEY + job, "state")
-            return pipeline.execute()
+                ask(pipeline, KEY + job)
+            return pipeline.execute(raise_on_error=False)
 
-        found = zip(ids, self._link.call(read), strict=True)
-        return {job: cast(State, state) for job, state in found if state is not None}
+        def answers() -> list[Any]:
+            found = read()
+            for number, answer in enumerate(found):
+                if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
+                    found[number] = None
+                elif isinstance(answer, RedisError):
+                    raise answer
+            return found
+
+        return self._link.call(answers)
 
     def find(self, start: str) -> Record:
         """The record whose id begins with ``start``, or whose study's UID it is.

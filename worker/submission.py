@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,7 +59,7 @@ class Submitter:
     force: bool = False
 
     def submit(self, study: StudyInput) -> Submitted:
-        """Queue one study, unless the same work is under way or done.
+        """Queue one study, unless the same work is under way or done; a damaged record is made anew.
 
         A message that cannot be sent, or is lost, does not matter: the workers' sweep finds the record.
 
@@ -74,6 +74,7 @@ class Submitter:
             check_target(folder, record.job_id, replace=self.force)
         except OutputError as error:
             return Submitted(record.job_id, study.study_instance_uid, "refused", str(error))
+        self.records.forget_damaged(record.job_id)
         ours = published(folder)
         if ours is not None and ours.job_id == record.job_id:
             # the published result is the truth, even if the queue has forgotten the job
@@ -135,18 +136,18 @@ def wait(
 ) -> list[Record]:
     """Wait until every job has ended; return their records in the order of ``ids``.
 
+    One whose record cannot be read is not waited for, and left out; ``records.on_damage`` is told.
+
     Args:
         check: called between two looks; raises if waiting has become pointless.
         changed: called with each record that has changed since the last look.
 
     Raises:
-        QueueError: the queue cannot be reached or has lost a record; or a record cannot be read, which is
-            said when the other jobs have ended.
+        QueueError: the queue cannot be reached or has lost a record.
     """
     order = list(dict.fromkeys(ids))
     pending = list(order)
     seen: dict[str, Record] = {}
-    damaged = None
     while pending:
         looked_at = pending[:_LOOK]  # jobs are taken in order, so those ahead end first
         current = {record.job_id: record for record in records.listing(looked_at)}
@@ -161,22 +162,26 @@ def wait(
             try:
                 if records.get(job) is None:
                     raise QueueError(f"the queue has lost job {job}", "submit the study again")
-            except DamagedRecordError:
-                damaged = damaged or job
+            except DamagedRecordError as error:
+                records.on_damage(error)
                 ended.add(job)
         seen |= current
         pending = [job for job in pending if job not in ended]
         if pending and not ended:
             check()
             time.sleep(_POLL)
-    if damaged is not None:
-        raise DamagedRecordError(damaged)
-    return [seen[job] for job in order]
+    return [seen[job] for job in order if job in seen]
 
 
-def exit_code(records: Sequence[Record], submitted: Sequence[Submitted] = ()) -> int:
-    """0 if all is done; if nothing is, the one code all failures share; else 1."""
-    codes = [record.exit_code for record in records]
+def exit_code(
+    records: Sequence[Record], submitted: Sequence[Submitted] = (), *, unreadable: Collection[str] = ()
+) -> int:
+    """0 if all is done; if nothing is, the one code all failures share; else 1.
+
+    Args:
+        unreadable: jobs whose records cannot be read; each is a failure.
+    """
+    codes = [record.exit_code for record in records] + [DamagedRecordError.exit_code for _ in unreadable]
     codes += [OutputError.exit_code for answer in submitted if answer.answer == "refused"]
     if not any(codes):
         return 0

@@ -59,7 +59,7 @@ class Summary:
     """The figures of some jobs. Times are seconds since 1970 by Redis's clock, 0 if there is none.
 
     Attributes:
-        jobs: how many there are; ``gone`` more had a record once.
+        jobs: how many there are; ``gone`` more had a record once, ``unreadable`` more have a damaged one.
         at_work: whether somebody works on jobs.
         states: jobs by state.
         films: of all jobs; ``scanned`` and ``failed`` of those that have ended, ``left`` of those that have
@@ -78,6 +78,7 @@ class Summary:
 
     jobs: int
     gone: int
+    unreadable: int
     at_work: bool
     states: Mapping[State, int]
     films: int
@@ -117,6 +118,7 @@ class Summary:
         return {
             "studies": self.jobs,
             "records_gone": self.gone,
+            "records_unreadable": self.unreadable,
             "at_work": self.at_work,
             "states": dict(self.states),
             "began": _iso(self.began),
@@ -139,13 +141,19 @@ class Summary:
 
 
 def summarise(
-    records: Sequence[Record], *, since: float = 0.0, gone: int = 0, at_work: bool = True
+    records: Sequence[Record],
+    *,
+    since: float = 0.0,
+    gone: int = 0,
+    unreadable: int = 0,
+    at_work: bool = True,
 ) -> Summary:
     """The figures of ``records``.
 
     Args:
         since: when they were first submitted together; what was done before says nothing of their pace.
         gone: how many records are not there any more.
+        unreadable: how many are there and damaged.
         at_work: whether somebody works on jobs.
     """
     states = [record.state for record in records]
@@ -160,6 +168,7 @@ def summarise(
     return Summary(
         jobs=len(records),
         gone=gone,
+        unreadable=unreadable,
         at_work=at_work,
         states={state: states.count(state) for state in STATES},
         films=sum(record.films for record in records),

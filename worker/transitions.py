@@ -50,7 +50,25 @@ local function place(id, where, score)
   redis.call('ZADD', where, score, id)
 end
 local function known(lane) return lane == 'interactive' or lane == 'batch' end
+-- the state is not counted any more: the one it is in, or else the one that its place tells
+local function uncount(id, state)
+  if redis.call('ZSCORE', 'bcd:running', id) then state = state or 'running' end
+  for _, where in ipairs({'bcd:waiting:interactive', 'bcd:waiting:batch', 'bcd:later'}) do
+    if redis.call('ZSCORE', where, id) then state = state or 'queued' end
+  end
+  if state then redis.call('HINCRBY', 'bcd:states', state, -1) end
+end
+local function forget(id, state)
+  uncount(id, state)
+  redis.call('DEL', record(id))
+  for _, where in ipairs(PLACES) do redis.call('ZREM', where, id) end
+  redis.call('ZREM', 'bcd:jobs', id)
+end
 local function gone(id, where)  -- somebody deleted its record by hand, or what the scripts need of it
+  if redis.call('EXISTS', record(id)) == 0 then
+    forget(id, false)
+    return true
+  end
   if known(get(id, 'lane')) and tonumber(get(id, 'begun')) then return false end
   redis.call('ZREM', where, id)
   return true
@@ -128,6 +146,19 @@ return {'under way', 0}
 """
 )
 """A submission: ``{answer, whether a message is to be sent}``."""
+
+FORGET: Final = (
+    _COMMON
+    + """
+-- id, then the states that there are
+local state = redis.call('TYPE', record(ARGV[1])).ok == 'hash' and get(ARGV[1], 'state')
+local counted = false
+for i = 2, #ARGV do counted = counted or (state == ARGV[i] and state) end
+forget(ARGV[1], counted)
+return 1
+"""
+)
+"""Leave nothing of a job whose record is damaged or was deleted by hand, so that it can be submitted anew."""
 
 RESTORE: Final = (
     _COMMON
@@ -320,11 +351,7 @@ for _, lane in ipairs({'interactive', 'batch'}) do
 end
 local old = now - ARGV[6] * 86400
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:ended', '-inf', old, 'LIMIT', 0, limit)) do
-  local state = get(id, 'state')
-  if state then redis.call('HINCRBY', 'bcd:states', state, -1) end
-  redis.call('DEL', record(id))
-  redis.call('ZREM', 'bcd:ended', id)
-  redis.call('ZREM', 'bcd:jobs', id)
+  forget(id, get(id, 'state'))
 end
 for _, batch in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:batches', '-inf', old)) do
   redis.call('ZREM', 'bcd:batches', batch)

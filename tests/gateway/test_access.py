@@ -166,9 +166,12 @@ def test_a_job_whose_record_is_damaged_is_its_tokens_still(own_site: Any, films:
         store.hset(record, "created", "yesterday")
         store.zadd(granted, {job["job_id"]: store.zscore(granted, job["job_id"]) - 61})
         assert client.get("/jobs").json() == {"jobs": []}
-        problem(client.get(f"/jobs/{job['job_id']}"), 503)
-        problem(client.submit(*films), 503)
+        assert "damaged" in problem(client.get(f"/jobs/{job['job_id']}"), 500)["detail"]
         store.hset(record, "created", created)
+        assert client.get(f"/jobs/{job['job_id']}").json()["state"] == "queued"
+        store.hset(record, "created", "yesterday")
+        (again,) = client.submit(*films).json()["jobs"]
+        assert again["job_id"] == job["job_id"]
     assert client.get(f"/jobs/{job['job_id']}").json()["state"] == "queued"
 
 

@@ -334,6 +334,20 @@ def test_scan_shows_what_it_found_and_leaves_no_queue(local: Any, admin: Any, st
     assert "probabilities hold where 40 % of films are abnormal" in answer.out
 
 
+def test_scan_shows_what_is_below_the_operating_point_if_asked(local: Any, patients: list[Path]) -> None:
+    def scan(*options: str) -> Any:
+        return local("scan", patients[0], "--out", "strict", *options, BCD_THRESHOLD="0.95")
+
+    (result,) = scan("--json").json["results"]
+    findings = [finding for film in result["films"] for finding in film["findings"]]
+    shown, everything = scan().out, scan("--all").out
+    rows = [len(re.findall(r"^ +\d+  .* %", text, re.MULTILINE)) for text in (shown, everything)]
+    assert rows == [sum(finding["presented"] for finding in findings), len(findings)]
+    assert rows[0] < rows[1]
+    assert "--all shows them" in shown
+    assert "--all shows them" not in everything
+
+
 def test_scan_gives_its_probabilities_where_abnormal_films_are_rare(local: Any, patients: list[Path]) -> None:
     before = local("scan", patients[0], "--out", "own", "--json").json["results"]
     after = local("scan", patients[0], "--out", "rare", "--json", BCD_PREVALENCE="0.005").json["results"]
@@ -396,6 +410,16 @@ def test_the_doctor_says_what_is_wrong(
     assert found in failed[0]
     assert "-> " in answer.out
     assert answer.out.endswith("not usable\n")
+
+
+def test_the_doctor_loads_the_weights(local: Any, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.safetensors"
+    whole = SHIPPED.read_bytes()
+    damaged.write_bytes(whole[: len(whole) // 2])  # its head says all that 'model' shows
+    assert local("model", BCD_MODEL=str(damaged)).code == 0
+    answer = local("doctor", BCD_MODEL=str(damaged))
+    assert answer.code == 3
+    assert re.search(r"^fail +model: .*damaged.safetensors holds no weights", answer.out, re.MULTILINE)
 
 
 def test_no_jobs_yet(local: Any) -> None:

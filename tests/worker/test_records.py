@@ -20,15 +20,10 @@ from made_records import CREATED, MODEL, SHAPE, record_of
 
 from bcd_model.errors import QueueError, UsageError
 from converters.studies import FilmSource, StudyInput
-from worker.app import make_app
-from worker.cli.jobs import wait_for_jobs
-from worker.cli.session import open_queue
 from worker.engine import find_redis_server
 from worker.engine_host import die_with_parent, redis_answer, wait_for
 from worker.job import Record, State, Tally, job_id
 from worker.records import Records
-from worker.settings import Settings
-from worker.submission import Submitted, resume
 
 pytestmark = pytest.mark.redis
 
@@ -113,91 +108,6 @@ def test_any_folder_name_survives(records: Records, name: str) -> None:
     submit(records, record)
     submit(records, record)
     assert current(records, record).outs[-1] == Path(f"/{name}")
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("created", "yesterday"),
-        ("settings", "{}"),
-        ("settings", '{"threshold": 0.3, "uid_root": "2.25"}'),
-        ("settings", '{"prevalence": 1.0, "threshold": 0.3, "uid_root": "2.25"}'),
-        ("settings", '{"prevalence": 0.4, "threshold": "0.3", "uid_root": "2.25"}'),
-        ("settings", "[]"),
-    ],
-)
-def test_a_damaged_record_is_told_with_the_remedy(url: str, records: Records, field: str, value: str) -> None:
-    record = make_record()
-    submit(records, record)
-    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
-        client.hset(f"bcd:job:{record.job_id}", field, value)
-        with pytest.raises(QueueError, match=rf"{record.job_id}.*delete the key"):
-            records.get(record.job_id)
-
-
-def test_a_worker_that_is_alone_takes_up_the_jobs_beside_a_damaged_record(url: str, records: Records) -> None:
-    damaged, good = make_record("1.1"), make_record("1.2")
-    for record in (damaged, good):
-        submit(records, record)
-    app = make_app(Settings(broker_url=url))
-    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
-        client.hset(f"bcd:job:{damaged.job_id}", "settings", "{}")
-        assert resume(app, records) == 1
-        waiting = [name for name in client.scan_iter() if client.type(name) == b"list"]
-        messages = b"".join(message for name in waiting for message in client.lrange(name, 0, -1))
-    assert good.job_id.encode() in messages
-    assert damaged.job_id.encode() not in messages
-
-
-def test_a_damaged_record_is_left_out_of_a_list_and_told(url: str, records: Records) -> None:
-    damaged, good = make_record("1.1"), make_record("1.2")
-    for record in (damaged, good):
-        submit(records, record)
-    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
-        client.hset(f"bcd:job:{damaged.job_id}", "created", "yesterday")
-    told: list[str] = []
-    records.on_damage = lambda error: told.append(str(error))
-    assert [record.job_id for record in records.listing()] == [good.job_id]
-    assert len(told) == 1 and f"delete the key bcd:job:{damaged.job_id}" in told[0]
-
-
-@pytest.mark.parametrize("beside", [True, False])
-def test_who_waits_for_a_damaged_record_is_told_when_the_others_have_ended(
-    url: str, records: Records, beside: bool
-) -> None:
-    damaged, good = make_record("1.1"), make_record("1.2")
-    for record in (damaged, good)[: 1 + beside]:
-        submit(records, record)
-    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
-        client.hset(f"bcd:job:{damaged.job_id}", "created", "yesterday")
-    looks: list[str] = []
-
-    def check() -> None:
-        looks.append(records.state_of([good.job_id])[good.job_id])
-        records.cancel(good.job_id, "by hand")
-
-    submitted = [
-        Submitted(record.job_id, record.study_instance_uid, "under way")
-        for record in (damaged, good)[: 1 + beside]
-    ]
-    told = f"delete the key bcd:job:{damaged.job_id}"
-    with open_queue(Settings(broker_url=url)) as queue, pytest.raises(QueueError, match=told):
-        wait_for_jobs(replace(queue, check=check), submitted)
-    assert looks == ["queued"] * beside
-
-
-def test_a_command_tells_of_a_damaged_record_once(
-    url: str, records: Records, capsys: pytest.CaptureFixture[str]
-) -> None:
-    damaged, good = make_record("1.1"), make_record("1.2")
-    for record in (damaged, good):
-        submit(records, record)
-    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
-        client.hset(f"bcd:job:{damaged.job_id}", "created", "yesterday")
-    with open_queue(Settings(broker_url=url)) as queue:
-        for found in (queue.records, queue.records, queue.patient()):
-            assert [record.job_id for record in found.listing()] == [good.job_id]
-    assert capsys.readouterr().err.count(f"delete the key bcd:job:{damaged.job_id}") == 1
 
 
 # What a submission comes to

@@ -33,7 +33,7 @@ def status(
 
     With --watch it is redrawn every 2 seconds on a terminal until the end or Ctrl-C; elsewhere it prints a
     line for every change. With --json it then answers once, at the end. For a batch the exit code is 1
-    if a job failed, was cancelled or is done with failures.
+    if a job failed, was cancelled, is done with failures, or has a record that cannot be read.
     """
     from worker.settings import load_settings
 
@@ -58,7 +58,7 @@ def status(
         say_json({"batch": batch, **summary.as_json()})
     else:
         _say_lines([*_batch_lines(batch, summary), *_next_lines(batch, summary)])
-    raise typer.Exit(1 if summary.missed else 0)
+    raise typer.Exit(1 if summary.missed or summary.unreadable else 0)
 
 
 class _Reader:
@@ -79,15 +79,19 @@ class _Reader:
         known = self._known
         again = [
             job
-            for job, state in states.items()
-            if job not in known or known[job].state != state or not known[job].final
+            for job in ids
+            if job not in known or known[job].state != states.get(job) or not known[job].final
         ]
+        for job in again:
+            known.pop(job, None)
         known |= {record.job_id: record for record in self._records.each(again)}
-        records = [known[job] for job in states if job in known]
+        records = [known[job] for job in ids if job in known]
+        unreadable = len(self._queue.unreadable.intersection(ids).difference(known))
         return summarise(
             self._queue.shown(records),
             since=self._records.batch_begun(self._batch),
-            gone=len(ids) - len(records),
+            gone=len(ids) - len(records) - unreadable,
+            unreadable=unreadable,
             at_work=self._somebody_works(),
         )
 
@@ -159,7 +163,8 @@ def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
     from bcd_model.words import DISCLAIMER
     from converters import wording
 
-    gone = f"; the records of {summary.gone:,} more are gone" if summary.gone else ""
+    lost = f"; the records of {summary.gone:,} more are gone" if summary.gone else ""
+    lost += f"; those of {summary.unreadable:,} cannot be read" if summary.unreadable else ""
     films = [f"{summary.scanned:,} scanned", f"{summary.failed:,} failed"]
     films += [f"{summary.not_reached:,} not reached"] if summary.not_reached else []
     films += [f"{summary.left:,} left"] if summary.left else []
@@ -168,7 +173,7 @@ def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
     holding = wording.prevalence(*summary.prevalences)
     facts = {
         "batch": batch,
-        "studies": f"{summary.jobs:,}: {count_of(summary.states)}{gone}",
+        "studies": f"{summary.jobs:,}: {count_of(summary.states)}{lost}",
         "films": f"{summary.films:,}: {', '.join(films)}",
         "findings": f"in {counted(summary.flagged_films, 'film')} of "
         f"{counted(summary.flagged_studies, 'study', 'studies')}, from P(abnormal) {points}; {holding}",

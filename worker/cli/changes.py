@@ -34,6 +34,7 @@ def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: boo
     Jobs of the batch that were submitted with another batch since then are left to that one.
     """
     from worker.settings import load_settings
+    from worker.submission import exit_code
 
     check_selection("cancel", ids or [], batch)
     cancelled, ended, others = [], [], []
@@ -47,12 +48,15 @@ def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: boo
             else:
                 ended.append(record.job_id)
     if as_json:
-        say_json({"cancelled": cancelled, "ended_already": ended, "of_another_batch": others})
-        return
+        facts = {"cancelled": cancelled, "ended_already": ended, "of_another_batch": others}
+        say_json(facts | {"unreadable": sorted(queue.unreadable)})
+        raise typer.Exit(exit_code([], unreadable=queue.unreadable))
     parts = [f"{counted(len(cancelled), 'job')} cancelled"]
     parts += [f"{len(ended):,} had ended already"] if ended else []
     parts += [f"{len(others):,} left to another batch"] if others else []
+    parts += [f"{len(queue.unreadable):,} left that cannot be read"] if queue.unreadable else []
     say(", ".join(parts))
+    raise typer.Exit(exit_code([], unreadable=queue.unreadable))
 
 
 def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
@@ -89,7 +93,8 @@ def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool
     retried = [answer.job_id for answer in again]
     left = [record.job_id for record in records if record.job_id not in set(retried)]
     if as_json:
-        say_json({"retried": retried, "left": left, "jobs": [record.as_json() for record in ended]})
+        facts = {"retried": retried, "left": left, "unreadable": sorted(queue.unreadable)}
+        say_json(facts | {"jobs": [record.as_json() for record in ended]})
     else:
         rest = f", {len(left):,} left as they are (done, or under way)" if left else ""
         say(f"{counted(len(retried), 'job')} queued again{rest}")
@@ -97,7 +102,7 @@ def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool
             report(again, ended, as_json=False)
         elif again:
             note(how_to_watch(retried, batch))
-    raise typer.Exit(exit_code(ended))
+    raise typer.Exit(exit_code(ended, unreadable=queue.unreadable))
 
 
 def _named(records: Records, ids: Sequence[str], batch: str | None) -> list[Record]:

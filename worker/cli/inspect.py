@@ -14,7 +14,7 @@ from worker.cli.jobs import BATCH, JSON
 from worker.cli.session import check_selection, open_queue
 
 _MANY = 12  # things in a row that nobody reads
-_ALL = typer.Option(False, "--all", help="Also findings below the operating point.")
+ALL = typer.Option(False, "--all", help="Also findings below the operating point.")
 
 
 def results(
@@ -25,7 +25,7 @@ def results(
         show_default=False,
     ),
     batch: str | None = BATCH,
-    everything: bool = _ALL,
+    everything: bool = ALL,
     as_csv: bool = typer.Option(False, "--csv", help="A row for every finding, also those that are hidden."),
     as_json: bool = JSON,
 ) -> None:

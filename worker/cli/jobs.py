@@ -111,7 +111,7 @@ def submit(
     report(submitted, records, as_json=as_json)
     if under_way and not as_json:
         note(how_to_watch(under_way, batch))
-    raise typer.Exit(exit_code(records, submitted))
+    raise typer.Exit(exit_code(records, submitted, unreadable=queue.unreadable))
 
 
 def check_engine_is_kept(state_dir: Path) -> None:
@@ -190,6 +190,7 @@ def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
 
     ids = [answer.job_id for answer in submitted if answer.answer != "refused"]
     records = queue.records.listing(ids)
+    ids = [job for job in ids if job not in queue.unreadable]
     if len(records) == len(ids) and all(record.final for record in records):
         return records
     films = {record.job_id: record.films for record in records}

@@ -65,11 +65,13 @@ class _Page:
     Attributes:
         states: all jobs by state.
         wanted: the state of those that are listed, None for any.
+        unreadable: how many of those that were to be listed cannot be read.
     """
 
     states: Mapping[State, int]
     wanted: State | None
     records: Sequence[Record]
+    unreadable: int
 
     @property
     def total(self) -> int:
@@ -96,17 +98,21 @@ class _Page:
 
     def count(self) -> str:
         text = f"{counted(self.total, 'job')}: {count_of(self.states)}"
-        shown, matching = len(self.records), self.states[self.wanted] if self.wanted else self.total
+        shown = len(self.records) + self.unreadable
+        matching = self.states[self.wanted] if self.wanted else self.total
+        if self.unreadable:
+            text += f"; {self.unreadable:,} cannot be read"
         if shown >= matching:
             return text
         of = f" of {matching:,} {self.wanted}" if self.wanted else ""
-        return f"{text}; the newest {shown:,}{of} are shown"
+        return f"{text}; the newest {len(self.records):,}{of} are shown"
 
 
 def _newest(queue: Queue, limit: int) -> _Page:
     """The newest of all jobs; only their records are read."""
     ids = queue.records.ids(limit=limit or None)
-    return _Page(queue.counted(queue.records.states()), None, queue.shown(queue.records.each(ids)))
+    states, shown = queue.counted(queue.records.states()), queue.shown(queue.records.each(ids))
+    return _Page(states, None, shown, len(queue.unreadable.intersection(ids)))
 
 
 def _state_of(queue: Queue, records: Records, batch: str | None) -> dict[str, State]:
@@ -125,18 +131,24 @@ def _chosen(
 
     found = list(state_of.values())
     matching = (job for job, state in state_of.items() if wanted in (None, state))
-    shown = queue.shown(records.each(list(islice(matching, limit or None))))
-    return _Page({state: found.count(state) for state in STATES}, wanted, shown)
+    ids = list(islice(matching, limit or None))
+    shown = queue.shown(records.each(ids))
+    unreadable = len(queue.unreadable.intersection(ids))
+    return _Page({state: found.count(state) for state in STATES}, wanted, shown, unreadable)
 
 
 def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *, silent: bool) -> None:
+    from worker.job import UNDER_WAY
+
     records, changes = queue.patient(), Changes(wanted)
 
     def look() -> Frame:
         queue.check()
         state_of = _state_of(queue, records, batch)
         page = _chosen(queue, records, state_of, wanted, limit)
-        over = not (page.states["queued"] or page.states["running"]) or not queue.at_work()
+        # A job whose record cannot be read may never end.
+        waited_for = {state for job, state in state_of.items() if job not in queue.unreadable}
+        over = not waited_for.intersection(UNDER_WAY) or not queue.at_work()
         return Frame([page.count(), *page.table()], changes.lines(records, state_of), over)
 
     follow(look, lambda: warn_if_nobody_works(queue), silent=silent)

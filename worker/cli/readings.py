@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,15 +49,15 @@ def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
         ids = ids_of_batch(queue.records, batch)
         records = sorted(queue.shown(queue.records.each(ids)), key=_urgency)
     if as_csv:
-        _say_findings(records)
+        _say_findings(records, queue.unreadable)
         return
     folders = {record.job_id: record.result_folder() for record in records}
     if as_json:
-        _say_json(batch, records, folders)
+        _say_json(batch, records, folders, queue.unreadable)
     else:
         _say_table(records, folders)
     gone = [r for r in records if r.state in _HAVE_RESULT and folders[r.job_id] is None]
-    _tell_what_is_missing([_gone(record) for record in gone])
+    _tell_what_is_missing([_gone(record) for record in gone], queue.unreadable)
 
 
 def show_csv(job: str) -> None:
@@ -70,7 +70,7 @@ def show_csv(job: str) -> None:
         return
     with open_queue(load_settings()) as queue:
         records = queue.shown([queue.records.find(job)])
-    _say_findings(records)
+    _say_findings(records, queue.unreadable)
 
 
 def _urgency(record: Record) -> tuple[bool, float, str]:
@@ -100,7 +100,9 @@ def _say_table(records: Sequence[Record], folders: Mapping[str, Path | None]) ->
     say(DISCLAIMER)
 
 
-def _say_json(batch: str, records: Sequence[Record], folders: Mapping[str, Path | None]) -> None:
+def _say_json(
+    batch: str, records: Sequence[Record], folders: Mapping[str, Path | None], unreadable: Collection[str]
+) -> None:
     from bcd_model.words import DISCLAIMER
 
     studies = [
@@ -119,10 +121,11 @@ def _say_json(batch: str, records: Sequence[Record], folders: Mapping[str, Path 
         }
         for record in records
     ]
-    say_json({"batch": batch, "disclaimer": DISCLAIMER, "studies": studies})
+    facts = {"batch": batch, "disclaimer": DISCLAIMER, "unreadable": sorted(unreadable)}
+    say_json(facts | {"studies": studies})
 
 
-def _say_findings(records: Sequence[Record]) -> None:
+def _say_findings(records: Sequence[Record], unreadable: Collection[str]) -> None:
     """The findings of every study that has a result; of the others why they have none."""
     missing: list[str] = []
 
@@ -130,9 +133,11 @@ def _say_findings(records: Sequence[Record]) -> None:
         yield COLUMNS
         for record in records:
             yield from _rows_of(record, missing)
+        for job in sorted(unreadable):
+            yield _row(job=job, reason="its record cannot be read")
 
     say_csv(rows())
-    _tell_what_is_missing(missing)
+    _tell_what_is_missing(missing, unreadable)
 
 
 def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
@@ -206,12 +211,13 @@ def _gone(record: Record) -> str:
     return f"study {record.study_instance_uid}: its result is not in {where} any more"
 
 
-def _tell_what_is_missing(missing: Sequence[str]) -> None:
-    """Name the studies whose result cannot be read, and end with 1 if there are any."""
+def _tell_what_is_missing(missing: Sequence[str], unreadable: Collection[str]) -> None:
+    """Name the studies whose result cannot be read, and end with 1 if there are any, or jobs left out."""
     for text in missing[:_NAMED]:
         warn(text)
     if missing[_NAMED:]:
         warn(f"and {counted(len(missing) - _NAMED, 'more study', 'more studies')} like these")
     if missing:
         warn("look whether this machine has the disk; to make a result again, submit its study again")
+    if missing or unreadable:
         raise typer.Exit(1)

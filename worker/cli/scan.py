@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from worker.cli.console import film_progress, note, percent, say, say_json
-from worker.cli.inspect import show_result
+from worker.cli.inspect import ALL, show_result
 from worker.cli.jobs import JSON, OUT, PATHS
 from worker.cli.session import read_studies, results_root
 
@@ -20,6 +20,7 @@ def scan(
     paths: list[Path] = PATHS,
     out: Path | None = OUT,
     force: bool = typer.Option(False, "--force", "-f", help="Replace the result of another job."),
+    everything: bool = ALL,
     as_json: bool = JSON,
 ) -> None:
     """Scan studies in this process and write their results; no queue, no record.
@@ -72,7 +73,7 @@ def scan(
         say_json({"results": answers})
     else:
         for answer in answers:
-            show_result(answer)
+            show_result(answer, everything=everything)
             say(f"files in {answer['folder']}")
             say()
     raise typer.Exit(_exit_code(codes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ class Queue:
         start_worker: has the embedded engine work on jobs; a site's queue has its own workers.
         embedded: whether this is the embedded engine.
         at_work: whether somebody works on jobs, as far as can be told.
+        unreadable: the jobs whose records could not be read, each told to the user once.
     """
 
     settings: Settings
@@ -40,6 +41,17 @@ class Queue:
     start_worker: Callable[[], None]
     embedded: bool
     at_work: Callable[[], bool]
+    unreadable: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Have the user told of records that cannot be read."""
+
+        def tell(error: DamagedRecordError) -> None:
+            if error.job not in self.unreadable:
+                self.unreadable.add(error.job)
+                warn(str(error))
+
+        self.records.on_damage = tell
 
     def shown(self, records: Iterable[Record]) -> list[Record]:
         """The records as they are to be shown: nothing runs where nobody works."""
@@ -75,7 +87,7 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
     from worker.records import Records
 
     if settings.broker_url is not None:
-        records = _telling(Records(settings.broker_url))
+        records = Records(settings.broker_url)
         records.ping()
         yield Queue(settings, records, lambda: None, lambda: None, embedded=False, at_work=lambda: True)
         return
@@ -83,25 +95,12 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
 
     with embedded_engine(settings.state_dir) as engine:
         here = settings.model_copy(update={"broker_url": engine.url})
-        records = _telling(Records(engine.url))
+        records = Records(engine.url)
 
         def at_work() -> bool:
             return worker_wanted(settings.state_dir)
 
         yield Queue(here, records, engine.check, engine.start_worker, embedded=True, at_work=at_work)
-
-
-def _telling(records: Records) -> Records:
-    """Have the user told of records that cannot be read, once of each."""
-    told: set[str] = set()
-
-    def tell(error: DamagedRecordError) -> None:
-        if error.job not in told:
-            told.add(error.job)
-            warn(str(error))
-
-    records.on_damage = tell
-    return records
 
 
 def check_selection(command: str, ids: Sequence[str], batch: str | None) -> None:

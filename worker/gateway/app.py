@@ -30,6 +30,7 @@ from worker.gateway.problems import ProblemError, away, no_storage, not_found, r
 from worker.gateway.schema import Error, Health, Info, Limits, Model, OperatingPoint
 from worker.gateway.state import Gateway, Here, Whose
 from worker.gateway.tokens import Tokens
+from worker.job import DamagedRecordError
 from worker.logs import event
 from worker.records import Records
 from worker.regions import Regions
@@ -140,6 +141,9 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _ours(request: Request, error: Exception) -> Response:
     """What our own code cannot do: the queue is away, or something is wrong with this machine."""
+    if isinstance(error, DamagedRecordError):
+        event("record damaged", logging.ERROR, job=error.job, error=str(error))
+        return respond(request, ProblemError(500, "a job's record is damaged; submit its study again"))
     if isinstance(error, QueueError):
         event("queue lost", logging.ERROR, error=error)
         return respond(request, away())

@@ -66,7 +66,7 @@ class Gateway:
         found = self.records.listing(jobs)
         missing = sorted(set(jobs) - {record.job_id for record in found})
         if missing:
-            there = self.records.state_of(missing)
+            there = self.records.there(missing)
             self.grants.drop(token.id, [job for job in missing if job not in there])
         return found
 

@@ -1,0 +1,249 @@
+"""Job records that somebody damaged by hand: each costs itself, is told, and is made anew if submitted."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+from batch_site import Site
+from made_records import CREATED, make_study, record_of
+
+from bcd_model.errors import BcdError
+from worker.app import make_app
+from worker.cli.jobs import wait_for_jobs
+from worker.cli.session import open_queue
+from worker.job import DamagedRecordError, Record, Tally
+from worker.records import Records
+from worker.settings import Settings
+from worker.submission import Submitted, resume
+
+pytestmark = pytest.mark.redis
+
+DAMAGE = [
+    ("created", "yesterday"),
+    ("settings", "{}"),
+    ("settings", '{"threshold": 0.3, "uid_root": "2.25"}'),
+    ("settings", '{"prevalence": 1.0, "threshold": 0.3, "uid_root": "2.25"}'),
+    ("settings", '{"prevalence": 0.4, "threshold": "0.3", "uid_root": "2.25"}'),
+    ("settings", "[]"),
+    ("state", "bananas"),
+    ("state", None),
+    ("lane", "fast"),
+    ("study_instance_uid", None),
+    ("reason", None),
+    ("ended", "inf"),
+    ("begun", "nan"),
+    ("due", "1e300"),
+    ("highest", "nan"),
+    ("highest", "2"),
+    ("outs", "[]"),
+    ("outs", "{"),
+    ("films", "-3"),
+    (None, "no hash"),
+]
+
+
+def spoil(client: redis.Redis, job: str, field: str | None, value: str | None) -> None:
+    key = f"bcd:job:{job}"
+    if field is None:
+        client.delete(key)
+        client.set(key, str(value))
+    elif value is None:
+        assert client.hdel(key, field) == 1
+    else:
+        client.hset(key, field, value)
+
+
+@pytest.fixture
+def pair(records: Records) -> tuple[Record, Record]:
+    """Two jobs that wait."""
+    first, second = (record_of(make_study(uid, 2), "/out", CREATED) for uid in ("1.1", "1.2"))
+    for record in (first, second):
+        assert records.submit(record, published=False, force=False) == ("queued", True)
+    return first, second
+
+
+@pytest.mark.parametrize(("field", "value"), DAMAGE)
+def test_it_is_told_and_left_out_of_lists(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str | None
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, field, value)
+    with pytest.raises(DamagedRecordError, match=rf"{damaged.job_id} cannot be read; submit the study again"):
+        records.get(damaged.job_id)
+    told: list[str] = []
+    records.on_damage = lambda error: told.append(error.job)
+    assert [record.job_id for record in records.listing()] == [good.job_id]
+    assert told == [damaged.job_id]
+    assert records.there([damaged.job_id, good.job_id, "none"]) == {damaged.job_id, good.job_id}
+
+
+@pytest.mark.parametrize(("field", "value"), DAMAGE)
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_it_is_forgotten_with_its_place_in_the_books(
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    field: str | None,
+    value: str | None,
+    state: str,
+) -> None:
+    damaged, good = pair
+    if state == "running":
+        assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+    spoil(client, damaged.job_id, field, value)
+    for record in pair:
+        records.forget_damaged(record.job_id)
+    assert records.ids() == [good.job_id]
+    assert {state: n for state, n in records.states().items() if n} == {"queued": 1}
+    assert records.submit(damaged, published=False, force=False) == ("queued", True)
+    assert records.get(damaged.job_id) is not None
+    assert records.states()["queued"] == len(records.listing()) == 2
+
+
+def test_a_key_deleted_by_hand_leaves_the_books_right_when_the_study_is_submitted_again(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    deleted, _ = pair
+    client.delete(f"bcd:job:{deleted.job_id}")
+    records.forget_damaged(deleted.job_id)
+    assert records.submit(deleted, published=False, force=False) == ("queued", True)
+    assert records.states()["queued"] == len(records.listing()) == 2
+
+
+def test_a_worker_that_is_alone_takes_up_the_jobs_beside_it(
+    url: str, client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, "settings", "{}")
+    assert resume(make_app(Settings(broker_url=url)), records) == 1
+    waiting = [name for name in client.scan_iter() if client.type(name) == "list"]
+    messages = "".join(message for name in waiting for message in client.lrange(name, 0, -1))
+    assert good.job_id in messages
+    assert damaged.job_id not in messages
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_who_waits_for_it_waits_for_the_others_and_is_told_once(
+    url: str,
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    capsys: pytest.CaptureFixture[str],
+    beside: bool,
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, "created", "yesterday")
+    looks: list[str] = []
+
+    def check() -> None:
+        looks.append(records.state_of([good.job_id])[good.job_id])
+        records.cancel(good.job_id, "by hand")
+
+    submitted = [
+        Submitted(record.job_id, record.study_instance_uid, "under way") for record in pair[: 1 + beside]
+    ]
+    with open_queue(Settings(broker_url=url)) as queue:
+        found = wait_for_jobs(replace(queue, check=check), submitted)
+    assert [record.state for record in found] == ["cancelled"] * beside
+    assert looks == ["queued"] * beside
+    assert queue.unreadable == {damaged.job_id}
+    assert capsys.readouterr().err.count(f"the record of job {damaged.job_id} cannot be read") == 1
+
+
+def test_a_command_tells_of_it_once(
+    url: str, client: redis.Redis, pair: tuple[Record, Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, "created", "yesterday")
+    with open_queue(Settings(broker_url=url)) as queue:
+        for found in (queue.records, queue.records, queue.patient()):
+            assert [record.job_id for record in found.listing()] == [good.job_id]
+    assert capsys.readouterr().err.count(f"the record of job {damaged.job_id} cannot be read") == 1
+
+
+class Night:
+    """A batch of a job that is done, one that is damaged while it runs, and one that is gone."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.good, self.damaged, self.gone = (site.add("night") for _ in range(3))
+        site.end(self.good, tally=Tally(2))
+        site.begin(self.damaged)
+        self.spoil("settings", "{}")
+        with self.client() as client:
+            client.delete(f"bcd:job:{self.gone}")
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=self.site.url.removeprefix("redis+socket://"))
+
+    def spoil(self, field: str | None, value: str | None) -> None:
+        with self.client() as client:
+            spoil(client, self.damaged, field, value)
+
+    def __call__(self, *arguments: str) -> Any:
+        answer = self.site(*arguments)
+        assert answer.code == BcdError.exit_code
+        assert answer.err.count(f"the record of job {self.damaged} cannot be read") == 1
+        return answer
+
+
+@pytest.fixture
+def night(site: Site) -> Night:
+    return Night(site)
+
+
+def test_the_results_of_a_batch_name_it(night: Night) -> None:
+    assert night.good in night("results", "--batch", "night").out
+    assert night("results", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+    rows = night("results", "--batch", "night", "--csv").out.splitlines()
+    assert [row for row in rows if night.damaged in row] == [
+        f"{',' * 16}{night.damaged},,its record cannot be read"
+    ]
+
+
+@pytest.mark.parametrize(("field", "value"), [("settings", "{}"), ("state", "bananas"), ("state", None)])
+@pytest.mark.parametrize("watch", [(), ("--watch",)])
+def test_the_summary_of_a_batch_counts_it(
+    night: Night, field: str, value: str | None, watch: tuple[str, ...]
+) -> None:
+    night.spoil(field, value)
+    told = "studies   1: 1 done; the records of 1 more are gone; those of 1 cannot be read"
+    assert (told in night("status", "--batch", "night").out) or watch
+    answer = night("status", "--batch", "night", "--json", *watch).json
+    assert (answer["studies"], answer["records_gone"], answer["records_unreadable"]) == (1, 1, 1)
+
+
+def test_a_watch_ends_that_began_before_the_damage(site: Site) -> None:
+    first, second = site.add("night"), site.add("night")
+    site.begin(first)
+    watching = [site.start(command, "--batch", "night", "--watch") for command in ("status", "jobs")]
+    for process in watching:
+        assert "no worker is at work" in process.stderr.readline()
+    with redis.Redis(unix_socket_path=site.url.removeprefix("redis+socket://")) as client:
+        spoil(client, first, "created", "yesterday")
+    site.end(second)
+    for process in watching:
+        out, err = process.communicate(timeout=60)
+        assert f"{second}  done  " in out
+        assert f"the record of job {first} cannot be read" in err
+    assert [process.returncode for process in watching] == [1, 0]
+
+
+def test_jobs_counts_it(night: Night) -> None:
+    answer = night.site("jobs", "--batch", "night")
+    assert answer.code == 0
+    assert answer.out.splitlines()[-1] == "2 jobs: 1 done, 1 running; 1 cannot be read"
+
+
+def test_what_ends_or_repeats_a_batch_says_that_it_was_left(night: Night) -> None:
+    assert night("cancel", "--batch", "night").out == (
+        "0 jobs cancelled, 1 had ended already, 1 left that cannot be read\n"
+    )
+    assert night("cancel", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+    assert night("retry", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+
+
+def test_one_job_is_not_taken_for_a_queue_that_is_away(night: Night) -> None:
+    for command in ("status", "results", "cancel"):
+        night(command, night.damaged)
