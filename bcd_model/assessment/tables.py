@@ -19,7 +19,7 @@ _DIGITS = 6
 
 
 def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:
-    """Return the content of ``results.json``; every number rounded to four digits, nan as None.
+    """Return the content of ``results.json``; every number rounded to six digits, nan as None.
 
     Args:
         remarks: what was odd about the input, one line each.

@@ -130,7 +130,9 @@ def loss_table(made: Sequence[Group]) -> str:
 
 
 def interval_text(interval: Interval, digits: int = 3) -> str:
-    """Return a figure with its interval in brackets; alone where it has none."""
+    """Return a figure with its interval in brackets; alone where it has none; "none" where there is none."""
+    if np.isnan(interval.value):
+        return "none"
     value = f"{interval.value:.{digits}f}"
     return value if np.isnan(interval.low) else f"{value} ({range_text(interval, digits)})"
 

@@ -1,8 +1,9 @@
-"""The page on the paper shows what the runs kept beside it give."""
+"""The page on the paper says what the runs kept beside it give, in its tables and between them."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,20 @@ import pytest
 
 from bcd_model.paper.causes import causes
 from bcd_model.paper.folder import outcomes
+from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.report import results_text
 from bcd_model.paper.runs import Options
 from bcd_model.paper.summary import groups
+from bcd_model.paper.systems import SYSTEMS
 
 DOCS = Path(__file__).parents[2] / "docs"
 RUNS = DOCS / "reproduction"
+FIGURES = {
+    "accuracy, three classes": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "AUC, abnormal against normal": "auc_abnormal",
+    "AUC, malignant against benign": "auc_malignant_benign",
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +34,9 @@ def results() -> dict[str, Any]:
     settings.pop("schema")
     options = Options(**settings)
     done = outcomes(RUNS, options, films)
+    assert len(done) == len(list(RUNS.glob("runs/*/run.json"))), "a run that is of no use"
     made = groups(done)
+    assert sum(len(group.outcomes) for group in made) == len(done), "folds are missing"
     return dict(json.loads(results_text(made, causes(made), done, options, {"digest": films})))
 
 
@@ -34,42 +45,85 @@ def page() -> str:
     return (DOCS / "explanation" / "paper.md").read_text()
 
 
-def told(figure: dict[str, float]) -> str:
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+def told(figure: dict[str, float | None]) -> str:
+    value = f"{figure['value']:.3f}"
+    return value if figure["low"] is None else f"{value} ({figure['low']:.3f} to {figure['high']:.3f})"
 
 
-def rows(page: str, title: str) -> dict[str, list[str]]:
-    """The table below a heading, by its first column."""
-    lines = [
-        line for line in page.split(f"## {title}\n")[1].split("\n## ")[0].splitlines() if line[:1] == "|"
-    ]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-    return {first: others for first, *others in cells}
+def section(page: str, title: str) -> str:
+    """What stands below a heading, on one line a paragraph."""
+    text = page.split(f"## {title}\n")[1].split("\n## ")[0]
+    return re.sub(r"(?<![|\n])\n(?![|\n])", " ", text)
 
 
-def test_by_patient(results: dict[str, Any], page: str) -> None:
-    by_system = {entry["system"]: entry for entry in results["patient"]}
-    table = rows(page, "By patient")
-    for label, name in (
-        ("accuracy, three classes", "accuracy"),
-        ("balanced accuracy", "balanced_accuracy"),
-        ("AUC, abnormal against normal", "auc_abnormal"),
-        ("AUC, malignant against benign", "auc_malignant_benign"),
-    ):
-        (shown,) = (cells for first, cells in table.items() if first.startswith(label))
-        assert shown == [told(by_system[system]["figures"][name]) for system in ("S1f", "S1fr")]
+def table(page: str, title: str) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table below a heading."""
+    lines = [line for line in section(page, title).splitlines() if line[:1] == "|"]
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return head, rows
 
 
-def test_what_the_papers_accuracy_is_made_of(results: dict[str, Any], page: str) -> None:
-    table = rows(page, "What the 82.7 % are made of")
-    parts = {cause["name"]: cause["part"] for cause in results["causes"] if cause["system"] == "S1f"}
-    assert list(table) == list(parts)
-    for name, part in parts.items():
-        assert table[name][0] == (f"{part['value']:.3f}" if part["low"] is None else told(part))
-    assert sum(float(cells[0].split()[0]) for cells in table.values()) == pytest.approx(0.8271, abs=0.003)
+def losses(entry: dict[str, Any]) -> str:
+    loss = entry["training_loss"]
+    return ", ".join(f"{loss[key]:.3f}" for key in ("tenth_before_last", "last_tenth"))
+
+
+def test_the_crops(results: dict[str, Any], page: str) -> None:
+    (crops,) = {tuple(entry["crops"].items()) for entry in results["patient"] if entry["subset"] == "all"}
+    named = ", ".join(f"{number} {label}" for label, number in crops)
+    total = sum(number for _, number in crops)
+    assert f"give {total} crops: {named}" in page
 
 
 def test_in_the_papers_protocol(results: dict[str, Any], page: str) -> None:
-    (entry,) = (e for e in results["paper"] if (e["system"], e["subset"]) == ("S1f", "all"))
-    shown = rows(page, "In the paper's protocol, which leaks")["S1f, 3,000 steps at rate 0.06"]
-    assert shown[1] == told(entry["wilson_accuracy"])
+    title = "In the paper's protocol, which leaks"
+    head, rows = table(page, title)
+    assert head == [
+        "system", "subset", "printed", "ours", "always the same answer", "test samples, of crops",
+        "training loss, last two tenths",
+    ]  # fmt: skip
+    shown = {(row[0].split(",")[0], row[1], row[0]): row[2:] for row in rows}
+    assert len(shown) == len(rows) == len(results["paper"])
+    by_name = {(system, subset): (what, cells) for (system, subset, what), cells in shown.items()}
+    for entry in results["paper"]:
+        what, cells = by_name[entry["system"], entry["subset"]]
+        printed = printed_accuracy(entry["system"], entry["subset"])
+        tested = entry["tested"]
+        assert cells == [
+            "" if printed is None else f"{printed:.4f}",
+            told(entry["wilson_accuracy"]),
+            f"{entry['majority']:.3f}",
+            f"{tested['samples']} of {tested['crops']}",
+            losses(entry),
+        ]
+        rate = SYSTEMS[entry["system"]].recipes[entry["subset"]].learning_rate
+        assert f"{entry['steps']:,} steps at rate {rate:g}" in what
+
+
+def test_by_patient(results: dict[str, Any], page: str) -> None:
+    head, rows = table(page, "By patient")
+    entries = results["patient"]
+    assert head[1:] == [f"{e['system']}, seed {', '.join(map(str, e['seeds']))}" for e in entries]
+    assert [row[0].split(" (")[0] for row in rows] == list(FIGURES)
+    for row, name in zip(rows, FIGURES.values(), strict=True):
+        assert row[1:] == [told(entry["figures"][name]) for entry in entries]
+    text = section(page, "By patient")
+    (majority,) = {entry["majority"] for entry in entries}
+    assert f"always normal: {majority:.3f}" in text
+    fast, one_scale = entries
+    assert f"{losses(fast).replace(', ', ' and ')} for seed 1" in text
+    assert f"{losses(one_scale).replace(', ', ' and ')} for S1fr" in text
+    assert f"the area is {one_scale['figures']['auc_abnormal']['value']:.3f}" in text
+
+
+def test_what_the_papers_accuracy_is_made_of(results: dict[str, Any], page: str) -> None:
+    title = "What the 82.7 % are made of"
+    _, rows = table(page, title)
+    parts = {cause["name"]: cause["part"] for cause in results["causes"] if cause["system"] == "S1f"}
+    assert [row[:2] for row in rows] == [[name, told(part)] for name, part in parts.items()]
+    assert sum(float(row[1].split()[0]) for row in rows) == pytest.approx(0.8271, abs=0.003)
+    leak, count = (f"{100 * parts[name]['value']:.0f}" for name in ("leak", "count"))
+    assert f"worth about {leak} points" in section(page, title)
+    assert f"the many normal crops {count}" in section(page, title)
+    gap = abs(parts["printed - ours"]["value"])
+    assert f"comes within {gap:.3f} of it" in section(page, "In the paper's protocol, which leaks")
