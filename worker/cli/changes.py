@@ -33,8 +33,8 @@ def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: boo
 
     Jobs of the batch that were submitted with another batch since then are left to that one.
     """
+    from bcd_model.errors import BcdError
     from worker.settings import load_settings
-    from worker.submission import exit_code
 
     check_selection("cancel", ids or [], batch)
     cancelled, ended, others = [], [], []
@@ -47,16 +47,17 @@ def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: boo
                 cancelled.append(record.job_id)
             else:
                 ended.append(record.job_id)
+    code = BcdError.exit_code if queue.unreadable else 0
     if as_json:
         facts = {"cancelled": cancelled, "ended_already": ended, "of_another_batch": others}
         say_json(facts | {"unreadable": sorted(queue.unreadable)})
-        raise typer.Exit(exit_code([], unreadable=queue.unreadable))
+        raise typer.Exit(code)
     parts = [f"{counted(len(cancelled), 'job')} cancelled"]
     parts += [f"{len(ended):,} had ended already"] if ended else []
     parts += [f"{len(others):,} left to another batch"] if others else []
     parts += [f"{len(queue.unreadable):,} left that cannot be read"] if queue.unreadable else []
     say(", ".join(parts))
-    raise typer.Exit(exit_code([], unreadable=queue.unreadable))
+    raise typer.Exit(code)
 
 
 def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
