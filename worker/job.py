@@ -256,7 +256,7 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             created=datetime.fromisoformat(fields["created"]),
             updated=datetime.fromisoformat(fields["updated"]),
             films=int(fields["films"]),
-            outs=tuple(Path(out) for out in json.loads(fields["outs"])),
+            outs=_outs(fields["outs"]),
             lane=_one_of(LANES, fields["lane"]),
             batch=fields.get("batch") or "",
             state=_one_of(STATES, fields["state"]),
@@ -278,7 +278,7 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
                 float(fields["highest"]),
             ),
         )
-        if not (record.outs and record.films >= 1 and 0 <= record.tally.highest <= 1):
+        if not (record.films >= 1 and record.film >= 0 and 0 <= record.tally.highest <= 1):
             raise ValueError("no record of a job")
     except (KeyError, ValueError, TypeError, OverflowError, OSError):
         raise DamagedRecordError(job) from None
@@ -300,9 +300,17 @@ def _time(told: str) -> float:
     return seconds
 
 
+def _outs(stored: str) -> tuple[Path, ...]:
+    outs = json.loads(stored)
+    if not (isinstance(outs, list) and outs and all(isinstance(out, str) for out in outs)):
+        raise ValueError("no results folders of a job")
+    return tuple(Path(out) for out in outs)
+
+
 def _settings(stored: str) -> dict[str, Any]:
     settings: dict[str, Any] = json.loads(stored)
-    if not (0 < settings["prevalence"] < 1 and 0 <= settings["threshold"] <= 1):
+    known = 0 < settings["prevalence"] < 1 and 0 <= settings["threshold"] <= 1
+    if not (known and isinstance(settings["uid_root"], str)):
         raise ValueError("no settings of a job")
     return settings
 

@@ -16,7 +16,6 @@ from worker import transitions
 from worker.job import (
     LANES,
     NOTHING,
-    STATES,
     DamagedRecordError,
     Lane,
     Record,
@@ -104,13 +103,14 @@ class Records(StoredRecords):
         return cast(Answer, answer), bool(send)
 
     def forget_damaged(self, job: str) -> None:
-        """Leave nothing of a job whose record cannot be read, or was deleted by hand; others stay."""
+        """Leave nothing of a job whose record cannot be read; one made in its place meanwhile stays."""
+        (seen,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
+        if seen is not None and not seen:
+            return
         try:
-            usable = self.get(job) is not None or not self.is_listed(job)
+            self._whole(job, seen or {})
         except DamagedRecordError:
-            usable = False
-        if not usable:
-            self._run(transitions.FORGET, job, *STATES)
+            self._run(transitions.FORGET, job, *_flat(seen or {}))
 
     def restore(self, record: Record) -> None:
         """Write a record that was lost; one that is there stays as it is."""

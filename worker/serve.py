@@ -102,9 +102,8 @@ def _hand_back(app: Celery, records: Records, node: str) -> None:
     try:
         for job, holder in records.held_by(node).items():
             if records.release(job, holder, lost=False):
-                record = records.get(job)
                 event("job handed back", job=job)
-                if record is not None:
+                for record in records.listing([job]):  # one that cannot be read is logged
                     send(app, job, record.lane, is_next=True)
         records.leave(node)
     except QueueError as error:

@@ -153,7 +153,9 @@ class StoredRecords:
         (fields,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
         if fields is not None and not fields:
             return None
-        fields = fields or {}
+        return self._whole(job, fields or {})
+
+    def _whole(self, job: str, fields: dict[str, str]) -> Record:
         record = from_fields(job, fields)
         try:
             return replace(record, study=study_from_json(fields["study"], record.study_instance_uid))
@@ -217,10 +219,6 @@ class StoredRecords:
         found = self._read(ids, lambda pipeline, key: pipeline.hget(key, "state"))
         return {job: state for job, state in zip(ids, found, strict=True) if state in STATES}
 
-    def is_listed(self, job: str) -> bool:
-        """Whether the job is among all jobs, with or without a record."""
-        return self._link.call(lambda: self._redis.zscore(_INDEX, job)) is not None
-
     def there(self, ids: Sequence[str]) -> set[str]:
         """Those of ``ids`` that have a record, readable or not."""
         found = self._read(ids, lambda pipeline, key: pipeline.exists(key))
@@ -270,9 +268,7 @@ class StoredRecords:
     def held_by(self, node: str) -> dict[str, str]:
         """The jobs that processes of the worker ``node`` hold: id and name of the holder."""
 
-        def read() -> dict[str, str]:
-            jobs = cast("list[str]", self._redis.zrange("bcd:running", 0, -1))
-            holders = {job: cast("str | None", self._redis.hget(KEY + job, "holder")) for job in jobs}
-            return {job: holder for job, holder in holders.items() if holder and f"/{node}/" in holder}
-
-        return self._link.call(read)
+        jobs = self._link.call(lambda: cast("list[str]", self._redis.zrange("bcd:running", 0, -1)))
+        holders = self._read(jobs, lambda pipeline, key: pipeline.hget(key, "holder"))
+        found = zip(jobs, holders, strict=True)
+        return {job: holder for job, holder in found if holder and f"/{node}/" in holder}

@@ -164,6 +164,7 @@ def wait(
                     raise QueueError(f"the queue has lost job {job}", "submit the study again")
             except DamagedRecordError as error:
                 records.on_damage(error)
+                seen.pop(job, None)
                 ended.add(job)
         seen |= current
         pending = [job for job in pending if job not in ended]

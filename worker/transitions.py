@@ -34,12 +34,29 @@ local PLACES = {'bcd:waiting:interactive', 'bcd:waiting:batch', 'bcd:later', 'bc
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local function record(id) return 'bcd:job:' .. id end
-local function get(id, field) return redis.call('HGET', record(id), field) end
+local STATES = {
+  queued = true, running = true, done = true, ['done with failures'] = true, failed = true, cancelled = true
+}
+local function kind(id) return redis.call('TYPE', record(id)).ok end
+local function get(id, field)
+  if kind(id) ~= 'hash' then return false end  -- somebody may have put something else there
+  return redis.call('HGET', record(id), field)
+end
 local function set(id, ...) redis.call('HSET', record(id), ...) end
+-- the state is not counted any more: the one it is in, or else the one that its place tells
+local function uncount(id)
+  local state = get(id, 'state')
+  if not STATES[state] then
+    state = redis.call('ZSCORE', 'bcd:running', id) and 'running'
+    for _, where in ipairs({'bcd:waiting:interactive', 'bcd:waiting:batch', 'bcd:later'}) do
+      state = state or (redis.call('ZSCORE', where, id) and 'queued')
+    end
+  end
+  if state then redis.call('HINCRBY', 'bcd:states', state, -1) end
+end
 local function enter(id, state)
-  local old = get(id, 'state')
-  if old == state then return end
-  if old then redis.call('HINCRBY', 'bcd:states', old, -1) end
+  if get(id, 'state') == state then return end
+  uncount(id)
   redis.call('HINCRBY', 'bcd:states', state, 1)
   set(id, 'state', state)
 end
@@ -50,26 +67,25 @@ local function place(id, where, score)
   redis.call('ZADD', where, score, id)
 end
 local function known(lane) return lane == 'interactive' or lane == 'batch' end
--- the state is not counted any more: the one it is in, or else the one that its place tells
-local function uncount(id, state)
-  if redis.call('ZSCORE', 'bcd:running', id) then state = state or 'running' end
-  for _, where in ipairs({'bcd:waiting:interactive', 'bcd:waiting:batch', 'bcd:later'}) do
-    if redis.call('ZSCORE', where, id) then state = state or 'queued' end
-  end
-  if state then redis.call('HINCRBY', 'bcd:states', state, -1) end
-end
-local function forget(id, state)
-  uncount(id, state)
+local function forget(id)
+  uncount(id)
   redis.call('DEL', record(id))
   for _, where in ipairs(PLACES) do redis.call('ZREM', where, id) end
   redis.call('ZREM', 'bcd:jobs', id)
 end
+-- whether the scripts can work with the record: somebody may have changed it by hand
+local function usable(id)
+  for _, field in ipairs({'begun', 'lost', 'attempts'}) do
+    if not tonumber(get(id, field)) then return false end
+  end
+  return known(get(id, 'lane')) and STATES[get(id, 'state')]
+end
 local function gone(id, where)  -- somebody deleted its record by hand, or what the scripts need of it
-  if redis.call('EXISTS', record(id)) == 0 then
-    forget(id, false)
+  if kind(id) == 'none' then
+    forget(id)
     return true
   end
-  if known(get(id, 'lane')) and tonumber(get(id, 'begun')) then return false end
+  if usable(id) then return false end
   redis.call('ZREM', where, id)
   return true
 end
@@ -132,7 +148,7 @@ table.insert(kept, out)
 set(id, 'outs', cjson.encode(kept))
 if batch ~= '' then set(id, 'batch', batch) end
 if done then return {'done', 0} end
-redis.call('HINCRBY', record(id), 'joined', 1)
+set(id, 'joined', (tonumber(get(id, 'joined')) or 0) + 1)
 if ARGV[3] == '1' then set(id, 'replace', 1) end
 -- somebody waits for what was only in a batch, or was to be tried later: now, then
 if state == 'queued' and lane == 'interactive' then
@@ -150,15 +166,19 @@ return {'under way', 0}
 FORGET: Final = (
     _COMMON
     + """
--- id, then the states that there are
-local state = redis.call('TYPE', record(ARGV[1])).ok == 'hash' and get(ARGV[1], 'state')
-local counted = false
-for i = 2, #ARGV do counted = counted or (state == ARGV[i] and state) end
-forget(ARGV[1], counted)
+-- id, then the fields and values that were found damaged; none: it was no hash
+local id = ARGV[1]
+local found = kind(id)
+if found == 'none' or (found == 'hash') ~= (#ARGV > 1) then return 0 end  -- it is another one by now
+if found == 'hash' and redis.call('HLEN', record(id)) * 2 ~= #ARGV - 1 then return 0 end
+for i = 2, #ARGV, 2 do
+  if get(id, ARGV[i]) ~= ARGV[i + 1] then return 0 end
+end
+forget(id)
 return 1
 """
 )
-"""Leave nothing of a job whose record is damaged or was deleted by hand, so that it can be submitted anew."""
+"""Leave nothing of a job whose record is damaged, if it is still the one that was read; whether it was."""
 
 RESTORE: Final = (
     _COMMON
@@ -181,7 +201,7 @@ CLAIM: Final = (
 local id, holder = ARGV[1], ARGV[2]
 local state = get(id, 'state')
 local lane = get(id, 'lane')
-if not (state and known(lane)) then return 'unknown' end
+if not (state and usable(id)) then return 'unknown' end
 if state == 'running' then
   if get(id, 'holder') == holder then return 'claimed' end  -- the answer was lost, and it asks again
   if now < tonumber(redis.call('ZSCORE', 'bcd:running', id) or 0) then return 'held' end
@@ -241,7 +261,7 @@ LATER: Final = (
 -- id, holder, delay, reason, updated, patience
 local id = ARGV[1]
 if get(id, 'holder') ~= ARGV[2] then return -1 end
-local since = tonumber(get(id, 'troubled') or 0)
+local since = tonumber(get(id, 'troubled')) or 0
 if since == 0 then
   since = now
   set(id, 'troubled', now)
@@ -262,7 +282,8 @@ RELEASE: Final = (
     + """
 -- id, what the holder's name begins with, lost (0/1), most lost, updated
 local id, start = ARGV[1], ARGV[2]
-if get(id, 'state') ~= 'running' or string.sub(get(id, 'holder'), 1, #start) ~= start then return '' end
+if not usable(id) or get(id, 'state') ~= 'running' then return '' end
+if string.sub(get(id, 'holder') or '', 1, #start) ~= start then return '' end
 if ARGV[3] == '1' then return lose(id, tonumber(ARGV[4]), ARGV[5]) end
 redis.call('HINCRBY', record(id), 'attempts', -1)
 wait_again(id, ARGV[5], '')
@@ -278,7 +299,7 @@ CANCEL: Final = (
 -- id, reason, only if nobody else has asked for it (0/1), updated
 local state = get(ARGV[1], 'state')
 if state ~= 'queued' and state ~= 'running' then return 0 end
-if ARGV[3] == '1' and tonumber(get(ARGV[1], 'joined') or 0) > 0 then return 0 end
+if ARGV[3] == '1' and (tonumber(get(ARGV[1], 'joined')) or 0) > 0 then return 0 end
 finish(ARGV[1], 'cancelled', ARGV[4], ARGV[2], 1)
 return 1
 """
@@ -351,7 +372,7 @@ for _, lane in ipairs({'interactive', 'batch'}) do
 end
 local old = now - ARGV[6] * 86400
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:ended', '-inf', old, 'LIMIT', 0, limit)) do
-  forget(id, get(id, 'state'))
+  forget(id)
 end
 for _, batch in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:batches', '-inf', old)) do
   redis.call('ZREM', 'bcd:batches', batch)

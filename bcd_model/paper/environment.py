@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 
 import torch
+
+_OF_BFLOAT16 = ("avx512_bf16", "amx_bf16")
+_LIMIT = "ONEDNN_MAX_CPU_ISA"
 
 
 def environment(device: str) -> dict[str, str | int]:
@@ -14,5 +18,15 @@ def environment(device: str) -> dict[str, str | int]:
         "device": device,
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "instructions": _instructions(),
     }
+
+
+def _instructions() -> str:
+    """The processor's, as far as PyTorch sums in another order with them, and a limit set on them."""
+    known = torch.cpu.get_capabilities()
+    found = [torch.backends.cpu.get_cpu_capability()]
+    found += [name.upper() for name in _OF_BFLOAT16 if known.get(name)]
+    if os.environ.get(_LIMIT):
+        found.append(f"{_LIMIT}={os.environ[_LIMIT]}")
+    return ", ".join(found)

@@ -13,7 +13,7 @@ from worker.app import make_app
 from worker.cli.jobs import wait_for_jobs
 from worker.cli.session import open_queue
 from worker.job import DamagedRecordError, Record, Tally
-from worker.records import Records
+from worker.records import Records, Swept
 from worker.settings import Settings
 from worker.submission import Submitted, resume
 
@@ -25,6 +25,7 @@ DAMAGE = [
     ("settings", '{"threshold": 0.3, "uid_root": "2.25"}'),
     ("settings", '{"prevalence": 1.0, "threshold": 0.3, "uid_root": "2.25"}'),
     ("settings", '{"prevalence": 0.4, "threshold": "0.3", "uid_root": "2.25"}'),
+    ("settings", '{"prevalence": 0.4, "threshold": 0.3}'),
     ("settings", "[]"),
     ("state", "bananas"),
     ("state", None),
@@ -37,8 +38,12 @@ DAMAGE = [
     ("highest", "nan"),
     ("highest", "2"),
     ("outs", "[]"),
+    ("outs", '"x"'),
     ("outs", "{"),
     ("films", "-3"),
+    ("film", "-1"),
+    ("lost", "x"),
+    ("attempts", "x"),
     (None, "no hash"),
 ]
 
@@ -61,6 +66,16 @@ def pair(records: Records) -> tuple[Record, Record]:
     for record in (first, second):
         assert records.submit(record, published=False, force=False) == ("queued", True)
     return first, second
+
+
+def sweep_late(client: redis.Redis, records: Records) -> Swept:
+    """Sweep when every lease, every delay and the patience for every message is over."""
+    records.sweep(0, 100, 90)  # the first grants a lease to all that run
+    for place in ("waiting:interactive", "waiting:batch", "later", "running"):
+        jobs = client.zrange(f"bcd:{place}", 0, -1)
+        if jobs:
+            client.zadd(f"bcd:{place}", dict.fromkeys(jobs, 1))
+    return records.sweep(0, 100, 90)
 
 
 @pytest.mark.parametrize(("field", "value"), DAMAGE)
@@ -101,14 +116,93 @@ def test_it_is_forgotten_with_its_place_in_the_books(
     assert records.states()["queued"] == len(records.listing()) == 2
 
 
-def test_a_key_deleted_by_hand_leaves_the_books_right_when_the_study_is_submitted_again(
-    client: redis.Redis, records: Records, pair: tuple[Record, Record]
+@pytest.mark.parametrize("place", ["waiting", "later", "running"])
+@pytest.mark.parametrize("swept", [True, False])
+def test_a_key_deleted_by_hand_leaves_the_books_right(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], place: str, swept: bool
 ) -> None:
     deleted, _ = pair
+    if place != "waiting":
+        assert records.claim(deleted.job_id, "holder", 0.001) == "claimed"
+    if place == "later":
+        assert records.later(deleted.job_id, "holder", 0.001, "is tried again: full", 100)
     client.delete(f"bcd:job:{deleted.job_id}")
-    records.forget_damaged(deleted.job_id)
+    if swept:
+        sweep_late(client, records)
+        assert len(records.ids()) == 1
     assert records.submit(deleted, published=False, force=False) == ("queued", True)
     assert records.states()["queued"] == len(records.listing()) == 2
+    assert sum(records.states().values()) == 2
+
+
+@pytest.mark.parametrize(("field", "value"), DAMAGE)
+@pytest.mark.parametrize("state", ["queued", "running", "ended"])
+def test_it_stops_neither_the_sweep_nor_a_worker(
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    field: str | None,
+    value: str | None,
+    state: str,
+) -> None:
+    damaged, good = pair
+    for record in pair:
+        if state != "queued":
+            assert records.claim(record.job_id, "/node/1", 0.001) == "claimed"
+        if state == "ended":
+            assert records.end(record.job_id, "/node/1", state="done")
+    spoil(client, damaged.job_id, field, value)
+    swept = sweep_late(client, records)
+    assert good.job_id in {job for job, *_ in swept.send} or state == "ended"
+    for record in pair:
+        records.claim(record.job_id, "/node/2", 100)
+    held = records.held_by("node")
+    assert good.job_id in held or state == "ended"
+    for job, holder in held.items():
+        records.release(job, holder, lost=False)
+    assert records.state_of([good.job_id]) == {good.job_id: "done" if state == "ended" else "queued"}
+
+
+def test_two_who_submit_at_once_never_lose_each_others_work(
+    url: str, records: Records, pair: tuple[Record, Record]
+) -> None:
+    """One looks for damage, the other makes the record and takes it up; then the first goes on."""
+    ours = Records(url)
+    read = ours._read
+
+    def overtaken(*arguments: Any) -> Any:
+        (found,) = read(*arguments)
+        if submitted == []:
+            submitted.append(records.submit(new, published=False, force=False))
+            assert records.claim(new.job_id, "holder", 100) == "claimed"
+        return [found]
+
+    new = record_of(make_study("1.3", 2), "/out", CREATED)
+    submitted: list[Any] = []
+    ours._read = overtaken
+    ours.forget_damaged(new.job_id)
+    assert submitted == [("queued", True)]
+    assert records.state_of([new.job_id]) == {new.job_id: "running"}
+
+
+def test_one_who_saw_the_damage_leaves_what_another_made_of_it(
+    url: str, client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    damaged, _ = pair
+    spoil(client, damaged.job_id, "created", "yesterday")
+    ours = Records(url)
+    run = ours._run
+
+    def overtaken(*arguments: Any) -> Any:
+        records.forget_damaged(damaged.job_id)
+        assert records.submit(damaged, published=False, force=False) == ("queued", True)
+        assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+        return run(*arguments)
+
+    ours._run = overtaken
+    ours.forget_damaged(damaged.job_id)
+    assert records.state_of([damaged.job_id]) == {damaged.job_id: "running"}
+    assert records.renew(damaged.job_id, "holder", 100)
 
 
 def test_a_worker_that_is_alone_takes_up_the_jobs_beside_it(
@@ -209,7 +303,7 @@ def test_the_summary_of_a_batch_counts_it(
 ) -> None:
     night.spoil(field, value)
     told = "studies   1: 1 done; the records of 1 more are gone; those of 1 cannot be read"
-    assert (told in night("status", "--batch", "night").out) or watch
+    assert told in night("status", "--batch", "night", *watch).out
     answer = night("status", "--batch", "night", "--json", *watch).json
     assert (answer["studies"], answer["records_gone"], answer["records_unreadable"]) == (1, 1, 1)
 

@@ -17,11 +17,10 @@ from worker.cli.jobs import (
     wait_for_jobs,
     warn_if_nobody_works,
 )
-from worker.cli.session import check_selection, ids_of_batch, open_queue
+from worker.cli.session import Queue, check_selection, ids_of_batch, open_queue
 
 if TYPE_CHECKING:
     from worker.job import Record
-    from worker.records import Records
 
 _IDS = typer.Argument(
     None, metavar="ID", help="Job ids, their beginnings, or Study Instance UIDs.", show_default=False
@@ -40,22 +39,23 @@ def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: boo
     cancelled, ended, others = [], [], []
     with open_queue(load_settings()) as queue:
         # the newest first, so that workers do not begin what is about to be cancelled
-        for record in _named(queue.records, ids or [], batch):
+        meant, unreadable = _named(queue, ids or [], batch)
+        for record in meant:
             if batch is not None and record.batch != batch and not record.final:
                 others.append(record.job_id)
             elif not record.final and queue.records.cancel(record.job_id, "cancelled with bcd-admin cancel"):
                 cancelled.append(record.job_id)
             else:
                 ended.append(record.job_id)
-    code = BcdError.exit_code if queue.unreadable else 0
+    code = BcdError.exit_code if unreadable else 0
     if as_json:
         facts = {"cancelled": cancelled, "ended_already": ended, "of_another_batch": others}
-        say_json(facts | {"unreadable": sorted(queue.unreadable)})
+        say_json(facts | {"unreadable": unreadable})
         raise typer.Exit(code)
     parts = [f"{counted(len(cancelled), 'job')} cancelled"]
     parts += [f"{len(ended):,} had ended already"] if ended else []
     parts += [f"{len(others):,} left to another batch"] if others else []
-    parts += [f"{len(queue.unreadable):,} left that cannot be read"] if queue.unreadable else []
+    parts += [f"{len(unreadable):,} left that cannot be read"] if unreadable else []
     say(", ".join(parts))
     raise typer.Exit(code)
 
@@ -76,7 +76,7 @@ def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool
     with open_queue(load_settings()) as queue:
         waiting = queue.embedded and not queue.at_work()
         app = make_app(queue.settings)
-        records = _named(queue.records, ids or [], batch)
+        records, unreadable = _named(queue, ids or [], batch)
         if batch is not None:
             records.reverse()  # the oldest first, as it was submitted
         candidates = [record for record in records if record.state in MISSED or record.due]
@@ -92,27 +92,40 @@ def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool
         if again and not waiting:
             warn_if_nobody_works(queue)
     retried = [answer.job_id for answer in again]
+    unreadable = sorted({*unreadable, *queue.unreadable.intersection(retried)})
     left = [record.job_id for record in records if record.job_id not in set(retried)]
     if as_json:
-        facts = {"retried": retried, "left": left, "unreadable": sorted(queue.unreadable)}
+        facts = {"retried": retried, "left": left, "unreadable": unreadable}
         say_json(facts | {"jobs": [record.as_json() for record in ended]})
     else:
         rest = f", {len(left):,} left as they are (done, or under way)" if left else ""
+        rest += f", {len(unreadable):,} left that cannot be read" if unreadable else ""
         say(f"{counted(len(retried), 'job')} queued again{rest}")
         if ended:
             report(again, ended, as_json=False)
         elif again:
             note(how_to_watch(retried, batch))
-    raise typer.Exit(exit_code(ended, unreadable=queue.unreadable))
+    raise typer.Exit(exit_code(ended, unreadable=unreadable))
 
 
-def _named(records: Records, ids: Sequence[str], batch: str | None) -> list[Record]:
-    """The records of the jobs that are meant, each once, the newest of a batch first.
+def _named(queue: Queue, ids: Sequence[str], batch: str | None) -> tuple[list[Record], list[str]]:
+    """The jobs that are meant, each once, the newest of a batch first; and those that cannot be read.
 
     Raises:
         UsageError: an id is that of no job or may be several, or there is no such batch.
     """
+    from worker.job import DamagedRecordError
+
+    records = queue.records
     if batch is not None:
-        return records.listing(ids_of_batch(records, batch))
-    found = [records.find(job) for job in ids]
-    return list({record.job_id: record for record in found}.values())
+        meant = ids_of_batch(records, batch)
+        return records.listing(meant), sorted(queue.unreadable.intersection(meant))
+    found, damaged = {}, set()
+    for job in ids:
+        try:
+            record = records.find(job)
+            found[record.job_id] = record
+        except DamagedRecordError as error:
+            records.on_damage(error)
+            damaged.add(error.job)
+    return list(found.values()), sorted(damaged)

@@ -49,7 +49,8 @@ def jobs(
             page = _chosen(queue, queue.records, state_of, wanted, limit)
     if as_json:
         records = [record.as_json() for record in page.records]
-        say_json({"total": page.total, "states": dict(page.states), "jobs": records})
+        facts = {"total": page.total, "states": dict(page.states), "unreadable": list(page.unreadable)}
+        say_json(facts | {"jobs": records})
     elif not page.total:
         note("no jobs yet")
     else:
@@ -65,13 +66,13 @@ class _Page:
     Attributes:
         states: all jobs by state.
         wanted: the state of those that are listed, None for any.
-        unreadable: how many of those that were to be listed cannot be read.
+        unreadable: jobs that were to be listed and cannot be read.
     """
 
     states: Mapping[State, int]
     wanted: State | None
     records: Sequence[Record]
-    unreadable: int
+    unreadable: Sequence[str]
 
     @property
     def total(self) -> int:
@@ -98,10 +99,10 @@ class _Page:
 
     def count(self) -> str:
         text = f"{counted(self.total, 'job')}: {count_of(self.states)}"
-        shown = len(self.records) + self.unreadable
+        shown = len(self.records) + len(self.unreadable)
         matching = self.states[self.wanted] if self.wanted else self.total
         if self.unreadable:
-            text += f"; {self.unreadable:,} cannot be read"
+            text += f"; {len(self.unreadable):,} cannot be read"
         if shown >= matching:
             return text
         of = f" of {matching:,} {self.wanted}" if self.wanted else ""
@@ -112,12 +113,20 @@ def _newest(queue: Queue, limit: int) -> _Page:
     """The newest of all jobs; only their records are read."""
     ids = queue.records.ids(limit=limit or None)
     states, shown = queue.counted(queue.records.states()), queue.shown(queue.records.each(ids))
-    return _Page(states, None, shown, len(queue.unreadable.intersection(ids)))
+    return _Page(states, None, shown, _unreadable(queue, ids, shown))
+
+
+def _unreadable(queue: Queue, ids: Sequence[str], shown: Sequence[Record]) -> list[str]:
+    """Those of ``ids`` that were to be shown and are damaged."""
+    return sorted(queue.unreadable.intersection(ids).difference(record.job_id for record in shown))
 
 
 def _state_of(queue: Queue, records: Records, batch: str | None) -> dict[str, State]:
-    """The state of each job as it is to be shown, the newest job first."""
-    found = records.state_of(records.ids() if batch is None else ids_of_batch(records, batch))
+    """The state of each job as it is to be shown, the newest job first; the user is told of those in none."""
+    ids = records.ids() if batch is None else ids_of_batch(records, batch)
+    found = records.state_of(ids)
+    for _ in records.each([job for job in ids if job not in found]):
+        pass
     if queue.at_work():
         return found
     return {job: "queued" if state == "running" else state for job, state in found.items()}
@@ -133,7 +142,7 @@ def _chosen(
     matching = (job for job, state in state_of.items() if wanted in (None, state))
     ids = list(islice(matching, limit or None))
     shown = queue.shown(records.each(ids))
-    unreadable = len(queue.unreadable.intersection(ids))
+    unreadable = _unreadable(queue, ids, shown)
     return _Page({state: found.count(state) for state in STATES}, wanted, shown, unreadable)
 
 
@@ -146,9 +155,9 @@ def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *,
         queue.check()
         state_of = _state_of(queue, records, batch)
         page = _chosen(queue, records, state_of, wanted, limit)
-        # A job whose record cannot be read may never end.
-        waited_for = {state for job, state in state_of.items() if job not in queue.unreadable}
-        over = not waited_for.intersection(UNDER_WAY) or not queue.at_work()
+        under_way = [job for job, state in state_of.items() if state in UNDER_WAY]
+        # One whose record cannot be read may never end; the first that can be read is enough.
+        over = next(records.each(under_way), None) is None or not queue.at_work()
         return Frame([page.count(), *page.table()], changes.lines(records, state_of), over)
 
     follow(look, lambda: warn_if_nobody_works(queue), silent=silent)

@@ -48,16 +48,17 @@ def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
     with open_queue(load_settings()) as queue:
         ids = ids_of_batch(queue.records, batch)
         records = sorted(queue.shown(queue.records.each(ids)), key=_urgency)
+    unreadable = queue.unreadable.intersection(ids)
     if as_csv:
-        _say_findings(records, queue.unreadable)
+        _say_findings(records, unreadable)
         return
     folders = {record.job_id: record.result_folder() for record in records}
     if as_json:
-        _say_json(batch, records, folders, queue.unreadable)
+        _say_json(batch, records, folders, unreadable)
     else:
         _say_table(records, folders)
     gone = [r for r in records if r.state in _HAVE_RESULT and folders[r.job_id] is None]
-    _tell_what_is_missing([_gone(record) for record in gone], queue.unreadable)
+    _tell_what_is_missing([_gone(record) for record in gone], unreadable)
 
 
 def show_csv(job: str) -> None:
@@ -70,7 +71,7 @@ def show_csv(job: str) -> None:
         return
     with open_queue(load_settings()) as queue:
         records = queue.shown([queue.records.find(job)])
-    _say_findings(records, queue.unreadable)
+    _say_findings(records, ())
 
 
 def _urgency(record: Record) -> tuple[bool, float, str]:

@@ -7,6 +7,7 @@ import torch
 from bcd_model.errors import UsageError
 from bcd_model.networks import initialise
 from bcd_model.paper import training
+from bcd_model.paper.environment import environment
 from bcd_model.paper.networks import build
 from bcd_model.paper.systems import SYSTEMS
 from bcd_model.paper.training import BatchOrder, Precision, Setting, predict, train
@@ -136,3 +137,14 @@ def test_a_batch_may_be_larger_than_all_samples() -> None:
     shown = BatchOrder(samples=4, batch=10, seed=0).batch(1)
     assert np.bincount(shown).sum() == 10
     assert np.bincount(shown).min() >= 2
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no Linux")
+def test_the_environment_names_what_bfloat16_is_computed_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    told = str(environment("cpu")["instructions"])
+    flags = Path("/proc/cpuinfo").read_text().split()
+    for flag in ("avx512_bf16", "amx_bf16"):
+        assert (flag.upper() in told) == (flag in flags)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert environment("cpu")["instructions"] == f"{told}, ONEDNN_MAX_CPU_ISA=AVX2"
