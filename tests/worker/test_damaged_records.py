@@ -308,6 +308,16 @@ def test_the_summary_of_a_batch_counts_it(
     assert (answer["studies"], answer["records_gone"], answer["records_unreadable"]) == (1, 1, 1)
 
 
+def test_the_summary_of_a_batch_with_nothing_else_in_it(site: Site) -> None:
+    job = site.add("night")
+    with redis.Redis(unix_socket_path=site.url.removeprefix("redis+socket://")) as client:
+        spoil(client, job, "created", "yesterday")
+    answer = site("status", "--batch", "night")
+    assert answer.code == BcdError.exit_code
+    assert answer.out.splitlines()[:2] == ["batch     night", "studies   0; those of 1 cannot be read"]
+    assert "findings" not in answer.out
+
+
 def test_a_watch_ends_that_began_before_the_damage(site: Site) -> None:
     first, second = site.add("night"), site.add("night")
     site.begin(first)

@@ -173,10 +173,12 @@ def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
     holding = wording.prevalence(*summary.prevalences)
     facts = {
         "batch": batch,
-        "studies": f"{summary.jobs:,}: {count_of(summary.states)}{lost}",
-        "films": f"{summary.films:,}: {', '.join(films)}",
+        "studies": f"{summary.jobs:,}{': ' if summary.jobs else ''}{count_of(summary.states)}{lost}",
+        "films": f"{summary.films:,}: {', '.join(films)}" if summary.jobs else "",
         "findings": f"in {counted(summary.flagged_films, 'film')} of "
-        f"{counted(summary.flagged_studies, 'study', 'studies')}, from P(abnormal) {points}; {holding}",
+        f"{counted(summary.flagged_studies, 'study', 'studies')}, from P(abnormal) {points}; {holding}"
+        if summary.jobs
+        else "",
         "began": clock(summary.began, day=True) if summary.began else "",
         "ended": f"{clock(summary.ended, day=True)}, {duration(summary.ended - summary.began)} later"
         if summary.ended and summary.began
