@@ -16,12 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bcd_model.evaluation import Interval
 from bcd_model.paper.curves import GRID, log_odds, on_grid
 from bcd_model.paper.intervals import over_patients
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.summary import Group
-from bcd_model.paper.systems import PROTOCOLS, SUBSETS, Protocol, Subset
+from bcd_model.paper.systems import PROTOCOLS, SUBSETS, Protocol
 from bcd_model.paper.tables import interval_text
 
 _TITLES = {"paper": "the paper's protocol (leaks)", "patient": "by patient"}
@@ -74,31 +73,32 @@ def _figure_11(made: Sequence[Group], protocol: Protocol) -> Figure:
     """Accuracy by subset: what the paper prints beside ours; by patient, ours alone."""
     systems = list(dict.fromkeys(group.system for group in made))
     subsets = [subset for subset in SUBSETS if any(group.subset == subset for group in made)]
-    bars: list[tuple[str, str, list[tuple[Subset, Interval]]]] = []
-    for system in systems:
-        ours = [(group.subset, group.figures["accuracy"]) for group in made if group.system == system]
-        values = [(subset, printed_accuracy(system, subset)) for subset, _ in ours]
-        printed = [(subset, Interval(value, value, value)) for subset, value in values if value is not None]
-        if protocol == "paper" and printed:
-            bars.append((system, "printed", printed))
-        bars.append((system, "ours", ours))
     figure, (axis,) = _new(1, size=(9.0, 4.5))
-    width = 0.85 / len(bars)
-    for number, (system, whose, heights) in enumerate(bars):
-        offset = (number - (len(bars) - 1) / 2) * width
-        places = [subsets.index(subset) + offset for subset, _ in heights]
-        shown = np.array([(each.value, each.low, each.high) for _, each in heights])
-        color, hatch = f"C{systems.index(system)}", "//" if whose == "printed" else ""
-        alpha = 0.45 if hatch else 0.9
-        axis.bar(places, shown[:, 0], width, label=f"{system} {whose}", color=color, alpha=alpha, hatch=hatch)
-        reach = np.nan_to_num(np.abs(shown[:, 1:].T - shown[:, 0]))  # one seed has no range
-        axis.errorbar(places, shown[:, 0], reach, fmt="none", ecolor="black", elinewidth=1, capsize=2)
-    axis.set_xticks(range(len(subsets)), subsets)
+    place, ticks = 0, []
+    for subset in subsets:
+        begin = place
+        for group in (group for group in made if group.subset == subset):
+            color = f"C{systems.index(group.system)}"
+            printed = printed_accuracy(group.system, subset) if protocol == "paper" else None
+            if printed is not None:
+                label = f"{group.system} printed"
+                axis.bar(place, printed, 1, label=label, color=color, alpha=0.45, hatch="//")
+                place += 1
+            ours = group.figures["accuracy"]
+            axis.bar(place, ours.value, 1, label=f"{group.system} ours", color=color, alpha=0.9)
+            if not np.isnan(ours.low):  # one seed has no range
+                reach = [[ours.value - ours.low], [ours.high - ours.value]]
+                axis.errorbar(place, ours.value, reach, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+            place += 1
+        ticks.append((begin + place - 1) / 2)
+        place += 1
+    axis.set_xticks(ticks, subsets)
     axis.set_ylim(0, 1.05)
     axis.set_ylabel("accuracy")
     bands = "bars: range over seeds" if protocol == "paper" else "bars: 95 % over patients"
     axis.set_title(f"Accuracy, {_TITLES[protocol]}; {bands}")
-    axis.legend(fontsize=7, ncols=2)
+    handles = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))  # one for each label
+    figure.legend(handles.values(), handles, fontsize=8, loc="outside right upper")
     return figure
 
 
