@@ -11,6 +11,7 @@ import pytest
 
 from bcd_model.paper.causes import causes
 from bcd_model.paper.folder import outcomes
+from bcd_model.paper.intervals import wilson
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.report import results_text
 from bcd_model.paper.runs import Options
@@ -100,6 +101,35 @@ def test_in_the_papers_protocol(results: dict[str, Any], page: str) -> None:
         assert f"{entry['steps']:,} steps at rate {rate:g}" in what
 
 
+def test_what_is_said_between_the_tables(results: dict[str, Any], page: str) -> None:
+    text = section(page, "In the paper's protocol, which leaks")
+    found = {(entry["system"], entry["subset"]): entry for entry in results["paper"]}
+    accuracy = {key: entry["figures"]["accuracy"]["value"] for key, entry in found.items()}
+    s1 = accuracy["S1", "all"]
+    assert f"**S1 comes to {s1:.3f}, printed 0.8271" in text
+    assert f"is {s1 - accuracy['S5', 'all']:.3f} behind S1" in text
+    assert f"Its loss is {found['S1', 'all']['training_loss']['last_tenth']:.3f} at the end" in text
+    assert f"by heart ({found['S1f', 'all']['training_loss']['last_tenth']:.3f})" in text
+    small = [accuracy["S1", subset] for subset in ("mass", "calcification")]
+    assert f"(S1 {small[0]:.3f} and {small[1]:.3f}, printed 0.8585 and 1.00)" in text
+    for system in ("S2", "S3"):
+        majority = found[system, "all"]["majority"]
+        assert accuracy[system, "all"] < majority
+        assert f"always answering normal ({majority:.3f})" in text
+    for system, subset in (("S2", "all"), ("S3", "all"), ("S4", "all"), ("S4", "mass")):
+        printed, ours = printed_accuracy(system, subset), found[system, subset]["wilson_accuracy"]
+        assert printed is not None
+        assert ours["low"] <= printed <= ours["high"] or abs(printed - ours["value"]) < 0.05
+    for right, of, key in (
+        (91, 106, ("S1", "mass")),
+        (20, 20, ("S4", "calcification")),
+        (55, 55, ("S1", "calcification")),
+    ):
+        printed_one, ours = wilson(right / of, of), found[key]["wilson_accuracy"]
+        assert f"{printed_one.low:.3f} to {printed_one.high:.3f}" in text
+        assert ours["high"] > printed_one.low
+
+
 def test_by_patient(results: dict[str, Any], page: str) -> None:
     head, rows = table(page, "By patient")
     entries = results["patient"]
@@ -126,4 +156,4 @@ def test_what_the_papers_accuracy_is_made_of(results: dict[str, Any], page: str)
     assert f"worth about {leak} points" in section(page, title)
     assert f"the many normal crops {count}" in section(page, title)
     gap = abs(parts["printed - ours"]["value"])
-    assert f"comes within {gap:.3f} of it" in section(page, "In the paper's protocol, which leaks")
+    assert f"comes within {gap:.3f} of the printed" in section(page, "In the paper's protocol, which leaks")
