@@ -85,15 +85,7 @@ def load_model(path: Path | None = None) -> Model:
             _calibration(info.metadata["heat_calibration"]),
             _second_look(again),
         )
-    except (
-        SafetensorError,
-        KeyError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        IndexError,
-        OverflowError,
-    ) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelError(
             f"{info.path} holds no weights of this version's network", "train it again with 'bcd-admin train'"
         ) from error

@@ -162,8 +162,7 @@ def wait(
             try:
                 if records.get(job) is None:
                     raise QueueError(f"the queue has lost job {job}", "submit the study again")
-            except DamagedRecordError as error:
-                records.on_damage(error)
+            except DamagedRecordError:  # the listing has told of it
                 seen.pop(job, None)
                 ended.add(job)
         seen |= current

@@ -28,15 +28,18 @@ from __future__ import annotations
 
 from typing import Final
 
-_COMMON = """
+from worker.job import STATES
+
+_COMMON = (
+    """
 if redis.replicate_commands then redis.replicate_commands() end  -- Redis before 7: for TIME
 local PLACES = {'bcd:waiting:interactive', 'bcd:waiting:batch', 'bcd:later', 'bcd:running', 'bcd:ended'}
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local function record(id) return 'bcd:job:' .. id end
-local STATES = {
-  queued = true, running = true, done = true, ['done with failures'] = true, failed = true, cancelled = true
-}
+local STATES = {"""
+    + ", ".join(f"['{state}'] = true" for state in STATES)
+    + """}
 local function kind(id) return redis.call('TYPE', record(id)).ok end
 local function get(id, field)
   if kind(id) ~= 'hash' then return false end  -- somebody may have put something else there
@@ -110,6 +113,7 @@ local function lose(id, most, updated)
   return 'failed'
 end
 """
+)
 
 # Redis when full refuses a script only if what it writes first takes memory. What ends jobs, or deletes their
 # records, has to go on then.
