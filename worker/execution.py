@@ -26,6 +26,7 @@ from worker.pipeline import may_pass, scan_study
 from worker.publish import check_target, prepare_root, publish
 from worker.records import Records
 from worker.settings import Settings
+from worker.stored_records import log_damage
 
 if TYPE_CHECKING:
     from bcd_model.model import Model
@@ -71,13 +72,15 @@ def run_job(job_id: str, holder: str, settings: Settings) -> None:
             event("message refused", logging.WARNING, reason="unknown job")
         elif claimed == "put aside":
             event("job put aside", logging.ERROR, job=job_id)
+        elif claimed == "damaged":
+            log_damage(DamagedRecordError(job_id))
         else:
             event("job passed over", job=job_id, state=claimed)
         return
     try:
         record = records.get(job_id)
     except DamagedRecordError as error:
-        event("job broke", logging.ERROR, job=job_id, error=error)
+        log_damage(error)
         records.end(job_id, holder, state="failed", reason=str(error), exit_code=error.exit_code)
         return
     if record is None:
@@ -105,6 +108,9 @@ def _run(attempt: _Attempt) -> None:
     try:
         outcome = _work(attempt)
         ended = True
+    except DamagedRecordError as error:  # somebody changed it meanwhile
+        log_damage(error)
+        outcome = Outcome("failed", str(error), error.exit_code)
     except QueueError:
         raise
     except BcdError as error:

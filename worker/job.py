@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +32,8 @@ LANES: Final[tuple[Lane, ...]] = get_args(Lane)
 KEY = "bcd:job:"
 """What the key of a record in Redis begins with; the job's id follows."""
 
+_MANY = 1 << 31
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 _ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever collide
 
 
@@ -116,8 +120,9 @@ class Record:
         """The newest published result that still stands, None if there is none."""
         for out in reversed(self.outs):
             folder = out / self.study_instance_uid
-            if (folder / "result.json").is_file():
-                return folder
+            with suppress(OSError):  # a share that is away, a path that is none
+                if (folder / "result.json").is_file():
+                    return folder
         return None
 
     def as_json(self) -> dict[str, object]:
@@ -240,6 +245,39 @@ class DamagedRecordError(QueueError):
         return type(self), (self.job,)
 
 
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """What is left of a record that cannot be read.
+
+    Attributes:
+        fields: of its hash, as they were read; none if its key holds something else.
+    """
+
+    fields: Mapping[str, str]
+
+    @property
+    def created(self) -> datetime | None:
+        """When the job was first submitted, from which the UIDs follow; None if that is lost."""
+        try:
+            return _date(self.fields["created"])
+        except DAMAGE:
+            return None
+
+    @property
+    def outs(self) -> tuple[Path, ...]:
+        """The results folders in which others still expect the result; none if it had ended."""
+        if self.fields.get("state") in set(STATES) - UNDER_WAY:
+            return ()
+        try:
+            return _outs(self.fields["outs"])
+        except DAMAGE:
+            return ()
+
+
+DAMAGE: Final = (KeyError, ValueError, TypeError, OverflowError, OSError, RecursionError)
+"""What a field that is no such thing is answered with."""
+
+
 def from_fields(job: str, fields: Mapping[str, str]) -> Record:
     """The record without its study, from the fields of its hash.
 
@@ -253,34 +291,34 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             input_digest=fields["input_digest"],
             model=ModelIdentity(fields["model_name"], fields["model_version"], fields["model_digest"]),
             settings=_settings(fields["settings"]),
-            created=datetime.fromisoformat(fields["created"]),
-            updated=datetime.fromisoformat(fields["updated"]),
-            films=int(fields["films"]),
+            created=_date(fields["created"]),
+            updated=_date(fields["updated"]),
+            films=_count(fields["films"]),
             outs=_outs(fields["outs"]),
             lane=_one_of(LANES, fields["lane"]),
             batch=fields.get("batch") or "",
             state=_one_of(STATES, fields["state"]),
-            film=int(fields["film"]),
-            attempts=int(fields["attempts"]),
-            lost=int(fields["lost"]),
-            tries=int(fields["tries"]),
+            film=_count(fields["film"]),
+            attempts=_count(fields["attempts"]),
+            lost=_count(fields["lost"]),
+            tries=_count(fields["tries"]),
             holder=fields["holder"],
             begun=_time(fields["begun"]),
             ended=_time(fields["ended"]),
             due=_time(fields["due"]),
             reason=fields["reason"],
-            exit_code=int(fields["exit_code"]),
+            exit_code=_count(fields["exit_code"]),
             replace=fields["replace"] == "1",
             tally=Tally(
-                int(fields["scanned"]),
-                int(fields["failed_films"]),
-                int(fields["flagged"]),
+                _count(fields["scanned"]),
+                _count(fields["failed_films"]),
+                _count(fields["flagged"]),
                 float(fields["highest"]),
             ),
         )
-        if not (record.films >= 1 and record.film >= 0 and 0 <= record.tally.highest <= 1):
+        if not (record.films >= 1 and 0 <= record.tally.highest <= 1):
             raise ValueError("no record of a job")
-    except (KeyError, ValueError, TypeError, OverflowError, OSError):
+    except DAMAGE:
         raise DamagedRecordError(job) from None
     return record
 
@@ -293,8 +331,27 @@ def _one_of(known: Sequence[T], told: str) -> T:
     raise ValueError(told)
 
 
+def _count(told: str) -> int:
+    """A number as we and Redis write it."""
+    number = int(told)
+    if str(number) != told or not 0 <= number < _MANY:
+        raise ValueError(told)
+    return number
+
+
+def _date(told: str) -> datetime:
+    """A time with its zone."""
+    date = datetime.fromisoformat(told)
+    if date.tzinfo is None:
+        raise ValueError(told)
+    date.timestamp()
+    return date
+
+
 def _time(told: str) -> float:
     """Seconds since 1970 that are a date."""
+    if not _SECONDS.fullmatch(told):
+        raise ValueError(told)
     seconds = float(told)
     datetime.fromtimestamp(seconds)
     return seconds
@@ -304,7 +361,10 @@ def _outs(stored: str) -> tuple[Path, ...]:
     outs = json.loads(stored)
     if not (isinstance(outs, list) and outs and all(isinstance(out, str) for out in outs)):
         raise ValueError("no results folders of a job")
-    return tuple(Path(out) for out in outs)
+    paths = tuple(Path(out) for out in outs)
+    if not all(path.is_absolute() for path in paths):
+        raise ValueError("no results folders of a job")
+    return paths
 
 
 def _settings(stored: str) -> dict[str, Any]:

@@ -63,10 +63,11 @@ def published(folder: Path) -> Published | None:
         content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         films = content["films"]
         findings = [film.get("findings", []) for film in films]
-        created = content.get("created")
+        told = content.get("created")
+        created = datetime.fromisoformat(told) if told else None
         return Published(
             str(content["job_id"]),
-            datetime.fromisoformat(created) if created else None,
+            created if created is not None and created.tzinfo is not None else None,
             len(films),
             failures=sum(film["status"] == "failed" for film in films),
             flagged=sum(any(finding["presented"] for finding in of_film) for of_film in findings),
@@ -74,7 +75,7 @@ def published(folder: Path) -> Published | None:
                 (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
             ),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -16,6 +16,7 @@ from worker import transitions
 from worker.job import (
     LANES,
     NOTHING,
+    Damaged,
     DamagedRecordError,
     Lane,
     Record,
@@ -75,14 +76,23 @@ class Records(StoredRecords):
 
     # Submitting
 
-    def submit(self, record: Record, *, published: bool, force: bool, days: int = 90) -> tuple[Answer, bool]:
+    def submit(
+        self,
+        record: Record,
+        *,
+        published: bool,
+        force: bool,
+        days: int = 90,
+        instead_of: Damaged | None = None,
+    ) -> tuple[Answer, bool]:
         """Queue the job unless it is under way or done.
 
         Args:
-            record: as it is to stand if the job is new; ``outs`` holds the one folder asked for.
+            record: as it is to stand if the job is new; the last of ``outs`` is the folder asked for.
             published: whether its result stands there already.
             force: whether to run it again even so.
             days: for how long the batch is remembered.
+            instead_of: what ``damaged`` found; it is forgotten first, if nobody has made it anew meanwhile.
 
         Returns:
             what it comes to, and whether a message is to be sent.
@@ -92,35 +102,42 @@ class Records(StoredRecords):
             record.job_id,
             int(published),
             int(force),
-            str(record.outs[0]),
+            _json([str(out) for out in record.outs]),
             record.created.timestamp(),
             record.lane,
             record.batch,
             now().isoformat(),
             days,
+            _as_read(instead_of),
             *_flat(to_fields(record)),
         )
         return cast(Answer, answer), bool(send)
 
-    def forget_damaged(self, job: str) -> None:
-        """Leave nothing of a job whose record cannot be read; one made in its place meanwhile stays."""
-        (seen,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
-        if seen is not None and not seen:
-            return
+    def damaged(self, job: str) -> Damaged | None:
+        """What there is of a job whose record cannot be read; None if it can be, or there is none."""
+        (found,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
+        if found is not None and not found:
+            return None
         try:
-            self._whole(job, seen or {})
+            self._whole(job, found or {})
         except DamagedRecordError:
-            self._run(transitions.FORGET, job, *_flat(seen or {}))
+            return Damaged(found or {})
+        return None
 
-    def restore(self, record: Record) -> None:
-        """Write a record that was lost; one that is there stays as it is."""
+    def restore(self, record: Record, *, instead_of: Damaged | None = None) -> None:
+        """Write a record that was lost; one that is there stays as it is.
+
+        Args:
+            instead_of: as in ``submit``.
+        """
         self._run(
             transitions.RESTORE,
             record.job_id,
             record.state,
             record.created.timestamp(),
-            str(record.outs[0]),
+            str(record.outs[-1]),
             now().isoformat(),
+            _as_read(instead_of),
             *_flat(to_fields(record)),
         )
 
@@ -147,7 +164,7 @@ class Records(StoredRecords):
         """Become the holder of a job that waits, or whose holder is gone.
 
         Returns:
-            "claimed"; else why not: "unknown", "held", "later", "put aside", or the state it is in.
+            "claimed"; else why not: "unknown", "damaged", "held", "later", "put aside", or its state.
         """
         return str(self._run(transitions.CLAIM, job, holder, lease, MAX_LOST, now().isoformat()))
 
@@ -241,6 +258,15 @@ class Records(StoredRecords):
     def leave(self, node: str) -> None:
         """A worker ends."""
         self._link.call(lambda: self._redis.hdel("bcd:workers", node))
+
+
+def _as_read(damaged: Damaged | None) -> str:
+    return "" if damaged is None else _json(_flat(damaged.fields))
+
+
+def _json(parts: list[Any]) -> str:
+    # What is no text, as a name of a folder may be, goes as its bytes: Lua's JSON knows no lone surrogates.
+    return json.dumps(parts, ensure_ascii=False)
 
 
 def _flat(fields: Mapping[str, object]) -> list[object]:

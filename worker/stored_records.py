@@ -14,7 +14,17 @@ from redis.exceptions import RedisError, ResponseError
 
 from bcd_model.errors import UsageError
 from worker.figures import QueueFigures
-from worker.job import KEY, LANES, STATES, DamagedRecordError, Record, State, from_fields, study_from_json
+from worker.job import (
+    DAMAGE,
+    KEY,
+    LANES,
+    STATES,
+    DamagedRecordError,
+    Record,
+    State,
+    from_fields,
+    study_from_json,
+)
 from worker.logs import event
 from worker.redis_link import RedisLink
 
@@ -53,7 +63,8 @@ _SHORT = (
 _PAGE = 500  # records read at a time
 
 
-def _log_damage(error: DamagedRecordError) -> None:
+def log_damage(error: DamagedRecordError) -> None:
+    """Write down that a record cannot be read."""
     event("record damaged", logging.ERROR, job=error.job, error=str(error))
 
 
@@ -73,7 +84,7 @@ class StoredRecords:
     def __init__(self, url: str, patience: float = 0.0) -> None:
         self._link = RedisLink(url, patience)
         self._redis = self._link.redis
-        self.on_damage: Callable[[DamagedRecordError], None] = _log_damage
+        self.on_damage: Callable[[DamagedRecordError], None] = log_damage
 
     # Redis itself
 
@@ -159,7 +170,7 @@ class StoredRecords:
         record = from_fields(job, fields)
         try:
             return replace(record, study=study_from_json(fields["study"], record.study_instance_uid))
-        except (KeyError, ValueError, TypeError):
+        except DAMAGE:
             raise DamagedRecordError(job) from None
 
     def ids(self, batch: str | None = None, limit: int | None = None) -> list[str]:
@@ -255,7 +266,8 @@ class StoredRecords:
         ids = self.ids()
         matches = [job for job in ids if job.startswith(start)]
         if not matches:
-            matches = [r.job_id for r in self.each(ids) if r.study_instance_uid == start]
+            uids = self._read(ids, lambda pipeline, key: pipeline.hget(key, "study_instance_uid"))
+            matches = [job for job, uid in zip(ids, uids, strict=True) if uid == start]
         if not matches:
             raise UsageError(f"no job {start!r}", "bcd-admin jobs lists them")
         if len(matches) > 1:

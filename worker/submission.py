@@ -74,16 +74,25 @@ class Submitter:
             check_target(folder, record.job_id, replace=self.force)
         except OutputError as error:
             return Submitted(record.job_id, study.study_instance_uid, "refused", str(error))
-        self.records.forget_damaged(record.job_id)
         ours = published(folder)
+        damaged = self.records.damaged(record.job_id)
+        if damaged is not None:
+            others = [other for other in damaged.outs if other != self.out]
+            record = replace(record, created=damaged.created or record.created, outs=(*others, self.out))
         if ours is not None and ours.job_id == record.job_id:
             # the published result is the truth, even if the queue has forgotten the job
             record = replace(record, created=ours.created or record.created)
-            self.records.restore(restored(record, ours))
         else:
             ours = None
+        stands = ours is not None and len(record.outs) == 1
+        if ours is not None and stands:
+            self.records.restore(restored(record, ours), instead_of=damaged)
         answer, to_send = self.records.submit(
-            record, published=ours is not None, force=self.force, days=self.settings.record_days
+            record,
+            published=stands,
+            force=self.force,
+            days=self.settings.record_days,
+            instead_of=damaged,
         )
         if to_send:
             send(self.app, record.job_id, record.lane)

@@ -78,19 +78,42 @@ local function forget(id)
 end
 -- whether the scripts can work with the record: somebody may have changed it by hand
 local function usable(id)
-  for _, field in ipairs({'begun', 'lost', 'attempts'}) do
-    if not tonumber(get(id, field)) then return false end
+  if not (get(id, 'reason') and string.match(get(id, 'begun') or '', '^%d+%.?%d*$')) then return false end
+  for _, field in ipairs({'lost', 'attempts', 'tries'}) do
+    local told = get(id, field) or ''
+    -- HINCRBY takes nothing else
+    if not string.match(told, '^%d+$') or string.format('%d', tonumber(told)) ~= told then return false end
   end
   return known(get(id, 'lane')) and STATES[get(id, 'state')]
 end
-local function gone(id, where)  -- somebody deleted its record by hand, or what the scripts need of it
+-- somebody deleted its record by hand, which is forgotten, or what the scripts need of it, which ends it
+local function gone(id)
   if kind(id) == 'none' then
     forget(id)
     return true
   end
   if usable(id) then return false end
-  redis.call('ZREM', where, id)
+  if not STATES[get(id, 'state')] then uncount(id) end
+  place(id, 'bcd:ended', now)
   return true
+end
+-- leave nothing of a record that was found damaged, if it still is as it was read: its fields and values as a
+-- JSON list, none if it was no hash; '' if there is nothing to forget
+local function forget_damaged(id, read)
+  if read == '' then return end
+  local fields, found = cjson.decode(read), kind(id)
+  if found == 'none' or (found == 'hash') ~= (#fields > 0) then return end
+  if found == 'hash' and redis.call('HLEN', record(id)) * 2 ~= #fields then return end
+  for i = 1, #fields, 2 do
+    if get(id, fields[i]) ~= fields[i + 1] then return end
+  end
+  forget(id)
+end
+local function in_work(id)
+  for _, where in ipairs(PLACES) do
+    if where ~= 'bcd:ended' and redis.call('ZSCORE', where, id) then return true end
+  end
+  return false
 end
 local function wait_again(id, updated, reason)
   enter(id, 'queued')
@@ -124,10 +147,14 @@ SUBMIT: Final = (
     + """
 -- what the result that stands is known by, until there is another
 local KEPT = {created = true, scanned = true, failed_films = true, flagged = true, highest = true}
--- id, result is published (0/1), force (0/1), out, created, lane, batch, updated, days, then the fields
-local id, out, lane, batch = ARGV[1], ARGV[4], ARGV[6], ARGV[7]
+-- id, result is published (0/1), force (0/1), outs, created, lane, batch, updated, days,
+-- what was found damaged, then the fields
+local id, asked, lane, batch = ARGV[1], cjson.decode(ARGV[4]), ARGV[6], ARGV[7]
+local out = asked[#asked]
+forget_damaged(id, ARGV[10])
 local state = get(id, 'state')
-local under_way = state == 'queued' or state == 'running'
+-- what was damaged and swept, and mended by hand, is in none of these places
+local under_way = (state == 'queued' or state == 'running') and in_work(id)
 local done = (state == 'done' or state == 'done with failures') and ARGV[2] == '1' and ARGV[3] == '0'
 if batch ~= '' then
   redis.call('ZADD', 'bcd:batch:' .. batch, ARGV[5], id)
@@ -136,10 +163,10 @@ if batch ~= '' then
   redis.call('ZADD', 'bcd:batches:begun', 'NX', now, batch)
 end
 if not (under_way or done) then
-  for i = 10, #ARGV, 2 do
+  for i = 11, #ARGV, 2 do
     if not (state and KEPT[ARGV[i]]) then set(id, ARGV[i], ARGV[i + 1]) end
   end
-  set(id, 'outs', cjson.encode({out}), 'joined', 0, 'troubled', 0, 'batch', batch)
+  set(id, 'outs', ARGV[4], 'joined', #asked - 1, 'troubled', 0, 'batch', batch)
   redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[5], id)
   wait_again(id, ARGV[8], '')
   return {'queued', 1}
@@ -167,29 +194,13 @@ return {'under way', 0}
 )
 """A submission: ``{answer, whether a message is to be sent}``."""
 
-FORGET: Final = (
-    _COMMON
-    + """
--- id, then the fields and values that were found damaged; none: it was no hash
-local id = ARGV[1]
-local found = kind(id)
-if found == 'none' or (found == 'hash') ~= (#ARGV > 1) then return 0 end  -- it is another one by now
-if found == 'hash' and redis.call('HLEN', record(id)) * 2 ~= #ARGV - 1 then return 0 end
-for i = 2, #ARGV, 2 do
-  if get(id, ARGV[i]) ~= ARGV[i + 1] then return 0 end
-end
-forget(id)
-return 1
-"""
-)
-"""Leave nothing of a job whose record is damaged, if it is still the one that was read; whether it was."""
-
 RESTORE: Final = (
     _COMMON
     + """
--- id, state, created, out, updated, then the fields
+-- id, state, created, out, updated, what was found damaged, then the fields
+forget_damaged(ARGV[1], ARGV[6])
 if redis.call('EXISTS', record(ARGV[1])) == 1 then return 0 end
-for i = 6, #ARGV, 2 do set(ARGV[1], ARGV[i], ARGV[i + 1]) end
+for i = 7, #ARGV, 2 do set(ARGV[1], ARGV[i], ARGV[i + 1]) end
 set(ARGV[1], 'outs', cjson.encode({ARGV[4]}), 'joined', 0, 'batch', '')
 redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[3], ARGV[1])
 finish(ARGV[1], ARGV[2], ARGV[5], '', get(ARGV[1], 'exit_code'))
@@ -205,7 +216,8 @@ CLAIM: Final = (
 local id, holder = ARGV[1], ARGV[2]
 local state = get(id, 'state')
 local lane = get(id, 'lane')
-if not (state and usable(id)) then return 'unknown' end
+if kind(id) == 'none' then return 'unknown' end
+if not usable(id) then return 'damaged' end
 if state == 'running' then
   if get(id, 'holder') == holder then return 'claimed' end  -- the answer was lost, and it asks again
   if now < tonumber(redis.call('ZSCORE', 'bcd:running', id) or 0) then return 'held' end
@@ -264,7 +276,7 @@ LATER: Final = (
     + """
 -- id, holder, delay, reason, updated, patience
 local id = ARGV[1]
-if get(id, 'holder') ~= ARGV[2] then return -1 end
+if get(id, 'holder') ~= ARGV[2] or not usable(id) then return -1 end
 local since = tonumber(get(id, 'troubled')) or 0
 if since == 0 then
   since = now
@@ -317,6 +329,7 @@ RETRY: Final = (
 local id = ARGV[1]
 local state = get(id, 'state')
 local later = redis.call('ZSCORE', 'bcd:later', id)
+if not known(get(id, 'lane')) then return 0 end
 if not (state == 'failed' or state == 'cancelled' or state == 'done with failures' or later) then return 0 end
 set(id, 'attempts', 0, 'lost', 0, 'tries', 0, 'begun', 0, 'ended', 0, 'exit_code', 0, 'joined', 0)
 set(id, 'troubled', 0)
@@ -346,7 +359,7 @@ if now - before > lease then
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIMIT', 0, limit)) do
-  if gone(id, 'bcd:running') then
+  if gone(id) then
     -- nothing to do
   elseif lose(id, tonumber(ARGV[4]), ARGV[7]) == 'queued' then
     table.insert(requeued, id)
@@ -356,7 +369,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIM
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:later', '-inf', now, 'LIMIT', 0, limit)) do
-  if not gone(id, 'bcd:later') then
+  if not gone(id) then
     wait_again(id, ARGV[7], get(id, 'reason'))
     pass(id)
   end
@@ -368,7 +381,7 @@ for _, lane in ipairs({'interactive', 'batch'}) do
   local passed = tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) - 6 * late
   if redis.call('LLEN', 'bcd.' .. lane) == 0 then passed = now - late end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', place_of, '-inf', passed, 'LIMIT', 0, limit)) do
-    if not gone(id, place_of) then
+    if not gone(id) then
       place(id, place_of, now)
       pass(id)
     end

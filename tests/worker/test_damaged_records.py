@@ -1,5 +1,6 @@
 """Job records that somebody damaged by hand: each costs itself, is told, and is made anew if submitted."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from made_records import CREATED, make_study, record_of
 
 from bcd_model.errors import BcdError
 from worker.app import make_app
-from worker.cli.jobs import wait_for_jobs
+from worker.cli.jobs import report, wait_for_jobs
 from worker.cli.session import open_queue
 from worker.job import DamagedRecordError, Record, Tally
 from worker.records import Records, Swept
@@ -42,8 +43,19 @@ DAMAGE = [
     ("outs", "{"),
     ("films", "-3"),
     ("film", "-1"),
+    ("outs", '["here"]'),
     ("lost", "x"),
+    ("lost", "1.5"),
+    ("lost", "01"),
     ("attempts", "x"),
+    ("attempts", "1e1"),
+    ("tries", None),
+    ("begun", "1_0"),
+    ("begun", "0x1"),
+    ("updated", "0001-01-01T00:00:00"),
+    ("created", "0001-01-01T00:00:00"),
+    ("scanned", "9" * 4000),
+    ("settings", "[" * 100_000),
     (None, "no hash"),
 ]
 
@@ -93,27 +105,63 @@ def test_it_is_told_and_left_out_of_lists(
     assert records.there([damaged.job_id, good.job_id, "none"]) == {damaged.job_id, good.job_id}
 
 
-@pytest.mark.parametrize(("field", "value"), DAMAGE)
+def make_anew(records: Records, record: Record) -> tuple[str, bool]:
+    damaged = records.damaged(record.job_id)
+    return records.submit(record, published=False, force=False, instead_of=damaged)
+
+
+@pytest.mark.parametrize(("field", "value"), [*DAMAGE, ("study", "[" * 100_000)])
 @pytest.mark.parametrize("state", ["queued", "running"])
-def test_it_is_forgotten_with_its_place_in_the_books(
+@pytest.mark.parametrize("swept", [True, False])
+def test_submitted_again_it_is_made_anew_and_the_books_are_right(
     client: redis.Redis,
     records: Records,
     pair: tuple[Record, Record],
     field: str | None,
     value: str | None,
     state: str,
+    swept: bool,
 ) -> None:
     damaged, good = pair
     if state == "running":
         assert records.claim(damaged.job_id, "holder", 100) == "claimed"
     spoil(client, damaged.job_id, field, value)
-    for record in pair:
-        records.forget_damaged(record.job_id)
-    assert records.ids() == [good.job_id]
-    assert {state: n for state, n in records.states().items() if n} == {"queued": 1}
-    assert records.submit(damaged, published=False, force=False) == ("queued", True)
+    if swept:
+        sweep_late(client, records)
+    assert make_anew(records, good) == ("under way", False)
+    # What a job begins again with is written then, whatever was there.
+    mended = swept and state == "running" and field in ("film", "due", "updated")
+    assert make_anew(records, damaged) == (("under way", False) if mended else ("queued", True))
     assert records.get(damaged.job_id) is not None
-    assert records.states()["queued"] == len(records.listing()) == 2
+    assert {state: n for state, n in records.states().items() if n} == {"queued": 2}
+    assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+
+
+@pytest.mark.parametrize("field", ["lane", "reason", "lost"])
+def test_swept_out_and_mended_by_hand_it_can_be_submitted(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str
+) -> None:
+    damaged, _ = pair
+    key = f"bcd:job:{damaged.job_id}"
+    before = client.hget(key, field)
+    spoil(client, damaged.job_id, field, None)
+    sweep_late(client, records)
+    client.hset(key, field, before)
+    assert make_anew(records, damaged) == ("queued", True)
+    assert records.states()["queued"] == 2
+    assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+
+
+@pytest.mark.parametrize(("field", "value"), [("lane", "fast"), ("state", "bananas"), (None, "no hash")])
+def test_swept_out_it_is_forgotten_in_time(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, field, value)
+    for _ in range(2):
+        sweep_late(client, records)
+    assert records.ids() == [good.job_id]
+    assert records.states()["queued"] == sum(records.states().values()) == 1
 
 
 @pytest.mark.parametrize("place", ["waiting", "later", "running"])
@@ -136,7 +184,7 @@ def test_a_key_deleted_by_hand_leaves_the_books_right(
 
 
 @pytest.mark.parametrize(("field", "value"), DAMAGE)
-@pytest.mark.parametrize("state", ["queued", "running", "ended"])
+@pytest.mark.parametrize("state", ["queued", "later", "running", "ended"])
 def test_it_stops_neither_the_sweep_nor_a_worker(
     client: redis.Redis,
     records: Records,
@@ -151,6 +199,8 @@ def test_it_stops_neither_the_sweep_nor_a_worker(
             assert records.claim(record.job_id, "/node/1", 0.001) == "claimed"
         if state == "ended":
             assert records.end(record.job_id, "/node/1", state="done")
+        if state == "later":
+            assert records.later(record.job_id, "/node/1", 0.001, "is tried again: full", 100)
     spoil(client, damaged.job_id, field, value)
     swept = sweep_late(client, records)
     if state == "ended":
@@ -167,43 +217,29 @@ def test_it_stops_neither_the_sweep_nor_a_worker(
 
 
 def test_two_who_submit_at_once_never_lose_each_others_work(
-    url: str, records: Records, pair: tuple[Record, Record]
+    records: Records, pair: tuple[Record, Record]
 ) -> None:
     """One looks for damage, the other makes the record and takes it up; then the first goes on."""
-    ours = Records(url)
-    read = ours._read
-
-    def overtaken(*arguments: Any) -> Any:
-        (found,) = read(*arguments)
-        if submitted == []:
-            submitted.append(records.submit(new, published=False, force=False))
-            assert records.claim(new.job_id, "holder", 100) == "claimed"
-        return [found]
-
     new = record_of(make_study("1.3", 2), "/out", CREATED)
-    submitted: list[Any] = []
-    ours._read = overtaken
-    ours.forget_damaged(new.job_id)
-    assert submitted == [("queued", True)]
+    seen = records.damaged(new.job_id)
+    assert records.submit(new, published=False, force=False) == ("queued", True)
+    assert records.claim(new.job_id, "holder", 100) == "claimed"
+    assert records.submit(new, published=False, force=False, instead_of=seen) == ("under way", False)
     assert records.state_of([new.job_id]) == {new.job_id: "running"}
 
 
+@pytest.mark.parametrize(("field", "value"), [("created", "yesterday"), (None, "no hash")])
 def test_one_who_saw_the_damage_leaves_what_another_made_of_it(
-    url: str, client: redis.Redis, records: Records, pair: tuple[Record, Record]
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str
 ) -> None:
     damaged, _ = pair
-    spoil(client, damaged.job_id, "created", "yesterday")
-    ours = Records(url)
-    run = ours._run
-
-    def overtaken(*arguments: Any) -> Any:
-        records.forget_damaged(damaged.job_id)
-        assert records.submit(damaged, published=False, force=False) == ("queued", True)
-        assert records.claim(damaged.job_id, "holder", 100) == "claimed"
-        return run(*arguments)
-
-    ours._run = overtaken
-    ours.forget_damaged(damaged.job_id)
+    spoil(client, damaged.job_id, field, value)
+    seen = records.damaged(damaged.job_id)
+    assert seen is not None
+    assert make_anew(records, damaged) == ("queued", True)
+    assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+    records.restore(replace(damaged, state="done"), instead_of=seen)
+    assert records.submit(damaged, published=False, force=False, instead_of=seen) == ("under way", False)
     assert records.state_of([damaged.job_id]) == {damaged.job_id: "running"}
     assert records.renew(damaged.job_id, "holder", 100)
 
@@ -246,6 +282,21 @@ def test_who_waits_for_it_waits_for_the_others_and_is_told_once(
     assert looks == ["queued"] * beside
     assert queue.unreadable == {damaged.job_id}
     assert capsys.readouterr().err.count(f"the record of job {damaged.job_id} cannot be read") == 1
+
+
+def test_what_was_submitted_and_cannot_be_read_is_not_told_as_queued(
+    pair: tuple[Record, Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitted = [Submitted(record.job_id, record.study_instance_uid, "queued") for record in pair]
+    report(submitted, [], {pair[0].job_id}, as_json=True)
+    told = json.loads(capsys.readouterr().out)["jobs"]
+    assert [(job["submission"], job["state"]) for job in told] == [
+        ("queued", "unreadable"),
+        ("queued", "queued"),
+    ]
+    assert told[0]["reason"] == "its record cannot be read"
+    report(submitted, [], {pair[0].job_id}, as_json=False)
+    assert "unreadable  1.1    its record cannot be read" in capsys.readouterr().out
 
 
 def test_a_command_tells_of_it_once(
@@ -319,6 +370,8 @@ def test_the_summary_of_a_batch_with_nothing_else_in_it(site: Site) -> None:
     assert answer.code == BcdError.exit_code
     assert answer.out.splitlines()[:2] == ["batch     night", "studies   0; those of 1 cannot be read"]
     assert "findings" not in answer.out
+    assert site("results", "--batch", "night").out == ""
+    assert site("jobs", "-n", "1").out == "1 job: 1 queued; 1 cannot be read\n"
 
 
 def test_a_watch_ends_that_began_before_the_damage(site: Site) -> None:
@@ -341,6 +394,10 @@ def test_jobs_counts_it(night: Night) -> None:
     answer = night.site("jobs", "--batch", "night")
     assert answer.code == 0
     assert answer.out.splitlines()[-1] == "2 jobs: 1 done, 1 running; 1 cannot be read"
+    night.spoil("state", "bananas")
+    answer = night.site("jobs", "--batch", "night")
+    assert answer.out.splitlines()[-1] == "1 job: 1 done; 1 cannot be read"
+    assert night.site("jobs", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
 
 
 def test_what_ends_or_repeats_a_batch_says_that_it_was_left(night: Night) -> None:
@@ -352,5 +409,25 @@ def test_what_ends_or_repeats_a_batch_says_that_it_was_left(night: Night) -> Non
 
 
 def test_one_job_is_not_taken_for_a_queue_that_is_away(night: Night) -> None:
-    for command in ("status", "results", "cancel"):
-        night(command, night.damaged)
+    uid = night.site.records.listing([night.good])[0].study_instance_uid
+    with night.client() as client:
+        client.hset(f"bcd:job:{night.damaged}", "study_instance_uid", f"{uid}.1")
+    for named in (night.damaged, f"{uid}.1"):
+        for command in ("status", "results", "retry"):
+            night(command, named)
+
+
+def test_it_can_be_cancelled_by_name(night: Night) -> None:
+    answer = night.site("cancel", night.damaged)
+    assert (answer.code, answer.out) == (0, "1 job cancelled\n")
+    assert night.site.records.state_of([night.damaged]) == {night.damaged: "cancelled"}
+    assert "1 left that cannot be read" in night("cancel", night.damaged).out
+
+
+def test_it_is_not_passed_over_where_two_jobs_are_of_one_study(night: Night) -> None:
+    uid = night.site.records.listing([night.good])[0].study_instance_uid
+    with night.client() as client:
+        client.hset(f"bcd:job:{night.damaged}", "study_instance_uid", uid)
+    answer = night.site("cancel", uid)
+    assert answer.code == 2
+    assert f"'{uid}' may be 2 jobs" in answer.err

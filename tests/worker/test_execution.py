@@ -442,6 +442,40 @@ def test_a_record_that_cannot_be_read_fails_its_job(queue: Queue, films: Path, f
     assert queue.records.claim(job, "message/node/2", 10) == "failed", "it is not begun again and again"
 
 
+@pytest.mark.parametrize("field", ["created", "outs", "lane"])
+def test_a_record_damaged_while_its_study_is_scanned_fails_its_job(
+    queue: Queue, films: Path, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = queue.submit(films).job_id
+    queue.when("film scanned", lambda: queue.client.hset(f"bcd:job:{job}", field, "damaged"), film=2)
+    run_job(job, "message/node/1", queue.settings)
+    assert queue.records.state_of([job]) == {job: "failed"}
+    assert "the record of job" in str(queue.client.hget(f"bcd:job:{job}", "reason"))
+    assert [
+        r.message for r in caplog.records if r.message in ("record damaged", "job broke", "queue lost")
+    ] == ["record damaged"]
+    assert queue.submit(films).answer == "queued"
+    assert queue.run(job).state == "done"
+
+
+def test_made_anew_a_job_keeps_its_time_and_the_folders_asked_for(queue: Queue, films: Path) -> None:
+    elsewhere = queue.out.with_name("elsewhere")
+    first = queue.submit(films)
+    created = queue.record(first.job_id).created
+    queue.submit(films, out=elsewhere)
+    queue.client.hdel(f"bcd:job:{first.job_id}", "reason")
+    queue.client.hset(f"bcd:job:{first.job_id}", "created", "2001-02-03T04:05:06+01:00")
+    assert queue.submit(films).answer == "queued"
+    record = queue.run(first.job_id)
+    assert (record.state, record.created.isoformat()) == ("done", "2001-02-03T04:05:06+01:00")
+    assert created != record.created
+    assert content(elsewhere) == content(queue.out) != {}
+    # Of one that had ended nobody waits for another folder.
+    queue.client.hdel(f"bcd:job:{first.job_id}", "reason")
+    assert queue.submit(films).answer == "done"
+    assert queue.record(first.job_id).outs == (queue.out,)
+
+
 def test_a_result_leads_nowhere_else_whatever_the_record_says(
     queue: Queue, films: Path, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Publishing against a real file system: whole or not at all."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -41,6 +42,15 @@ def test_a_result_says_whose_it_is(tmp_path: Path) -> None:
     assert there is not None
     assert (there.job_id, there.created, there.films, there.failures) == ("job1", CREATED, 1, 1)
     assert content(folder.parent) == ["1.2.3", "1.2.3/report.html", "1.2.3/result.json"]
+
+
+@pytest.mark.parametrize("created", ["0001-01-01T00:00:00", "", None])
+def test_a_time_without_a_zone_is_none(created: str | None, tmp_path: Path) -> None:
+    path = publish(make_result(), tmp_path) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"created": created}))
+    there = published(path.parent)
+    assert there is not None
+    assert (there.job_id, there.created) == ("job1", None)
 
 
 def test_everybody_whom_the_umask_lets_may_read_it(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ _IDS = typer.Argument(
     None, metavar="ID", help="Job ids, their beginnings, or Study Instance UIDs.", show_default=False
 )
 
+_REASON = "cancelled with bcd-admin cancel"
+
 
 def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
     """End jobs that have not ended; a running one stops before its next film.
@@ -40,10 +42,13 @@ def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: boo
     with open_queue(load_settings()) as queue:
         # the newest first, so that workers do not begin what is about to be cancelled
         meant, unreadable = _named(queue, ids or [], batch)
+        if batch is None:  # of which batch it is cannot be read either
+            cancelled += [job for job in unreadable if queue.records.cancel(job, _REASON)]
+            unreadable = [job for job in unreadable if job not in cancelled]
         for record in meant:
             if batch is not None and record.batch != batch and not record.final:
                 others.append(record.job_id)
-            elif not record.final and queue.records.cancel(record.job_id, "cancelled with bcd-admin cancel"):
+            elif not record.final and queue.records.cancel(record.job_id, _REASON):
                 cancelled.append(record.job_id)
             else:
                 ended.append(record.job_id)
@@ -102,7 +107,7 @@ def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool
         rest += f", {len(unreadable):,} left that cannot be read" if unreadable else ""
         say(f"{counted(len(retried), 'job')} queued again{rest}")
         if ended:
-            report(again, ended, as_json=False)
+            report(again, ended, queue.unreadable, as_json=False)
         elif again:
             note(how_to_watch(retried, batch))
     raise typer.Exit(exit_code(ended, unreadable=unreadable))

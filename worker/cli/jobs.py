@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from operator import length_hint
@@ -56,6 +56,7 @@ class Lane(str, Enum):
     BATCH = "batch"
 
 
+_UNREADABLE = ("unreadable", "its record cannot be read")  # state and reason
 _LISTED = 40  # jobs that went well and are still listed one by one
 
 
@@ -108,7 +109,7 @@ def submit(
         under_way = [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
         if under_way:
             warn_if_nobody_works(queue)
-    report(submitted, records, as_json=as_json)
+    report(submitted, records, queue.unreadable, as_json=as_json)
     if under_way and not as_json:
         note(how_to_watch(under_way, batch))
     raise typer.Exit(exit_code(records, submitted, unreadable=queue.unreadable))
@@ -219,20 +220,24 @@ def how_to_watch(ids: Sequence[str], batch: str | None) -> str:
     return f"to watch: bcd-admin {what} --watch"
 
 
-def report(submitted: Sequence[Submitted], records: Sequence[Record], *, as_json: bool) -> None:
+def report(
+    submitted: Sequence[Submitted], records: Sequence[Record], unreadable: Collection[str], *, as_json: bool
+) -> None:
     """What came of a submission: the jobs, and where their results are."""
     by_id = {record.job_id: record for record in records}
     if as_json:
-        say_json({"jobs": [_as_json(answer, by_id.get(answer.job_id)) for answer in submitted]})
+        say_json({"jobs": [_as_json(a, by_id.get(a.job_id), a.job_id in unreadable) for a in submitted]})
         return
     rows = []
     for answer in submitted:
         record = by_id.get(answer.job_id)
-        well = answer.answer != "refused" and (record is None or record.exit_code == 0)
+        lost = answer.job_id in unreadable
+        well = answer.answer != "refused" and not lost and (record is None or record.exit_code == 0)
         if well and len(submitted) > _LISTED:
             continue
-        state = record.state if record else answer.answer
-        reason = (record.reason if record else "") or answer.reason
+        state, reason = _UNREADABLE if lost else (answer.answer, answer.reason)
+        if record is not None:
+            state, reason = record.state, record.reason or reason
         rows.append((answer.job_id, state, answer.study_instance_uid, reason))
     if rows:
         say_table(("JOB", "STATE", "STUDY", "REASON"), rows)
@@ -262,7 +267,7 @@ def _outcome(records: Sequence[Record]) -> str:
     return f"{', '.join(parts)}; results in {', '.join(roots)}"
 
 
-def _as_json(answer: Submitted, record: Record | None) -> dict[str, object]:
+def _as_json(answer: Submitted, record: Record | None, lost: bool) -> dict[str, object]:
     start: dict[str, object] = {
         "job_id": answer.job_id,
         "study_instance_uid": answer.study_instance_uid,
@@ -270,4 +275,5 @@ def _as_json(answer: Submitted, record: Record | None) -> dict[str, object]:
     }
     if record is not None:
         return start | record.as_json()
-    return start | {"state": answer.answer, "reason": answer.reason or None}
+    state, reason = _UNREADABLE if lost else (answer.answer, answer.reason)
+    return start | {"state": state, "reason": reason or None}

@@ -45,13 +45,12 @@ def jobs(
         if batch is None and wanted is None:
             page = _newest(queue, limit)
         else:
-            state_of = _state_of(queue, queue.records, batch)
-            page = _chosen(queue, queue.records, state_of, wanted, limit)
+            page = _chosen(queue, queue.records, _state_of(queue, queue.records, batch), wanted, limit)
     if as_json:
         records = [record.as_json() for record in page.records]
         facts = {"total": page.total, "states": dict(page.states), "unreadable": list(page.unreadable)}
         say_json(facts | {"jobs": records})
-    elif not page.total:
+    elif not page.total and not page.unreadable:
         note("no jobs yet")
     else:
         for line in page.table():
@@ -106,7 +105,7 @@ class _Page:
         if shown >= matching:
             return text
         of = f" of {matching:,} {self.wanted}" if self.wanted else ""
-        return f"{text}; the newest {len(self.records):,}{of} are shown"
+        return f"{text}; the newest {shown:,}{of} are shown"
 
 
 def _newest(queue: Queue, limit: int) -> _Page:
@@ -121,19 +120,21 @@ def _unreadable(queue: Queue, ids: Sequence[str], shown: Sequence[Record]) -> li
     return sorted(queue.unreadable.intersection(ids).difference(record.job_id for record in shown))
 
 
-def _state_of(queue: Queue, records: Records, batch: str | None) -> dict[str, State]:
-    """The state of each job as it is to be shown, the newest job first; the user is told of those in none."""
+def _state_of(queue: Queue, records: Records, batch: str | None) -> dict[str, State | None]:
+    """The state of each job as it is to be shown, the newest job first; None if it cannot be read."""
     ids = records.ids() if batch is None else ids_of_batch(records, batch)
     found = records.state_of(ids)
     for _ in records.each([job for job in ids if job not in found]):
-        pass
+        pass  # the user is told of each
+    known = {*found, *queue.unreadable}
+    shown: dict[str, State | None] = {job: found.get(job) for job in ids if job in known}
     if queue.at_work():
-        return found
-    return {job: "queued" if state == "running" else state for job, state in found.items()}
+        return shown
+    return {job: "queued" if state == "running" else state for job, state in shown.items()}
 
 
 def _chosen(
-    queue: Queue, records: Records, state_of: Mapping[str, State], wanted: State | None, limit: int
+    queue: Queue, records: Records, state_of: Mapping[str, State | None], wanted: State | None, limit: int
 ) -> _Page:
     """The newest of the jobs in ``state_of`` that are in the state that is ``wanted``."""
     from worker.job import STATES

@@ -94,6 +94,8 @@ def _say_table(records: Sequence[Record], folders: Mapping[str, Path | None]) ->
         )
         for record in records
     ]
+    if not rows:
+        return
     say_table(("JOB", "STUDY", "STATE", "FLAGGED", "HIGHEST", "FOLDER"), rows)
     points = " or ".join(map(percent, values_of(records, "threshold")))
     holding = wording.prevalence(*values_of(records, "prevalence"))

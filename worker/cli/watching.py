@@ -79,9 +79,9 @@ class Changes:
 
     def __init__(self, wanted: State | None = None) -> None:
         self._wanted = wanted
-        self._seen: dict[str, State] | None = None
+        self._seen: dict[str, State | None] | None = None
 
-    def lines(self, records: Records, states: Mapping[str, State]) -> list[str]:
+    def lines(self, records: Records, states: Mapping[str, State | None]) -> list[str]:
         """A line for every job that has changed since the last look, the oldest job first."""
         before, self._seen = self._seen, dict(states)
         if before is None:
