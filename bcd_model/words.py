@@ -119,6 +119,11 @@ class AnnotatedFilm(Protocol):
         ...
 
     @property
+    def examination(self) -> tuple[str, ...]:
+        """What films of one patient share, beside their view, that are compared with each other."""
+        ...
+
+    @property
     def label(self) -> Label:
         """The worst class of the film's abnormalities."""
         ...

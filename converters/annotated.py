@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+
 from bcd_model.errors import FilmError, InputError, TruthError
 from bcd_model.words import Film, Label, Lesion
-from converters.dicom_file import integer, read_dicom, values
+from converters.dicom_file import integer, read_header, values
 from converters.dicom_in import read_film
+from converters.film_attributes import kind
 from converters.studies import DIFFERENT_PATIENTS, FilmSource, StudyInput
 from converters.truth import FilmTruth, read_truth
 
@@ -18,10 +21,15 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class DicomFilm:
-    """One DICOM film with its truth; a :class:`bcd_model.words.AnnotatedFilm`."""
+    """One DICOM film with its truth; a :class:`bcd_model.words.AnnotatedFilm`.
+
+    Attributes:
+        examination: Study Instance UID and what else films of one view must share, as a scan compares them.
+    """
 
     path: Path
     truth: FilmTruth
+    examination: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -108,9 +116,12 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             if source.reason is not None:
                 unusable.append(f"film {known.name}: left out: {_reason(source)}")
                 continue
-            for patient_id in _check_places(source.path, known):
-                of_id.setdefault(patient_id, set()).add(known.patient)
-            films.append(DicomFilm(source.path, known))
+            header = read_header(source.path)
+            _check_places(header, known)
+            for value in values(header, "PatientID"):
+                if patient_id := str(value).strip():
+                    of_id.setdefault(patient_id, set()).add(known.patient)
+            films.append(DicomFilm(source.path, known, (study.study_instance_uid, *kind(header))))
         if len(patients) > 1:
             raise TruthError(
                 f"{named}: puts the films of study {study.study_instance_uid} under {len(patients)} patients",
@@ -150,9 +161,8 @@ def _reason(source: FilmSource) -> str:
     return reason.partition(" (")[0] if source.path.name in reason else reason
 
 
-def _check_places(path: Path, truth: FilmTruth) -> list[str]:
-    """Refuse a lesion outside its film; return the film's Patient ID, if it has one."""
-    header = read_dicom(path, ("Rows", "Columns", "PatientID")).header
+def _check_places(header: Dataset, truth: FilmTruth) -> None:
+    """Refuse a lesion outside its film."""
     shape = (integer(header, "Rows") or 0, integer(header, "Columns") or 0)
     for lesion in truth.lesions:
         if not all(-0.5 <= place < size - 0.5 for place, size in zip(lesion.center, shape, strict=True)):
@@ -161,7 +171,6 @@ def _check_places(path: Path, truth: FilmTruth) -> list[str]:
                 f"and {shape[1]} columns",
                 "check whether the truth belongs to these films",
             )
-    return [text for value in values(header, "PatientID") if (text := str(value).strip())]
 
 
 def _some(names: list[str]) -> str:

@@ -67,6 +67,11 @@ class MiasFilm:
     unlocated: bool
 
     @property
+    def examination(self) -> tuple[str, ...]:
+        """Nothing: a patient has one."""
+        return ()
+
+    @property
     def laterality(self) -> Laterality:
         """Odd films show the left breast."""
         return "L" if self.number % 2 else "R"

@@ -186,12 +186,13 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
 
 
 class _Pairs:
-    """Each film with the other breast, where films are compared."""
+    """Each film with the other breast of its examination, where films are compared."""
 
     def __init__(self, films: Sequence[AnnotatedFilm], *, compared: bool) -> None:
         self._of_patient: dict[str, list[AnnotatedFilm]] = {}
         for film in films if compared else ():
             self._of_patient.setdefault(film.patient, []).append(film)
+        self._kind = {film.name: film.examination for film in films}
         # The films of a patient follow each other: each is read, and scanned, but once.
         self._films = lru_cache(maxsize=1)(self._read)
 
@@ -207,11 +208,13 @@ class _Pairs:
         own = found[film.name]
         if isinstance(own, FilmError):
             raise own
-        read = [each for each in found.values() if not isinstance(each, FilmError)]
-        at = other_breasts([Projection(film.patient, each.view, each.laterality) for each in read])[
-            read.index(own)
+        read = {name: each for name, each in found.items() if not isinstance(each, FilmError)}
+        shown = [
+            Projection(film.patient, each.view, each.laterality, self._kind[name])
+            for name, each in read.items()
         ]
-        return own, None if at is None else read[at]
+        at = other_breasts(shown)[list(read).index(film.name)]
+        return own, None if at is None else list(read.values())[at]
 
     def _read(self, patient: str) -> dict[str, Film | FilmError]:
         found: dict[str, Film | FilmError] = {}

@@ -18,6 +18,7 @@ class StoredFilm:
     lesions: tuple[Lesion, ...] = ()
     unlocated: bool = False
     tissue: str = "F"
+    examination: tuple[str, ...] = ()
 
     @property
     def label(self) -> Label:

@@ -25,8 +25,9 @@ from bcd_model.words import OperatingPoint, film_digest
 from converters.mias import read_collection
 from converters.mias_dicom import convert_mias
 from converters.phantom import write_phantom
+from converters.studies import find_studies
 from converters.truth import read_truth, write_truth
-from worker.assessment import scan_films
+from worker.assessment import films_of_dicom, scan_films
 
 FILES = {
     *("results.json", "report.md", "marks.csv", "films.csv", "lesions.csv", "froc.csv"),
@@ -249,6 +250,20 @@ def test_progress_counts_the_films_left_out_as_done(
     seen: list[tuple[int, str]] = []
     scan_films(films, weights, 1, lambda n, name: seen.append((n, name)), unseen=True)
     assert seen == [(len(films) - 4 + n, film.name) for n, film in enumerate(films[-4:])]
+
+
+def test_films_are_compared_within_their_study_as_a_scan_does(tmp_path: Path) -> None:
+    write_phantom(tmp_path / "films", patients=2, seed=0, shape=(256, 256))
+    convert_mias(tmp_path / "films", tmp_path / "dicom")
+    two = tmp_path / "dicom" / "truth.json"
+    write_truth(tmp_path / "one.json", {u: replace(f, patient="one") for u, f in read_truth(two).items()})
+    studies = find_studies([tmp_path / "dicom"]).studies
+    apart, together = (
+        scan_films(films_of_dicom(studies, [truth]).films, None, 1, lambda *_: None, unseen=False)
+        for truth in (two, tmp_path / "one.json")
+    )
+    assert [case.film.patient for case in together.cases] == ["one"] * 4
+    assert [case.marks for case in together.cases] == [case.marks for case in apart.cases]
 
 
 def test_no_picture_of_another_evaluation_stays(

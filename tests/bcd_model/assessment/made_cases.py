@@ -20,6 +20,7 @@ class MadeFilm:
     lesions: tuple[Lesion, ...] = ()
     unlocated: bool = False
     tissue: str = "F"
+    examination: tuple[str, ...] = ()
 
     @property
     def label(self) -> Label:
