@@ -20,11 +20,12 @@ from bcd_model.dense import scan_level
 from bcd_model.errors import UsageError
 from bcd_model.evaluation import SCORE_FLOOR, ScoredFilm, ScoredMark, hits, patient_folds
 from bcd_model.marks import Mark, cluster_marks, find_marks, merge
-from bcd_model.pairs import Projection, other_breasts
+from bcd_model.pairs import other_breasts
 from bcd_model.sampling import TrainingFilm
 from bcd_model.second_look import RECIPE, VIEWS, Features, Heads, candidates, fit_heads, look
 from bcd_model.splits import check_split
 from bcd_model.training import Progress, TrainingConfig, train_network
+from bcd_model.words import Projection
 
 MARKS_PER_FILM = 12
 

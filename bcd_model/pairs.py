@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from bcd_model.words import Laterality
-
-
-@dataclass(frozen=True, slots=True)
-class Projection:
-    """What a film shows.
-
-    Attributes:
-        patient: any name that the films of one patient share.
-        kind: what else two films must share to be compared, a spot view for example.
-    """
-
-    patient: str
-    view: str | None
-    laterality: Laterality | None
-    kind: tuple[str, ...] = ()
+from bcd_model.words import Projection
 
 
 def other_breasts(films: Sequence[Projection]) -> list[int | None]:

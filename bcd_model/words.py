@@ -102,6 +102,21 @@ class Lesion:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What a film shows.
+
+    Attributes:
+        patient: any name that the films of one patient share.
+        kind: what else two films must share to be compared, a spot view for example.
+    """
+
+    patient: str
+    view: str | None
+    laterality: Laterality | None
+    kind: tuple[str, ...] = ()
+
+
 class AnnotatedFilm(Protocol):
     """A film with its truth, as training and evaluation take it.
 
@@ -119,8 +134,8 @@ class AnnotatedFilm(Protocol):
         ...
 
     @property
-    def examination(self) -> tuple[str, ...]:
-        """What films of one patient share, beside their view, that are compared with each other."""
+    def projection(self) -> Projection:
+        """What the film shows, as far as can be told without its pixels."""
         ...
 
     @property
@@ -290,6 +305,7 @@ __all__ = [
     "Pixels",
     "Point",
     "Probability",
+    "Projection",
     "Region",
     "StudyScanner",
     "by_suspicion",

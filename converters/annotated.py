@@ -9,10 +9,10 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError, InputError, TruthError
-from bcd_model.words import Film, Label, Lesion
-from converters.dicom_file import integer, read_header, values
+from bcd_model.words import Film, Label, Lesion, Projection
+from converters import film_attributes
+from converters.dicom_file import integer, read_header, text, values
 from converters.dicom_in import read_film
-from converters.film_attributes import kind
 from converters.studies import DIFFERENT_PATIENTS, FilmSource, StudyInput
 from converters.truth import FilmTruth, read_truth
 
@@ -24,12 +24,13 @@ class DicomFilm:
     """One DICOM film with its truth; a :class:`bcd_model.words.AnnotatedFilm`.
 
     Attributes:
-        examination: Study Instance UID and what else films of one view must share, as a scan compares them.
+        projection: with Patient ID, and Study Instance UID as a part of its kind, for a scan compares the
+            films of one study.
     """
 
     path: Path
     truth: FilmTruth
-    examination: tuple[str, ...]
+    projection: Projection
 
     @property
     def name(self) -> str:
@@ -116,12 +117,17 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             if source.reason is not None:
                 unusable.append(f"film {known.name}: left out: {_reason(source)}")
                 continue
-            header = read_header(source.path)
+            try:
+                header = read_header(source.path)
+            except FilmError as error:
+                reason = str(error).removeprefix(f"{source.path.name}: ")
+                unusable.append(f"film {known.name}: left out: {reason}")
+                continue
             _check_places(header, known)
             for value in values(header, "PatientID"):
                 if patient_id := str(value).strip():
                     of_id.setdefault(patient_id, set()).add(known.patient)
-            films.append(DicomFilm(source.path, known, (study.study_instance_uid, *kind(header))))
+            films.append(DicomFilm(source.path, known, _projection(header, study.study_instance_uid)))
         if len(patients) > 1:
             raise TruthError(
                 f"{named}: puts the films of study {study.study_instance_uid} under {len(patients)} patients",
@@ -171,6 +177,13 @@ def _check_places(header: Dataset, truth: FilmTruth) -> None:
                 f"and {shape[1]} columns",
                 "check whether the truth belongs to these films",
             )
+
+
+def _projection(header: Dataset, study: str) -> Projection:
+    kind = (study, *film_attributes.kind(header))
+    return Projection(
+        text(header, "PatientID"), film_attributes.view(header), film_attributes.laterality(header), kind
+    )
 
 
 def _some(names: list[str]) -> str:

@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 
 from bcd_model.errors import FilmError, InputError, TruthError
-from bcd_model.words import CLASSES, Film, Label, Laterality, Lesion
+from bcd_model.words import CLASSES, Film, Label, Laterality, Lesion, Projection
 from converters.pgm import read_graymap, read_size
 
 INFO_FILE = "Info.txt"
@@ -67,9 +67,9 @@ class MiasFilm:
     unlocated: bool
 
     @property
-    def examination(self) -> tuple[str, ...]:
-        """Nothing: a patient has one."""
-        return ()
+    def projection(self) -> Projection:
+        """What the film shows; a patient has one examination."""
+        return Projection(self.patient, self.view, self.laterality)
 
     @property
     def laterality(self) -> Laterality:

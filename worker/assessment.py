@@ -14,7 +14,7 @@ from bcd_model.assessment.cases import Case, check_films, describe
 from bcd_model.assessment.honesty import Honesty, film_digests, of_weights, out_of_fold
 from bcd_model.assessment.runs import Run, check_film, check_patients, read_run
 from bcd_model.errors import FilmError, InputError
-from bcd_model.pairs import Projection, other_breasts
+from bcd_model.pairs import other_breasts
 from bcd_model.splits import twins
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, Film, film_digest
@@ -186,13 +186,12 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
 
 
 class _Pairs:
-    """Each film with the other breast of its examination, where films are compared."""
+    """Each film with the other breast, where films are compared, as a scan of its study compares them."""
 
     def __init__(self, films: Sequence[AnnotatedFilm], *, compared: bool) -> None:
         self._of_patient: dict[str, list[AnnotatedFilm]] = {}
         for film in films if compared else ():
             self._of_patient.setdefault(film.patient, []).append(film)
-        self._kind = {film.name: film.examination for film in films}
         # The films of a patient follow each other: each is read, and scanned, but once.
         self._films = lru_cache(maxsize=1)(self._read)
 
@@ -208,13 +207,10 @@ class _Pairs:
         own = found[film.name]
         if isinstance(own, FilmError):
             raise own
-        read = {name: each for name, each in found.items() if not isinstance(each, FilmError)}
-        shown = [
-            Projection(film.patient, each.view, each.laterality, self._kind[name])
-            for name, each in read.items()
-        ]
-        at = other_breasts(shown)[list(read).index(film.name)]
-        return own, None if at is None else list(read.values())[at]
+        films = self._of_patient[film.patient]
+        at = other_breasts([each.projection for each in films])[films.index(film)]
+        other = None if at is None else found[films[at].name]
+        return own, None if isinstance(other, FilmError) else other
 
     def _read(self, patient: str) -> dict[str, Film | FilmError]:
         found: dict[str, Film | FilmError] = {}

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
@@ -33,7 +33,7 @@ KEY = "bcd:job:"
 """What the key of a record in Redis begins with; the job's id follows."""
 
 _MANY = 1 << 31
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?(e\+[0-9]+)?")  # some Redis write 1.7957970194664497e+9
 _ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever collide
 
 
@@ -255,23 +255,27 @@ class Damaged:
 
     fields: Mapping[str, str]
 
-    @property
-    def created(self) -> datetime | None:
-        """When the job was first submitted, from which the UIDs follow; None if that is lost."""
-        try:
-            return _date(self.fields["created"])
-        except DAMAGE:
-            return None
+    def made_anew(self, record: Record) -> Record:
+        """``record`` with what can be taken over.
 
-    @property
-    def outs(self) -> tuple[Path, ...]:
-        """The results folders in which others still expect the result; none if it had ended."""
-        if self.fields.get("state") in set(STATES) - UNDER_WAY:
-            return ()
-        try:
-            return _outs(self.fields["outs"])
-        except DAMAGE:
-            return ()
+        That is the job's first time, from which the UIDs follow, and, unless it had ended, what it has in
+        common with a record that is joined: results folders, ``--force``, batch, and the better lane.
+        """
+        with suppress(*DAMAGE):
+            record = replace(record, created=_date(self.fields["created"]))
+        with suppress(*DAMAGE):
+            if self.fields.get("state") in set(STATES) - UNDER_WAY or _time(self.fields["ended"]) > 0:
+                return record
+        others: tuple[Path, ...] = ()
+        with suppress(*DAMAGE):
+            others = _outs(self.fields["outs"])
+        return replace(
+            record,
+            outs=(*(out for out in others if out != record.outs[-1]), record.outs[-1]),
+            replace=record.replace or self.fields.get("replace") == "1",
+            batch=record.batch or self.fields.get("batch", ""),
+            lane=LANES[0] if self.fields.get("lane") == LANES[0] else record.lane,
+        )
 
 
 DAMAGE: Final = (KeyError, ValueError, TypeError, OverflowError, OSError, RecursionError)

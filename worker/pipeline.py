@@ -29,8 +29,8 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError, OutputError
-from bcd_model.pairs import Projection, other_breasts
-from bcd_model.words import Film, OperatingPoint, StudyScanner
+from bcd_model.pairs import other_breasts
+from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner
 from converters import film_attributes
 from converters.dicom_file import read_header, text, uid
 from converters.dicom_in import DicomFilm, read_film

@@ -77,8 +77,7 @@ class Submitter:
         ours = published(folder)
         damaged = self.records.damaged(record.job_id)
         if damaged is not None:
-            others = [other for other in damaged.outs if other != self.out]
-            record = replace(record, created=damaged.created or record.created, outs=(*others, self.out))
+            record = damaged.made_anew(record)
         if ours is not None and ours.job_id == record.job_id:
             # the published result is the truth, even if the queue has forgotten the job
             record = replace(record, created=ours.created or record.created)

@@ -78,24 +78,14 @@ local function forget(id)
 end
 -- whether the scripts can work with the record: somebody may have changed it by hand
 local function usable(id)
-  if not (get(id, 'reason') and string.match(get(id, 'begun') or '', '^%d+%.?%d*$')) then return false end
+  local begun = string.gsub(get(id, 'begun') or '', 'e%+%d+$', '')  -- some Redis write 1.7957970194664497e+9
+  if not (get(id, 'reason') and string.match(begun, '^%d+%.?%d*$')) then return false end
   for _, field in ipairs({'lost', 'attempts', 'tries'}) do
     local told = get(id, field) or ''
     -- HINCRBY takes nothing else
     if not string.match(told, '^%d+$') or string.format('%d', tonumber(told)) ~= told then return false end
   end
   return known(get(id, 'lane')) and STATES[get(id, 'state')]
-end
--- somebody deleted its record by hand, which is forgotten, or what the scripts need of it, which ends it
-local function gone(id)
-  if kind(id) == 'none' then
-    forget(id)
-    return true
-  end
-  if usable(id) then return false end
-  if not STATES[get(id, 'state')] then uncount(id) end
-  place(id, 'bcd:ended', now)
-  return true
 end
 -- leave nothing of a record that was found damaged, if it still is as it was read: its fields and values as a
 -- JSON list, none if it was no hash; '' if there is nothing to forget
@@ -109,12 +99,6 @@ local function forget_damaged(id, read)
   end
   forget(id)
 end
-local function in_work(id)
-  for _, where in ipairs(PLACES) do
-    if where ~= 'bcd:ended' and redis.call('ZSCORE', where, id) then return true end
-  end
-  return false
-end
 local function wait_again(id, updated, reason)
   enter(id, 'queued')
   set(id, 'film', 0, 'holder', '', 'due', 0, 'reason', reason, 'updated', updated)
@@ -124,6 +108,20 @@ local function finish(id, state, updated, reason, code)
   enter(id, state)
   set(id, 'holder', '', 'due', 0, 'ended', now, 'reason', reason, 'exit_code', code, 'updated', updated)
   place(id, 'bcd:ended', now)
+end
+-- somebody deleted its record by hand, which is forgotten, or what the scripts need of it, which ends it
+local function gone(id, updated)
+  if kind(id) == 'none' then
+    forget(id)
+  elseif kind(id) ~= 'hash' then
+    uncount(id)
+    place(id, 'bcd:ended', now)
+  elseif usable(id) then
+    return false
+  else
+    finish(id, 'failed', updated, 'its record was damaged; submit the study again', 1)
+  end
+  return true
 end
 -- the holder is gone without an outcome: once more, unless that has happened too often
 local function lose(id, most, updated)
@@ -153,8 +151,7 @@ local id, asked, lane, batch = ARGV[1], cjson.decode(ARGV[4]), ARGV[6], ARGV[7]
 local out = asked[#asked]
 forget_damaged(id, ARGV[10])
 local state = get(id, 'state')
--- what was damaged and swept, and mended by hand, is in none of these places
-local under_way = (state == 'queued' or state == 'running') and in_work(id)
+local under_way = state == 'queued' or state == 'running'
 local done = (state == 'done' or state == 'done with failures') and ARGV[2] == '1' and ARGV[3] == '0'
 if batch ~= '' then
   redis.call('ZADD', 'bcd:batch:' .. batch, ARGV[5], id)
@@ -359,7 +356,7 @@ if now - before > lease then
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIMIT', 0, limit)) do
-  if gone(id) then
+  if gone(id, ARGV[7]) then
     -- nothing to do
   elseif lose(id, tonumber(ARGV[4]), ARGV[7]) == 'queued' then
     table.insert(requeued, id)
@@ -369,7 +366,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIM
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:later', '-inf', now, 'LIMIT', 0, limit)) do
-  if not gone(id) then
+  if not gone(id, ARGV[7]) then
     wait_again(id, ARGV[7], get(id, 'reason'))
     pass(id)
   end
@@ -381,7 +378,7 @@ for _, lane in ipairs({'interactive', 'batch'}) do
   local passed = tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) - 6 * late
   if redis.call('LLEN', 'bcd.' .. lane) == 0 then passed = now - late end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', place_of, '-inf', passed, 'LIMIT', 0, limit)) do
-    if not gone(id) then
+    if not gone(id, ARGV[7]) then
       place(id, place_of, now)
       pass(id)
     end

@@ -1,4 +1,5 @@
-from bcd_model.pairs import Projection, other_breasts
+from bcd_model.pairs import other_breasts
+from bcd_model.words import Projection
 
 
 def test_the_other_breast_is_of_the_same_patient_and_view() -> None:

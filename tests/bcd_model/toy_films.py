@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from blob_films import half_disc
 
-from bcd_model.words import Film, Label, Lesion
+from bcd_model.words import Film, Label, Lesion, Projection
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,15 @@ class StoredFilm:
     lesions: tuple[Lesion, ...] = ()
     unlocated: bool = False
     tissue: str = "F"
-    examination: tuple[str, ...] = ()
 
     @property
     def label(self) -> Label:
         labels = {lesion.label for lesion in self.lesions}
         return "malignant" if "malignant" in labels else "benign" if labels else "normal"
+
+    @property
+    def projection(self) -> Projection:
+        return Projection(self.patient, self.film.view, self.film.laterality)
 
     def read(self) -> Film:
         return self.film

@@ -216,6 +216,33 @@ def test_it_stops_neither_the_sweep_nor_a_worker(
     assert records.state_of([good.job_id]) == {good.job_id: "queued"}
 
 
+def test_times_as_newer_redis_write_them_are_no_damage(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    first, _ = pair
+    assert records.claim(first.job_id, "/node/1", 100) == "claimed"
+    for field in ("begun", "due", "ended"):
+        spoil(client, first.job_id, field, "1.7957970194664497e+9")
+    assert records.damaged(first.job_id) is None
+    assert [record.begun for record in records.listing([first.job_id])] == [1795797019.4664497]
+    assert records.release(first.job_id, "/node/1", lost=True) == "queued"
+    assert records.claim(first.job_id, "/node/2", 100) == "claimed"
+
+
+def test_a_sweep_ends_what_it_cannot_work_with_and_its_holder_is_refused(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    damaged, _ = pair
+    assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+    spoil(client, damaged.job_id, "state", "bananas")
+    sweep_late(client, records)
+    assert not records.renew(damaged.job_id, "holder", 100)
+    assert records.end(damaged.job_id, "holder", state="done") is None
+    (record,) = records.listing([damaged.job_id])
+    assert (record.state, record.reason) == ("failed", "its record was damaged; submit the study again")
+    assert {state: n for state, n in records.states().items() if n} == {"queued": 1, "failed": 1}
+
+
 def test_two_who_submit_at_once_never_lose_each_others_work(
     records: Records, pair: tuple[Record, Record]
 ) -> None:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
 
 from bcd_model.crossvalidation import Validated
 from bcd_model.development import figures_table, measure
@@ -27,6 +29,7 @@ from converters.mias_dicom import convert_mias
 from converters.phantom import write_phantom
 from converters.studies import find_studies
 from converters.truth import read_truth, write_truth
+from worker import assessment
 from worker.assessment import films_of_dicom, scan_films
 
 FILES = {
@@ -241,8 +244,6 @@ def test_one_picture_under_two_patients_is_told(site: Path, local: Any, tmp_path
 def test_progress_counts_the_films_left_out_as_done(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from worker import assessment
-
     monkeypatch.setattr(assessment, "check_films", lambda _: None)  # four films may hold no lesion
     films = read_collection(site / "films").films
     digests = [film_digest(film.read()) for film in films[:-4]]
@@ -264,6 +265,35 @@ def test_films_are_compared_within_their_study_as_a_scan_does(tmp_path: Path) ->
     )
     assert [case.film.patient for case in together.cases] == ["one"] * 4
     assert [case.marks for case in together.cases] == [case.marks for case in apart.cases]
+
+
+def test_a_film_that_may_be_one_of_two_is_compared_with_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if one of the two cannot be read: a scan knows that only when it has chosen."""
+    monkeypatch.setattr(assessment, "check_films", lambda _: None)
+    write_phantom(tmp_path / "films", patients=1, seed=0, shape=(256, 256))
+    convert_mias(tmp_path / "films", tmp_path / "dicom")
+    truth = read_truth(tmp_path / "dicom" / "truth.json")
+    films = {pydicom.dcmread(path).ImageLaterality: path for path in (tmp_path / "dicom").rglob("*.dcm")}
+    name = truth[pydicom.dcmread(films["L"]).SOPInstanceUID].name
+
+    def marks_beside(*paths: Path) -> object:
+        write_truth(tmp_path / "truth.json", truth)
+        studies = find_studies([films["L"], *paths]).studies
+        matched = films_of_dicom(studies, [tmp_path / "truth.json"]).films
+        cases = scan_films(matched, None, 1, lambda *_: None, unseen=False).cases
+        return next(case.marks for case in cases if case.film.name == name)
+
+    twin = pydicom.dcmread(films["R"])
+    known = truth[twin.SOPInstanceUID]
+    twin.SOPInstanceUID = f"{twin.SOPInstanceUID}.1"
+    twin.file_meta.MediaStorageSOPInstanceUID = twin.SOPInstanceUID
+    twin.compress(RLELossless)
+    twin.PixelData = encapsulate([bytes(100)])
+    twin.save_as(tmp_path / "twin.dcm")
+    truth[twin.SOPInstanceUID] = replace(known, name="twin", file="twin.dcm")
+    assert marks_beside(films["R"], tmp_path / "twin.dcm") == marks_beside() != marks_beside(films["R"])
 
 
 def test_no_picture_of_another_evaluation_stays(

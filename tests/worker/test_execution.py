@@ -470,10 +470,18 @@ def test_made_anew_a_job_keeps_its_time_and_the_folders_asked_for(queue: Queue, 
     assert (record.state, record.created.isoformat()) == ("done", "2001-02-03T04:05:06+01:00")
     assert created != record.created
     assert content(elsewhere) == content(queue.out) != {}
-    # Of one that had ended nobody waits for another folder.
-    queue.client.hdel(f"bcd:job:{first.job_id}", "reason")
+    # Of one that had ended, though its state is lost, nobody waits for another folder.
+    queue.client.hdel(f"bcd:job:{first.job_id}", "state")
     assert queue.submit(films).answer == "done"
     assert queue.record(first.job_id).outs == (queue.out,)
+
+
+def test_made_anew_a_job_keeps_force_batch_and_lane(queue: Queue, films: Path) -> None:
+    first = replace(queue.submitter(force=True), batch="night").submit(*find_studies([films]).studies)
+    queue.client.hset(f"bcd:job:{first.job_id}", "exit_code", "zero")
+    queue.submit(films, out=queue.out.with_name("elsewhere"), lane="batch")
+    record = queue.record(first.job_id)
+    assert (record.replace, record.batch, record.lane) == (True, "night", "interactive")
 
 
 def test_a_result_leads_nowhere_else_whatever_the_record_says(

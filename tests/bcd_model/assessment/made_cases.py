@@ -8,7 +8,7 @@ import numpy as np
 
 from bcd_model.assessment.cases import Case, Pixels
 from bcd_model.evaluation import Calibration, ScoredMark
-from bcd_model.words import Film, Label, Lesion
+from bcd_model.words import Film, Label, Lesion, Projection
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,15 @@ class MadeFilm:
     lesions: tuple[Lesion, ...] = ()
     unlocated: bool = False
     tissue: str = "F"
-    examination: tuple[str, ...] = ()
 
     @property
     def label(self) -> Label:
         labels = {lesion.label for lesion in self.lesions}
         return "malignant" if "malignant" in labels else "benign" if labels or self.unlocated else "normal"
+
+    @property
+    def projection(self) -> Projection:
+        return Projection(self.patient, None, None)
 
     def read(self) -> Film:
         noise = np.random.default_rng(len(self.name)).random((400, 300))
