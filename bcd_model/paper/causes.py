@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bcd_model.evaluation import Interval
 from bcd_model.paper.intervals import over_patients
 from bcd_model.paper.printed import printed_accuracy
-from bcd_model.paper.summary import Answers, Group
+from bcd_model.paper.summary import Group
 from bcd_model.paper.systems import SUBSETS, Subset
 
 
@@ -21,7 +21,7 @@ class Cause:
 
     Attributes:
         system: S1, or S1f, which stands in for it.
-        part: of 1, with its 95 % interval over patients; nan for both ends where it has none.
+        part: of 1, with its 95 % interval over patients.
         how: what was compared with what.
     """
 
@@ -58,26 +58,26 @@ def causes(groups: Sequence[Group]) -> list[Cause]:
 
 def _causes(leaking: Group, honest: Group, fair: Group | None) -> list[Cause]:
     system, subset = leaking.system, leaking.subset
-    ours = leaking.figures["accuracy"].value
     last = honest if fair is None else fair
-    patients = sorted({*honest.answers[0].patients, *last.answers[0].patients})
+    printed = printed_accuracy("S1", subset)
+    groups = (leaking, honest, last)
+    patients = sorted({patient for group in groups for a in group.answers for patient in a.patients})
 
     def parts(chosen: npt.NDArray[np.int64]) -> list[float]:
         drawn = [patients[index] for index in chosen]
-        a = _mean(honest, drawn, "accuracy")
-        b = _mean(last, drawn, "accuracy")
-        c = _mean(last, drawn, "balanced_accuracy")
-        return [ours - a, a - b, b - c, c]
+        a = honest.mean(drawn, "accuracy")
+        b = last.mean(drawn, "accuracy")
+        c = last.mean(drawn, "balanced_accuracy")
+        ours = leaking.mean(drawn, "accuracy")
+        return [(printed or np.nan) - ours, ours - a, a - b, b - c, c]
 
-    leak, scale, count, left = over_patients(patients, parts)
+    apart, leak, scale, count, left = over_patients(patients, parts)
     told: list[Cause] = []
 
     def tell(name: str, part: Interval, how: str) -> None:
         told.append(Cause(system, subset, name, part, how))
 
-    printed = printed_accuracy("S1", subset)
     if printed is not None:
-        apart = Interval(printed - ours, float("nan"), float("nan"))
         tell("printed - ours", apart, f"the printed accuracy of S1 - {system}, the paper's protocol")
     tell("leak", leak, f"{system}, the paper's protocol - {system} by patient: accuracy")
     if fair is not None:
@@ -86,20 +86,3 @@ def _causes(leaking: Group, honest: Group, fair: Group | None) -> list[Cause]:
     chance = 1 / len(last.classes)
     tell("left", left, f"{last.system} by patient: balanced accuracy; chance is {chance:.3f}")
     return told
-
-
-def _mean(group: Group, patients: Sequence[str], figure: str) -> float:
-    """The mean over seeds of a figure of the crops of ``patients``, each as often as named."""
-    values = []
-    for answers in group.answers:
-        places = _places(answers)
-        chosen = [index for patient in patients for index in places.get(patient, ())]
-        values.append(answers.rates(np.array(chosen, dtype=np.int64))[figure])
-    return float(np.mean(values))
-
-
-def _places(answers: Answers) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for index, patient in enumerate(answers.patients):
-        found.setdefault(patient, []).append(index)
-    return found

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
 
-from bcd_model.errors import UsageError
+from bcd_model.errors import BcdError, UsageError
 from bcd_model.paper.environment import environment
 from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
 from bcd_model.paper.inputs import CropSet, check_films, films_digest, prepare, scale, select
@@ -22,7 +22,7 @@ from bcd_model.paper.outcome import Outcome, Prediction, loss_curve, write_outco
 from bcd_model.paper.protocols import Split, splits
 from bcd_model.paper.runs import Options, Run, digest_of
 from bcd_model.paper.systems import SYSTEMS, Preparation, Subset
-from bcd_model.paper.training import Setting, predict, train
+from bcd_model.paper.training import DivergedError, Setting, predict, train
 from bcd_model.patches import VARIANTS, PaperCrop
 from bcd_model.words import AnnotatedFilm, Precision
 
@@ -60,6 +60,7 @@ class Reproduction:
     outcomes: tuple[Outcome, ...]
 
 
+_RESTARTS = 2  # of a network that diverges
 _Material = dict[tuple[str, Subset], CropSet]
 
 
@@ -79,6 +80,7 @@ def reproduce(
         TruthError: the films cannot be split honestly, or a subset lacks a class.
         FilmError: a film cannot be read.
         UsageError: ``out`` was made from other films or with other settings; an unknown device.
+        BcdError: a network diverges whatever its start weights.
     """
     _check_device(options.device)
     check_films(films)
@@ -102,9 +104,11 @@ def reproduce(
     for number, run in enumerate(waiting, done + 1):
         left -= run.cost(options)
         started = time.monotonic()
-        outcome = _do(run, material[run.system, run.subset], parts[run], options, known, out, watch, left)
+        outcome = _do(
+            run, material[run.system, run.subset], parts[run], options, known, out, say, watch, left
+        )
         write_outcome(run_path(out, run), digest_of(run, options, known), outcome)
-        checkpoint_path(out, run).unlink(missing_ok=True)
+        checkpoint_path(out, run, outcome.restarts).unlink(missing_ok=True)
         line = f"{run.name}: {outcome.steps} steps in {time.monotonic() - started:.1f} s"
         with (out / "reproduce.log").open("a") as log:
             log.write(line + "\n")
@@ -145,37 +149,57 @@ def _do(
     options: Options,
     films: str,
     out: Path,
+    say: Say,
     watch: Watch,
     after: float,
 ) -> Outcome:
-    """Train and test one network; ``after`` is the work that waits behind it."""
+    """Train and test one network; ``after`` is the work that waits behind it.
+
+    One whose loss comes to be no number is begun again with other start weights, batches and dropout.
+
+    Raises:
+        BcdError: so it is three times over.
+    """
     system = SYSTEMS[run.system]
     samples = scale(crops.samples(), split.training, system.scaling)
     labels = np.repeat(crops.labels, VARIANTS)
+    recipe = system.recipes[run.subset]
     setting = Setting(
         system,
         len(crops.classes),
-        system.recipes[run.subset].learning_rate,
+        recipe.learning_rate,
         run.steps(options),
         run.network_seed,
         cast(Precision, options.precision),
         options.device,
         digest_of(run, options, films),
+        recipe.falling,
     )
 
     def tell(done: int, loss: float) -> None:
         ahead = after + (setting.steps - done) * system.cost
         watch(Step(run, done, setting.steps, loss, ahead))
 
-    network, losses = train(
-        setting,
-        samples[split.training],
-        labels[split.training],
-        checkpoint_path(out, run),
-        tell,
-    )
+    first = max((n for n in range(_RESTARTS + 1) if checkpoint_path(out, run, n).exists()), default=0)
+    for restarts in range(first, _RESTARTS + 1):
+        begun = replace(
+            setting, seed=setting.seed + restarts, digest=setting.digest + f"-{restarts}" * bool(restarts)
+        )
+        checkpoint = checkpoint_path(out, run, restarts)
+        try:
+            network, losses = train(begun, samples[split.training], labels[split.training], checkpoint, tell)
+            answers = predict(network, samples[split.test], options.device)
+            break
+        except DivergedError:
+            if restarts < _RESTARTS:
+                say(f"{run.name}: the loss is no number any more; it is begun again with other start weights")
+            checkpoint.unlink(missing_ok=True)
+    else:
+        raise BcdError(
+            f"{run.name}: the loss comes to be no number, {_RESTARTS + 1} times over",
+            "leave it out: name other systems with --system, or subsets with --subset",
+        )
     predictions = []
-    answers = predict(network, samples[split.test], options.device)
     for sample, row in zip(split.test.tolist(), answers, strict=True):
         index, variant = divmod(sample, VARIANTS)
         crop = crops.crops[index]
@@ -193,4 +217,5 @@ def _do(
         environment(options.device),
         loss_curve(losses),
         tuple(predictions),
+        restarts,
     )

@@ -17,9 +17,9 @@ def run_path(out: Path, run: Run) -> Path:
     return out / "runs" / run.name / "run.json"
 
 
-def checkpoint_path(out: Path, run: Run) -> Path:
-    """Where ``run`` keeps what it has done so far."""
-    return run_path(out, run).with_name("checkpoint.safetensors")
+def checkpoint_path(out: Path, run: Run, restarts: int = 0) -> Path:
+    """Where ``run`` keeps what it has done so far, since it was begun again for the last time."""
+    return run_path(out, run).with_name(f"checkpoint{f'-{restarts}' * bool(restarts)}.safetensors")
 
 
 def outcomes(out: Path, options: Options, films: str) -> list[Outcome]:

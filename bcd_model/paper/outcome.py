@@ -47,6 +47,7 @@ class Outcome:
         crops: of the subset, before their variants are made, by class in the order of the labels.
         environment: what the last digits depend on beside the seed.
         loss: (step, mean training loss of the stretch that ends with it).
+        restarts: how often it was begun again with other start weights, because it diverged.
     """
 
     run: Run
@@ -56,6 +57,7 @@ class Outcome:
     environment: dict[str, Any]
     loss: tuple[tuple[int, float], ...]
     predictions: tuple[Prediction, ...]
+    restarts: int = 0
 
 
 def loss_curve(losses: npt.NDArray[np.float32]) -> tuple[tuple[int, float], ...]:
@@ -94,6 +96,7 @@ def read_outcome(path: Path, options: Options, films: str) -> Outcome:
             content["environment"],
             tuple((int(step), float(loss)) for step, loss in content["loss"]),
             tuple(Prediction(**{**each, "logits": tuple(each["logits"])}) for each in content["predictions"]),
+            content.get("restarts", 0),
         )
         known = content["digest"] == digest_of(outcome.run, options, films)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -84,19 +84,19 @@ def _figure_11(made: Sequence[Group], protocol: Protocol) -> Figure:
                 label = f"{group.system} printed"
                 axis.bar(place, printed, 1, label=label, color=color, alpha=0.45, hatch="//")
                 place += 1
-            ours = group.figures["accuracy"]
+            ours = group.accuracy_over_patients
             axis.bar(place, ours.value, 1, label=f"{group.system} ours", color=color, alpha=0.9)
-            if not np.isnan(ours.low):  # one seed has no range
-                reach = [[ours.value - ours.low], [ours.high - ours.value]]
-                axis.errorbar(place, ours.value, reach, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+            reach = [[ours.value - ours.low], [ours.high - ours.value]]
+            axis.errorbar(place, ours.value, reach, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+            seeds = [seed.figures()["accuracy"] for seed in group.answers]
+            axis.plot([place] * len(seeds), seeds, "k.", markersize=4)
             place += 1
         ticks.append((begin + place - 1) / 2)
         place += 1
     axis.set_xticks(ticks, subsets)
     axis.set_ylim(0, 1.05)
     axis.set_ylabel("accuracy")
-    bands = "bars: range over seeds" if protocol == "paper" else "bars: 95 % over patients"
-    axis.set_title(f"Accuracy, {_TITLES[protocol]}; {bands}")
+    axis.set_title(f"Accuracy, {_TITLES[protocol]}; bars: 95 % over patients, dots: each seed", fontsize=10)
     handles = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))  # one for each label
     figure.legend(handles.values(), handles, fontsize=8, loc="outside right upper")
     return figure

@@ -18,7 +18,8 @@ from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Protocol, Subse
 
 SCHEMA = 5
 """Of the files that a run leaves (``settings.json``, ``run.json``, the checkpoint), of what their digests
-hold, and of how crops are cut: a change of any makes it one more, and earlier folders are refused."""
+hold, and of how crops are cut: a change of any makes it one more, and earlier folders are refused. What says
+of an earlier folder what it is by being left out is no change."""
 QUICK_STEPS = 30
 
 
@@ -121,6 +122,9 @@ def digest_of(run: Run, options: Options, films: str) -> str:
     """SHA-256 of all that decides a run: its system, the options, the films (by their own digest)."""
     system = SYSTEMS[run.system]
     recipe = asdict(system.recipes[run.subset])
+    if not recipe["falling"]:
+        # Runs that were made before a rate could fall stay what they are.
+        del recipe["falling"]
     decides = {**asdict(system), "recipes": recipe}
     # An estimate of the time left, which may be mended without losing hours of training.
     del decides["cost"]

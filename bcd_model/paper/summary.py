@@ -32,7 +32,7 @@ FLAT = 0.01
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Answers:
     """What the networks of one seed said of the test crops, folds together, by crop and variant."""
 
@@ -41,6 +41,14 @@ class Answers:
     patients: tuple[str, ...]
     truth: npt.NDArray[np.int64]
     logits: Floats
+
+    @cached_property
+    def places(self) -> dict[str, list[int]]:
+        """Where the crops of each patient stand."""
+        found: dict[str, list[int]] = {}
+        for index, patient in enumerate(self.patients):
+            found.setdefault(patient, []).append(index)
+        return found
 
     def confusion(self, chosen: npt.NDArray[np.int64] | None = None) -> Confusion:
         """Return truth (rows) against the most probable class, of the crops at ``chosen`` (all if None)."""
@@ -103,6 +111,24 @@ class Group:
 
         return dict(zip(names, over_patients(self.answers[0].patients, means), strict=True))
 
+    @cached_property
+    def accuracy_over_patients(self) -> Interval:
+        """The mean accuracy over the seeds, with a 95 % interval over the patients tested in any of them."""
+        tested = sorted({patient for answers in self.answers for patient in answers.patients})
+        (found,) = over_patients(
+            tested, lambda chosen: [self.mean([tested[index] for index in chosen], "accuracy")]
+        )
+        return found
+
+    def mean(self, patients: Sequence[str], figure: str) -> float:
+        """Return the mean over the seeds of a figure of ``rates``, each patient's crops as often as named."""
+        values = []
+        for answers in self.answers:
+            places = answers.places
+            chosen = [index for patient in patients for index in places.get(patient, ())]
+            values.append(answers.rates(np.array(chosen, dtype=np.int64))[figure])
+        return float(np.mean(values))
+
     @property
     def samples(self) -> int:
         """Tested, in one seed."""
@@ -149,6 +175,7 @@ class Group:
             "interval": interval,
             "figures": {name: rounded(value) for name, value in self.figures.items()},
             "majority": round(self.majority, 6),
+            "accuracy_over_patients": rounded(self.accuracy_over_patients),
             "wilson_accuracy": rounded(wilson(mean_accuracy, self.samples)),
             "by_seed": [self._seed(answers) for answers in self.answers],
         }

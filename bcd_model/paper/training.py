@@ -41,6 +41,7 @@ class Setting:
         seed: decides weights, batches and dropout.
         precision: of the forward and backward pass; weights and loss are float32 in either.
         digest: SHA-256 of settings and samples; a checkpoint of another one is refused.
+        falling: part of the steps, the last ones, over which the rate falls to 0 in a straight line.
     """
 
     system: System
@@ -51,6 +52,17 @@ class Setting:
     precision: Precision = "float32"
     device: str = "cpu"
     digest: str = ""
+    falling: float = 0.0
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of ``step``, 0 for the first."""
+        falling = self.steps * self.falling
+        left = self.steps - step
+        return self.learning_rate if left >= falling else self.learning_rate * left / falling
+
+
+class DivergedError(Exception):
+    """The loss is no number any more, and nothing can come of the training."""
 
 
 class BatchOrder:
@@ -94,6 +106,7 @@ def train(
 
     Raises:
         UsageError: ``checkpoint`` is damaged, or of another run or environment.
+        DivergedError: the loss is no number any more.
     """
     device = torch.device(setting.device)
     network = build(setting.system, setting.classes)
@@ -118,10 +131,14 @@ def train(
         with torch.autocast(device.type, torch.bfloat16, enabled=setting.precision == "bfloat16"):
             logits = network(batch)  # (B, classes)
         loss = functional.cross_entropy(logits.float(), truth[chosen])
+        for group in optimiser.param_groups:
+            group["lr"] = setting.rate(step)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
         losses[step] = loss.item()
+        if not np.isfinite(losses[step]):
+            raise DivergedError
         done = step + 1
         if checkpoint is not None and done % CHECKPOINT_EVERY == 0 and done < setting.steps:
             save_checkpoint(checkpoint, origin, done, network, optimiser, losses[:done])
@@ -130,7 +147,11 @@ def train(
 
 
 def predict(network: nn.Module, samples: Samples, device: str = "cpu") -> npt.NDArray[np.float32]:
-    """Return (n, classes) logits of samples (n, size, size), computed in float32."""
+    """Return (n, classes) logits of samples (n, size, size), computed in float32.
+
+    Raises:
+        DivergedError: they are no numbers.
+    """
     network.eval()
     found = []
     with torch.inference_mode():
@@ -138,7 +159,10 @@ def predict(network: nn.Module, samples: Samples, device: str = "cpu") -> npt.ND
             batch = torch.from_numpy(samples[start : start + _TEST_BATCH])[:, None].to(device)
             logits = network(batch.contiguous(memory_format=torch.channels_last))
             found.append(logits.float().cpu().numpy())
-    return np.concatenate(found)
+    answers = np.concatenate(found)
+    if not np.isfinite(answers).all():  # the last step may be the one that goes too far
+        raise DivergedError
+    return answers
 
 
 def _optimiser(setting: Setting, network: nn.Module) -> torch.optim.Optimizer:

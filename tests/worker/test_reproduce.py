@@ -174,7 +174,7 @@ def test_unusable_data_is_refused_by_name_before_any_training(
 def test_unknown_names_are_usage_errors(
     option: str, value: str, named: str, local: Callable[..., Any], mias: Path, tmp_path: Path
 ) -> None:
-    answer = local("reproduce", "--mias", mias, "--out", tmp_path / "out", option, value)
+    answer = local("reproduce", "--mias", mias, "--out", tmp_path / "new" / "out", option, value)
     assert answer.code == 2
     assert named in answer.error
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "new").exists()

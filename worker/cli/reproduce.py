@@ -7,8 +7,8 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ def reproduce(
         "--system",
         metavar="S1,...",
         help="S1 to S5; S1r: S1 with crops of one scale; S1u: S1 with pixels from 0 to 1; "
-        "S1f, S1fr: S1 and S1r at 20 times the rate, 3,000 steps.",
+        "S1f, S1fr: S1 and S1r at a higher rate that falls to 0, 2,000 steps.",
     ),
     subset: str = typer.Option(
         "all,mass,calcification", "--subset", metavar="all,...", help="Kinds of lesion."
@@ -103,13 +103,15 @@ def _remedy(error: Exception) -> str:
 
 @contextmanager
 def _held(out: Path) -> Iterator[None]:
-    """Keep others out of the folder while it is worked in; a new one that stays empty is removed again."""
+    """Keep others out of the folder while it is worked in; new ones that stay empty are removed again."""
     from bcd_model.errors import UsageError
 
-    new = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(out, os.O_RDONLY)
-    try:
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
+    with ExitStack() as stack:
+        stack.callback(_remove_empty, new)
+        out.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(out, os.O_RDONLY)
+        stack.callback(os.close, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -119,11 +121,13 @@ def _held(out: Path) -> Iterator[None]:
         except OSError:  # some network file systems lock no folders
             pass
         yield
-    finally:
-        os.close(descriptor)
-        if new:
-            with suppress(OSError):  # it is in use
-                out.rmdir()
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove the folders that are empty, the inmost first."""
+    for folder in folders:
+        with suppress(OSError):  # it is not there, or in use
+            folder.rmdir()
 
 
 def _names(option: str, text: str) -> list[str]:

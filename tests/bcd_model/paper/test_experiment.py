@@ -2,18 +2,25 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from made_films import flat_film
+from torch import nn
 from toy_films import StoredFilm
 
-from bcd_model.errors import TruthError, UsageError
-from bcd_model.paper.experiment import Reproduction, reproduce
+from bcd_model.errors import BcdError, TruthError, UsageError
+from bcd_model.networks import initialise
+from bcd_model.paper import training
+from bcd_model.paper.experiment import Reproduction, Step, reproduce
+from bcd_model.paper.networks import build
 from bcd_model.paper.report import write_report
 from bcd_model.paper.runs import Options, choose
-from bcd_model.paper.systems import PROTOCOLS, SUBSETS
+from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Recipe
+from bcd_model.paper.training import DivergedError, predict
 
 OPTIONS = Options(steps=2)
 
@@ -148,6 +155,64 @@ def test_what_cannot_be_split_honestly_is_refused_before_any_training(
     with pytest.raises(TruthError, match=message):
         _do(change(films), tmp_path)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_network_that_diverges_is_begun_again_and_says_so(
+    films: list[StoredFilm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Options(steps=4)
+    runs = choose(("S5",), ("all",), ("paper",), 1, options)
+    seeds: list[int] = []
+
+    def initialise_badly(network: nn.Module, seed: int) -> None:
+        initialise(network, seed)
+        if seed == runs[0].network_seed:
+            torch.nn.init.constant_(network.dense.weight, float("nan"))
+        seeds.append(seed)
+
+    def kill(step: Step) -> None:
+        if step.done == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "initialise", initialise_badly)
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    said: list[str] = []
+    done = reproduce(films, runs, options, whole, said.append)
+    assert len(set(seeds)) == 2
+    assert any(text.startswith(f"{runs[0].name}: the loss is no number any more") for text in said)
+    assert [outcome.restarts for outcome in done.outcomes] == [1]
+    write_report(whole, done.outcomes, done.options, {"digest": done.films, "films": 24, "patients": 12})
+    told = f"Begun again because they diverged: {runs[0].name} (once)."
+    assert told in (whole / "report.md").read_text()
+
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(films, runs, options, killed, watch=kill)
+    assert [path.name for path in killed.glob("runs/*/*")] == ["checkpoint-1.safetensors"]
+    seeds.clear()
+    assert reproduce(films, runs, options, killed).outcomes == done.outcomes
+    assert runs[0].network_seed not in seeds
+    assert [path.name for path in killed.glob("runs/*/*")] == ["run.json"]
+
+
+def test_a_network_whose_last_step_goes_too_far_has_diverged() -> None:
+    network = build(SYSTEMS["S5"], 3)
+    torch.nn.init.constant_(network.dense.weight, float("nan"))
+    with pytest.raises(DivergedError):
+        predict(network, np.zeros((2, 48, 48), dtype=np.float32))
+
+
+def test_a_recipe_that_only_diverges_is_refused_by_name(
+    films: list[StoredFilm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wild = {subset: Recipe(1e30, 4) for subset in SUBSETS}
+    monkeypatch.setitem(SYSTEMS, "S5", replace(SYSTEMS["S5"], recipes=wild))
+    runs = choose(("S5",), ("all",), ("paper",), 1, Options())
+    with pytest.raises(
+        BcdError, match=rf"{runs[0].name}: the loss comes to be no number, 3 times over; leave"
+    ):
+        reproduce(films, runs, Options(), tmp_path)
+    assert not list(tmp_path.glob("runs/*/run.json"))
 
 
 def test_predictions_are_those_the_figures_are_of(films: list[StoredFilm], tmp_path: Path) -> None:

@@ -46,6 +46,18 @@ def test_the_causes_add_up_to_the_accuracy_of_the_papers_protocol() -> None:
     assert sum(parts.values()) == pytest.approx(0.8271)  # as the paper prints it
 
 
+def test_the_same_patients_are_drawn_in_both_protocols() -> None:
+    """The same answers for the same patients: whoever is drawn, the leak is nothing."""
+    honest = _five("S1", HALF)
+    leaking = replace(
+        _outcome("S1", "paper", 0, 0, HALF),
+        predictions=tuple(each for outcome in honest for each in outcome.predictions),
+    )
+    parts = {cause.name: cause.part for cause in causes(groups([leaking, *honest]))}
+    assert (parts["leak"].value, parts["leak"].low, parts["leak"].high) == (0, 0, 0)
+    assert parts["printed - ours"].low < parts["printed - ours"].value < parts["printed - ours"].high
+
+
 def test_the_fast_systems_are_explained_beside_s1_and_not_with_it() -> None:
     leaking = [_outcome(system, "paper", 0, 0, RIGHT) for system in ("S1", "S1f")]
     found = causes(groups([*leaking, *_five("S1", RIGHT), *_five("S1f", HALF), *_five("S1fr", HALF)]))
@@ -97,6 +109,37 @@ def test_mean_and_range_over_seeds_in_the_papers_protocol() -> None:
     group = Group([_outcome("S1", "paper", seed, 0, told) for seed, told in enumerate((RIGHT, HALF, HALF))])
     interval = group.figures["accuracy"]
     assert (interval.value, interval.low, interval.high) == pytest.approx((2 / 3, 0.5, 1.0))
+
+
+def test_in_the_papers_protocol_the_variants_of_a_crop_are_no_new_patients() -> None:
+    answers = [
+        Prediction(f"c{i}", "f", f"p{i}", "CIRC", variant, 0, tuple(2.0 * np.eye(3)[i % 2]))
+        for i in range(40)
+        for variant in range(8)
+    ]
+    outcome = replace(_outcome("S1", "paper", 0, 0, RIGHT), predictions=tuple(answers))
+    interval = Group([outcome]).accuracy_over_patients
+    assert interval.value == 0.5
+    # 40 patients, right or wrong with all they have: 0.5 / sqrt(40) = 0.079, not 0.5 / sqrt(320) = 0.028.
+    assert interval.low == pytest.approx(0.5 - 1.96 * 0.079, abs=0.03)
+    assert interval.high == pytest.approx(0.5 + 1.96 * 0.079, abs=0.03)
+
+
+def test_the_patients_tested_in_any_seed_are_drawn_together() -> None:
+    # Two seeds tested other patients: the mean over seeds varies as that of 2 x 20 answers.
+    made = [
+        replace(
+            _outcome("S1", "paper", seed, 0, RIGHT),
+            predictions=tuple(
+                Prediction(f"c{i}", "f", f"p{seed}-{i}", "CIRC", 0, 0, tuple(2.0 * np.eye(3)[i % 2]))
+                for i in range(20)
+            ),
+        )
+        for seed in (0, 1)
+    ]
+    interval = Group(made).accuracy_over_patients
+    assert interval.value == 0.5
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * 0.5 / np.sqrt(40), abs=0.06)
 
 
 def test_by_patient_the_mean_over_seeds_has_an_interval_over_patients() -> None:

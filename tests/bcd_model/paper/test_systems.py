@@ -107,10 +107,11 @@ def test_what_is_ours_differs_from_version_3_in_one_thing(name: str, differs: st
     assert ours["recipes"]["all"] == paper["recipes"]["all"]
 
 
-def test_the_fast_systems_are_s1_and_s1r_at_20_times_the_rate_in_fewer_steps() -> None:
+def test_the_fast_systems_are_s1_and_s1r_but_for_rate_and_length() -> None:
     for fast, slow in (("S1f", "S1"), ("S1fr", "S1r")):
         ours, paper = asdict(SYSTEMS[fast]), asdict(SYSTEMS[slow])
         assert {key for key, value in paper.items() if ours[key] != value} == {"name", "title", "recipes"}
         for subset, recipe in SYSTEMS[fast].recipes.items():
-            assert recipe.learning_rate == pytest.approx(20 * SYSTEMS[slow].recipes[subset].learning_rate)
-            assert recipe.steps < SYSTEMS[slow].recipes[subset].steps / 6
+            assert recipe.steps == SYSTEMS[slow].recipes[subset].steps / 10
+            assert (recipe.learning_rate, recipe.falling) == (0.1, 0.5)
+            assert SYSTEMS[slow].recipes[subset].falling == 0

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +26,17 @@ def _samples(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _setting(name: str, steps: int, precision: Precision = "float32", seed: int = 1) -> Setting:
     system = SYSTEMS[name]
-    return Setting(system, 3, system.recipes["all"].learning_rate, steps, seed, precision, "cpu", "digest")
+    recipe = system.recipes["all"]
+    return Setting(
+        system, 3, recipe.learning_rate, steps, seed, precision, "cpu", "digest", falling=recipe.falling
+    )
 
 
 class _KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize(("name", "precision"), [("S1", "float32"), ("S1", "bfloat16"), ("S3", "float32")])
+@pytest.mark.parametrize(("name", "precision"), [("S1", "float32"), ("S1f", "bfloat16"), ("S3", "float32")])
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     name: str, precision: Precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +66,20 @@ def test_another_seed_gives_other_weights() -> None:
     samples, labels = _samples(48)
     first, other = (train(_setting("S5", 2, seed=seed), samples, labels)[1] for seed in (1, 2))
     assert not np.array_equal(first, other)
+
+
+def test_a_falling_rate_goes_to_0_in_a_straight_line_and_the_first_steps_are_those_without() -> None:
+    fixed = _setting("S5", 8)
+    falling = replace(fixed, falling=0.5)
+    rate = fixed.learning_rate
+    assert [fixed.rate(step) for step in range(8)] == [rate] * 8
+    expected = [rate] * 5 + [rate * part for part in (0.75, 0.5, 0.25)]
+    assert [falling.rate(step) for step in range(8)] == pytest.approx(expected)
+    samples, labels = _samples(48)
+    (_, as_ever), (_, losses) = (train(setting, samples, labels) for setting in (fixed, falling))
+    # The sixth step is the first at a lower rate, the seventh loss the first to show it.
+    assert losses[:6].tobytes() == as_ever[:6].tobytes()
+    assert losses[6] != as_ever[6]
 
 
 def test_gradient_descent_lets_weights_without_a_gradient_be() -> None:
