@@ -47,11 +47,13 @@ class Swept:
         send: (job, lane, whether it is next) for which a message is to be sent.
         requeued: jobs whose holder was gone.
         aside: likewise, but once too often.
+        damaged: jobs that were ended because their records cannot be worked with.
     """
 
     send: tuple[tuple[str, Lane, bool], ...] = ()
     requeued: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 class Records(StoredRecords):
@@ -237,6 +239,7 @@ class Records(StoredRecords):
             tuple((job, lane, bool(next_)) for job, lane, next_ in found.get("send") or ()),
             tuple(found.get("requeued") or ()),
             tuple(found.get("aside") or ()),
+            tuple(found.get("damaged") or ()),
         )
 
     def count_refused(self, reason: str) -> None:

@@ -113,6 +113,7 @@ end
 local function gone(id, updated)
   if kind(id) == 'none' then
     forget(id)
+    return 'forgotten'
   elseif kind(id) ~= 'hash' then
     uncount(id)
     place(id, 'bcd:ended', now)
@@ -121,7 +122,7 @@ local function gone(id, updated)
   else
     finish(id, 'failed', updated, 'its record was damaged; submit the study again', 1)
   end
-  return true
+  return 'damaged'
 end
 -- the holder is gone without an outcome: once more, unless that has happened too often
 local function lose(id, most, updated)
@@ -346,7 +347,12 @@ local late = tonumber(ARGV[3])
 local before = tonumber(redis.call('GET', 'bcd:swept') or 0)
 if now - before < 0.8 * interval and now > before then return cjson.encode({}) end
 redis.call('SET', 'bcd:swept', now)
-local send, requeued, aside = {}, {}, {}
+local send, requeued, aside, damaged = {}, {}, {}, {}
+local function left(id)
+  local why = gone(id, ARGV[7])
+  if why == 'damaged' then table.insert(damaged, id) end
+  return why
+end
 local function pass(id) table.insert(send, {id, get(id, 'lane'), tonumber(get(id, 'begun')) > 0}) end
 
 -- If nobody has swept for long, Redis or all workers were away, and nobody could renew a lease either.
@@ -356,7 +362,7 @@ if now - before > lease then
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIMIT', 0, limit)) do
-  if gone(id, ARGV[7]) then
+  if left(id) then
     -- nothing to do
   elseif lose(id, tonumber(ARGV[4]), ARGV[7]) == 'queued' then
     table.insert(requeued, id)
@@ -366,7 +372,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIM
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:later', '-inf', now, 'LIMIT', 0, limit)) do
-  if not gone(id, ARGV[7]) then
+  if not left(id) then
     wait_again(id, ARGV[7], get(id, 'reason'))
     pass(id)
   end
@@ -378,7 +384,7 @@ for _, lane in ipairs({'interactive', 'batch'}) do
   local passed = tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) - 6 * late
   if redis.call('LLEN', 'bcd.' .. lane) == 0 then passed = now - late end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', place_of, '-inf', passed, 'LIMIT', 0, limit)) do
-    if not gone(id, ARGV[7]) then
+    if not left(id) then
       place(id, place_of, now)
       pass(id)
     end
@@ -392,7 +398,7 @@ for _, batch in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:batches', '-inf', old)) 
   redis.call('ZREM', 'bcd:batches', batch)
   redis.call('ZREM', 'bcd:batches:begun', batch)
 end
-return cjson.encode({send = send, requeued = requeued, aside = aside})
+return cjson.encode({send = send, requeued = requeued, aside = aside, damaged = damaged})
 """
 )
 """Put right what went wrong without anybody noticing; the messages that are to be sent for it."""

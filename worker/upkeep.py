@@ -17,9 +17,11 @@ from kombu.exceptions import OperationalError
 from bcd_model.errors import QueueError
 from worker import metrics
 from worker.app import send
+from worker.job import DamagedRecordError
 from worker.logs import event
 from worker.records import Records, Swept
 from worker.settings import Settings
+from worker.stored_records import log_damage
 
 
 def add_upkeep(app: Celery, settings: Settings, about: dict[str, object]) -> None:
@@ -93,6 +95,8 @@ def sweep(records: Records, app: Celery, settings: Settings) -> Swept:
     for job in found.aside:
         metrics.attempt_lost("its worker was gone")
         event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="failed")
+    for job in found.damaged:
+        log_damage(DamagedRecordError(job))
     for job, lane, is_next in found.send:
         send(app, job, lane, is_next=is_next)
     if found.send:

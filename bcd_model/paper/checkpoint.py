@@ -67,6 +67,23 @@ def save_checkpoint(
     temporary.replace(path)
 
 
+def check_checkpoint(path: Path, digest: str) -> None:
+    """Refuse a checkpoint of another run without reading its weights.
+
+    Raises:
+        UsageError: it is damaged, or of another run.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            known = (file.metadata() or {}).get("digest", "")
+    except SafetensorError as error:
+        raise UsageError(f"checkpoint {path} is damaged", _REMEDY) from error
+    if known != digest:
+        raise UsageError(
+            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
+        )
+
+
 def load_checkpoint(
     path: Path, origin: Origin, network: nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[int, Losses]:
@@ -75,6 +92,7 @@ def load_checkpoint(
     Raises:
         UsageError: it is damaged, of another run, or made where the last digits are others.
     """
+    check_checkpoint(path, origin.digest)
     try:
         with safe_open(path, framework="pt") as file:
             facts = dict(file.metadata() or {})
@@ -83,10 +101,6 @@ def load_checkpoint(
         raise UsageError(f"checkpoint {path} is damaged", _REMEDY) from error
     if facts.pop("sha256", "") != _sha256(facts, tensors):
         raise UsageError(f"checkpoint {path} is damaged", _REMEDY)
-    if facts["digest"] != origin.digest:
-        raise UsageError(
-            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
-        )
     known = json.loads(facts["environment"])
     other = [
         f"{key} {known.get(key)}, not {now}"

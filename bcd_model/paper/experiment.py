@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from bcd_model.errors import BcdError, UsageError
+from bcd_model.paper.checkpoint import check_checkpoint
 from bcd_model.paper.environment import environment
 from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
 from bcd_model.paper.inputs import CropSet, check_films, films_digest, prepare, scale, select
@@ -99,6 +100,9 @@ def reproduce(
         parts[run] = found[run.fold]
     # What stands in the folder is looked at before hours are spent beside it.
     outcomes(out, options, known)
+    for run in waiting:
+        for restarts, checkpoint in _checkpoints(out, run).items():
+            check_checkpoint(checkpoint, _digest(digest_of(run, options, known), restarts))
     write_settings(out, options, known)
     left = sum(run.cost(options) for run in waiting)
     for number, run in enumerate(waiting, done + 1):
@@ -108,7 +112,8 @@ def reproduce(
             run, material[run.system, run.subset], parts[run], options, known, out, say, watch, left
         )
         write_outcome(run_path(out, run), digest_of(run, options, known), outcome)
-        checkpoint_path(out, run, outcome.restarts).unlink(missing_ok=True)
+        for checkpoint in _checkpoints(out, run).values():
+            checkpoint.unlink()
         line = f"{run.name}: {outcome.steps} steps in {time.monotonic() - started:.1f} s"
         with (out / "reproduce.log").open("a") as log:
             log.write(line + "\n")
@@ -126,6 +131,16 @@ def _check_device(name: str) -> None:
         raise UsageError(
             f"{name!r} is no device PyTorch can use here", "choose cpu, or leave it out"
         ) from error
+
+
+def _checkpoints(out: Path, run: Run) -> dict[int, Path]:
+    """What is there of the training of ``run`` and of those before it, which diverged, by restarts."""
+    paths = {restarts: checkpoint_path(out, run, restarts) for restarts in range(_RESTARTS + 1)}
+    return {restarts: path for restarts, path in paths.items() if path.exists()}
+
+
+def _digest(of_run: str, restarts: int) -> str:
+    return f"{of_run}-{restarts}" if restarts else of_run
 
 
 def _material(films: Sequence[AnnotatedFilm], runs: Sequence[Run], say: Say) -> _Material:
@@ -180,11 +195,9 @@ def _do(
         ahead = after + (setting.steps - done) * system.cost
         watch(Step(run, done, setting.steps, loss, ahead))
 
-    first = max((n for n in range(_RESTARTS + 1) if checkpoint_path(out, run, n).exists()), default=0)
-    for restarts in range(first, _RESTARTS + 1):
-        begun = replace(
-            setting, seed=setting.seed + restarts, digest=setting.digest + f"-{restarts}" * bool(restarts)
-        )
+    # One that diverged keeps its checkpoint: what led nowhere is not done again in full.
+    for restarts in range(max(_checkpoints(out, run), default=0), _RESTARTS + 1):
+        begun = replace(setting, seed=setting.seed + restarts, digest=_digest(setting.digest, restarts))
         checkpoint = checkpoint_path(out, run, restarts)
         try:
             network, losses = train(begun, samples[split.training], labels[split.training], checkpoint, tell)
@@ -193,7 +206,6 @@ def _do(
         except DivergedError:
             if restarts < _RESTARTS:
                 say(f"{run.name}: the loss is no number any more; it is begun again with other start weights")
-            checkpoint.unlink(missing_ok=True)
     else:
         raise BcdError(
             f"{run.name}: the loss comes to be no number, {_RESTARTS + 1} times over",

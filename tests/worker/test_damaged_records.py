@@ -235,7 +235,7 @@ def test_a_sweep_ends_what_it_cannot_work_with_and_its_holder_is_refused(
     damaged, _ = pair
     assert records.claim(damaged.job_id, "holder", 100) == "claimed"
     spoil(client, damaged.job_id, "state", "bananas")
-    sweep_late(client, records)
+    assert sweep_late(client, records).damaged == (damaged.job_id,)
     assert not records.renew(damaged.job_id, "holder", 100)
     assert records.end(damaged.job_id, "holder", state="done") is None
     (record,) = records.listing([damaged.job_id])

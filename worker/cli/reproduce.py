@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,20 +107,26 @@ def _held(out: Path) -> Iterator[None]:
     from bcd_model.errors import UsageError
 
     new = [folder for folder in (out, *out.parents) if not folder.exists()]
-    with ExitStack() as stack:
-        stack.callback(_remove_empty, new)
+    try:
         out.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(out, os.O_RDONLY)
-        stack.callback(os.close, descriptor)
+    except OSError:
+        _remove_empty(new)
+        raise
+    try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            new.clear()  # it is the other's by now
             raise UsageError(
                 f"another reproduction is at work in {out}", "wait for it, or name another folder with --out"
             ) from error
         except OSError:  # some network file systems lock no folders
             pass
         yield
+    finally:
+        _remove_empty(new)  # as long as it is locked
+        os.close(descriptor)
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

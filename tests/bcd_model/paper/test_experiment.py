@@ -189,6 +189,12 @@ def test_a_network_that_diverges_is_begun_again_and_says_so(
     with pytest.raises(KeyboardInterrupt):
         reproduce(films, runs, options, killed, watch=kill)
     assert [path.name for path in killed.glob("runs/*/*")] == ["checkpoint-1.safetensors"]
+    with pytest.raises(UsageError, match=r"checkpoint-1\.safetensors belongs to other films or settings"):
+        monkeypatch.setitem(SYSTEMS, "S5", replace(SYSTEMS["S5"], dropout=0.1))
+        reproduce(films, [*choose(("S3",), ("all",), ("paper",), 1, options), *runs], options, killed)
+    monkeypatch.undo()
+    assert not (killed / "runs" / "S3-all-paper-seed0-fold0").exists(), "it is refused before any training"
+    monkeypatch.setattr(training, "initialise", initialise_badly)
     seeds.clear()
     assert reproduce(films, runs, options, killed).outcomes == done.outcomes
     assert runs[0].network_seed not in seeds
