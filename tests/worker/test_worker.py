@@ -54,8 +54,10 @@ class Log:
         raise AssertionError(f"the worker ended without {event!r}")
 
 
-def start_worker(admin: Any, site: str, *arguments: object) -> tuple[subprocess.Popen[str], Log]:
-    worker = admin.start("worker", *arguments, BCD_BROKER_URL=site, BCD_LEASE_SECONDS="4")
+def start_worker(
+    admin: Any, site: str, *arguments: object, lease: int = 4
+) -> tuple[subprocess.Popen[str], Log]:
+    worker = admin.start("worker", *arguments, BCD_BROKER_URL=site, BCD_LEASE_SECONDS=str(lease))
     log = Log(worker)
     log.until("ready")
     return worker, log
@@ -232,7 +234,7 @@ def test_a_study_that_is_given_back_has_not_failed(
     jobs = submitted(admin, site, many_studies, "--batch", "night")
     mask = {signal.SIGQUIT} if how == "SIGQUIT blocked" else set()  # what is started inherits it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, mask)
-    worker, log = start_worker(admin, site)
+    worker, log = start_worker(admin, site, lease=60)  # no sweep takes it for lost on a slow machine
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     process = log.until("film scanned")["pid"]
     if how == "SIGQUIT in vain":  # for a process that cannot end
