@@ -32,7 +32,7 @@ LANES: Final[tuple[Lane, ...]] = get_args(Lane)
 KEY = "bcd:job:"
 """What the key of a record in Redis begins with; the job's id follows."""
 
-_MANY = 1 << 31
+_MANY = 1 << 31  # more films, attempts or lost workers are no count of ours
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?(e\+[0-9]+)?")  # some Redis write 1.7957970194664497e+9
 _ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever collide
 

@@ -73,15 +73,7 @@ def check_checkpoint(path: Path, digest: str) -> None:
     Raises:
         UsageError: it is damaged, or of another run.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            known = (file.metadata() or {}).get("digest", "")
-    except SafetensorError as error:
-        raise UsageError(f"checkpoint {path} is damaged", _REMEDY) from error
-    if known != digest:
-        raise UsageError(
-            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
-        )
+    _facts(path, digest)
 
 
 def load_checkpoint(
@@ -92,13 +84,8 @@ def load_checkpoint(
     Raises:
         UsageError: it is damaged, of another run, or made where the last digits are others.
     """
-    check_checkpoint(path, origin.digest)
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = dict(file.metadata() or {})
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise UsageError(f"checkpoint {path} is damaged", _REMEDY) from error
+    facts = _facts(path, origin.digest)
+    tensors = load_file(path)
     if facts.pop("sha256", "") != _sha256(facts, tensors):
         raise UsageError(f"checkpoint {path} is damaged", _REMEDY)
     known = json.loads(facts["environment"])
@@ -120,6 +107,20 @@ def load_checkpoint(
     if state:
         optimiser.load_state_dict({"state": state, "param_groups": groups})
     return int(facts["step"]), tensors["losses"].numpy()
+
+
+def _facts(path: Path, digest: str) -> dict[str, str]:
+    """What a checkpoint says of itself; one that is damaged or of another run is refused."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise UsageError(f"checkpoint {path} is damaged", _REMEDY) from error
+    if facts.get("digest") != digest:
+        raise UsageError(
+            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
+        )
+    return facts
 
 
 def _sha256(facts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
