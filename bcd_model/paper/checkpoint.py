@@ -30,7 +30,7 @@ class Origin:
     """What a checkpoint is of and where it was made.
 
     Attributes:
-        digest: of settings and samples.
+        digest: of films and settings.
         environment: what the last digits depend on beside them.
     """
 
@@ -67,13 +67,13 @@ def save_checkpoint(
     temporary.replace(path)
 
 
-def check_checkpoint(path: Path, digest: str) -> None:
-    """Refuse a checkpoint of another run without reading its weights.
+def check_checkpoint(path: Path, origin: Origin) -> None:
+    """Refuse a checkpoint from which no training can go on here.
 
     Raises:
-        UsageError: it is damaged, or of another run.
+        UsageError: it is damaged, of another run, or made where the last digits are others.
     """
-    _facts(path, digest)
+    _read(path, origin)
 
 
 def load_checkpoint(
@@ -84,18 +84,7 @@ def load_checkpoint(
     Raises:
         UsageError: it is damaged, of another run, or made where the last digits are others.
     """
-    facts = _facts(path, origin.digest)
-    tensors = load_file(path)
-    if facts.pop("sha256", "") != _sha256(facts, tensors):
-        raise UsageError(f"checkpoint {path} is damaged", _REMEDY)
-    known = json.loads(facts["environment"])
-    other = [
-        f"{key} {known.get(key)}, not {now}"
-        for key, now in origin.environment.items()
-        if known.get(key) != now
-    ]
-    if other:
-        raise UsageError(f"checkpoint {path} was made elsewhere ({'; '.join(other)})", _REMEDY)
+    step, tensors = _read(path, origin)
     network.load_state_dict(_below(tensors, "network."))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _below(tensors, "optimiser.").items():
@@ -106,21 +95,32 @@ def load_checkpoint(
     groups = optimiser.state_dict()["param_groups"]
     if state:
         optimiser.load_state_dict({"state": state, "param_groups": groups})
-    return int(facts["step"]), tensors["losses"].numpy()
+    return step, tensors["losses"].numpy()
 
 
-def _facts(path: Path, digest: str) -> dict[str, str]:
-    """What a checkpoint says of itself; one that is damaged or of another run is refused."""
+def _read(path: Path, origin: Origin) -> tuple[int, dict[str, Tensor]]:
+    """The steps that are done and what they led to; refused if not of ``origin``, or not as written."""
     try:
         with safe_open(path, framework="pt") as file:
             facts = dict(file.metadata() or {})
-    except SafetensorError as error:
+        if facts.get("digest") != origin.digest:
+            raise UsageError(
+                f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
+            )
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
         raise UsageError(f"checkpoint {path} is damaged", _REMEDY) from error
-    if facts.get("digest") != digest:
-        raise UsageError(
-            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
-        )
-    return facts
+    if facts.pop("sha256", "") != _sha256(facts, tensors):
+        raise UsageError(f"checkpoint {path} is damaged", _REMEDY)
+    known = json.loads(facts["environment"])
+    other = [
+        f"{key} {known.get(key)}, not {now}"
+        for key, now in origin.environment.items()
+        if known.get(key) != now
+    ]
+    if other:
+        raise UsageError(f"checkpoint {path} was made elsewhere ({'; '.join(other)})", _REMEDY)
+    return int(facts["step"]), tensors
 
 
 def _sha256(facts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

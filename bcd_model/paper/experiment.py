@@ -14,8 +14,8 @@ from typing import cast
 import numpy as np
 import torch
 
-from bcd_model.errors import BcdError, UsageError
-from bcd_model.paper.checkpoint import check_checkpoint
+from bcd_model.errors import UsageError
+from bcd_model.paper.checkpoint import Origin, check_checkpoint
 from bcd_model.paper.environment import environment
 from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
 from bcd_model.paper.inputs import CropSet, check_films, films_digest, prepare, scale, select
@@ -54,11 +54,13 @@ class Reproduction:
     Attributes:
         films: SHA-256 of the films and their truth.
         options: what all runs of the folder share.
+        diverged: those asked for of which nothing came, whatever their start weights.
     """
 
     films: str
     options: Options
     outcomes: tuple[Outcome, ...]
+    diverged: tuple[Run, ...]
 
 
 _RESTARTS = 2  # of a network that diverges
@@ -81,7 +83,6 @@ def reproduce(
         TruthError: the films cannot be split honestly, or a subset lacks a class.
         FilmError: a film cannot be read.
         UsageError: ``out`` was made from other films or with other settings; an unknown device.
-        BcdError: a network diverges whatever its start weights.
     """
     _check_device(options.device)
     check_films(films)
@@ -100,25 +101,34 @@ def reproduce(
         parts[run] = found[run.fold]
     # What stands in the folder is looked at before hours are spent beside it.
     outcomes(out, options, known)
+    here = environment(options.device)
     for run in waiting:
         for restarts, checkpoint in _checkpoints(out, run).items():
-            check_checkpoint(checkpoint, _digest(digest_of(run, options, known), restarts))
+            of_run = digest_of(run, options, known)
+            check_checkpoint(checkpoint, Origin(_digest(of_run, restarts), here))
+    for run in set(runs) - set(waiting):  # those that a kill kept from going
+        _remove_checkpoints(out, run)
     write_settings(out, options, known)
+    diverged = []
     left = sum(run.cost(options) for run in waiting)
     for number, run in enumerate(waiting, done + 1):
         left -= run.cost(options)
         started = time.monotonic()
-        outcome = _do(
-            run, material[run.system, run.subset], parts[run], options, known, out, say, watch, left
-        )
+        try:
+            outcome = _do(
+                run, material[run.system, run.subset], parts[run], options, known, out, say, watch, left
+            )
+        except DivergedError:
+            diverged.append(run)
+            say(f"network {number} of {len(runs)}, {run.name}: diverged {_RESTARTS + 1} times; left")
+            continue
         write_outcome(run_path(out, run), digest_of(run, options, known), outcome)
-        for checkpoint in _checkpoints(out, run).values():
-            checkpoint.unlink()
+        _remove_checkpoints(out, run)
         line = f"{run.name}: {outcome.steps} steps in {time.monotonic() - started:.1f} s"
         with (out / "reproduce.log").open("a") as log:
             log.write(line + "\n")
         say(f"network {number} of {len(runs)}, {line}")
-    return Reproduction(known, options, tuple(outcomes(out, options, known)))
+    return Reproduction(known, options, tuple(outcomes(out, options, known)), tuple(diverged))
 
 
 def _check_device(name: str) -> None:
@@ -137,6 +147,11 @@ def _checkpoints(out: Path, run: Run) -> dict[int, Path]:
     """What is there of the training of ``run`` and of those before it, which diverged, by restarts."""
     paths = {restarts: checkpoint_path(out, run, restarts) for restarts in range(_RESTARTS + 1)}
     return {restarts: path for restarts, path in paths.items() if path.exists()}
+
+
+def _remove_checkpoints(out: Path, run: Run) -> None:
+    for checkpoint in _checkpoints(out, run).values():
+        checkpoint.unlink()
 
 
 def _digest(of_run: str, restarts: int) -> str:
@@ -170,10 +185,10 @@ def _do(
 ) -> Outcome:
     """Train and test one network; ``after`` is the work that waits behind it.
 
-    One whose loss comes to be no number is begun again with other start weights, batches and dropout.
+    One that diverges is begun again with other start weights, batches and dropout.
 
     Raises:
-        BcdError: so it is three times over.
+        DivergedError: so it does three times over.
     """
     system = SYSTEMS[run.system]
     samples = scale(crops.samples(), split.training, system.scaling)
@@ -204,13 +219,9 @@ def _do(
             answers = predict(network, samples[split.test], options.device)
             break
         except DivergedError:
-            if restarts < _RESTARTS:
-                say(f"{run.name}: the loss is no number any more; it is begun again with other start weights")
-    else:
-        raise BcdError(
-            f"{run.name}: the loss comes to be no number, {_RESTARTS + 1} times over",
-            "leave it out: name other systems with --system, or subsets with --subset",
-        )
+            if restarts == _RESTARTS:
+                raise
+            say(f"{run.name}: it diverged; it is begun again with other start weights")
     predictions = []
     for sample, row in zip(split.test.tolist(), answers, strict=True):
         index, variant = divmod(sample, VARIANTS)

@@ -18,7 +18,7 @@ def run_path(out: Path, run: Run) -> Path:
 
 
 def checkpoint_path(out: Path, run: Run, restarts: int = 0) -> Path:
-    """Where ``run`` keeps what it has done so far, since it was begun again for the last time."""
+    """Where ``run`` keeps what it has done so far, begun again ``restarts`` times."""
     return run_path(out, run).with_name(f"checkpoint{f'-{restarts}' * bool(restarts)}.safetensors")
 
 

@@ -40,7 +40,7 @@ class Setting:
         classes: number of classes.
         seed: decides weights, batches and dropout.
         precision: of the forward and backward pass; weights and loss are float32 in either.
-        digest: SHA-256 of settings and samples; a checkpoint of another one is refused.
+        digest: of films and settings; a checkpoint of another one is refused.
         falling: part of the steps, the last ones, over which the rate falls to 0 in a straight line.
     """
 
@@ -62,7 +62,7 @@ class Setting:
 
 
 class DivergedError(Exception):
-    """The loss is no number any more, and nothing can come of the training."""
+    """The loss or the answers are no numbers any more, and nothing can come of the training."""
 
 
 class BatchOrder:

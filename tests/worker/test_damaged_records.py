@@ -17,6 +17,7 @@ from worker.job import DamagedRecordError, Record, Tally
 from worker.records import Records, Swept
 from worker.settings import Settings
 from worker.submission import Submitted, resume
+from worker.upkeep import sweep
 
 pytestmark = pytest.mark.redis
 
@@ -241,6 +242,28 @@ def test_a_sweep_ends_what_it_cannot_work_with_and_its_holder_is_refused(
     (record,) = records.listing([damaged.job_id])
     assert (record.state, record.reason) == ("failed", "its record was damaged; submit the study again")
     assert {state: n for state, n in records.states().items() if n} == {"queued": 1, "failed": 1}
+
+
+@pytest.mark.parametrize(("field", "value"), [("state", "bananas"), (None, "no hash")])
+def test_a_worker_tells_once_of_what_its_sweep_ended(
+    url: str,
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    field: str | None,
+    value: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    damaged, _ = pair
+    spoil(client, damaged.job_id, field, value)
+    settings = Settings(broker_url=url)
+    for lane in ("interactive", "batch"):
+        client.zadd(f"bcd:waiting:{lane}", {damaged.job_id: 1}, xx=True)
+    for _ in range(2):
+        client.delete("bcd:swept")
+        sweep(records, make_app(settings), settings)
+    (told,) = [entry for entry in caplog.records if entry.message == "record damaged"]
+    assert told.__dict__["fields"]["job"] == damaged.job_id
 
 
 def test_two_who_submit_at_once_never_lose_each_others_work(

@@ -6,14 +6,18 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bcd_model.errors import UsageError
+from bcd_model.paper.systems import SYSTEMS, Recipe
 from bcd_model.words import Lesion
 from converters.mias import info_line
+from worker.cli.reproduce import _held
 
 
 @pytest.fixture
@@ -96,6 +100,49 @@ def test_two_do_not_work_in_one_folder(local: Callable[..., Any], mias: Path, tm
     assert answer.code == 2
     assert "another reproduction is at work in" in answer.error
     assert not list(out.iterdir())
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_folder_that_another_takes_first_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: bool
+) -> None:
+    """Both begin at once; the other has the lock first, or was refused and took the folder away."""
+    out = tmp_path / "new" / "out"
+    lock = fcntl.flock
+    others: list[int] = []
+
+    def flock(descriptor: int, how: int) -> None:
+        if removed:
+            out.rmdir()
+        else:
+            others.append(os.open(out, os.O_RDONLY))
+            lock(others[0], fcntl.LOCK_EX)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(UsageError, match="another reproduction is at work in"), _held(out):
+        pytest.fail("it works in a folder that is not its own")
+    assert out.exists() is not removed
+    assert out.parent.exists()
+    for descriptor in others:
+        os.close(descriptor)
+
+
+def test_what_only_diverges_costs_the_others_nothing(
+    local: Callable[..., Any], mias: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wild = SYSTEMS["S5"].recipes | {"mass": Recipe(1e30, 4)}
+    monkeypatch.setitem(SYSTEMS, "S5", replace(SYSTEMS["S5"], recipes=wild))
+    out = tmp_path / "out"
+    arguments = ("reproduce", "--mias", mias, "--out", out, "--system", "S5", "--protocol", "paper")
+    answer = local(*arguments, "--subset", "mass,calcification", "--steps", 4, "--seeds", 1)
+    assert answer.code == 1
+    assert "diverged whatever the start weights: S5-mass-paper-seed0-fold0; a report is of" in answer.error
+    assert "network 2 of 2, S5-calcification-paper-seed0-fold0" in answer.err
+    assert "| S5 | calcification |" in (out / "report.md").read_text()
+    alone = local(*arguments[:4], tmp_path / "alone", *arguments[5:], "--subset", "mass", "--steps", 4)
+    assert alone.code == 1
+    assert not (tmp_path / "alone" / "report.md").exists()
 
 
 def _lose_a_film(folder: Path) -> None:

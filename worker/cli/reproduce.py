@@ -67,7 +67,7 @@ def reproduce(
     """
     from safetensors import SafetensorError
 
-    from bcd_model.errors import OutputError
+    from bcd_model.errors import BcdError, OutputError
     from bcd_model.paper.experiment import reproduce as do
     from bcd_model.paper.report import write_report
     from bcd_model.paper.runs import Options, choose
@@ -85,11 +85,16 @@ def reproduce(
                 "films": len(films),
                 "patients": len({film.patient for film in films}),
             }
-            note("networks done; writing the report")
-            report = write_report(out, done.outcomes, done.options, facts)
+            if done.outcomes:
+                note("networks done; writing the report")
+                say(str(write_report(out, done.outcomes, done.options, facts)))
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{out} cannot be written: {_why(error)}", _remedy(error)) from error
-    say(str(report))
+    if done.diverged:
+        raise BcdError(
+            f"diverged whatever the start weights: {', '.join(run.name for run in done.diverged)}",
+            "a report is of the others; leave these out with --system, --subset, --protocol or --seeds",
+        )
 
 
 def _why(error: Exception) -> str:
@@ -116,17 +121,28 @@ def _held(out: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            held = _is(out, descriptor)
+        except BlockingIOError:
+            held = False
+        except OSError:  # some network file systems lock no folders
+            held = True
+        if not held:
             new.clear()  # it is the other's by now
             raise UsageError(
                 f"another reproduction is at work in {out}", "wait for it, or name another folder with --out"
-            ) from error
-        except OSError:  # some network file systems lock no folders
-            pass
+            )
         yield
     finally:
         _remove_empty(new)  # as long as it is locked
         os.close(descriptor)
+
+
+def _is(folder: Path, descriptor: int) -> bool:
+    """Whether ``folder`` is what was opened: another, refused, may have removed it before it was locked."""
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

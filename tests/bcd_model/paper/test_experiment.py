@@ -12,9 +12,10 @@ from made_films import flat_film
 from torch import nn
 from toy_films import StoredFilm
 
-from bcd_model.errors import BcdError, TruthError, UsageError
+from bcd_model.errors import TruthError, UsageError
 from bcd_model.networks import initialise
-from bcd_model.paper import training
+from bcd_model.paper import experiment, training
+from bcd_model.paper.environment import environment
 from bcd_model.paper.experiment import Reproduction, Step, reproduce
 from bcd_model.paper.networks import build
 from bcd_model.paper.report import write_report
@@ -180,7 +181,7 @@ def test_a_network_that_diverges_is_begun_again_and_says_so(
     said: list[str] = []
     done = reproduce(films, runs, options, whole, said.append)
     assert len(set(seeds)) == 2
-    assert any(text.startswith(f"{runs[0].name}: the loss is no number any more") for text in said)
+    assert any(text.startswith(f"{runs[0].name}: it diverged; it is begun again") for text in said)
     assert [outcome.restarts for outcome in done.outcomes] == [1]
     write_report(whole, done.outcomes, done.options, {"digest": done.films, "films": 24, "patients": 12})
     told = f"Begun again because they diverged: {runs[0].name} (once)."
@@ -201,6 +202,72 @@ def test_a_network_that_diverges_is_begun_again_and_says_so(
     assert [path.name for path in killed.glob("runs/*/*")] == ["run.json"]
 
 
+@pytest.mark.parametrize("when", ["between the two trainings", "after run.json"])
+def test_killed_where_a_network_diverged_late_it_comes_to_the_same(
+    films: list[StoredFilm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """It has a checkpoint by then, which stays beside that of the training after it."""
+    options = Options(steps=4)
+    runs = choose(("S5",), ("all",), ("paper",), 1, options)
+    train = training.functional.cross_entropy
+    losses: list[float] = []
+
+    def diverge_at_the_third(*arguments: torch.Tensor) -> torch.Tensor:
+        losses.append(0.0)
+        loss: torch.Tensor = train(*arguments)
+        return loss * float("nan") if len(losses) == 3 else loss
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def hear(text: str) -> None:
+        if when == "between the two trainings" and "it diverged" in text:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+    monkeypatch.setattr(training.functional, "cross_entropy", diverge_at_the_third)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = reproduce(films, runs, options, whole)
+    assert [outcome.restarts for outcome in done.outcomes] == [1]
+    losses.clear()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if when == "after run.json":
+            patch.setattr(experiment, "_remove_checkpoints", kill)
+        reproduce(films, runs, options, killed, hear)
+    left = {path.name for path in killed.glob("runs/*/*")}
+    assert left >= {"checkpoint.safetensors"}
+    assert ("run.json" in left) == ("checkpoint-1.safetensors" in left) == (when == "after run.json")
+    losses[:] = losses[:2]
+    assert reproduce(films, runs, options, killed).outcomes == done.outcomes
+    assert [path.name for path in killed.glob("runs/*/*")] == ["run.json"]
+
+
+@pytest.mark.parametrize("spoilt", ["made elsewhere", "damaged"])
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused_before_any_training(
+    films: list[StoredFilm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: str
+) -> None:
+    runs = choose(("S5",), ("all",), ("paper",), 1, OPTIONS)
+
+    def kill(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(films, runs, OPTIONS, tmp_path, watch=kill)
+    (checkpoint,) = tmp_path.glob("runs/*/checkpoint.safetensors")
+    if spoilt == "damaged":
+        content = bytearray(checkpoint.read_bytes())
+        content[-1] ^= 1
+        checkpoint.write_bytes(content)
+    else:
+        here = environment("cpu")
+        monkeypatch.setattr(experiment, "environment", lambda _device: {**here, "torch": "9.9"})
+    other = choose(("S3",), ("all",), ("paper",), 1, OPTIONS)
+    with pytest.raises(UsageError, match=rf"checkpoint\.safetensors (was|is) {spoilt}"):
+        reproduce(films, [*other, *runs], OPTIONS, tmp_path)
+    assert not list(tmp_path.glob("runs/S3-*"))
+
+
 def test_a_network_whose_last_step_goes_too_far_has_diverged() -> None:
     network = build(SYSTEMS["S5"], 3)
     torch.nn.init.constant_(network.dense.weight, float("nan"))
@@ -208,17 +275,18 @@ def test_a_network_whose_last_step_goes_too_far_has_diverged() -> None:
         predict(network, np.zeros((2, 48, 48), dtype=np.float32))
 
 
-def test_a_recipe_that_only_diverges_is_refused_by_name(
+def test_a_recipe_that_only_diverges_is_left_and_named(
     films: list[StoredFilm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wild = {subset: Recipe(1e30, 4) for subset in SUBSETS}
     monkeypatch.setitem(SYSTEMS, "S5", replace(SYSTEMS["S5"], recipes=wild))
-    runs = choose(("S5",), ("all",), ("paper",), 1, Options())
-    with pytest.raises(
-        BcdError, match=rf"{runs[0].name}: the loss comes to be no number, 3 times over; leave"
-    ):
-        reproduce(films, runs, Options(), tmp_path)
-    assert not list(tmp_path.glob("runs/*/run.json"))
+    runs = choose(("S5",), ("all",), ("paper",), 1, OPTIONS)
+    other = choose(("S3",), ("all",), ("paper",), 1, OPTIONS)
+    said: list[str] = []
+    done = reproduce(films, [*runs, *other], OPTIONS, tmp_path, said.append)
+    assert done.diverged == tuple(runs)
+    assert [outcome.run for outcome in done.outcomes] == list(other)
+    assert f"network 1 of 2, {runs[0].name}: diverged 3 times; left" in said
 
 
 def test_predictions_are_those_the_figures_are_of(films: list[StoredFilm], tmp_path: Path) -> None:
