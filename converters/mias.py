@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from bcd_model.errors import FilmError, InputError, TruthError
+from bcd_model.errors import FilmError, InputError, TruthError, UsageError
 from bcd_model.words import CLASSES, Film, Label, Laterality, Lesion, Projection
 from converters.pgm import read_graymap, read_size
 
@@ -149,7 +149,8 @@ def read_collection(folder: Path) -> MiasCollection:
     the collection's warnings.
 
     Raises:
-        InputError: ``folder`` is no folder, or holds no film of the collection.
+        UsageError: ``folder`` does not exist.
+        InputError: it is no folder, or holds no film of the collection.
         TruthError: ``Info.txt`` is missing, or a row of it has no known form.
     """
     files = _files(folder)
@@ -205,6 +206,8 @@ def _files(folder: Path) -> list[Path]:
     """The files of ``folder``, by name."""
     try:
         return sorted(path for path in folder.iterdir() if path.is_file())
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder}: does not exist", "check the path") from error
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be listed ({error.strerror or error})", "name the folder that holds the films"

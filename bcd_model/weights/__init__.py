@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,14 +75,16 @@ def read_info(path: Path | None = None) -> WeightsInfo:
         header = json.loads(content[8 : 8 + length])
         metadata = json.loads(header["__metadata__"][METADATA_KEY])
         point = metadata["operating_point"]
-        identity = ModelIdentity(metadata["name"], metadata["version"], hashlib.sha256(content).hexdigest())
+        digest = hashlib.sha256(content).hexdigest()
+        identity = ModelIdentity(_text(metadata["name"]), _text(metadata["version"]), digest)
         operating_point = OperatingPoint(
             _threshold(point["threshold"]),
             _prevalence(metadata["prevalence"]),
-            point["sensitivity"],
-            point["false_marks_per_film"],
-            point["basis"],
+            _measured(point["sensitivity"]),
+            _measured(point["false_marks_per_film"]),
+            _text(point["basis"]),
         )
+        _card(metadata.get("card", {}))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is not a BCD weight file", remedy) from error
     return WeightsInfo(path, identity, operating_point, metadata)
@@ -91,6 +94,25 @@ def _threshold(value: Any) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"{value} is no probability")
     return float(value)
+
+
+def _measured(value: Any) -> float | None:
+    if value is None:
+        return None
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{value} is no figure")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value} is no text")
+    return value
+
+
+def _card(value: Any) -> None:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value} is no model card")
 
 
 def _prevalence(value: Any) -> float:

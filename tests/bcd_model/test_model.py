@@ -156,6 +156,30 @@ def test_an_operating_point_that_is_no_probability_is_refused_by_name(
         read_info(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", 5),
+        ("version", None),
+        ("card", "words"),
+        ("sensitivity", "much"),
+        ("sensitivity", -1),
+        ("false_marks_per_film", float("nan")),
+        ("basis", [1]),
+    ],
+)
+def test_weights_that_say_nonsense_of_themselves_are_refused_by_name(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "w.safetensors"
+    _saved(path)
+    metadata = read_info(path).metadata
+    (metadata if key in ("name", "version", "card") else metadata["operating_point"])[key] = value
+    save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(metadata)})
+    with pytest.raises(ModelError, match=r"w\.safetensors is not a BCD weight file; name a file made by"):
+        read_info(path)
+
+
 def _without(tensor: torch.Tensor, at: tuple[int, ...]) -> torch.Tensor:
     """The tensor with no number at one place."""
     found = tensor.clone()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bcd_model.errors import FilmError, InputError, TruthError
+from bcd_model.errors import FilmError, InputError, TruthError, UsageError
 from bcd_model.words import AnnotatedFilm, Lesion
 from converters.mias import KINDS, MiasCollection, MiasFilm, info_line, read_collection
 from converters.pgm import write_pgm
@@ -171,8 +171,10 @@ def test_info_missing_or_empty(tmp_path: Path) -> None:
 
 
 def test_no_folder_or_no_films(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be listed"):
+    with pytest.raises(UsageError, match="none: does not exist; check the path"):
         read_collection(tmp_path / "none")
+    with pytest.raises(InputError, match="cannot be listed"):
+        read_collection(Path(__file__))
     with pytest.raises(InputError, match="holds no PGM film"):
         collection(tmp_path, "mdb001 G NORM")
 

@@ -417,9 +417,10 @@ def test_unusable_data_is_refused_by_name_before_any_scan(site: Path, local: Any
     (tmp_path / "empty").mkdir()
     for arguments, code, said in (
         (("--mias", tmp_path / "empty"), 3, "Info.txt"),
-        (("--mias", tmp_path / "missing"), 3, "missing"),
+        (("--mias", tmp_path / "missing"), 2, "missing: does not exist"),
         (("--dicom", tmp_path / "empty", "--truth", truth), 3, "empty"),
-        (("--dicom", dicom, "--truth", tmp_path / "no.json"), 3, "no.json"),
+        (("--dicom", dicom, "--truth", tmp_path / "no.json"), 2, "no.json: does not exist"),
+        (("--dicom", tmp_path / "empty", "--truth", broken), 3, "broken.json"),
         (("--dicom", dicom, "--truth", broken), 3, "broken.json"),
         (("--dicom", dicom, "--truth", other), 3, "other.json: knows none of the films"),
         (("--dicom", dicom, "--truth", parted), 3, "parted.json: puts the films of study"),

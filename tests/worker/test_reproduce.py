@@ -17,7 +17,7 @@ from bcd_model.errors import UsageError
 from bcd_model.paper.systems import SYSTEMS, Recipe
 from bcd_model.words import Lesion
 from converters.mias import info_line
-from worker.cli.reproduce import _held
+from worker.cli.folder import held
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_two_do_not_work_in_one_folder(local: Callable[..., Any], mias: Path, tm
     finally:
         os.close(descriptor)
     assert answer.code == 2
-    assert "another reproduction is at work in" in answer.error
+    assert "another command is at work in" in answer.error
     assert not list(out.iterdir())
 
 
@@ -120,7 +120,7 @@ def test_a_folder_that_another_takes_first_is_left_to_it(
         lock(descriptor, how)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(UsageError, match="another reproduction is at work in"), _held(out):
+    with pytest.raises(UsageError, match="another command is at work in"), held(out):
         pytest.fail("it works in a folder that is not its own")
     assert out.exists() is not removed
     assert out.parent.exists()

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from bcd_model import training
 from converters.phantom import write_phantom
+from worker.cli.folder import held
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +71,20 @@ def test_unusable_films_are_refused_by_name_before_any_training(
     assert (answer.code, answer.out) == (3, "")
     assert said in answer.error
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_films_are_prepared(
+    films: Path, local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "prepare", lambda *_: pytest.fail("it was prepared"))
+    (tmp_path / "out").write_text("a file")
+    answer = local("train", "--mias", films, "--out", tmp_path / "out", "--steps", 2)
+    assert (answer.code, answer.out) == (5, "")
+    assert f"{tmp_path / 'out'} cannot be written: File exists" in answer.error
+
+
+def test_two_do_not_train_in_one_folder(films: Path, local: Any, tmp_path: Path) -> None:
+    with held(tmp_path / "out"):
+        answer = local("train", "--mias", films, "--out", tmp_path / "out", "--steps", 2)
+    assert answer.code == 2
+    assert "another command is at work in" in answer.error

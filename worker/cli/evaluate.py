@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from worker.cli.session import read_studies
 
 if TYPE_CHECKING:
     from bcd_model.assessment.hits import RuleName
+    from converters.studies import StudyInput
 
 _FOLDER = Path("bcd-evaluation")
 
@@ -62,7 +63,8 @@ def evaluate(
 
     rule = HitRule(_rule(hit_rule), _finite(least_radius))
     settings = load_settings()
-    given = films_of_mias(mias) if mias else films_of_dicom(read_studies([dicom or Path()]), truth or [])
+    _check_there(mias, dicom, *(truth or []))
+    given = films_of_mias(mias) if mias else films_of_dicom(_studies(dicom or Path()), truth or [])
     for text in (*given.unusable, *given.remarks):
         warn(text)
     prepare_root(out.absolute())
@@ -92,6 +94,11 @@ def evaluate(
         say("misses.png and false-marks.png show parts of the films: their licence holds for them")
     if given.unusable or marked.unusable:
         raise typer.Exit(1)
+
+
+def _studies(folder: Path) -> Iterator[StudyInput]:
+    """The studies of ``folder``, looked for when the first is asked for: after the truth has been read."""
+    yield from read_studies([folder])
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -153,6 +160,14 @@ def _check(
         raise UsageError("--weights and --run are two sources of marks", "choose one")
     if unseen and run is not None:
         raise UsageError("--unseen is about weights; the marks of a run are out of fold", "leave it out")
+
+
+def _check_there(*paths: Path | None) -> None:
+    from bcd_model.errors import UsageError
+
+    for path in paths:
+        if path is not None and not path.exists():
+            raise UsageError(f"{path}: does not exist", "check the path")
 
 
 def _show(content: dict[str, Any]) -> None:

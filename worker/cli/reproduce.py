@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from worker.cli.console import duration, note, say
+from worker.cli.folder import held
 
 if TYPE_CHECKING:
     from bcd_model.paper.experiment import Step, Watch
@@ -77,7 +76,7 @@ def reproduce(
     runs = choose(systems, subsets, _names("--protocol", protocol), 1 if quick else seeds, options)
     films = _films(mias)
     try:
-        with _held(out):
+        with held(out):
             with _progress(sum(run.cost(options) for run in runs)) as watch:
                 done = do(films, runs, options, out, note, watch)
             facts = {
@@ -104,52 +103,6 @@ def _why(error: Exception) -> str:
 def _remedy(error: Exception) -> str:
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
     return "make room, and start again with the same --out" if full else "name another folder with --out"
-
-
-@contextmanager
-def _held(out: Path) -> Iterator[None]:
-    """Keep others out of the folder while it is worked in; new ones that stay empty are removed again."""
-    from bcd_model.errors import UsageError
-
-    new = [folder for folder in (out, *out.parents) if not folder.exists()]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(out, os.O_RDONLY)
-    except OSError:
-        _remove_empty(new)
-        raise
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = _is(out, descriptor)
-        except BlockingIOError:
-            held = False
-        except OSError:  # some network file systems lock no folders
-            held = True
-        if not held:
-            new.clear()  # it is the other's by now
-            raise UsageError(
-                f"another reproduction is at work in {out}", "wait for it, or name another folder with --out"
-            )
-        yield
-    finally:
-        _remove_empty(new)  # as long as it is locked
-        os.close(descriptor)
-
-
-def _is(folder: Path, descriptor: int) -> bool:
-    """Whether ``folder`` is what was opened: another, refused, may have removed it before it was locked."""
-    try:
-        return os.path.samestat(folder.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
-
-
-def _remove_empty(folders: Sequence[Path]) -> None:
-    """Remove the folders that are empty, the inmost first."""
-    for folder in folders:
-        with suppress(OSError):  # it is not there, or in use
-            folder.rmdir()
 
 
 def _names(option: str, text: str) -> list[str]:

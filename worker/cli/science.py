@@ -35,6 +35,7 @@ def train(
     from bcd_model.training import TrainingConfig, prepare
     from converters.mias import read_collection
     from worker.cli.console import counted, note, say, warn
+    from worker.cli.folder import held
 
     config = TrainingConfig(seed=seed, units=units, second_look=second_look, threads=threads)
     if steps is not None:
@@ -50,22 +51,26 @@ def train(
             f"({', '.join(collection.missing[:_NAMED])}{more})",
             "put them in the folder, or take their lines out of Info.txt",
         )
-    films = prepare(collection.films, config.steps_mm, note)
+    data = {
+        "name": "mini-MIAS database of mammograms (Suckling et al. 1994)",
+        "licence": "research purposes only; no renting, leasing or selling; cite it in publications",
+    }
+    command = (
+        f"bcd-admin train --mias DIR --out DIR --folds {folds} --steps {config.steps} --units {units} "
+        f"{'' if second_look else '--no-second-look '}--threads {threads} --seed {seed}"
+    )
     try:
-        path = develop(
-            films,
-            config,
-            out,
-            folds=folds,
-            version=bcd_model.__version__,
-            data={
-                "name": "mini-MIAS database of mammograms (Suckling et al. 1994)",
-                "licence": "research purposes only; no renting, leasing or selling; cite it in publications",
-            },
-            command=f"bcd-admin train --mias DIR --out DIR --folds {folds} --steps {config.steps} "
-            f"--units {units} {'' if second_look else '--no-second-look '}--threads {threads} --seed {seed}",
-            progress=note,
-        )
+        with held(out):  # before the films are prepared, which takes a while
+            path = develop(
+                prepare(collection.films, config.steps_mm, note),
+                config,
+                out,
+                folds=folds,
+                version=bcd_model.__version__,
+                data=data,
+                command=command,
+                progress=note,
+            )
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
         raise OutputError(f"{out} cannot be written: {why}", "choose a folder with room") from error

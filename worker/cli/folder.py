@@ -1,0 +1,55 @@
+"""A folder in which one command works at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bcd_model.errors import UsageError
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Keep others out of the folder while it is worked in; new ones that stay empty are removed again."""
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(out, os.O_RDONLY)
+    except OSError:
+        _remove_empty(new)
+        raise
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = _is(out, descriptor)
+        except BlockingIOError:
+            held = False
+        except OSError:  # some network file systems lock no folders
+            held = True
+        if not held:
+            new.clear()  # it is the other's by now
+            raise UsageError(
+                f"another command is at work in {out}", "wait for it, or name another folder with --out"
+            )
+        yield
+    finally:
+        _remove_empty(new)  # as long as it is locked
+        os.close(descriptor)
+
+
+def _is(folder: Path, descriptor: int) -> bool:
+    """Whether ``folder`` is what was opened: another, refused, may have removed it before it was locked."""
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove the folders that are empty, the inmost first."""
+    for folder in folders:
+        with suppress(OSError):  # it is not there, or in use
+            folder.rmdir()
