@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from bcd_model.evaluation import Interval
+from bcd_model.evaluation import Interval, interval
 
 DRAWS = 1000
 _Z = 1.959963984540054  # of a 95 % interval
@@ -24,22 +23,20 @@ def over_patients(
 
     Args:
         patients: of each crop.
-        figures: of the crops at the given indices; nan where a draw has no example, and left out then.
+        figures: of the crops at the given indices; nan where a draw has no example (what becomes of it:
+            :func:`bcd_model.evaluation.interval`).
     """
     names = np.array(patients)
     groups = [np.flatnonzero(names == name) for name in sorted(set(patients))]
     rng = np.random.default_rng(seed)
-    drawn = np.array(
+    drawn = np.array(  # (draws, figures)
         [
             figures(np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))]))
             for _ in range(draws)
         ]
     )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=0)
     values = figures(np.arange(len(patients)))
-    return [Interval(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)]
+    return [interval(float(value), column) for value, column in zip(values, drawn.T, strict=True)]
 
 
 def wilson(share: float, count: int) -> Interval:

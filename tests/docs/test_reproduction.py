@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import pytest
 
 from bcd_model.paper.causes import causes
 from bcd_model.paper.folder import outcomes
+from bcd_model.paper.inputs import films_digest
 from bcd_model.paper.intervals import wilson
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.report import results_text
 from bcd_model.paper.runs import Options
 from bcd_model.paper.summary import groups
 from bcd_model.paper.systems import SYSTEMS
+from converters.mias import read_collection
 
 DOCS = Path(__file__).parents[2] / "docs"
 RUNS = DOCS / "reproduction"
@@ -67,6 +70,13 @@ def table(page: str, title: str) -> tuple[list[str], list[list[str]]]:
 def losses(entry: dict[str, Any]) -> str:
     loss = entry["training_loss"]
     return ", ".join(f"{loss[key]:.3f}" for key in ("tenth_before_last", "last_tenth"))
+
+
+@pytest.mark.skipif("BCD_MIAS_DIR" not in os.environ, reason="BCD_MIAS_DIR names no mini-MIAS films")
+def test_the_films_are_those_that_are_listed() -> None:
+    films = read_collection(Path(os.environ["BCD_MIAS_DIR"])).films
+    assert (RUNS / "films.txt").read_text().split() == sorted(film.name for film in films)
+    assert films_digest(films) == json.loads((RUNS / "settings.json").read_text())["films"]
 
 
 def test_the_crops(results: dict[str, Any], page: str) -> None:
