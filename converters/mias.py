@@ -149,8 +149,8 @@ def read_collection(folder: Path) -> MiasCollection:
     the collection's warnings.
 
     Raises:
-        UsageError: ``folder`` does not exist.
-        InputError: it is no folder, or holds no film of the collection.
+        UsageError: ``folder`` does not exist, or is no folder.
+        InputError: it holds no film of the collection.
         TruthError: ``Info.txt`` is missing, or a row of it has no known form.
     """
     files = _files(folder)
@@ -206,8 +206,9 @@ def _files(folder: Path) -> list[Path]:
     """The files of ``folder``, by name."""
     try:
         return sorted(path for path in folder.iterdir() if path.is_file())
-    except FileNotFoundError as error:
-        raise UsageError(f"{folder}: does not exist", "check the path") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise UsageError(f"{folder}: {what}", "check the path") from error
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be listed ({error.strerror or error})", "name the folder that holds the films"

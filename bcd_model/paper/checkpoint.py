@@ -108,7 +108,10 @@ def _read(path: Path, origin: Origin) -> tuple[int, dict[str, Tensor]]:
                 f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
             )
         tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
+    except OSError as error:
+        why = error.strerror or error
+        raise UsageError(f"checkpoint {path} cannot be read ({why})", "see who may read it") from error
+    except SafetensorError as error:
         raise UsageError(f"checkpoint {path} is damaged", _REMEDY) from error
     if facts.pop("sha256", "") != _sha256(facts, tensors):
         raise UsageError(f"checkpoint {path} is damaged", _REMEDY)

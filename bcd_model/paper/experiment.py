@@ -103,9 +103,11 @@ def reproduce(
     outcomes(out, options, known)
     here = environment(options.device)
     for run in waiting:
-        for restarts, checkpoint in _checkpoints(out, run).items():
-            of_run = digest_of(run, options, known)
-            check_checkpoint(checkpoint, Origin(_digest(of_run, restarts), here))
+        checkpoints = _checkpoints(out, run)
+        if checkpoints:  # it goes on from the last; those before led nowhere
+            restarts = max(checkpoints)
+            digest = _digest(digest_of(run, options, known), restarts)
+            check_checkpoint(checkpoints[restarts], Origin(digest, here))
     for run in set(runs) - set(waiting):  # those that a kill kept from going
         _remove_checkpoints(out, run)
     write_settings(out, options, known)
@@ -115,7 +117,7 @@ def reproduce(
         left -= run.cost(options)
         started = time.monotonic()
         try:
-            outcome = _do(
+            outcome = train_and_test(
                 run, material[run.system, run.subset], parts[run], options, known, out, say, watch, left
             )
         except DivergedError:
@@ -172,18 +174,22 @@ def _material(films: Sequence[AnnotatedFilm], runs: Sequence[Run], say: Say) -> 
     return found
 
 
-def _do(
+def train_and_test(
     run: Run,
     crops: CropSet,
     split: Split,
     options: Options,
     films: str,
     out: Path,
-    say: Say,
-    watch: Watch,
-    after: float,
+    say: Say = lambda _text: None,
+    watch: Watch = lambda _step: None,
+    after: float = 0.0,
 ) -> Outcome:
-    """Train and test one network; ``after`` is the work that waits behind it.
+    """Train one network and let it answer.
+
+    Args:
+        films: what a checkpoint in ``out`` must be of beside ``run`` and ``options``.
+        after: the work that waits behind it, in steps of S1.
 
     One that diverges is begun again with other start weights, batches and dropout.
 

@@ -10,7 +10,7 @@ from bcd_model.paper.counts import paper_count
 from bcd_model.paper.intervals import wilson
 from bcd_model.paper.printed import S4_RECALL, TABLE_I
 from bcd_model.paper.runs import Options
-from bcd_model.paper.summary import FLAT, Group
+from bcd_model.paper.summary import FLAT, NOTHING, Group, LeftOut
 from bcd_model.paper.tables import (
     accuracy_table,
     class_table,
@@ -31,6 +31,7 @@ def report_text(
     options: Options,
     films: dict[str, Any],
     pictures: Sequence[str],
+    left_out: LeftOut = NOTHING,
 ) -> str:
     """Return the text of ``report.md``."""
     parts = ["# The paper's systems, reproduced and measured by patient", DISCLAIMER]
@@ -42,6 +43,11 @@ def report_text(
         f"{films['films']} films of {films['patients']} patients (digest {films['digest'][:12]}), "
         f"{options.precision}, {options.device}."
     )
+    if left_out.diverged:
+        names = ", ".join(left_out.diverged)
+        parts.append(f"Left because they diverged whatever the start weights: {names}.")
+    if left_out.unfinished:
+        parts.append(f"In no table, for folds are missing: {', '.join(left_out.unfinished)}.")
     leaking = [group for group in made if group.protocol == "paper"]
     honest = [group for group in made if group.protocol == "patient"]
     if leaking:

@@ -22,23 +22,31 @@ from bcd_model.paper.markdown import report_text
 from bcd_model.paper.outcome import Outcome
 from bcd_model.paper.pictures import draw_all
 from bcd_model.paper.printed import FIGURE_11, S4_RECALL, TABLE_I
-from bcd_model.paper.runs import Options
-from bcd_model.paper.summary import Group, groups, rounded
+from bcd_model.paper.runs import Options, Run
+from bcd_model.paper.summary import NOTHING, Group, LeftOut, groups, rounded, unfinished
 from bcd_model.paper.systems import PROTOCOLS, SYSTEMS
 from bcd_model.words import CLASSES, DISCLAIMER
 
 _SCHEMA = 2  # of results.json
 
 
-def write_report(out: Path, outcomes: Sequence[Outcome], options: Options, films: dict[str, Any]) -> Path:
+def write_report(
+    out: Path,
+    outcomes: Sequence[Outcome],
+    options: Options,
+    films: dict[str, Any],
+    diverged: Sequence[Run] = (),
+) -> Path:
     """Write every file of the report into ``out``; return ``report.md``.
 
     Args:
         films: what ``results.json`` says of the films: how many, of how many patients, their digest.
+        diverged: networks of which nothing came.
     """
+    left_out = LeftOut(tuple(run.name for run in diverged), tuple(unfinished(outcomes)))
     made = groups(outcomes)
     explained = causes(made)
-    _write(out / "results.json", results_text(made, explained, outcomes, options, films))
+    _write(out / "results.json", results_text(made, explained, outcomes, options, films, left_out))
     for protocol in PROTOCOLS:
         done = [outcome for outcome in outcomes if outcome.run.protocol == protocol]
         if done:
@@ -46,7 +54,7 @@ def write_report(out: Path, outcomes: Sequence[Outcome], options: Options, films
             _write(out / f"losses-{protocol}.csv", _csv(_losses(done)))
     pictures = draw_all(out, made, options.quick)
     report = out / "report.md"
-    _write(report, report_text(made, explained, options, films, pictures))
+    _write(report, report_text(made, explained, options, films, pictures, left_out))
     return report
 
 
@@ -56,6 +64,7 @@ def results_text(
     outcomes: Sequence[Outcome],
     options: Options,
     films: dict[str, Any],
+    left_out: LeftOut = NOTHING,
 ) -> str:
     """Return the text of ``results.json``."""
     environments: list[dict[str, Any]] = []
@@ -80,6 +89,7 @@ def results_text(
             "paper": "8 variants of every crop, then a random split of the variants; leaks, for comparison",
             "patient": "5 folds by patient, variants in training alone; out-of-fold answers of every crop",
         },
+        **asdict(left_out),
         **{p: [group.table() for group in made if group.protocol == p] for p in PROTOCOLS},
         "causes": [{**asdict(cause), "part": rounded(cause.part)} for cause in explained],
     }

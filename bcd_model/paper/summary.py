@@ -136,8 +136,8 @@ class Group:
 
     @property
     def majority(self) -> float:
-        """Accuracy of always answering with the most frequent class of the test."""
-        return float(self.answers[0].confusion().sum(axis=1).max() / self.samples)
+        """Accuracy of always giving the most frequent answer of the test, in the mean over the seeds."""
+        return float(np.mean([a.confusion().sum(axis=1).max() / len(a.truth) for a in self.answers]))
 
     def loss(self) -> dict[str, float | bool | None]:
         """Return the mean training loss of the last tenth, of the one before, and whether it is flat."""
@@ -214,6 +214,33 @@ def groups(outcomes: Sequence[Outcome]) -> list[Group]:
     order = [(s, b, p) for p in PROTOCOLS for s in SYSTEMS for b in SUBSETS]
     made = [Group(found[key]) for key in order if key in found]
     return [group for group in made if group.answers]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What was asked for, or begun, and is in no table.
+
+    Attributes:
+        diverged: names of networks of which nothing came.
+        unfinished: seeds of which folds are missing.
+    """
+
+    diverged: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+
+
+NOTHING = LeftOut()
+
+
+def unfinished(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the seeds of which folds are missing, as ``S1-all-patient-seed0 (4 of 5 folds)``."""
+    folds: dict[str, int] = {}
+    for outcome in outcomes:
+        run = outcome.run
+        if run.protocol == "patient":
+            seed = f"{run.system}-{run.subset}-{run.protocol}-seed{run.seed}"
+            folds[seed] = folds.get(seed, 0) + 1
+    return [f"{seed} ({number} of {FOLDS} folds)" for seed, number in folds.items() if number < FOLDS]
 
 
 def rounded(interval: Interval) -> dict[str, float | None]:

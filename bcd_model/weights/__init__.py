@@ -80,33 +80,33 @@ def read_info(path: Path | None = None) -> WeightsInfo:
         operating_point = OperatingPoint(
             _threshold(point["threshold"]),
             _prevalence(metadata["prevalence"]),
-            _measured(point["sensitivity"]),
-            _measured(point["false_marks_per_film"]),
+            _measured(point["sensitivity"], most=1),
+            _measured(point["false_marks_per_film"], most=math.inf),
             _text(point["basis"]),
         )
         _card(metadata.get("card", {}))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise ModelError(f"{path} is not a BCD weight file", remedy) from error
     return WeightsInfo(path, identity, operating_point, metadata)
 
 
 def _threshold(value: Any) -> float:
-    if not 0 <= value <= 1:
+    if isinstance(value, bool) or not 0 <= value <= 1:
         raise ValueError(f"{value} is no probability")
     return float(value)
 
 
-def _measured(value: Any) -> float | None:
+def _measured(value: Any, most: float) -> float | None:
     if value is None:
         return None
-    if not 0 <= value < math.inf:
+    if isinstance(value, bool) or not 0 <= value <= most or not math.isfinite(value):
         raise ValueError(f"{value} is no figure")
     return float(value)
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value} is no text")
+    if not isinstance(value, str) or not value.isprintable():
+        raise TypeError(f"{value} is no line of text")
     return value
 
 

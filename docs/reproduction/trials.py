@@ -4,28 +4,32 @@
 
     python docs/reproduction/trials.py --mias mias [--only NAME ...] [--protocol patient] [--seeds N ...]
 
-prints one row a trial, as in ``docs/explanation/paper.md``. Seeds, splits, training and scale of the pixels
-are those of ``bcd-admin reproduce --system S1f --precision bfloat16 --threads 1``; only the crops differ.
+prints one row a trial, as in ``docs/explanation/paper.md``: trained, split and scaled as by ``bcd-admin
+reproduce --system S1f --precision bfloat16 --threads 1``, with other crops. Where their number is another,
+so is the split.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from bcd_model.evaluation import auc
-from bcd_model.paper.inputs import DRAW, prepare, scale, select
+from bcd_model.paper.experiment import train_and_test
+from bcd_model.paper.inputs import DRAW, prepare, select
 from bcd_model.paper.protocols import splits
-from bcd_model.paper.runs import Run
+from bcd_model.paper.runs import Options, Run
+from bcd_model.paper.summary import Group
 from bcd_model.paper.systems import PROTOCOLS, SYSTEMS, Protocol
-from bcd_model.paper.training import Setting, predict, train
-from bcd_model.patches import VARIANTS, PaperCrop, film_rectangle, leaves_film, square_crop
+from bcd_model.paper.training import DivergedError
+from bcd_model.patches import PaperCrop, film_rectangle, leaves_film, square_crop
 from bcd_model.words import WINDOW, AnnotatedFilm, Film, Region
 from converters.mias import read_collection
 
@@ -41,9 +45,10 @@ def as_it_is(films: Films) -> list[PaperCrop]:
 
 
 def mirrored(films: Films) -> list[PaperCrop]:
-    """A control: each lesion's square is cut as far from the film's lower edge as it lies from the upper.
+    """A control: each lesion's square is cut as far from the picture's lower edge as it lies from the upper.
 
-    There it would lie if nobody had noticed that ``Info.txt`` counts rows from below. Few hold a lesion.
+    There it would lie if nobody had noticed that ``Info.txt`` counts rows from below; what the film's border
+    cuts there is left out, too. Few of these squares hold a lesion.
     """
     by_name = {film.name: film.read() for film in films}
 
@@ -105,7 +110,7 @@ def not_smoothed(films: Films) -> list[PaperCrop]:
 def half_the_patients(films: Films) -> list[PaperCrop]:
     """Every second patient alone: does the number of films matter?"""
     patients = sorted({film.patient for film in films})[::2]
-    return as_it_is([film for film in films if film.patient in patients])
+    return [crop for crop in as_it_is(films) if crop.patient in patients]
 
 
 TRIALS: dict[str, Callable[[Films], list[PaperCrop]]] = {
@@ -114,53 +119,36 @@ TRIALS: dict[str, Callable[[Films], list[PaperCrop]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one trial and seed came to; over all folds, by patient.
+def measure(crops: Sequence[PaperCrop], protocol: Protocol, seeds: Sequence[int], steps: int) -> Group:
+    """Train and test as ``bcd-admin reproduce`` does.
 
-    Attributes:
-        area: under the ROC curve, abnormal against normal, by 1 - P(normal).
-        majority: share of the most frequent class of the test.
-        loss: mean of the last tenth of the training.
+    Raises:
+        DivergedError: nothing comes of a network.
     """
-
-    accuracy: float
-    area: float
-    majority: float
-    loss: float
-
-
-def measure(crops: Sequence[PaperCrop], protocol: Protocol, seed: int, steps: int) -> Measured:
-    """Train and test as ``bcd-admin reproduce`` does."""
     chosen = select(crops, "all")
-    labels = np.repeat(chosen.labels, VARIANTS)
-    recipe = SYSTEM.recipes["all"]
-    answers, truths, ends = [], [], []
-    for split in splits(chosen, SYSTEM, protocol, seed):
-        run = Run(SYSTEM.name, "all", protocol, seed, split.fold)
-        samples = scale(chosen.samples(), split.training, SYSTEM.scaling)
-        setting = Setting(
-            SYSTEM,
-            len(chosen.classes),
-            recipe.learning_rate,
-            steps,
-            run.network_seed,
-            "bfloat16",
-            falling=recipe.falling,
-        )
-        network, losses = train(setting, samples[split.training], labels[split.training])
-        answers.append(predict(network, samples[split.test]))
-        truths.append(labels[split.test])
-        ends.append(losses[-max(1, steps // 10) :].mean())
-    logits, truth = np.concatenate(answers), np.concatenate(truths)
-    right = logits.argmax(axis=1) == truth
-    p_normal = torch.softmax(torch.from_numpy(logits), 1)[:, 0].numpy()
-    return Measured(
-        float(right.mean()),
-        auc(-p_normal[truth > 0], -p_normal[truth == 0]),
-        float(np.bincount(truth).max() / len(truth)),
-        float(np.mean(ends)),
+    options = Options(steps, "bfloat16", threads=1)
+    outcomes = []
+    for seed in seeds:
+        for split in splits(chosen, SYSTEM, protocol, seed):
+            run = Run(SYSTEM.name, "all", protocol, seed, split.fold)
+            with TemporaryDirectory() as folder:
+                outcomes.append(train_and_test(run, chosen, split, options, "a trial", Path(folder)))
+    return Group(outcomes)
+
+
+def row(name: str, crops: Sequence[PaperCrop], group: Group) -> str:
+    """Return what a trial came to."""
+    each = ", ".join(f"{answers.figures()['accuracy']:.3f}" for answers in group.answers)
+    cells = (
+        name,
+        str(len(crops)),
+        f"{group.figures['accuracy'].value:.3f}",
+        each,
+        f"{group.figures['auc_abnormal'].value:.3f}",
+        f"{group.majority:.3f}",
+        f"{group.loss()['last_tenth']:.3f}",
     )
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -173,21 +161,22 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=SYSTEM.recipes["all"].steps)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    films = read_collection(given.mias).films
+    collection = read_collection(given.mias)
+    for text in collection.warnings:
+        print(text, file=sys.stderr)
+    films = collection.films
+    if sorted(film.name for film in films) != Path(__file__).with_name("films.txt").read_text().split():
+        print("these are not the films of films.txt: nothing compares with the page", file=sys.stderr)
     print(
         "| trial | crops | accuracy | each seed | AUC abnormal | always the same answer | loss at the end |"
     )
     print("|---|---|---|---|---|---|---|")
     for name in given.only:
         crops = TRIALS[name](films)
-        found = [measure(crops, given.protocol, seed, given.steps) for seed in given.seeds]
-        mean = {key: np.mean([asdict(one)[key] for one in found]) for key in asdict(found[0])}
-        each = ", ".join(f"{one.accuracy:.3f}" for one in found)
-        print(
-            f"| {name} | {len(crops)} | {mean['accuracy']:.3f} | {each} | {mean['area']:.3f} "
-            f"| {mean['majority']:.3f} | {mean['loss']:.3f} |",
-            flush=True,
-        )
+        try:
+            print(row(name, crops, measure(crops, given.protocol, given.seeds, given.steps)), flush=True)
+        except DivergedError:
+            print(f"| {name} | {len(crops)} | diverged | | | | |", flush=True)
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def test_scales_and_calibrations_that_are_none_are_refused_by_name(
         load_model(path)
 
 
-@pytest.mark.parametrize("threshold", [float("nan"), 7, -0.1, "0.3", None])
+@pytest.mark.parametrize("threshold", [float("nan"), 7, -0.1, "0.3", None, True])
 def test_an_operating_point_that_is_no_probability_is_refused_by_name(
     threshold: object, tmp_path: Path
 ) -> None:
@@ -164,6 +164,10 @@ def test_an_operating_point_that_is_no_probability_is_refused_by_name(
         ("card", "words"),
         ("sensitivity", "much"),
         ("sensitivity", -1),
+        ("sensitivity", 3.0),
+        ("sensitivity", True),
+        ("false_marks_per_film", 10**400),
+        ("name", "two\nlines"),
         ("false_marks_per_film", float("nan")),
         ("basis", [1]),
     ],

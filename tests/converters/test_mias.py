@@ -173,7 +173,7 @@ def test_info_missing_or_empty(tmp_path: Path) -> None:
 def test_no_folder_or_no_films(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none: does not exist; check the path"):
         read_collection(tmp_path / "none")
-    with pytest.raises(InputError, match="cannot be listed"):
+    with pytest.raises(UsageError, match="py: is no folder; check the path"):
         read_collection(Path(__file__))
     with pytest.raises(InputError, match="holds no PGM film"):
         collection(tmp_path, "mdb001 G NORM")

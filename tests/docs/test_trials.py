@@ -10,8 +10,15 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
+from torch.nn.functional import grid_sample
 
-from converters.mias import MiasFilm, read_collection
+from bcd_model.paper.experiment import reproduce
+from bcd_model.paper.runs import Options, choose
+from bcd_model.paper.summary import groups
+from bcd_model.paper.systems import PROTOCOLS
+from bcd_model.words import Lesion
+from converters.mias import MiasFilm, info_line, read_collection
 from converters.phantom import write_phantom
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "reproduction" / "trials.py"
@@ -65,11 +72,34 @@ def test_only_the_normal_windows_are_moved(trials: ModuleType, films: tuple[Mias
         assert np.array_equal(crop.pixels, old.pixels) == (crop.label > 0)
 
 
-def test_not_smoothed_is_the_film_itself_where_nothing_is_resized(
-    trials: ModuleType, films: tuple[MiasFilm, ...]
+@pytest.mark.parametrize("radius", [10.0, 60.0])
+def test_not_smoothed_interpolates_between_neighbours_alone(
+    trials: ModuleType, radius: float, tmp_path: Path
 ) -> None:
-    """And elsewhere it is near to what smoothing gives, in the same place."""
-    for old, crop in zip(trials.as_it_is(films), trials.not_smoothed(films), strict=True):
-        assert np.abs(crop.pixels - old.pixels).mean() < 0.03
-        if crop.region.radius <= 24:  # it grows: nothing is smoothed in either
-            assert np.allclose(crop.pixels, old.pixels, atol=1e-5)
+    """On noise: what smoothing takes away is there; what grows is the same either way."""
+    grey = np.random.default_rng(0).integers(50, 230, (300, 280), dtype=np.uint8)
+    (tmp_path / "mdb001.pgm").write_bytes(b"P5\n280 300\n255\n" + grey.tobytes())
+    line = info_line("mdb001", "F", 300, Lesion((141.0, 120.0), radius, "benign", "CIRC"))
+    (tmp_path / "Info.txt").write_text(line + "\n")
+    films = read_collection(tmp_path).films
+    pixels = films[0].read().pixels
+    (old,), (crop,) = trials.as_it_is(films), trials.not_smoothed(films)
+    step = 2 * radius / 48
+    places = (np.arange(48) + 0.5) * step - radius
+    rows, columns = np.meshgrid((141 + places) / 149.5 - 1, (120 + places) / 139.5 - 1, indexing="ij")
+    grid = torch.from_numpy(np.stack([columns, rows], axis=-1)[None].astype(np.float32))
+    expected = grid_sample(torch.from_numpy(pixels)[None, None], grid, align_corners=True)[0, 0].numpy()
+    assert np.allclose(crop.pixels, expected, atol=1e-4)
+    assert np.allclose(crop.pixels, old.pixels, atol=1e-5) == (radius < 24)
+
+
+def test_a_trial_that_changes_nothing_gives_what_a_reproduction_gives(
+    trials: ModuleType, films: tuple[MiasFilm, ...], tmp_path: Path
+) -> None:
+    options = Options(3, "bfloat16", threads=torch.get_num_threads())
+    for protocol in PROTOCOLS:
+        runs = choose(("S1f",), ("all",), (protocol,), 1, options)
+        (group,) = groups(reproduce(films, runs, options, tmp_path).outcomes)[-1:]
+        made = trials.measure(trials.as_it_is(films), protocol, [0], 3)
+        assert repr(made.figures) == repr(group.figures)  # a range over one seed is nan, which equals nothing
+        assert made.loss() == group.loss()

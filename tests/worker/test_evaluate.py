@@ -387,6 +387,7 @@ def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) ->
         (["--mias", "a", "--least-radius", "inf"], "--least-radius inf is no radius"),
         (["--mias", "a", "--seed", "x"], "--seed"),
         (["--dicom", "nowhere", "--truth", "b"], "nowhere: does not exist"),
+        (["--mias", "a" * 300], "File name too long; check the path"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_code_2(

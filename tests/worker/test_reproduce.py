@@ -137,9 +137,12 @@ def test_what_only_diverges_costs_the_others_nothing(
     arguments = ("reproduce", "--mias", mias, "--out", out, "--system", "S5", "--protocol", "paper")
     answer = local(*arguments, "--subset", "mass,calcification", "--steps", 4, "--seeds", 1)
     assert answer.code == 1
-    assert "diverged whatever the start weights: S5-mass-paper-seed0-fold0; a report is of" in answer.error
+    assert "diverged whatever the start weights: S5-mass-paper-seed0-fold0; leave out" in answer.error
     assert "network 2 of 2, S5-calcification-paper-seed0-fold0" in answer.err
-    assert "| S5 | calcification |" in (out / "report.md").read_text()
+    report = (out / "report.md").read_text()
+    assert "| S5 | calcification |" in report
+    assert "Left because they diverged whatever the start weights: S5-mass-paper-seed0-fold0." in report
+    assert json.loads((out / "results.json").read_text())["diverged"] == ["S5-mass-paper-seed0-fold0"]
     alone = local(*arguments[:4], tmp_path / "alone", *arguments[5:], "--subset", "mass", "--steps", 4)
     assert alone.code == 1
     assert not (tmp_path / "alone" / "report.md").exists()

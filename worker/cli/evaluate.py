@@ -166,8 +166,13 @@ def _check_there(*paths: Path | None) -> None:
     from bcd_model.errors import UsageError
 
     for path in paths:
-        if path is not None and not path.exists():
-            raise UsageError(f"{path}: does not exist", "check the path")
+        try:
+            if path is not None:
+                path.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UsageError(f"{path}: does not exist", "check the path") from error
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
 
 
 def _show(content: dict[str, Any]) -> None:

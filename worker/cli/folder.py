@@ -24,12 +24,12 @@ def held(out: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = _is(out, descriptor)
+            ours = _is(out, descriptor)
         except BlockingIOError:
-            held = False
+            ours = False
         except OSError:  # some network file systems lock no folders
-            held = True
-        if not held:
+            ours = True
+        if not ours:
             new.clear()  # it is the other's by now
             raise UsageError(
                 f"another command is at work in {out}", "wait for it, or name another folder with --out"

@@ -86,13 +86,13 @@ def reproduce(
             }
             if done.outcomes:
                 note("networks done; writing the report")
-                say(str(write_report(out, done.outcomes, done.options, facts)))
+                say(str(write_report(out, done.outcomes, done.options, facts, done.diverged)))
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{out} cannot be written: {_why(error)}", _remedy(error)) from error
     if done.diverged:
         raise BcdError(
             f"diverged whatever the start weights: {', '.join(run.name for run in done.diverged)}",
-            "a report is of the others; leave these out with --system, --subset, --protocol or --seeds",
+            "leave out what cannot be trained with --system, --subset, --protocol or --seeds",
         )
 
 

@@ -289,6 +289,20 @@ def test_a_recipe_that_only_diverges_is_left_and_named(
     assert f"network 1 of 2, {runs[0].name}: diverged 3 times; left" in said
 
 
+def test_the_report_says_what_is_in_no_table(films: list[StoredFilm], tmp_path: Path) -> None:
+    done = _do(films, tmp_path, seeds=2, options=Options(steps=1))
+    lost = next(o for o in done.outcomes if o.run.protocol == "patient" and o.run.seed == 1)
+    rest = [outcome for outcome in done.outcomes if outcome is not lost]
+    facts = {"digest": done.films, "films": 24, "patients": 12}
+    write_report(tmp_path, rest, done.options, facts, [lost.run])
+    report = (tmp_path / "report.md").read_text()
+    assert f"Left because they diverged whatever the start weights: {lost.run.name}." in report
+    assert "In no table, for folds are missing: S5-all-patient-seed1 (4 of 5 folds)." in report
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["diverged"] == [lost.run.name]
+    assert results["patient"][0]["seeds"] == [0]
+
+
 def test_predictions_are_those_the_figures_are_of(films: list[StoredFilm], tmp_path: Path) -> None:
     _do(films, tmp_path, subsets=("all", "mass"))
     results = json.loads((tmp_path / "results.json").read_text())
