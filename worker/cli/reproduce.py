@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from worker.cli.console import duration, note, say
-from worker.cli.folder import held
 
 if TYPE_CHECKING:
     from bcd_model.paper.experiment import Step, Watch
@@ -70,6 +69,7 @@ def reproduce(
     from bcd_model.paper.experiment import reproduce as do
     from bcd_model.paper.report import write_report
     from bcd_model.paper.runs import Options, choose
+    from worker.cli.folder import held
 
     options = Options(steps, precision, device, quick, threads)
     systems, subsets = _names("--system", system), _names("--subset", subset)
