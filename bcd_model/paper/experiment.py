@@ -108,7 +108,7 @@ def reproduce(
             restarts = max(checkpoints)
             digest = _digest(digest_of(run, options, known), restarts)
             check_checkpoint(checkpoints[restarts], Origin(digest, here))
-    for run in set(runs) - set(waiting):  # those that a kill kept from going
+    for run in set(runs) - set(waiting):  # a kill may come between run.json and their removal
         _remove_checkpoints(out, run)
     write_settings(out, options, known)
     diverged = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -234,12 +235,8 @@ NOTHING = LeftOut()
 
 def unfinished(outcomes: Sequence[Outcome]) -> list[str]:
     """Return the seeds of which folds are missing, as ``S1-all-patient-seed0 (4 of 5 folds)``."""
-    folds: dict[str, int] = {}
-    for outcome in outcomes:
-        run = outcome.run
-        if run.protocol == "patient":
-            seed = f"{run.system}-{run.subset}-{run.protocol}-seed{run.seed}"
-            folds[seed] = folds.get(seed, 0) + 1
+    by_patient = (outcome.run.name for outcome in outcomes if outcome.run.protocol == "patient")
+    folds = Counter(name.rpartition("-fold")[0] for name in by_patient)
     return [f"{seed} ({number} of {FOLDS} folds)" for seed, number in folds.items() if number < FOLDS]
 
 

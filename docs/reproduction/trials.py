@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bcd_model.errors import BcdError
 from bcd_model.paper.experiment import train_and_test
 from bcd_model.paper.inputs import DRAW, prepare, select
 from bcd_model.paper.protocols import splits
@@ -161,6 +162,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=SYSTEM.recipes["all"].steps)
     given = parser.parse_args()
     torch.set_num_threads(1)
+    try:
+        _print_table(given)
+    except BcdError as error:
+        parser.error(str(error))
+
+
+def _print_table(given: argparse.Namespace) -> None:
     collection = read_collection(given.mias)
     for text in collection.warnings:
         print(text, file=sys.stderr)

@@ -55,6 +55,14 @@ def test_it_prints_a_row_a_trial(mias: Path) -> None:
     assert {row.count("|") for row in rows} == {head.count("|")}
 
 
+def test_a_folder_that_is_not_there_is_one_line() -> None:
+    run = subprocess.run(
+        [sys.executable, SCRIPT, "--mias", "nowhere"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1].endswith("error: nowhere: does not exist; check the path")
+
+
 def test_only_the_lesions_are_moved(trials: ModuleType, films: tuple[MiasFilm, ...]) -> None:
     before = {(crop.film, crop.region.radius): crop for crop in trials.as_it_is(films)}
     moved = trials.mirrored(films)
