@@ -97,7 +97,8 @@ def submit(
         check_engine_is_kept(settings.state_dir)
     root = results_root(out, settings)
     if settings.embedded:
-        prepare_root(root)  # a site's worker may see other disks than this machine
+        # not at a site: its worker may see other disks than this machine
+        prepare_root(root, mode=settings.results_mode)
     studies = read_studies(paths)
     with open_queue(settings) as queue:
         waiting = settings.embedded if wait is None else wait

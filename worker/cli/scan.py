@@ -37,7 +37,7 @@ def scan(
 
     settings = load_settings()
     root = results_root(out, settings)
-    prepare_root(root)
+    prepare_root(root, mode=settings.results_mode)
     studies = read_studies(paths)
     scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold, settings.prevalence)
     answers: list[dict[str, object]] = []
@@ -59,7 +59,7 @@ def scan(
             try:
                 check_target(folder, job.job_id, replace=force)
                 result = scan_study(study, scanner, job, progress=show)
-                publish(result, root, replace=force)
+                publish(result, root, replace=force, mode=settings.results_mode)
             except BcdError as error:  # the other studies go on
                 warn(f"study {study.study_instance_uid}: {error}")
                 codes.append(error.exit_code)
