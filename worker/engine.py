@@ -23,6 +23,9 @@ from worker.engine_host import (
     make_private,
     module_command,
     opened_lock,
+    redis_answer,
+    remove_socket,
+    socket_path,
     socket_url,
     try_lock,
     wait_for,
@@ -103,6 +106,10 @@ def embedded_engine(state_dir: Path) -> Iterator[Engine]:
             fcntl.flock(work, fcntl.LOCK_UN)
             fcntl.flock(users, fcntl.LOCK_UN)
             _wait_for_end(host, users)
+            if try_lock(start, fcntl.LOCK_EX) and not in_use(host):
+                # The host may have been killed: its Redis ends with it, and leaves the socket's folder.
+                if wait_for(lambda: not redis_answer(socket_path(state)), _ENDS):
+                    remove_socket(state)
 
 
 def worker_wanted(state_dir: Path) -> bool:
