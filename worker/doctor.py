@@ -82,7 +82,9 @@ def _model(settings: Settings, *, load: bool) -> Check:
     except BcdError as error:
         return Check("model", "fail", error.message, error.remedy, error.exit_code)
     identity = info.identity
-    return Check("model", "ok", f"{identity.name} {identity.version} ({identity.digest[:12]}), {info.path}")
+    which = "shipped" if info.shipped else "not the shipped weights"
+    found = f"{identity.name} {identity.version} ({identity.digest[:12]}), {which}, {info.path}"
+    return Check("model", "ok", found)
 
 
 def _torch(settings: Settings) -> Check:

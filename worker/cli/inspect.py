@@ -143,6 +143,7 @@ def model(as_json: bool = JSON) -> None:
         "name": info.identity.name,
         "version": info.identity.version,
         "digest": info.identity.digest,
+        "weights": "shipped" if info.shipped else "not the shipped weights",
         "file": str(info.path),
         "operating_point": {
             "threshold": point.threshold,
