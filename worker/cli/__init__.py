@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worker.cli.console import PROGRAM, AnswerLostError, ReaderGoneError, flush, on_one_line
+from worker.environment import ignore_variables
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     _prepare_output()
+    ignore_variables()
     try:
         code = _run([argument for argument in arguments if argument != "--debug"])
         flush()
