@@ -10,6 +10,7 @@ from typing import Any
 from bcd_model.errors import InputError
 from bcd_model.words import CLASSES, DISCLAIMER, Finding, Point, Probability
 from converters import film_facts
+from converters.provenance import SOFTWARE_VERSION
 from converters.result import FilmResult, StudyResult
 
 SCHEMA_VERSION = 1
@@ -36,6 +37,7 @@ def to_json(result: StudyResult) -> dict[str, Any]:
         "created": result.job.created.isoformat(),
         "study_instance_uid": result.study_instance_uid,
         "input_digest": result.input_digest,
+        "software_version": SOFTWARE_VERSION,
         "model": {
             "name": result.model.name,
             "version": result.model.version,

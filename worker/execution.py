@@ -17,6 +17,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 from bcd_model.errors import BcdError, InputError, ModelError, QueueError, UsageError
 from bcd_model.prevalence import at_prevalence, in_force
+from converters.provenance import PRODUCT, SOFTWARE_VERSION
 from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.studies import StudyInput
 from worker import metrics
@@ -328,6 +329,12 @@ def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variabl
 
 
 def _scanner_for(record: Record, settings: Settings) -> Scanner:
+    if record.software_version != SOFTWARE_VERSION:
+        raise UsageError(
+            f"this worker is {PRODUCT} {SOFTWARE_VERSION}, "
+            f"the job was submitted for version {record.software_version}",
+            "submit the study again, with the version of the worker",
+        )
     threshold, prevalence = (float(record.settings[name]) for name in ("threshold", "prevalence"))
     scanner = make_scanner(settings.model, settings.threads_per_scan, threshold, prevalence)
     if scanner.identity != record.model:

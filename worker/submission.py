@@ -17,7 +17,8 @@ from converters.studies import StudyInput
 from worker.app import send
 from worker.job import UNDER_WAY, DamagedRecordError, Lane, Record, State, Tally, job_id, now
 from worker.pipeline import shaping
-from worker.publish import Published, check_target, published
+from worker.publish import check_target
+from worker.published import Published, published
 from worker.records import Answer, Records
 from worker.settings import Settings
 from worker.staging import make_results_folder

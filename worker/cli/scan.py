@@ -32,7 +32,8 @@ def scan(
     from worker.cli.console import warn
     from worker.execution import make_scanner, outcome_of
     from worker.pipeline import new_job, scan_study
-    from worker.publish import check_target, prepare_root, publish, published
+    from worker.publish import check_target, prepare_root, publish
+    from worker.published import published
     from worker.settings import load_settings
 
     settings = load_settings()

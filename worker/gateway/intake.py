@@ -19,7 +19,7 @@ from worker.gateway.grants import Grants
 from worker.gateway.problems import ProblemError, try_again
 from worker.gateway.tokens import Token
 from worker.job import UNDER_WAY, State
-from worker.publish import published
+from worker.published import published
 from worker.records import Records
 from worker.settings import Settings
 from worker.submission import Submitted, Submitter
