@@ -92,7 +92,6 @@ class Submitter:
             record,
             published=stands,
             force=self.force,
-            days=self.settings.record_days,
             instead_of=damaged,
         )
         if to_send:
