@@ -1,16 +1,24 @@
 """Redis's clock leaps by years, forward and back: nothing expires, is forgotten, doubled or held for it.
 
 What scripts go by is what has passed since the last sweep, which is written down by both clocks. To say that
-Redis's was another one then is the same as to set it now.
+Redis's was another one then is the same as to set it now; at the end a Redis has its clock set indeed.
 """
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import redis
 from two_jobs import DAYS, JOBS, make_record
 
+from worker.engine import find_redis_server
+from worker.engine_host import redis_answer, wait_for
 from worker.records import Records, Swept
 
 pytestmark = pytest.mark.redis
@@ -202,3 +210,45 @@ def test_times_for_people_are_those_of_redis(clocks: Clocks, records: Records, c
     assert abs(record.due - now - 100) < 60
     assert records.retry(JOBS[0])
     assert 0 <= records.figures().oldest["interactive"] < 60
+
+
+@pytest.fixture
+def leaping(tmp_path: Path) -> Iterator[tuple[Records, Path]]:
+    """A Redis whose clock is ahead by what the file says."""
+    compiler, server = shutil.which("cc"), find_redis_server()
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("needs a C compiler, and Linux")
+    library, leap, socket = (tmp_path / name for name in ("leap.so", "leap", "redis.sock"))
+    leap.write_text("0")
+    source = Path(__file__).with_name("leaping_clock.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    command = [str(server), "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    environment = os.environ | {"LD_PRELOAD": str(library), "LEAP": str(leap)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            assert wait_for(lambda: redis_answer(socket) == "+PONG", 20)
+            yield Records(f"redis+socket://{socket}"), leap
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("years", [3, -3])
+def test_a_redis_whose_clock_is_set(leaping: tuple[Records, Path], years: int) -> None:
+    (records, leap), lease = leaping, 4.0
+
+    def sweep() -> Swept:
+        return records.sweep(1.0, lease, DAYS)
+
+    records.submit(replace(make_record(), batch="night"), published=False, force=False)
+    records.submit(make_record(JOBS[1]), published=False, force=False)
+    for job in JOBS:
+        assert records.claim(job, "holder", lease) == "claimed"
+    records.end(JOBS[1], "holder", state="done")
+    sweep()
+    leap.write_text(str(years * 365 * 86400))
+    assert records.claim(JOBS[0], "another", lease) == "held"
+    assert sweep() == Swept()
+    assert sorted(record.state for record in records.listing()) == ["done", "running"]
+    assert records.ids("night") == [JOBS[0]]
+    # the holder goes without a word
+    assert wait_for(lambda: sweep().requeued == (JOBS[0],), 30)
