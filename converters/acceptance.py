@@ -34,7 +34,7 @@ from pydicom.uid import (
 
 from bcd_model.words import WINDOW
 from converters import film_attributes
-from converters.dicom_file import integer, items, text, texts, uid
+from converters.dicom_file import integer, items, text, texts, uid, why_no_uid
 from converters.grayscale import first_window
 from converters.provenance import MANUFACTURER, PRODUCT
 
@@ -59,38 +59,6 @@ _GENERAL = frozenset(
     }
 )
 
-KEYWORDS = (
-    "BitsAllocated",
-    "BitsStored",
-    "BurnedInAnnotation",
-    "ContributingEquipmentSequence",
-    "ConversionType",
-    "HighBit",
-    "ImageType",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "Modality",
-    "NumberOfFrames",
-    "PatientID",
-    "PhotometricInterpretation",
-    "PixelRepresentation",
-    "PresentationIntentType",
-    "QualityControlImage",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "ViewCodeSequence",
-    "ViewPosition",
-    "VOILUTFunction",
-    "VOILUTSequence",
-    "WindowCenter",
-    "WindowWidth",
-)
-"""The data elements that :func:`judge` and the grouping into studies look at."""
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -110,6 +78,13 @@ def judge(header: Dataset) -> Verdict:
         return Verdict("no film", no_film)
     unusable = _why_unusable(header)
     return Verdict("unusable", unusable) if unusable else FILM
+
+
+def may_be_film(header: Dataset) -> bool:
+    """Whether a header of which only a part could be read may be a film's: by its SOP class."""
+    meta = getattr(header, "file_meta", Dataset())
+    sop_class = uid(header, "SOPClassUID") or uid(meta, "MediaStorageSOPClassUID")
+    return (sop_class is None or sop_class in _MAMMOGRAPHY | _GENERAL) and not is_ours(header)
 
 
 def _why_no_film(header: Dataset) -> str:
@@ -151,8 +126,9 @@ def is_ours(header: Dataset) -> bool:
 
 
 def _why_unusable(header: Dataset) -> str:
-    if uid(header, "SOPInstanceUID") is None:
-        return "states no SOP Instance UID"
+    nameless = why_no_uid(header, "SOPInstanceUID")
+    if nameless:
+        return nameless
     kind = _tomosynthesis(header)
     if kind:
         return kind
