@@ -130,11 +130,10 @@ def _escaped(fragment: bytes, codecs: Sequence[str]) -> tuple[str, bool]:
     """A fragment that may start with an escape sequence; a delimiter ends that one's rule (PS3.5 6.1.2.5)."""
     if not fragment.startswith(b"\x1b"):
         return _decoded(fragment, codecs[0])
-    for escape, codec in _ESCAPES.items():
-        if fragment.startswith(escape):
-            break
-    else:
+    escape = next((escape for escape in _ESCAPES if fragment.startswith(escape)), None)
+    if escape is None:
         return _decoded(fragment[1:], codecs[0])[0], False
+    codec = _ESCAPES[escape]
     if codec in _SELF_ESCAPED:
         return _decoded(fragment, codec)
     fragment = fragment[len(escape) :]

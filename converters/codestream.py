@@ -34,6 +34,7 @@ _OTHERS |= {0xFF63, 0xFF64}
 _JP2 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
 _MOST_TILES = 1 << 13
+_FEW_TILES, _LEAST_TILE = 64, 1 << 10  # pixels
 _MOST_PARTS = 1 << 20  # code blocks and precincts: each becomes an object of some hundred bytes
 _MOST_LAYERS = 1 << 8
 _MOST_PLANNED = 1 << 24  # packets: precincts by layers
@@ -189,7 +190,8 @@ def checked_j2k(data: bytes, expected: Expected) -> int:
     precision = (depth & 0x7F) + 1
     _check(expected, bottom - top, right - left, components, precision, len(data))
     tiles = -(-(right - tile_left) // tile_width) * -(-(bottom - tile_top) // tile_height)
-    if tiles > _MOST_TILES or max(right, bottom) >= 1 << 31:
+    sensible = max(_FEW_TILES, (right - left) * (bottom - top) // _LEAST_TILE)
+    if tiles > min(_MOST_TILES, sensible) or max(right, bottom) >= 1 << 31:
         raise CodestreamError(TOO_COSTLY)
     grid = _Grid(right - left, bottom - top, tile_width, tile_height, tiles)
     _check_parts(data, 4 + size, grid)
@@ -246,7 +248,7 @@ def _check_style(style: bytes, grid: _Grid, *, is_default: bool) -> None:
     layers = struct.unpack_from(">H", style, 2)[0] if is_default else 1
     levels, block_width, block_height = style[start : start + 3]
     if (
-        not 1 <= layers
+        not layers >= 1
         or levels > 32
         or block_width > 8
         or block_height > 8

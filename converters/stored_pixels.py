@@ -54,7 +54,7 @@ class StoredPixels:
 
 
 def why_undecodable(dicom: DicomFile) -> str:
-    """Why the pixels cannot be decoded, as far as that shows from the header and their length; "" if they can.
+    """Why the pixels cannot be decoded, as far as header and length tell; "" if they can.
 
     Uncompressed pixels are counted; of compressed ones it is known whether they are all there and whether a
     decoder is installed.
