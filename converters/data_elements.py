@@ -331,6 +331,9 @@ class _Walk:
         self.stream.skip(8)
         if tag == _ITEM and frame.is_sequence:
             target = self._item(frame)
+            if target is None and self.fault and frame.limit != _NOWHERE:
+                self._skip(frame.limit - self.stream.position)  # it is refused: no more of it is looked at
+                return
             if target is None and length != UNDEFINED:
                 self._skip(min(length, frame.limit - self.stream.position))
                 return
