@@ -10,7 +10,6 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 
 from bcd_model.errors import FilmError, UsageError
-from converters.acceptance import KEYWORDS
 from converters.dicom_file import integer, read_dicom
 from converters.dicom_in import why_unusable
 from worker.app import send_region
@@ -87,7 +86,7 @@ def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
         raise ProblemError(413, f"the film has more than {here.settings.gateway_film_bytes} bytes")
     try:
         with here.intake.reading:
-            dicom = read_dicom(path, KEYWORDS)
+            dicom = read_dicom(path)
             reason = why_unusable(dicom)
         if reason:
             raise ProblemError(422, f"the film cannot be used: {reason}")
