@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
-from anyio import CapacityLimiter
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -23,8 +22,9 @@ from worker.gateway.document import Api
 from worker.gateway.folders import Folders, private_root
 from worker.gateway.frame import Frame
 from worker.gateway.grants import Grants
+from worker.gateway.inspector import Inspector
 from worker.gateway.intake import Intake
-from worker.gateway.limits import Rates, Slots
+from worker.gateway.limits import Rates, Slots, Turns
 from worker.gateway.memory import give_back
 from worker.gateway.problems import ProblemError, away, no_storage, not_found, respond
 from worker.gateway.schema import Error, Health, Info, Limits, Model, OperatingPoint
@@ -38,7 +38,7 @@ from worker.settings import Settings
 
 BASE = "/api/v1"
 
-_SUBMITTING = 4  # threads that unpack, look through and submit what has been uploaded
+_TURNS = 4  # uploads that are looked through and submitted at the same time, each of another token
 
 _router = APIRouter(tags=["gateway"])
 
@@ -95,6 +95,7 @@ def make_gateway(settings: Settings) -> Gateway:
     root = private_root(settings)
     url = settings.broker_url or ""
     records, app, weights = Records(url), make_app(settings), read_info(settings.model)
+    inspector = Inspector(settings.gateway_look_seconds)
     folders, grants = Folders(root, settings.gateway_free_bytes), Grants(url, settings.record_days)
     return Gateway(
         settings=settings,
@@ -106,9 +107,9 @@ def make_gateway(settings: Settings) -> Gateway:
         tokens=Tokens(root),
         rates=Rates(settings.gateway_requests),
         slots=Slots(settings.gateway_uploads, none_left=give_back),
-        intake=Intake(records, app, weights, settings, folders, grants),
+        intake=Intake(records, app, weights, settings, folders, grants, inspector),
         regions=Regions(url),
-        submitting=CapacityLimiter(_SUBMITTING),
+        turns=Turns(_TURNS),
     )
 
 

@@ -13,7 +13,6 @@ never in the way of another, and never replaces it.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -27,6 +26,7 @@ from pathlib import Path
 from bcd_model.errors import OutputError
 from converters.studies import FilmSource, StudyInput
 from worker.engine_host import make_private
+from worker.gateway.disk import check_room
 from worker.settings import Settings
 
 _YOUNG_SECONDS = 5.0  # between making a folder and locking it
@@ -92,8 +92,7 @@ class Folders:
 
     def check_room(self, wanted: int = 0) -> None:
         """Raise OSError (ENOSPC) if ``wanted`` more bytes would leave less than is to be left free."""
-        if shutil.disk_usage(self.uploads).free - wanted < self._free_bytes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.uploads))
+        check_room(self.uploads, self._free_bytes, wanted)
 
     def result_root(self, job: str) -> Path:
         """The results folder of a job."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from worker.gateway.problems import ProblemError
+from worker.gateway.problems import ProblemError, skipped_fields
 from worker.gateway.receive import form_body, received
 from worker.gateway.schema import Accepted, Error, Job, Jobs, job_of
 from worker.gateway.state import Gateway, Here, Whose
@@ -70,9 +70,9 @@ async def submit(request: Request, here: Here, token: Whose) -> Accepted:
         if force is None:
             raise ProblemError(422, "the field 'force' is true or false")
         take = partial(here.intake.take, form.files, folder, token, force=force)
-        taken = await to_thread.run_sync(take, limiter=here.submitting)
+        taken = await here.turns.run(token.id, take)
     jobs = await to_thread.run_sync(partial(_answers, here, taken.submitted))
-    return Accepted.model_validate({"jobs": jobs, "skipped": list(taken.skipped)})
+    return Accepted.model_validate({"jobs": jobs, **skipped_fields(taken.skipped)})
 
 
 def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
@@ -132,7 +132,7 @@ def cancel(job_id: str, here: Here, token: Whose) -> Job:
     """End a job, before its next film. One that has ended stays as it is."""
     record = here.record(job_id, token)
     if not record.final:
-        with here.intake.deciding:  # nobody may join it between the two
+        with here.intake.deciding.held(job_id):  # nobody may join it between the two
             _check_alone(here, record, token)
             here.records.cancel(job_id, "cancelled through the gateway")
         record = here.record(job_id, token)

@@ -51,7 +51,8 @@ class Accepted(BaseModel):
     """What became of an upload."""
 
     jobs: list[Job]
-    skipped: list[Skipped]
+    skipped: list[Skipped] = Field(description="each file that is part of no study, and why; 200 at most")
+    skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
 class ResultFile(BaseModel):
@@ -150,7 +151,8 @@ class Error(BaseModel):
     status: int
     detail: str
     request_id: str
-    skipped: list[Skipped] = []
+    skipped: list[Skipped] = Field(default=[], description="files that were no use, and why; 200 at most")
+    skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
 def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> Job:

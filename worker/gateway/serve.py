@@ -59,6 +59,7 @@ def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None
         keeper = threading.Thread(target=_keep_house, args=(here, over), name="expiry", daemon=True)
         keeper.start()
         url = _url(settings.gateway_address, listener.getsockname()[1])
+        here.intake.inspector.start()
         event("gateway ready", address=settings.gateway_address, port=listener.getsockname()[1])
 
         def check() -> None:
@@ -72,6 +73,7 @@ def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None
             server.should_exit = True
             thread.join(2 * _STOPS)
             keeper.join(_STOPS)
+            here.intake.inspector.close()
             event("gateway ended")
 
 
