@@ -3,7 +3,7 @@
 A header that takes long to read would hold Python's lock and delay every other request, and one that takes
 much memory would leave the gateway large for good. So each upload is looked through by a process that has
 so many seconds and so much memory; the system shares the cores fairly between these processes and the
-gateway.
+gateway, and one that takes long stands back.
 
 The processes are forked from a server, ``python -m worker.gateway.inspector FD``, which has imported what
 they need and does nothing else: a start takes milliseconds, and no thread of the gateway is forked. It ends
@@ -34,7 +34,8 @@ from worker.logs import event
 
 T = TypeVar("T")
 
-_MEMORY = 768 << 20  # bytes of one process; with a film of the largest size read into it as a whole
+_MEMORY = 640 << 20  # bytes of one process; with a film of the largest size read into it as a whole
+_LONG = 1.0  # seconds of work after which a process lets others go first
 _GRACE = 10.0  # seconds for a process to start and to answer, beside those that it has for its work
 _ANSWER = 64 << 20  # bytes of an answer that is taken
 _BEGUN = b"b"
@@ -181,6 +182,8 @@ def _work(connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
             seconds, call = pickle.load(stream)
         connection.sendall(_BEGUN)
+        signal.signal(signal.SIGPROF, lambda *_: os.nice(10))
+        signal.setitimer(signal.ITIMER_PROF, _LONG)
         signal.setitimer(signal.ITIMER_REAL, seconds)  # not caught: it ends whatever is going on
         connection.sendall(pickle.dumps(_outcome(call)))
     finally:
