@@ -165,16 +165,19 @@ async def _http(request: Request, error: Exception) -> Response:
         return respond(request, not_found())
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of one route only
-        headers["Allow"] = ", ".join(sorted(_methods(request.url.path.removeprefix(BASE))))
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     detail = HTTPStatus(error.status_code).phrase.lower()
     return respond(request, ProblemError(error.status_code, detail, headers=headers))
 
 
-def _methods(path: str) -> set[str]:
-    """The methods that ``path`` takes, which is one below `BASE`."""
-    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
-    fitting = [route for route in routes if route.path_regex.fullmatch(path)]
-    return {method for route in fitting for method in route.methods or ()}
+def _methods(request: Request) -> set[str]:
+    """The methods that the path of ``request`` takes; HEAD wherever GET is."""
+    path = request.url.path
+    below = [(path.removeprefix(BASE), route) for router in _ROUTERS for route in router.routes]
+    routes = [*below, *((path, route) for route in request.app.routes)]  # the last: FastAPI's own
+    fitting = [route for at, route in routes if isinstance(route, Route) and route.path_regex.fullmatch(at)]
+    taken = {method for route in fitting for method in route.methods or ()}
+    return taken | {"HEAD"} if "GET" in taken else taken
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
