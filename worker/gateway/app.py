@@ -96,7 +96,10 @@ def make_gateway(settings: Settings) -> Gateway:
     url = settings.broker_url or ""
     records, app, weights = Records(url), make_app(settings), read_info(settings.model)
     inspector = Inspector(settings.gateway_look_seconds)
-    folders, grants = Folders(root, settings.gateway_free_bytes), Grants(url, settings.record_days)
+    # so much counts as age while no gateway runs: what was sent last is never too old at the next start
+    away = settings.gateway_upload_hours * 3600 / 2
+    folders = Folders(root, settings.gateway_free_bytes, away)
+    grants = Grants(url, settings.record_days)
     return Gateway(
         settings=settings,
         records=records,
