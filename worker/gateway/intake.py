@@ -18,9 +18,9 @@ from worker.gateway.grants import Grants
 from worker.gateway.inspector import Inspector
 from worker.gateway.limits import Locks
 from worker.gateway.problems import Skipped, try_again
+from worker.gateway.result_files import stands
 from worker.gateway.tokens import Token
 from worker.job import UNDER_WAY, State
-from worker.publish import published
 from worker.records import Records
 from worker.settings import Settings
 from worker.submission import Submitted, Submitter
@@ -101,8 +101,7 @@ class Intake:
 
     def _stands(self, study: StudyInput, job: str, state: State | None) -> bool:
         """Whether the study is done and its result still kept, so that nothing is begun for it."""
-        there = published(self.folders.result_root(job) / study.study_instance_uid)
-        return state in _DONE and there is not None and there.job_id == job
+        return state in _DONE and stands(self.folders.results, job, study.study_instance_uid)
 
     def _job(self, study: StudyInput) -> str:
         return self._submitter(Path(), force=False).make_record(study).job_id

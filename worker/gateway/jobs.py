@@ -93,7 +93,7 @@ def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
     return [_shown(here, records[one.job_id], cast(Answer, one.answer)) for one in submitted]
 
 
-@router.get("/jobs", response_model=Jobs, responses=PROBLEMS)
+@router.get("/jobs", response_model=Jobs, response_model_exclude_unset=True, responses=PROBLEMS)
 def jobs(
     here: Here,
     token: Whose,
@@ -101,12 +101,16 @@ def jobs(
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Jobs:
     """The jobs of this token, the last submitted first."""
-    found = []
     ids = here.grants.jobs(token.id)
-    for record in here.listing(ids if study_instance_uid else ids[:limit], token):
-        if study_instance_uid in (None, record.study_instance_uid):
-            found.append(_shown(here, record))
-    return Jobs(jobs=found[:limit])
+    looked_at = ids if study_instance_uid else ids[:limit]
+    records = [
+        record
+        for record in here.listing(looked_at, token)
+        if study_instance_uid in (None, record.study_instance_uid)
+    ]
+    shown = [_shown(here, record) for record in records[:limit]]
+    more = len(records) - len(shown) + len(ids) - len(looked_at)
+    return Jobs(jobs=shown, more=more) if more else Jobs(jobs=shown)
 
 
 @router.get(
@@ -149,4 +153,4 @@ def _check_alone(here: Gateway, record: Record, token: Token) -> None:
 
 
 def _shown(here: Gateway, record: Record, submission: Answer | None = None) -> Job:
-    return job_of(record, root=here.folders.result_root(record.job_id), submission=submission)
+    return job_of(record, results=here.folders.results, submission=submission)

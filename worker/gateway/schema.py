@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from bcd_model.words import DISCLAIMER
+from worker.gateway.result_files import stands
 from worker.job import Record, State
 from worker.records import Answer
 from worker.summary import cause
@@ -32,12 +33,14 @@ class Job(BaseModel):
     films_flagged: int = Field(description="films with a finding at or above the operating point")
     highest_probability: float = Field(description="of abnormality, of any finding; 0 if there is none")
     prevalence: float = Field(description="share of abnormal films where that probability holds")
+    result: bool = Field(description="whether its result can be fetched: that of a job done long ago is gone")
 
 
 class Jobs(BaseModel):
     """Jobs, the last submitted first."""
 
     jobs: list[Job]
+    more: int = Field(default=0, description="how many older ones limit leaves out; absent if none")
 
 
 class Skipped(BaseModel):
@@ -155,11 +158,11 @@ class Error(BaseModel):
     skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
-def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> Job:
+def job_of(record: Record, *, results: Path, submission: Answer | None = None) -> Job:
     """The job as it is shown to a token.
 
     Args:
-        root: the job's results folder below the gateway.
+        results: the folder of all results below the gateway.
     """
     fields = {
         name: getattr(record, name) for name in ("job_id", "study_instance_uid", "state", "film", "films")
@@ -169,12 +172,13 @@ def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> J
         submission=submission,
         created=record.created.isoformat(),
         updated=record.updated.isoformat(),
-        reason=_reason(record, root),
+        reason=_reason(record, results / record.job_id),
         films_scanned=record.tally.scanned,
         films_failed=record.tally.failed,
         films_flagged=record.tally.flagged,
         highest_probability=record.tally.highest,
         prevalence=float(record.settings["prevalence"]),
+        result=stands(results, record.job_id, record.study_instance_uid),
     )
 
 
