@@ -46,6 +46,8 @@ _VIEW_CODES = {
     "R-40AAA": "ISO",
 }
 _VIEWS = frozenset(_VIEW_CODES.values())
+_PARTIAL_VIEWS = frozenset({"399055006", "R-102D7", "399163009", "R-102D6"})
+"""Spot compression and magnification (CID 4015), in SNOMED CT and in the older SNOMED-RT codes."""
 
 
 def laterality(header: Dataset) -> Laterality | None:
@@ -91,13 +93,28 @@ def kind(header: Dataset) -> tuple[str, ...]:
     The codes of View Modifier Code Sequence (0054,0222), as of a spot compression or an implant
     displaced; a magnification; Presentation Intent Type (0008,0068).
     """
-    modifiers = {
-        text(modifier, "CodeValue")
-        for item in items(header, "ViewCodeSequence")
-        for modifier in items(item, "ViewModifierCodeSequence")
-    }
     magnified = ("magnified",) if _magnification(header)[1] else ()
-    return (*sorted(modifiers), *magnified, text(header, "PresentationIntentType"))
+    return (*modifiers(header), *magnified, text(header, "PresentationIntentType"))
+
+
+def is_part_of_breast(header: Dataset) -> bool:
+    """Whether the view is a spot compression or a magnification by its View Modifier Code (CID 4015)."""
+    return not _PARTIAL_VIEWS.isdisjoint(modifiers(header))
+
+
+def is_magnified(header: Dataset) -> bool:
+    """Whether Estimated Radiographic Magnification Factor (0018,1114) says that it is a magnification."""
+    return bool(_magnification(header)[1])
+
+
+def modifiers(header: Dataset) -> tuple[str, ...]:
+    """Codes of the view's modifiers: nested in the view's code (PS3.3 C.8.11.7), or at the top level."""
+    found = [
+        modifier
+        for item in (header, *items(header, "ViewCodeSequence"))
+        for modifier in items(item, "ViewModifierCodeSequence")
+    ]
+    return tuple(sorted({text(modifier, "CodeValue") for modifier in found} - {""}))
 
 
 def spacing(header: Dataset) -> tuple[tuple[float, float], bool, tuple[str, ...]]:

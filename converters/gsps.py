@@ -46,7 +46,7 @@ def build_presentation(result: StudyResult, film: FilmResult, number: int) -> Fi
     if film.film is None or reference is None or header is None or size is None:
         raise ValueError("a presentation state needs a scanned film and its header")
     rows, columns = size
-    when = moment(result)
+    when = moment(result, film)
     state = new_object(
         result,
         sop_class_uid=GrayscaleSoftcopyPresentationStateStorage,

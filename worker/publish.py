@@ -17,13 +17,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from bcd_model.errors import OutputError
+from converters.outcome import Extent
 from converters.result import StudyResult
 from converters.result_objects import write_results
 
@@ -38,21 +39,43 @@ _RENAME_EXCHANGE = 2
 Writer = Callable[[StudyResult, Path], object]
 
 
+class ResultWriter:
+    """Writes results as `write_results` does, and keeps what was written last.
+
+    Args:
+        ending: as there.
+
+    Attributes:
+        written: in it a film has failed whose objects could not be made.
+    """
+
+    def __init__(self, ending: tuple[type[BaseException], ...] = ()) -> None:
+        self._ending = ending
+        self.written: StudyResult | None = None
+
+    def __call__(self, result: StudyResult, folder: Path) -> None:
+        """Write the objects of ``result`` into ``folder``."""
+        self.written = write_results(result, folder, self._ending)
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """What a results folder says of the job that made it.
 
     Attributes:
         created: the time of the job from which the UIDs and dates of its objects follow.
-        films: how many there are; of these, ``failures`` could not be scanned, and ``flagged`` have a
-            finding at or above the operating point.
+        films: how many there are; of these, ``failed`` could not be scanned, ``excluded`` were left out by a
+            rule, and ``flagged`` have a finding at or above the operating point.
+        looked_at: how much of the study was looked at.
         highest: the highest probability of abnormality of any finding; 0 if there is none.
     """
 
     job_id: str
     created: datetime | None
     films: int
-    failures: int
+    failed: int
+    excluded: int
+    looked_at: Extent
     flagged: int
     highest: float
 
@@ -62,6 +85,7 @@ def published(folder: Path) -> Published | None:
     try:
         content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         films = content["films"]
+        outcomes = [film["status"] for film in films]
         findings = [film.get("findings", []) for film in films]
         told = content.get("created")
         created = datetime.fromisoformat(told) if told else None
@@ -69,7 +93,9 @@ def published(folder: Path) -> Published | None:
             str(content["job_id"]),
             created if created is not None and created.tzinfo is not None else None,
             len(films),
-            failures=sum(film["status"] == "failed" for film in films),
+            failed=outcomes.count("failed"),
+            excluded=outcomes.count("excluded"),
+            looked_at=content.get("looked_at") or _looked_at(outcomes),
             flagged=sum(any(finding["presented"] for finding in of_film) for of_film in findings),
             highest=max(
                 (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
@@ -77,6 +103,12 @@ def published(folder: Path) -> Published | None:
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _looked_at(outcomes: Sequence[str]) -> Extent:
+    """How much of a study was looked at, of a result of version 0.1, which does not say so."""
+    scanned = outcomes.count("scanned")
+    return "all" if scanned == len(outcomes) else "some" if scanned else "none"
 
 
 def check_target(folder: Path, job_id: str, *, replace: bool) -> None:

@@ -50,6 +50,7 @@ _SHORT = (
     "exit_code",
     "scanned",
     "failed_films",
+    "excluded_films",
     "flagged",
     "highest",
     "outs",

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from celery import Celery
 
-from bcd_model.errors import BcdError, InputError, OutputError, QueueError
+from bcd_model.errors import BcdError, OutputError, QueueError
 from bcd_model.prevalence import in_force
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.app import send
-from worker.job import UNDER_WAY, DamagedRecordError, Lane, Record, State, Tally, job_id, now
+from worker.job import ENDINGS, UNDER_WAY, DamagedRecordError, Lane, Record, Tally, job_id, now
 from worker.pipeline import shaping
 from worker.publish import Published, check_target, published
 from worker.records import Answer, Records
@@ -127,11 +127,9 @@ def lane_for(studies: int, batch: str, lane: Lane | None) -> Lane:
 
 def restored(record: Record, ours: Published) -> Record:
     """The record of a job whose result stands."""
-    state: State = "done"
-    if ours.failures:
-        state = "failed" if ours.failures == ours.films else "done with failures"
-    tally = Tally(ours.films - ours.failures, ours.failures, ours.flagged, ours.highest)
-    code = 0 if state == "done" else InputError.exit_code if state == "failed" else BcdError.exit_code
+    state, code = ENDINGS[ours.looked_at]
+    scanned = ours.films - ours.failed - ours.excluded
+    tally = Tally(scanned, ours.failed, ours.flagged, ours.highest, ours.excluded)
     return replace(record, state=state, film=ours.films, exit_code=code, tally=tally)
 
 

@@ -145,7 +145,9 @@ SUBMIT: Final = (
     _COMMON
     + """
 -- what the result that stands is known by, until there is another
-local KEPT = {created = true, scanned = true, failed_films = true, flagged = true, highest = true}
+local KEPT = {
+  created = true, scanned = true, failed_films = true, excluded_films = true, flagged = true, highest = true,
+}
 -- id, result is published (0/1), force (0/1), outs, created, lane, batch, updated, days,
 -- what was found damaged, then the fields
 local id, asked, lane, batch = ARGV[1], cjson.decode(ARGV[4]), ARGV[6], ARGV[7]

@@ -29,6 +29,7 @@ class Job(BaseModel):
     reason: str | None = Field(description="why it failed, or waits")
     films_scanned: int
     films_failed: int
+    films_excluded: int = Field(description="films left out of the scan by a rule")
     films_flagged: int = Field(description="films with a finding at or above the operating point")
     highest_probability: float = Field(description="of abnormality, of any finding; 0 if there is none")
     prevalence: float = Field(description="share of abnormal films where that probability holds")
@@ -170,6 +171,7 @@ def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> J
         reason=_reason(record, root),
         films_scanned=record.tally.scanned,
         films_failed=record.tally.failed,
+        films_excluded=record.tally.excluded,
         films_flagged=record.tally.flagged,
         highest_probability=record.tally.highest,
         prevalence=float(record.settings["prevalence"]),

@@ -20,6 +20,7 @@ from pydicom.uid import (
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     DigitalMammographyXRayImageStorageForProcessing,
+    DigitalXRayImageStorageForPresentation,
     ExplicitVRBigEndian,
     GrayscaleSoftcopyPresentationStateStorage,
     ImplicitVRLittleEndian,
@@ -189,7 +190,8 @@ def test_minimal_header(save_film: SaveFilm) -> None:
         ({"SOPClassUID": BasicTextSRStorage}, "no film", "Text SR"),
         ({"SOPClassUID": GrayscaleSoftcopyPresentationStateStorage}, "no film", "Presentation State"),
         ({"SOPClassUID": SegmentationStorage}, "no film", "Segmentation"),
-        ({"SOPClassUID": CTImageStorage}, "no film", "CT Image"),
+        ({"SOPClassUID": CTImageStorage, "Modality": "CT"}, "no film", "CT Image"),
+        ({"SOPClassUID": DigitalXRayImageStorageForPresentation}, "unusable", "Digital X-Ray Image"),
         (
             {
                 "SOPClassUID": SecondaryCaptureImageStorage,
@@ -200,10 +202,15 @@ def test_minimal_header(save_film: SaveFilm) -> None:
             "result of this software",
         ),
         (
-            {"SOPClassUID": SecondaryCaptureImageStorage, "ImageType": ["DERIVED", "SECONDARY"]},
+            {
+                "SOPClassUID": SecondaryCaptureImageStorage,
+                "ImageType": ["DERIVED", "SECONDARY"],
+                "ViewCodeSequence": None,
+            },
             "no film",
             "secondary",
         ),
+        ({"ImageType": ["DERIVED", "SECONDARY"]}, "film", ""),  # the class says that it is a mammogram
         (
             {
                 "SOPClassUID": SecondaryCaptureImageStorage,
