@@ -65,12 +65,14 @@ class Verdict:
         outcome: "scanned", "failed", "excluded", or "refused": in no study.
         faults: (where it showed, what it was), of no fixed wording.
         cpu: seconds of processor time that it took alone or beside the good film, whichever was more.
+        memory: bytes that it took, or asked for, likewise.
     """
 
     number: int
     outcome: str = "refused"
     faults: list[tuple[str, str]] = field(default_factory=list)
     cpu: float = 0.0
+    memory: int = 0
 
     def fault(self, where: str, what: str) -> None:
         self.faults.append((where, what))
@@ -80,10 +82,11 @@ class _StoppedError(Exception):
     """A fault after which nothing more can be looked at."""
 
 
-def examine(mutant: Mutant, *, thorough: bool) -> Verdict:
+def examine(mutant: Mutant, *, thorough: bool, scanner: StandIn | None = None) -> Verdict:
     """Put ``mutant`` through.
 
     Args:
+        scanner: by default a `StandIn` for each study.
         thorough: whether its result alone is written, too, and the good film's where nothing of the
             mutant goes into it. Writing takes nearly all of the time.
     """
@@ -92,24 +95,24 @@ def examine(mutant: Mutant, *, thorough: bool) -> Verdict:
     root = shared if os.access(shared, os.W_OK) else None
     work = Path(tempfile.mkdtemp(prefix="bcd-fuzz-", dir=root))
     try:
-        _alone(mutant, work, verdict, write=thorough)
-        _beside(mutant, work, verdict, write=thorough)
+        _alone(mutant, work, verdict, write=thorough, scanner=scanner)
+        _beside(mutant, work, verdict, write=thorough, scanner=scanner)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return verdict
 
 
-def _alone(mutant: Mutant, work: Path, verdict: Verdict, *, write: bool) -> None:
+def _alone(mutant: Mutant, work: Path, verdict: Verdict, *, write: bool, scanner: StandIn | None) -> None:
     folder = work / "alone"
     folder.mkdir()
     (folder / MUTANT).write_bytes(mutant.data)
     with suppress(_StoppedError), _watching(work, verdict):
         found = _find(folder, verdict, "alone")
         if found is not None:
-            _through(found, work / "alone-results", verdict, "alone", write=write)
+            _through(found, work / "alone-results", verdict, "alone", write=write, scanner=scanner)
 
 
-def _beside(mutant: Mutant, work: Path, verdict: Verdict, *, write: bool) -> None:
+def _beside(mutant: Mutant, work: Path, verdict: Verdict, *, write: bool, scanner: StandIn | None) -> None:
     folder, results = work / "beside", work / "beside-results"
     folder.mkdir()
     (folder / MUTANT).write_bytes(mutant.data)
@@ -117,11 +120,16 @@ def _beside(mutant: Mutant, work: Path, verdict: Verdict, *, write: bool) -> Non
     with suppress(_StoppedError):
         with _watching(work, verdict):
             found = _find(folder, verdict, "beside")
-            films = [] if found is None else _through(found, results, verdict, "beside", write=write)
-        _check_outcomes(found, films, folder, mutant, verdict)
+            films = (
+                []
+                if found is None
+                else _through(found, results, verdict, "beside", write=write, scanner=scanner)
+            )
+        own = _own_header(mutant.data)
+        _check_outcomes(found, films, own, mutant, verdict)
         _check_files(results, verdict)
         if results.is_dir():
-            _check_objects(results, _own_header(folder / MUTANT), _own_header(folder / GOOD), verdict)
+            _check_objects(results, own, _own_header(good_film()), verdict)
 
 
 def _find(folder: Path, verdict: Verdict, where: str) -> Discovery | None:
@@ -137,17 +145,21 @@ def _find(folder: Path, verdict: Verdict, where: str) -> Discovery | None:
 
 
 def _through(
-    found: Discovery, results: Path, verdict: Verdict, where: str, *, write: bool
+    found: Discovery, results: Path, verdict: Verdict, where: str, *, write: bool, scanner: StandIn | None
 ) -> list[FilmResult]:
     """Scan every study; write those that hold something of the mutant, or all."""
-    scanner = StandIn()
-    films = []
-    for skipped in found.skipped:
+    scanner = StandIn() if scanner is None else scanner
+    films: list[FilmResult] = []
+    for skipped in (*found.skipped, *found.unplaced):
         _check_text(skipped.reason, f"grouping {where}", verdict)
+
+    def broke(number: int, error: Exception) -> None:
+        verdict.fault(f"reading {where}", _told(error))
+
     for study in found.studies:
         step = "reading"
         try:
-            result = scan_study(study, scanner, new_job(study, scanner))
+            result = scan_study(study, scanner, new_job(study, scanner), broke=broke)
             films += result.films
             step = "writing"
             copied = where == "beside" and any(f.header and f.file == MUTANT for f in result.films)
@@ -181,23 +193,24 @@ def _ours(file: str) -> bool:
 
 
 def _check_outcomes(
-    found: Discovery | None, films: Sequence[FilmResult], folder: Path, mutant: Mutant, verdict: Verdict
+    found: Discovery | None,
+    films: Sequence[FilmResult],
+    own: Dataset | None,
+    mutant: Mutant,
+    verdict: Verdict,
 ) -> None:
     """Each of the two files is somewhere, and the good one was scanned."""
-    outcome = {film.file: _outcome(film) for film in films}
+    outcome: dict[str, str] = {film.file: film.outcome for film in films}
     verdict.outcome = outcome.get(MUTANT, "refused")
     if mutant.same_sop:  # nobody can tell which of the two is right
         return
-    passed_over = found is not None and any(skipped.path.name == MUTANT for skipped in found.skipped)
-    directory = _class_of(_own_header(folder / MUTANT)) == _DIRECTORY
+    left_over = () if found is None else (*found.skipped, *found.unplaced)
+    passed_over = any(skipped.path.name == MUTANT for skipped in left_over)
+    directory = _class_of(own) == _DIRECTORY
     if MUTANT not in outcome and not passed_over and not directory:
         verdict.fault("result beside", "the mutant is in no result and not passed over either")
     if outcome.get(GOOD) != "scanned":
         verdict.fault("result beside", f"the good film is {outcome.get(GOOD, 'in no study')}")
-
-
-def _outcome(film: FilmResult) -> str:
-    return str(getattr(film, "outcome", "failed" if film.failed else "scanned"))
 
 
 def _check_files(results: Path, verdict: Verdict) -> None:
@@ -205,16 +218,20 @@ def _check_files(results: Path, verdict: Verdict) -> None:
         _check_text(str(path.relative_to(results)), "file name", verdict)
         if path.name == "result.json":
             text = path.read_bytes()
-            json.loads(text)
+            for film in json.loads(text)["films"]:
+                if "cannot be made" in str(film["reason"]):
+                    verdict.fault("writing beside", f"{film['file']}: {film['reason']}")
             if MARKER.encode() in text:
                 verdict.fault("result.json", "names the patient")
 
 
-def _own_header(path: Path) -> Dataset | None:
-    """The header as pydicom sees it; None if it does not."""
+def _own_header(data: bytes) -> Dataset | None:
+    """The elements that are compared, as pydicom sees them; None if it does not."""
     try:
         # From memory: of a file, pydicom would set aside what an element claims to be long.
-        return pydicom.dcmread(io.BytesIO(path.read_bytes()), stop_before_pixels=True)
+        return pydicom.dcmread(
+            io.BytesIO(data), stop_before_pixels=True, specific_tags=[*_IDENTITY, "SOPInstanceUID"]
+        )
     except Exception:  # noqa: BLE001 - pydicom may raise anything on a mutant
         return None
 
@@ -322,11 +339,16 @@ def _watching(work: Path, verdict: Verdict) -> Iterator[None]:
         warnings.simplefilter("always")
         os.dup2(terminal.fileno(), 1)
         os.dup2(terminal.fileno(), 2)
-        since = time.process_time()
+        before, since = _memory(reset=True), time.process_time()
         try:
             yield
         finally:
+            after = _memory()
             verdict.cpu = max(verdict.cpu, time.process_time() - since)
+            taken = [after["VmHWM"] - before["VmRSS"]]
+            if after["VmPeak"] > before["VmPeak"]:
+                taken.append(after["VmPeak"] - before["VmSize"])
+            verdict.memory = max(verdict.memory, *taken)
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
             for number, descriptor in zip((1, 2), saved, strict=True):
@@ -339,6 +361,14 @@ def _watching(work: Path, verdict: Verdict) -> Iterator[None]:
     for line in said.splitlines():
         if MARKER.encode() in line:
             verdict.fault("log or terminal", f"names the patient: {line[:160]!r}")
+
+
+def _memory(*, reset: bool = False) -> dict[str, int]:
+    """What this process has and had at most, in bytes; "VmHWM", of what it really took, can be reset."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    rows = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
+    return {row[0].rstrip(":"): int(row[1]) << 10 for row in rows if row and row[0].startswith("Vm")}
 
 
 def prepare() -> None:

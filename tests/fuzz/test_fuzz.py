@@ -43,7 +43,7 @@ def test_a_mutant_is_the_same_in_any_order() -> None:
 @pytest.mark.parametrize(
     ("work", "told"),
     [
-        ("[0] * (1 << 28)", "more than 1 GB"),
+        ("[0] * (1 << 29)", "more than 1 GB"),
         ("sum(range(10 ** 10))", "more than 5 s"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
         ("None", ""),
@@ -53,7 +53,7 @@ def test_what_takes_too_much_is_ended_and_told(work: str, told: str) -> None:
     """The watch itself, or a campaign without faults would prove nothing."""
     script = (
         f"import os, signal, sys; sys.path.insert(0, {str(RUN.parent)!r}); from children import each\n"
-        f"def work(number):\n    if number == 1: {work}\n    return {{'cpu': 0.0}}\n"
+        f"def work(number):\n    if number == 1: {work}\n    return {{'cpu': 0.0, 'memory': 0}}\n"
         "print([(r.number, r.ended) for r in sorted(each(range(3), work, jobs=2), key=lambda r: r.number)])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
