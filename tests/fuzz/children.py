@@ -61,8 +61,8 @@ class _Child:
     heard: bytes = b""
 
 
-def each(numbers: Iterable[int], work: Work, *, jobs: int) -> Iterator[Report]:
-    """The reports of all ``numbers``, as they come."""
+def each(numbers: Iterable[int], work: Work, *, jobs: int, fresh: bool = False) -> Iterator[Report]:
+    """The reports of all ``numbers``, as they come; with ``fresh``, no child works twice."""
     waiting = iter(numbers)
     children = [_start(work) for _ in range(jobs)]
     try:
@@ -75,7 +75,7 @@ def each(numbers: Iterable[int], work: Work, *, jobs: int) -> Iterator[Report]:
                     continue
                 busy.remove(child)
                 yield report
-                if report.ended:
+                if report.ended or fresh:
                     children.remove(child)
                     _end(child)
                     child = _start(work)
