@@ -198,7 +198,15 @@ def _work(attempt: _Attempt) -> Outcome:
         for out in current.outs:
             if out not in published:
                 since = time.perf_counter()
-                publish(result, out, replace=current.replace, make_root=False, write=write)
+                publish(
+                    result,
+                    out,
+                    replace=current.replace,
+                    make_root=False,
+                    roots=settings.output_roots,
+                    mode=settings.results_mode,
+                    write=write,
+                )
                 outcome = outcome_of(write.written or result)
                 published.add(out)
                 seconds = round(time.perf_counter() - since, 3)
@@ -324,7 +332,8 @@ def _check_targets(record: Record, settings: Settings) -> None:
     targets = [out / record.study_instance_uid for out in record.outs]  # a forged UID may hold ".."
     check_roots("write", targets, settings.output_roots, "BCD_OUTPUT_ROOTS")
     for target in targets:
-        prepare_root(target.parent, make=False)  # `submit` has made it: if it is not there, its share is away
+        # `submit` has made it: if it is not there, its share is away
+        prepare_root(target.parent, make=False, roots=settings.output_roots)
         check_target(target, record.job_id, replace=record.replace)
 
 

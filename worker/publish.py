@@ -3,22 +3,18 @@
 The objects are written into a hidden folder inside the results root (the same file system), flushed to
 the disk, and made visible by one rename. A result that stands there already is exchanged for the new
 one in one step where the system offers it (Linux ``renameat2``); elsewhere it is moved aside first, and
-for that moment there is no result at its place.
+for that moment there is no result at its place. What is written, moved and deleted is reached by
+descriptor, never through a link (`worker.staging`).
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import fcntl
 import json
 import os
-import shutil
-import sys
-import tempfile
-import time
+import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,15 +22,11 @@ from pathlib import Path
 from bcd_model.errors import OutputError
 from converters.outcome import Extent
 from converters.result import StudyResult
+from converters.result_json import FILE_NAME
 from converters.result_objects import write_results
+from worker.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync
 
-_STAGING = ".bcd-staging"  # below the results folder, which may hold a hundred thousand results to list
-_RACES = 100
-_YOUNG_SECONDS = 5.0  # between making a folder and locking it
-_STALE_SECONDS = 3600.0  # where folders cannot be locked: writing a study takes seconds, not an hour
-_PROBE = 1 << 16  # bytes that must fit
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
+_MOST = 64 << 20  # bytes of a result.json that is read
 
 Writer = Callable[[StudyResult, Path], object]
 
@@ -83,7 +75,19 @@ class Published:
 def published(folder: Path) -> Published | None:
     """The result that stands in ``folder``; None if there is none that can be read."""
     try:
-        content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    try:
+        return _published(fd)
+    finally:
+        os.close(fd)
+
+
+def _published(folder: int) -> Published | None:
+    """As `published`, for an open folder."""
+    try:
+        content = json.loads(_read(folder))
         films = content["films"]
         outcomes = [film["status"] for film in films]
         findings = [film.get("findings", []) for film in films]
@@ -101,7 +105,7 @@ def published(folder: Path) -> Published | None:
                 (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
             ),
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -111,42 +115,78 @@ def _looked_at(outcomes: Sequence[str]) -> Extent:
     return "all" if scanned == len(outcomes) else "some" if scanned else "none"
 
 
+def _read(folder: int) -> bytes:
+    """The ``result.json`` of an open folder.
+
+    Raises:
+        OSError, ValueError: there is none, or what is called so is no file of such a size.
+    """
+    # A pipe of that name must not hold the reader up.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(FILE_NAME, flags, dir_fd=folder), "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST:
+            raise ValueError("no result.json")
+        return stream.read(_MOST)
+
+
 def check_target(folder: Path, job_id: str, *, replace: bool) -> None:
     """Make sure that ``job_id`` may publish in ``folder``.
 
     Raises:
-        OutputError: it holds another job's result and ``replace`` is False, or something that is no result.
+        OutputError: it holds another job's result and ``replace`` is False, or something that is no result;
+            or it is a link.
     """
-    if not os.path.lexists(folder):
+    try:
+        root = ResultsRoot(folder.parent, make=False)
+    except OSError:  # there is nothing, or nothing that can be seen: writing says so
         return
-    there = published(folder)
+    with root:
+        _close(_checked(root, folder.name, job_id, replace=replace))
+
+
+def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool) -> int | None:
+    """The open folder that ``job_id`` may replace; None if nothing stands there.
+
+    Raises:
+        OutputError: as `check_target`.
+    """
+    fd = open_folder(root, name)
+    if fd is None:
+        return None
+    folder = root.path / name
+    there = _published(fd)
     if there is None:
+        os.close(fd)
         message = f"{folder} is there already and is no result of this software"
         raise OutputError(message, "move it away or give another --out")
     if there.job_id != job_id and not replace:
+        os.close(fd)
         message = f"{folder} holds the result of another job ({there.job_id})"
         raise OutputError(message, "replace it with --force or give another --out")
+    return fd
 
 
-def prepare_root(root: Path, *, make: bool = True) -> None:
+def _close(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)
+
+
+def prepare_root(
+    root: Path, *, make: bool = True, roots: Sequence[Path] = (), mode: ResultsMode = "private"
+) -> None:
     """Make the results folder, clear what killed processes left in it, and see that it can be written.
 
     Args:
         make: whether it is made; if not, it has to be there.
+        roots: the folders in one of which it has to be, links resolved; empty: anywhere.
+        mode: who may list it, if it is made.
 
     Raises:
         OutputError: it cannot, or is not there.
     """
-    with _output_errors(root):
-        if make:
-            root.mkdir(parents=True, exist_ok=True)
-        elif not root.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root))
-        _remove_abandoned(root)
-        with tempfile.TemporaryFile(dir=root) as probe:  # no scan for a disk that has no room for its result
-            probe.write(bytes(_PROBE))
-            probe.flush()
-            _sync(probe.fileno())
+    with _output_errors(root), ResultsRoot(root, make=make, roots=roots, mode=mode) as opened:
+        opened.check_writable()
 
 
 def publish(
@@ -155,6 +195,8 @@ def publish(
     *,
     replace: bool = False,
     make_root: bool = True,
+    roots: Sequence[Path] = (),
+    mode: ResultsMode = "private",
     write: Writer = write_results,
 ) -> Path:
     """Write ``result`` into ``root/<StudyInstanceUID>`` in one step.
@@ -163,6 +205,8 @@ def publish(
         root: the results folder.
         replace: whether the result of another job may be replaced.
         make_root: whether the results folder is made if need be.
+        roots: the folders in one of which it has to be, links resolved; empty: anywhere.
+        mode: who may read the result: it names the patient.
         write: what writes the objects into an empty folder.
 
     A result of the same job that somebody else has published first, under the UIDs of another time, is
@@ -174,38 +218,31 @@ def publish(
     Raises:
         OutputError: it cannot be written, or another job's result is in the way.
     """
-    target = root / result.study_instance_uid
-    prepare_root(root, make=make_root)
-    check_target(target, result.job.job_id, replace=replace)
+    name, job = result.study_instance_uid, result.job.job_id
+    check_name(name)
+    target = root / name
     with _output_errors(root):
-        stage = _new_stage(root / _STAGING)
-    try:
-        with _output_errors(target), _held(stage):
-            write(result, stage)
-            stage.chmod(0o777 & ~_umask())  # mkdtemp's 0700 would hide the result from the site's readers
-            _flush(stage)
-            with _held(root):  # one at a time, so that what is checked is what is replaced
-                check_target(target, result.job.job_id, replace=replace)
-                if not _won_by_another(target, result):
-                    _make_visible(stage, target)
-            _flush_entry(root)
-    finally:
-        _remove(stage)
-        with suppress(OSError):  # another worker uses it
-            stage.parent.rmdir()
+        opened = ResultsRoot(root, make=make_root, roots=roots, mode=mode)
+    with opened:
+        with _output_errors(root):
+            opened.check_writable()
+            _close(_checked(opened, name, job, replace=replace))
+        with _output_errors(target), staged(opened) as stage:
+            write(result, stage.path)
+            stage.finish(mode)
+            with stage.alone():
+                there = _checked(opened, name, job, replace=replace)
+                try:
+                    if there is None or not _won_by_another(there, result):
+                        stage.show(name, there)
+                finally:
+                    _close(there)
+            sync(opened.fd)
     return target
 
 
-def _new_stage(staging: Path) -> Path:
-    for _ in range(_RACES):
-        staging.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):  # another worker has just removed it, as it was empty
-            return Path(tempfile.mkdtemp(dir=staging))
-    raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), str(staging))
-
-
-def _won_by_another(target: Path, result: StudyResult) -> bool:
-    there = published(target)
+def _won_by_another(target: int, result: StudyResult) -> bool:
+    there = _published(target)
     return (
         there is not None
         and there.job_id == result.job.job_id
@@ -229,110 +266,3 @@ def _output_errors(path: Path) -> Iterator[None]:
             errno.ENOENT: "mount its share, or submit again if it was deleted",
         }.get(error.errno or 0, "give another --out or mend its permissions")
         raise OutputError(f"{path} cannot be written: {error.strerror or error}", remedy) from error
-
-
-def _make_visible(stage: Path, target: Path) -> None:
-    if not os.path.lexists(target):
-        try:
-            stage.rename(target)
-            return
-        except OSError as error:  # another worker may have been first
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-    if not _exchange(stage, target):
-        aside = stage.with_name(stage.name + "-old")
-        target.rename(aside)
-        stage.rename(target)
-        aside.rename(stage)  # the caller removes it
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two paths in one step; False if this system or file system cannot."""
-    if not sys.platform.startswith("linux"):
-        return False
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
-        return False
-    arguments = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-    if renameat2(*arguments) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
-        return False
-    raise OSError(number, os.strerror(number), str(other))
-
-
-def _flush(folder: Path) -> None:
-    for parent, _, files in os.walk(folder, topdown=False):
-        for name in files:
-            _flush_entry(Path(parent, name))
-        _flush_entry(Path(parent))
-
-
-def _flush_entry(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        _sync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no fsync
-            raise
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Lock the folder itself while it is written: a lock that is free shows that the writer was killed."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems lock no folders: see _abandoned
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _abandoned(stage: Path) -> bool:
-    try:
-        age = time.time() - stage.stat().st_mtime
-        descriptor = os.open(stage, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return age > _YOUNG_SECONDS
-    except BlockingIOError:
-        return False
-    except OSError:
-        return age > _STALE_SECONDS
-    finally:
-        os.close(descriptor)
-
-
-def _remove_abandoned(root: Path) -> None:
-    staging = root / _STAGING
-    if not staging.is_dir():
-        return
-    for stage in staging.iterdir():
-        if _abandoned(stage):
-            _remove(stage)
-    with suppress(OSError):  # it is in use
-        staging.rmdir()
-
-
-def _remove(stage: Path) -> None:
-    if stage.is_symlink():  # what stood in the result's place was a link to one
-        stage.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -20,6 +20,7 @@ from bcd_model.errors import SettingsError
 from bcd_model.prevalence import LEAST
 from converters.uids import UUID_ROOT, check_root
 from worker.gateway_settings import GatewaySettings
+from worker.staging import ResultsMode
 
 PREFIX = "BCD_"
 _OPTIONS: Mapping[str, Set[str]] = {
@@ -152,6 +153,10 @@ class Settings(GatewaySettings):
         ge=0,
         le=30 * 86400,
         description="how long a batch job is tried again while the storage fails; an interactive one: 10 s",
+    )
+    results_mode: ResultsMode = Field(
+        default="private",
+        description="who may read results, which name the patient: private (owner), group or umask",
     )
     record_days: int = Field(
         default=90, ge=1, le=3650, description="days for which the record of an ended job is kept"

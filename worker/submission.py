@@ -20,6 +20,7 @@ from worker.pipeline import shaping
 from worker.publish import Published, check_target, published
 from worker.records import Answer, Records
 from worker.settings import Settings
+from worker.staging import make_results_folder
 
 _POLL = 0.2  # seconds
 _LOOK = 100  # records
@@ -68,7 +69,7 @@ class Submitter:
         """
         record = self.make_record(study)
         with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
-            self.out.mkdir(parents=True, exist_ok=True)
+            make_results_folder(self.out, self.settings.results_mode)
         folder = self.out / study.study_instance_uid
         try:
             check_target(folder, record.job_id, replace=self.force)

@@ -14,7 +14,9 @@ import pytest
 from bcd_model.errors import OutputError
 from bcd_model.words import ModelIdentity, OperatingPoint
 from converters.result import FilmResult, JobIdentity, StudyResult
+from converters.result_objects import write_results
 from worker.publish import check_target, publish, published
+from worker.staging import ResultsMode
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
 
@@ -53,11 +55,42 @@ def test_a_time_without_a_zone_is_none(created: str | None, tmp_path: Path) -> N
     assert (there.job_id, there.created) == ("job1", None)
 
 
-def test_everybody_whom_the_umask_lets_may_read_it(tmp_path: Path) -> None:
-    folder = publish(make_result(), tmp_path)
-    plain = tmp_path / "plain"
-    plain.mkdir()
-    assert folder.stat().st_mode == plain.stat().st_mode
+MODES = {"private": (0o700, 0o600), "group": (0o750, 0o640), "umask": (0o775, 0o664)}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_who_may_read_a_result_is_set(tmp_path: Path, mode: ResultsMode) -> None:
+    def write(result: StudyResult, folder: Path) -> None:
+        write_results(result, folder)
+        (folder / "overlay").mkdir()
+        (folder / "overlay" / "1.dcm").touch()
+
+    root, (of_folders, of_files) = tmp_path / "root", MODES[mode]
+    before = os.umask(0o002)
+    try:
+        publish(make_result(), root, mode=mode, write=write)
+    finally:
+        os.umask(before)
+    modes = {path.relative_to(root): path.stat().st_mode & 0o777 for path in [root, *root.rglob("*")]}
+    assert len(modes) == 6
+    assert modes == {path: of_files if path.suffix else of_folders for path in modes} | {
+        Path("1.2.3"): of_folders
+    }
+
+
+def test_results_are_private_by_default_even_where_the_umask_is_open(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        folder = publish(make_result(), tmp_path)
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o077 for path in [folder, *folder.rglob("*")]] == [0, 0, 0]
+
+
+def test_the_group_of_the_results_folder_goes_on(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2750)
+    folder = publish(make_result(), tmp_path, mode="group")
+    assert folder.stat().st_mode & 0o7777 == 0o2750
 
 
 def test_the_same_job_replaces_its_result(tmp_path: Path) -> None:
@@ -144,7 +177,7 @@ def test_a_reader_never_finds_it_missing_or_half(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_cleared_and_what_is_at_work_is_not(tmp_path: Path) -> None:
-    dead = tmp_path / ".bcd-staging" / "dead"
+    dead = tmp_path / ".bcd-staging" / f"stage-{0:032x}"
     held: list[Path] = []
 
     def write(result: StudyResult, folder: Path) -> None:

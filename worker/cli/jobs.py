@@ -97,7 +97,8 @@ def submit(
         check_engine_is_kept(settings.state_dir)
     root = results_root(out, settings)
     if settings.embedded:
-        prepare_root(root)  # a site's worker may see other disks than this machine
+        # not at a site: its worker may see other disks than this machine
+        prepare_root(root, mode=settings.results_mode)
     found = read_studies(paths)
     studies = found.studies
     with open_queue(settings) as queue:

@@ -37,7 +37,7 @@ def scan(
 
     settings = load_settings()
     root = results_root(out, settings)
-    prepare_root(root)
+    prepare_root(root, mode=settings.results_mode)
     found = read_studies(paths)
     studies = found.studies
     scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold, settings.prevalence)
@@ -61,7 +61,7 @@ def scan(
             try:
                 check_target(folder, job.job_id, replace=force)
                 result = scan_study(study, scanner, job, progress=show)
-                publish(result, root, replace=force, write=write)
+                publish(result, root, replace=force, mode=settings.results_mode, write=write)
                 result = write.written or result
             except BcdError as error:  # the other studies go on
                 warn(f"study {study.study_instance_uid}: {error}")
