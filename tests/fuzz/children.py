@@ -21,7 +21,7 @@ SECONDS = 5.0
 MEMORY = 1 << 30
 _MORE = 3
 """A child is ended at so many times the bounds: what looks at the results takes time and memory as well."""
-_WALL = 60.0
+_WALL = 180.0
 """A mutant that waits for something takes no processor time."""
 _CEILING = 24 << 30
 _LOOK = 0.02

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import generate_fragments
@@ -126,8 +127,8 @@ def tree_of(film: FileDataset) -> FilmFile:
     """``film`` as a tree; its pixels must be encoded already."""
     syntax = UID(str(film.file_meta.TransferSyntaxUID))
     tree = FilmFile(
-        meta=[_element(e) for e in film.file_meta if e.tag != 0x00020000],
-        body=[_element(e) for e in film if e.tag < PIXEL_DATA],
+        meta=[_element(e, ["ascii"]) for e in film.file_meta if e.tag != 0x00020000],
+        body=elements_of(film),
         syntax=str(syntax),
     )
     if "PixelData" not in film:
@@ -142,17 +143,20 @@ def tree_of(film: FileDataset) -> FilmFile:
     return tree
 
 
-def elements_of(dataset: Dataset) -> list[Element]:
-    """The elements of a data set without pixels."""
-    return [_element(element) for element in dataset]
+def elements_of(dataset: Dataset, encodings: list[str] | None = None) -> list[Element]:
+    """The elements of a data set without its pixels; texts in its Specific Character Set."""
+    if encodings is None:
+        encodings = convert_encodings(dataset.get("SpecificCharacterSet", "ISO_IR 6"))
+    return [_element(element, encodings) for element in dataset if element.tag < PIXEL_DATA]
 
 
-def _element(element: DataElement) -> Element:
+def _element(element: DataElement, encodings: list[str]) -> Element:
     if element.VR == "SQ":
-        return Element(int(element.tag), "SQ", Items([elements_of(item) for item in element.value]))
+        items = Items([elements_of(item, encodings) for item in element.value])
+        return Element(int(element.tag), "SQ", items)
     buffer = DicomBytesIO()
     buffer.is_little_endian, buffer.is_implicit_VR = True, True
-    write_data_element(buffer, element, ["iso8859"])
+    write_data_element(buffer, element, encodings)
     return Element(int(element.tag), str(element.VR), buffer.getvalue()[8:])
 
 
