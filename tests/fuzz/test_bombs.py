@@ -41,5 +41,5 @@ def test_a_bomb_costs_no_more_than_itself(name: str, told: dict[str, dict[str, A
 @pytest.mark.parametrize("name", [name for name in BOMBS if "2 mm" in name])
 def test_a_film_of_metres_is_not_scanned_as_one(name: str, told: dict[str, dict[str, Any]]) -> None:
     """Either it failed, or its spacing was not believed: the stand-in complains of one that was."""
-    assert told[name]["outcome"] in ("failed", "scanned")
+    assert told[name]["outcome"] in ("failed", "scanned"), told[name]
     assert told[name]["size"] < 400_000
