@@ -30,7 +30,7 @@ from pydicom.uid import MammographyCADSRStorage
 
 from bcd_model.words import Finding
 from converters import codes, film_facts
-from converters.content_tree import Item, Target, code, container, coordinates, number, text
+from converters.content_tree import Item, Target, code, container, coordinates, number, text, uid
 from converters.outcome import Coverage, coverage, uncovered
 from converters.provenance import study_header
 from converters.result import FilmResult, StudyResult
@@ -133,10 +133,17 @@ def _individual_impression(
 def _detections(result: StudyResult, scanned: list[Item], failed: list[Item], extent: Coverage) -> Item:
     """Summary of Detections with TID 4015: which films were scanned and which were not."""
     item = code(codes.SUMMARY_OF_DETECTIONS, _DETECTIONS[extent.extent])
-    for name, entries in ((codes.SUCCESSFUL_DETECTIONS, scanned), (codes.FAILED_DETECTIONS, failed)):
-        if entries:
+    for name, entries, wanted in (
+        (codes.SUCCESSFUL_DETECTIONS, scanned, extent.extent != "none"),
+        (codes.FAILED_DETECTIONS, failed, extent.extent != "all"),  # also if no film of it can be pointed to
+    ):
+        if wanted:
             performed = code(codes.DETECTION_PERFORMED, codes.BREAST_DENSITY)
             performed.add("HAS PROPERTIES", *algorithm(result), *(Target(entry) for entry in entries))
+            if not entries:
+                # TID 4017 asks for images or series. Those of a film that cannot be read are not known: a UID
+                # of its own stands for its series, so that the film is not missing from what failed.
+                performed.add("HAS PROPERTIES", uid(codes.SERIES_INSTANCE_UID, result.uid("unreadable film")))
             if entries is scanned:
                 performed.add("HAS PROPERTIES", *_operating_points())
             item.add("INFERRED FROM", container(name).add("CONTAINS", performed))

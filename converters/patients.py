@@ -8,47 +8,15 @@ patient from that film, and documents of a study are written for each patient ap
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
 from bcd_model.words import Projection
 from converters import film_attributes
-from converters.dicom_file import uid, values
+from converters.dicom_file import uid
+from converters.identity import Identity, identity, text_of
 from converters.result import FilmResult, StudyResult
-
-_DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a header says of the patient (PS3.3 C.7.1.1); "" where it says nothing.
-
-    Two headers name the same patient if all five agree. What one states and the other does not is a
-    difference.
-    """
-
-    patient_id: str
-    issuer: str
-    name: str
-    birth_date: str
-    sex: str
-
-    @property
-    def stated(self) -> bool:
-        """Whether there is a Patient ID, without which nobody can tell whether two are the same."""
-        return bool(self.patient_id)
-
-
-def identity(header: Dataset) -> Identity:
-    """The patient that ``header`` names."""
-    return Identity(
-        _text(header, "PatientID"),
-        _text(header, "IssuerOfPatientID"),
-        _text(header, "PatientName").rstrip(_DELIMITERS),
-        _text(header, "PatientBirthDate"),
-        _text(header, "PatientSex").upper(),
-    )
 
 
 def identity_of(film: FilmResult) -> Identity | None:
@@ -74,7 +42,7 @@ def projection(header: Dataset, *kind: str) -> Projection:
     if not patient.stated:
         return Projection("", None, None)
     return Projection(
-        repr((patient, _text(header, "StudyDate"))),
+        repr((patient, text_of(header, "StudyDate"))),
         film_attributes.view(header),
         film_attributes.laterality(header),
         (*kind, *film_attributes.kind(header)),
@@ -104,7 +72,3 @@ def _part(result: StudyResult, indices: Sequence[int], at: int, patients: int) -
         patient=at,
         warnings=(*result.warnings, f"its films name {patients} patients: this is of one of them"),
     )
-
-
-def _text(header: Dataset, keyword: str) -> str:
-    return "\\".join(str(value) for value in values(header, keyword)).strip(" \0")

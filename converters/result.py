@@ -14,6 +14,7 @@ from typing import Final, Literal, get_args
 from pydicom.dataset import Dataset
 
 from bcd_model.words import Film, FilmScan, ModelIdentity, OperatingPoint, Point
+from converters.identity import Identity
 from converters.uids import UUID_ROOT, make_uid
 
 FilmOutcome = Literal["scanned", "failed", "excluded"]
@@ -77,16 +78,12 @@ class FilmResult:
 
 @dataclass(frozen=True, slots=True)
 class EarlierDocument:
-    """A structured report of the result that this one replaces.
-
-    Attributes:
-        patient: the ordinal of the patient in this result whose report it was.
-    """
+    """A structured report of the result that this one replaces, and the patient it names."""
 
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str
-    patient: int = 1
+    patient: Identity
 
 
 @dataclass(frozen=True, slots=True)

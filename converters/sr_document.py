@@ -12,8 +12,9 @@ from converters import codes, film_facts, wording
 from converters.codes import Code
 from converters.content_tree import Item, code, encode, image, number, text, uid
 from converters.film_facts import Reference
+from converters.identity import identity
 from converters.outcome import coverage
-from converters.provenance import as_file, clean, date_of, evidence, moment, new_object, time_of
+from converters.provenance import as_file, clean, date_of, evidence, moment, new_object, study_header, time_of
 from converters.result import FilmResult, StudyResult
 
 _LINE = "\r\n"
@@ -56,7 +57,8 @@ def build_document(
 
 def _predecessors(result: StudyResult, sop_class_uid: UID) -> list[Dataset]:
     """Predecessor Documents Sequence (0040,A360): the report of this kind that this one replaces."""
-    if result.predecessor is None:
+    header = study_header(result)
+    if result.predecessor is None or header is None:
         return []
     return [
         evidence(
@@ -64,7 +66,7 @@ def _predecessors(result: StudyResult, sop_class_uid: UID) -> list[Dataset]:
             [Reference(earlier.sop_class_uid, earlier.sop_instance_uid, earlier.series_instance_uid)],
         )
         for earlier in result.predecessor.documents
-        if (earlier.sop_class_uid, earlier.patient) == (sop_class_uid, result.patient)
+        if (earlier.sop_class_uid, earlier.patient) == (sop_class_uid, identity(header))
     ]
 
 

@@ -21,7 +21,7 @@ from converters import film_attributes
 from converters.acceptance import KEYWORDS, is_for_processing, judge, rule
 from converters.dicom_file import is_dicom, read_dicom, uid
 from converters.dicom_in import why_unusable
-from converters.patients import Identity, identity
+from converters.identity import Identity, identity
 from converters.result import Rule
 
 _BLOCK = 1 << 20

@@ -19,9 +19,11 @@ from bcd_model.errors import BcdError, ModelError, QueueError, UsageError
 from bcd_model.prevalence import at_prevalence, in_force
 from converters import wording
 from converters.outcome import Coverage, coverage, uncovered
-from converters.result import FilmResult, JobIdentity, StudyResult
+from converters.predecessor import read_predecessor
+from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.studies import StudyInput
 from worker import metrics
+from worker.growth import contents_of
 from worker.job import ENDINGS, NOTHING, DamagedRecordError, Record, State, Tally
 from worker.logs import event
 from worker.pipeline import may_pass, scan_study
@@ -180,6 +182,7 @@ def _work(attempt: _Attempt) -> Outcome:
         scanner,
         job,
         settings=record.settings,
+        predecessor=_predecessor(record),
         progress=progress,
         scanned=scanned,
         broke=broke,
@@ -213,6 +216,15 @@ def _work(attempt: _Attempt) -> Outcome:
                 event("result published", job=record.job_id, seconds=seconds)
         if _end(attempt, outcome, outs=len(current.outs)):
             return outcome
+
+
+def _predecessor(record: Record) -> Predecessor | None:
+    """The result that the job's own is to replace, in the folder that was asked for last."""
+    for out in reversed(record.outs):
+        found = read_predecessor(out / record.study_instance_uid, record.job_id, record.model)
+        if found is not None:
+            return found
+    return None
 
 
 def _end(attempt: _Attempt, outcome: Outcome, outs: int | None = None) -> bool:
@@ -334,7 +346,8 @@ def _check_targets(record: Record, settings: Settings) -> None:
     for target in targets:
         # `submit` has made it: if it is not there, its share is away
         prepare_root(target.parent, make=False, roots=settings.output_roots)
-        check_target(target, record.job_id, replace=record.replace)
+        films = contents_of(record.study) if record.study is not None else ()
+        check_target(target, record.job_id, replace=record.replace, films=films)
 
 
 def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variable: str) -> None:

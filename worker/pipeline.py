@@ -35,7 +35,8 @@ from bcd_model.pairs import other_breasts
 from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner, film_digest
 from converters.dicom_file import read_header, uid
 from converters.dicom_in import DicomFilm, read_film
-from converters.patients import identity, projection
+from converters.identity import identity
+from converters.patients import projection
 from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.studies import FilmSource, StudyInput
 from converters.uids import UUID_ROOT

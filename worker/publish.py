@@ -24,6 +24,7 @@ from converters.outcome import Extent
 from converters.result import StudyResult
 from converters.result_json import FILE_NAME
 from converters.result_objects import write_results
+from worker.growth import Contents, grows
 from worker.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync
 
 _MOST = 64 << 20  # bytes of a result.json that is read
@@ -60,6 +61,7 @@ class Published:
             rule, and ``flagged`` have a finding at or above the operating point.
         looked_at: how much of the study was looked at.
         highest: the highest probability of abnormality of any finding; 0 if there is none.
+        contents: SOP Instance UID and SHA-256 of each film; version 0.1 told no SHA-256.
     """
 
     job_id: str
@@ -70,6 +72,7 @@ class Published:
     looked_at: Extent
     flagged: int
     highest: float
+    contents: tuple[tuple[str | None, str | None], ...] = ()
 
 
 def published(folder: Path) -> Published | None:
@@ -104,6 +107,7 @@ def _published(folder: int) -> Published | None:
             highest=max(
                 (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
             ),
+            contents=tuple((film["sop_instance_uid"], film.get("sha256")) for film in films),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -130,11 +134,15 @@ def _read(folder: int) -> bytes:
         return stream.read(_MOST)
 
 
-def check_target(folder: Path, job_id: str, *, replace: bool) -> None:
+def check_target(folder: Path, job_id: str, *, replace: bool, films: Contents = ()) -> None:
     """Make sure that ``job_id`` may publish in ``folder``.
 
+    Args:
+        replace: whether the result of another job may be replaced, whatever it is of.
+        films: those of the job. The result of a part of them may always be replaced.
+
     Raises:
-        OutputError: it holds another job's result and ``replace`` is False, or something that is no result;
+        OutputError: it holds another job's result that may not be replaced, or something that is no result;
             or it is a link.
     """
     try:
@@ -142,10 +150,10 @@ def check_target(folder: Path, job_id: str, *, replace: bool) -> None:
     except OSError:  # there is nothing, or nothing that can be seen: writing says so
         return
     with root:
-        _close(_checked(root, folder.name, job_id, replace=replace))
+        _close(_checked(root, folder.name, job_id, replace=replace, films=films))
 
 
-def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool) -> int | None:
+def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool, films: Contents) -> int | None:
     """The open folder that ``job_id`` may replace; None if nothing stands there.
 
     Raises:
@@ -160,7 +168,7 @@ def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool) -> int
         os.close(fd)
         message = f"{folder} is there already and is no result of this software"
         raise OutputError(message, "move it away or give another --out")
-    if there.job_id != job_id and not replace:
+    if there.job_id != job_id and not replace and not grows(films, there.contents):
         os.close(fd)
         message = f"{folder} holds the result of another job ({there.job_id})"
         raise OutputError(message, "replace it with --force or give another --out")
@@ -203,7 +211,7 @@ def publish(
 
     Args:
         root: the results folder.
-        replace: whether the result of another job may be replaced.
+        replace: whether the result of another job may be replaced even if it has films that this has not.
         make_root: whether the results folder is made if need be.
         roots: the folders in one of which it has to be, links resolved; empty: anywhere.
         mode: who may read the result: it names the patient.
@@ -219,6 +227,7 @@ def publish(
         OutputError: it cannot be written, or another job's result is in the way.
     """
     name, job = result.study_instance_uid, result.job.job_id
+    films = [(film.sop_instance_uid, film.sha256 or None) for film in result.films]
     check_name(name)
     target = root / name
     with _output_errors(root):
@@ -226,12 +235,12 @@ def publish(
     with opened:
         with _output_errors(root):
             opened.check_writable()
-            _close(_checked(opened, name, job, replace=replace))
+            _close(_checked(opened, name, job, replace=replace, films=films))
         with _output_errors(target), staged(opened) as stage:
             write(result, stage.path)
             stage.finish(mode)
             with stage.alone():
-                there = _checked(opened, name, job, replace=replace)
+                there = _checked(opened, name, job, replace=replace, films=films)
                 try:
                     if there is None or not _won_by_another(there, result):
                         stage.show(name, there)

@@ -14,8 +14,9 @@ place                       which jobs                                 score
 ==========================  =========================================  ========================
 
 Beside them: ``bcd:job:<id>`` the record, ``bcd:jobs`` all ids by the time of their first submission,
-``bcd:batch:<name>`` the ids of a batch likewise, ``bcd:batches`` the names of the batches by their last use
-and ``bcd:batches:begun`` by their first, ``bcd:states`` how many jobs are in each state,
+``bcd:study:<uid>`` those of a study and ``bcd:batch:<name>`` those of a batch likewise, ``bcd:batches`` the
+names of the batches by their last use and ``bcd:batches:begun`` by their first, ``bcd:states`` how many jobs
+are in each state,
 ``bcd:front:<lane>`` when the message was sent that was the last to begin a job. Times are seconds since
 1970 by Redis's own clock, so that the clocks of the workers do not matter.
 
@@ -70,8 +71,10 @@ local function place(id, where, score)
   redis.call('ZADD', where, score, id)
 end
 local function known(lane) return lane == 'interactive' or lane == 'batch' end
+local function study_key(id) return 'bcd:study:' .. (get(id, 'study_instance_uid') or '') end
 local function forget(id)
   uncount(id)
+  redis.call('ZREM', study_key(id), id)
   redis.call('DEL', record(id))
   for _, where in ipairs(PLACES) do redis.call('ZREM', where, id) end
   redis.call('ZREM', 'bcd:jobs', id)
@@ -168,6 +171,8 @@ if not (under_way or done) then
   end
   set(id, 'outs', ARGV[4], 'joined', #asked - 1, 'troubled', 0, 'batch', batch)
   redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[5], id)
+  redis.call('ZADD', study_key(id), ARGV[5], id)
+  redis.call('EXPIRE', study_key(id), ARGV[9] * 86400)
   wait_again(id, ARGV[8], '')
   return {'queued', 1}
 end
@@ -203,11 +208,58 @@ if redis.call('EXISTS', record(ARGV[1])) == 1 then return 0 end
 for i = 7, #ARGV, 2 do set(ARGV[1], ARGV[i], ARGV[i + 1]) end
 set(ARGV[1], 'outs', cjson.encode({ARGV[4]}), 'joined', 0, 'batch', '')
 redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[3], ARGV[1])
+redis.call('ZADD', study_key(ARGV[1]), ARGV[3], ARGV[1])
 finish(ARGV[1], ARGV[2], ARGV[5], '', get(ARGV[1], 'exit_code'))
 return 1
 """
 )
 """The record of a job whose result stands, though Redis has forgotten it."""
+
+REFUSE: Final = (
+    _COMMON
+    + """
+-- id, reason, exit code, outs, created, batch, updated, days, then the fields
+local id, batch = ARGV[1], ARGV[6]
+local state = get(id, 'state')
+if state == 'queued' or state == 'running' then return 0 end
+for i = 9, #ARGV, 2 do set(id, ARGV[i], ARGV[i + 1]) end
+set(id, 'outs', ARGV[4], 'joined', 0, 'batch', batch)
+redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[5], id)
+redis.call('ZADD', study_key(id), ARGV[5], id)
+redis.call('EXPIRE', study_key(id), ARGV[8] * 86400)
+if batch ~= '' then
+  redis.call('ZADD', 'bcd:batch:' .. batch, ARGV[5], id)
+  redis.call('EXPIRE', 'bcd:batch:' .. batch, ARGV[8] * 86400)
+  redis.call('ZADD', 'bcd:batches', now, batch)
+  redis.call('ZADD', 'bcd:batches:begun', 'NX', now, batch)
+end
+finish(id, 'failed', ARGV[7], ARGV[2], ARGV[3])
+return 1
+"""
+)
+"""A submission that cannot be worked on stands as a job that failed: 1; 0 if the job is under way."""
+
+SUPERSEDE: Final = (
+    _COMMON
+    + _EVEN_IF_FULL
+    + """
+-- the job that goes, the job that takes its place, reason, updated
+local old, new = ARGV[1], ARGV[2]
+if kind(old) ~= 'hash' or kind(new) ~= 'hash' then return 0 end
+local batch = get(old, 'batch')
+if batch and batch ~= '' then
+  local since = redis.call('ZSCORE', 'bcd:batch:' .. batch, old)
+  if since then
+    redis.call('ZREM', 'bcd:batch:' .. batch, old)
+    redis.call('ZADD', 'bcd:batch:' .. batch, 'NX', since, new)
+  end
+end
+local state = get(old, 'state')
+if state == 'queued' or state == 'running' then finish(old, 'cancelled', ARGV[4], ARGV[3], 1) end
+return 1
+"""
+)
+"""A job takes the place of another in its batch, and ends it if it is under way."""
 
 CLAIM: Final = (
     _COMMON

@@ -28,9 +28,11 @@ def scan(
     The result is the one that 'submit' would give: the same job, the same bytes.
     """
     from bcd_model.errors import BcdError
+    from converters.predecessor import read_predecessor
     from converters.result_json import to_json
     from worker.cli.console import warn
     from worker.execution import make_scanner, outcome_of
+    from worker.growth import contents_of
     from worker.pipeline import new_job, scan_study
     from worker.publish import ResultWriter, check_target, prepare_root, publish, published
     from worker.settings import load_settings
@@ -59,8 +61,9 @@ def scan(
 
             write = ResultWriter()
             try:
-                check_target(folder, job.job_id, replace=force)
-                result = scan_study(study, scanner, job, progress=show)
+                check_target(folder, job.job_id, replace=force, films=contents_of(study))
+                earlier = read_predecessor(folder, job.job_id, scanner.identity)
+                result = scan_study(study, scanner, job, predecessor=earlier, progress=show)
                 publish(result, root, replace=force, mode=settings.results_mode, write=write)
                 result = write.written or result
             except BcdError as error:  # the other studies go on
