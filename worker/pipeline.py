@@ -284,7 +284,13 @@ class _Pictures:
 def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
     """Read a film once: the bytes whose hash is checked are those that are parsed and decoded."""
     source = sources[index]
-    file = load(source.path)
+    try:
+        file = load(source.path)
+    except FilmError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        message = f"{source.path.name} cannot be read: {error.__cause__.strerror}"
+        raise FilmError(message, "submit the study again when the file is back") from error.__cause__
     if file.sha256 != source.sha256:
         raise FilmError(f"{file.name} has changed since it was submitted", "submit the study again")
     return film_of(file)
