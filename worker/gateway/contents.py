@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from bcd_model.errors import FilmError, InputError
-from converters.acceptance import KEYWORDS
 from converters.dicom_file import integer, read_dicom
 from converters.dicom_in import why_unusable
 from converters.studies import StudyInput, find_studies
@@ -18,6 +17,8 @@ from worker.gateway.form import Upload
 from worker.gateway.problems import ProblemError, Skipped
 
 _NO_FILMS = "there is no mammogram in the upload that can be used"
+
+_NOT_USED = "not used: a DICOMDIR, or a film whose SOP Instance UID another file has, too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ def look_through(files: Sequence[Upload], folder: Path, bounds: Bounds) -> Conte
     except InputError as error:
         skipped += [Skipped(name, _why_none(path)) for path, name in films.items()]
         raise ProblemError(422, _NO_FILMS, skipped=skipped) from error
-    skipped += [Skipped(films.get(left.path, left.path.name), left.reason) for left in found.skipped]
+    left = {left.path: left.reason for left in (*found.skipped, *found.unplaced)}
+    used = {film.path for study in found.studies for film in study.films}
+    skipped += [Skipped(name, left.get(path, _NOT_USED)) for path, name in films.items() if path not in used]
     return Contents(found.studies, tuple(skipped))
 
 
@@ -74,7 +77,7 @@ def look_at_film(path: Path) -> tuple[int, int]:
         ProblemError: 422: it cannot be used.
     """
     try:
-        dicom = read_dicom(path, KEYWORDS)
+        dicom = read_dicom(path)
         reason = why_unusable(dicom)
     except FilmError as error:
         raise ProblemError(422, str(error).replace(path.name, "the film")) from error
