@@ -49,7 +49,7 @@ def upload(folders: Folders, wall: float, job: str = JOB) -> Path:
     folder, held = folders.begin()
     film = folder / "film"
     film.write_bytes(b"film")
-    folders.keep(StudyInput("1.2.3", (FilmSource(film, "1.2.3.4", "0" * 64),)), job)
+    folders.keep(StudyInput("1.2.3", (FilmSource(film, "1.2.3.4", "0" * 64),)), job, folder)
     folders.end(folder, held)
     (folders.results / job / "1.2.3").mkdir(parents=True, exist_ok=True)
     os.utime(folders.results / job, (wall, wall))
@@ -140,7 +140,8 @@ def test_links_are_not_followed_where_things_are_deleted(root: Path, tmp_path: P
     folders.expire(nobody, *KEPT)
     assert (precious / "file").read_text() == "x"
     assert not inside.exists()
-    folders.keep(StudyInput("1.2.3", (FilmSource(_film(folders), "1.2.3.4", "0" * 64),)), OTHER)
+    film = _film(folders)
+    folders.keep(StudyInput("1.2.3", (FilmSource(film, "1.2.3.4", "0" * 64),)), OTHER, film.parent)
     assert (folders.uploads / OTHER / "1.2.3.4.dcm").read_bytes() == b"film"
     assert [path.name for path in precious.iterdir()] == ["file"]
 

@@ -24,6 +24,7 @@ from worker.gateway.frame import Frame
 from worker.gateway.grants import Grants
 from worker.gateway.inspector import Inspector
 from worker.gateway.intake import Intake
+from worker.gateway.late import Late
 from worker.gateway.limits import Rates, Slots, Turns
 from worker.gateway.memory import give_back
 from worker.gateway.problems import ProblemError, away, no_storage, not_found, respond
@@ -100,6 +101,8 @@ def make_gateway(settings: Settings) -> Gateway:
     away = settings.gateway_upload_hours * 3600 / 2
     folders = Folders(root, settings.gateway_free_bytes, away)
     grants = Grants(url, settings.record_days)
+    tokens = Tokens(root)
+    late = Late(records, folders, grants, inspector, tokens)
     return Gateway(
         settings=settings,
         records=records,
@@ -107,10 +110,10 @@ def make_gateway(settings: Settings) -> Gateway:
         weights=weights,
         folders=folders,
         grants=grants,
-        tokens=Tokens(root),
+        tokens=tokens,
         rates=Rates(settings.gateway_requests),
         slots=Slots(settings.gateway_uploads, none_left=give_back),
-        intake=Intake(records, app, weights, settings, folders, grants, inspector),
+        intake=Intake(records, app, weights, settings, folders, grants, inspector, late),
         regions=Regions(url),
         turns=Turns(_TURNS),
     )

@@ -18,6 +18,8 @@ from worker.gateway.problems import ProblemError, Skipped
 
 _NO_FILMS = "there is no mammogram in the upload that can be used"
 
+_NOT_USED = "not used: a DICOMDIR, or a film whose SOP Instance UID another file has, too"
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -62,14 +64,13 @@ def look_through(files: Sequence[Upload], folder: Path, bounds: Bounds) -> Conte
     except InputError as error:
         skipped += [Skipped(name, _why_none(path)) for path, name in films.items()]
         raise ProblemError(422, _NO_FILMS, skipped=skipped) from error
-    skipped += [Skipped(films.get(left.path, left.path.name), left.reason) for left in found.skipped]
-    skipped += [
-        Skipped(
-            films.get(lost.path, lost.path.name),
-            f"not scanned, and it may be a film of any of the studies: {lost.reason}",
-        )
+    left = {left.path: left.reason for left in found.skipped}
+    left |= {
+        lost.path: f"not scanned, and it may be a film of any of the studies: {lost.reason}"
         for lost in found.unplaced
-    ]
+    }
+    used = {film.path for study in found.studies for film in study.films}
+    skipped += [Skipped(name, left.get(path, _NOT_USED)) for path, name in films.items() if path not in used]
     return Contents(found.studies, tuple(skipped))
 
 

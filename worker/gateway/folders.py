@@ -19,6 +19,7 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ from worker.engine_host import make_private
 from worker.gateway.clock import Clock
 from worker.gateway.disk import check_room
 from worker.gateway.removal import is_ours, names_in, opened, remove_folder
+from worker.gateway.result_files import ResultFolder, with_result
 from worker.settings import Settings
 
 _REGION_SECONDS = 3600.0
@@ -117,31 +119,63 @@ class Folders:
         """The results folder of a job."""
         return self.results / job
 
-    def keep(self, study: StudyInput, job: str) -> StudyInput:
+    def keep(self, study: StudyInput, job: str, upload: Path) -> StudyInput:
         """Move the films of ``study`` to the folder of ``job``, if they are not there already.
+
+        Args:
+            upload: the folder of the upload; films in that of another job are copied.
 
         Returns:
             the study, with its films where they are now.
         """
         target = self.uploads / job
-        from_folder = study.films[0].path.parent
         named = [(film, target / _film_name(film)) for film in study.films]
         times = (self.clock.now(),) * 2
+        staged = Path(tempfile.mkdtemp(dir=upload))
+        for film, path in named:
+            if film.path.is_relative_to(upload):
+                film.path.replace(staged / path.name)
+            else:
+                self.check_room(film.path.stat().st_size)
+                shutil.copyfile(film.path, staged / path.name, follow_symlinks=False)
         with self._locked():
             with suppress(FileNotFoundError):
                 os.utime(self.results / job, times, follow_symlinks=False)  # kept for longer
             if not target.is_symlink() and all(path.is_file() for _, path in named):
-                for film, path in named:  # the same content, but what is there may have come to harm
-                    film.path.replace(path)
+                for _, path in named:  # the same content, but what is there may have come to harm
+                    (staged / path.name).replace(path)
             else:
-                staged = Path(tempfile.mkdtemp(dir=from_folder))
-                for film, path in named:
-                    film.path.replace(staged / path.name)
                 with suppress(FileNotFoundError):  # it goes with the folder of the upload
-                    target.rename(from_folder / f"{staged.name}-old")
+                    target.rename(upload / f"{staged.name}-old")
                 staged.replace(target)
             os.utime(target, times)
         return replace(study, films=tuple(replace(film, path=path) for film, path in named))
+
+    def put_before(self, earlier: str, job: str, study: str, upload: Path) -> None:
+        """Let the result of an earlier job stand where that of ``job`` will replace it, as its predecessor.
+
+        The earlier job keeps its own. Nothing is done if it has none, or something stands there.
+        """
+        target = self.results / job / study
+        if os.path.lexists(target):
+            return
+        staged = Path(tempfile.mkdtemp(dir=upload))
+
+        def copied(result: ResultFolder) -> None:
+            for found in result.files():
+                with result.open(found.path) as file:
+                    path = staged / found.path
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with path.open("wb") as stream:
+                        stream.writelines(file.blocks(0, None))
+
+        try:
+            with_result(self.results, earlier, study, copied)
+        except FileNotFoundError:
+            return
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        with suppress(OSError):  # another file system, or a worker was quicker
+            staged.replace(target)
 
     def keep_region(self, film: Path, region: str) -> Path:
         """Move the film of a region to its place."""

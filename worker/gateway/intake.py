@@ -9,6 +9,7 @@ from pathlib import Path
 
 from celery import Celery
 
+from bcd_model.errors import OutputError
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.gateway.contents import Bounds, look_through
@@ -16,6 +17,7 @@ from worker.gateway.folders import Folders
 from worker.gateway.form import Upload
 from worker.gateway.grants import Grants
 from worker.gateway.inspector import Inspector
+from worker.gateway.late import Late, Together
 from worker.gateway.limits import Locks
 from worker.gateway.problems import Skipped, try_again
 from worker.gateway.result_files import stands
@@ -27,6 +29,7 @@ from worker.submission import Submitted, Submitter
 
 _JOBS_SECONDS = 30  # after which a token that had too many jobs under way may try again
 _DONE = ("done", "done with failures")
+_MISSING = "refused: earlier films missing: they are not kept any more; send all films of the study together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Intake:
 
     Attributes:
         inspector: looks through an upload.
+        late: puts films that come late together with the earlier ones.
         counting: by token; held from counting its jobs under way until those of an upload are begun.
         deciding: by job; held while it is begun, or ended because nobody else waits for it: what was seen
             must still be so.
@@ -55,6 +59,7 @@ class Intake:
     folders: Folders
     grants: Grants
     inspector: Inspector
+    late: Late
     counting: Locks = field(default_factory=Locks)
     deciding: Locks = field(default_factory=Locks)
 
@@ -77,8 +82,13 @@ class Intake:
         )
         found = self.inspector.run(partial(look_through, tuple(files), folder, bounds))
         with self.counting.held(token.id):
-            self._check_jobs(found.studies, token, force=force)
-            submitted = [self._submit(study, token, force=force) for study in found.studies]
+            all_films = [self._together(study, token, force=force) for study in found.studies]
+            begun = [films.study for films in all_films if films.study is not None and not films.known]
+            self._check_jobs(begun, token, force=force)
+            submitted = [
+                self._submit(study, films, folder, token, force=force)
+                for study, films in zip(found.studies, all_films, strict=True)
+            ]
         return Taken(tuple(submitted), found.skipped)
 
     def _check_jobs(self, studies: Sequence[StudyInput], token: Token, *, force: bool) -> None:
@@ -106,12 +116,38 @@ class Intake:
     def _job(self, study: StudyInput) -> str:
         return self._submitter(Path(), force=False).make_record(study).job_id
 
-    def _submit(self, study: StudyInput, token: Token, *, force: bool) -> Submitted:
+    def _together(self, study: StudyInput, token: Token, *, force: bool) -> Together:
+        return Together(study) if force else self.late.together(study, token)
+
+    def _submit(
+        self, given: StudyInput, films: Together, folder: Path, token: Token, *, force: bool
+    ) -> Submitted:
+        """Begin the job of a study, if there is anything to be done.
+
+        Args:
+            given: what was sent of it just now.
+            films: what it is together with what was sent before.
+        """
+        if films.known:
+            self.grants.add(token.id, films.known)
+            state = self.records.state_of([films.known]).get(films.known)
+            answer = "under way" if state in UNDER_WAY else "done"
+            return Submitted(films.known, given.study_instance_uid, answer)
+        study = films.study or given
         job = self._job(study)
+        submitter = self._submitter(self.folders.result_root(job), force)
         with self.deciding.held(job):
-            kept = self.folders.keep(study, job)
             self.grants.add(token.id, job)  # first, so that no job is without a token that sees it
-            return self._submitter(self.folders.result_root(job), force).submit(kept)
+            if films.study is None:
+                days = self.settings.record_days
+                self.records.refuse(submitter.make_record(study), _MISSING, OutputError.exit_code, days=days)
+                return Submitted(job, study.study_instance_uid, "refused", _MISSING)
+            kept = self.folders.keep(study, job, folder)
+            for part in films.parts[:1]:  # the one that the new result replaces
+                self.folders.put_before(part.job_id, job, study.study_instance_uid, folder)
+            submitted = submitter.submit(kept)
+        self.late.take_place(films.parts, job, token)
+        return submitted
 
     def _submitter(self, out: Path, force: bool) -> Submitter:
         return Submitter(self.records, self.app, self.weights, self.settings, out, "interactive", "", force)

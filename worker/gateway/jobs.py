@@ -12,11 +12,10 @@ from fastapi import APIRouter, Query, Request, Response
 from worker.gateway.problems import ProblemError, skipped_fields
 from worker.gateway.receive import form_body, received
 from worker.gateway.representation import Held, Representation, answer
-from worker.gateway.schema import Accepted, Error, Job, Jobs, job_of
+from worker.gateway.schema import Accepted, Error, Job, Jobs, Submission, job_of
 from worker.gateway.state import Gateway, Here, Whose
 from worker.gateway.tokens import Token
 from worker.job import Record
-from worker.records import Answer
 from worker.submission import Submitted
 
 router = APIRouter(tags=["jobs"])
@@ -83,14 +82,13 @@ async def submit(request: Request, here: Here, token: Whose) -> Accepted:
 def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
     records = {record.job_id: record for record in here.records.listing([s.job_id for s in submitted])}
     for one in submitted:
-        if one.answer != "refused" and one.job_id not in records:
+        if one.job_id not in records:
             here.records.get(one.job_id)  # raises, if that is because the record is damaged
-    refused = [one for one in submitted if one.answer == "refused" or one.job_id not in records]
-    if refused:
+    if any(one.job_id not in records for one in submitted):
         raise ProblemError(
             409, "the place of a result is taken by something else; tell whoever runs the gateway"
         )
-    return [_shown(here, records[one.job_id], cast(Answer, one.answer)) for one in submitted]
+    return [_shown(here, records[one.job_id], cast(Submission, one.answer)) for one in submitted]
 
 
 @router.get("/jobs", response_model=Jobs, response_model_exclude_unset=True, responses=PROBLEMS)
@@ -152,5 +150,5 @@ def _check_alone(here: Gateway, record: Record, token: Token) -> None:
         raise ProblemError(409, "somebody else waits for this job, too: it goes on")
 
 
-def _shown(here: Gateway, record: Record, submission: Answer | None = None) -> Job:
+def _shown(here: Gateway, record: Record, submission: Submission | None = None) -> Job:
     return job_of(record, results=here.folders.results, submission=submission)

@@ -33,7 +33,6 @@ _BLOCK = 64 << 10  # bytes that are sent at once; a slow client has BCD_GATEWAY_
 _MOST_JSON = 64 << 20  # bytes of a result.json that is read
 _DEEPEST = 8  # folders in folders; a result has one
 _RACES = 5  # results that may come one after the other while one is looked at
-_OPEN_AHEAD = 1024  # files that all zips being sent keep open, so that they are those of one result
 _ZIP64 = 2_000_000_000  # bytes; zipfile writes other headers from 2 GiB on, less a margin
 _MOST_FACTS = 8192
 
@@ -245,9 +244,9 @@ def stands(results: Path, job: str, study: str) -> bool:
 class Zip:
     """All files of a result as one zip, not compressed; a `worker.gateway.representation.Content`.
 
-    Of the files of all zips together, `_OPEN_AHEAD` are kept open from the start. The others are opened when
-    they are due; if one is another one by then, the zip breaks off, and whoever gets it sees that it is not
-    whole.
+    Of the files of all zips together, so many are kept open from the start (`keep_open`). The others are
+    opened when they are due; if one is another one by then, the zip breaks off, and whoever gets it sees that
+    it is not whole.
     """
 
     def __init__(self, folder: ResultFolder) -> None:
@@ -336,16 +335,26 @@ def zip_of(results: Path, job: str, study: str) -> Zip:
     raise _unsteady()
 
 
+def keep_open(number: int) -> None:
+    """Let all zips that are being sent keep so many files open together."""
+    _ahead.set(number)
+
+
 class _Ahead:
     """How many files may still be kept open for zips."""
 
     def __init__(self, number: int) -> None:
-        self._left = number
+        self._most = self._left = number
         self._lock = threading.Lock()
+
+    def set(self, most: int) -> None:
+        with self._lock:
+            self._left += most - self._most
+            self._most = most
 
     def take(self) -> bool:
         with self._lock:
-            if not self._left:
+            if self._left <= 0:
                 return False
             self._left -= 1
             return True
@@ -355,7 +364,7 @@ class _Ahead:
             self._left += 1
 
 
-_ahead = _Ahead(_OPEN_AHEAD)
+_ahead = _Ahead(256)
 _facts: dict[tuple[object, ...], Any] = {}
 _facts_lock = threading.Lock()
 

@@ -13,14 +13,17 @@ from worker.job import Record, State
 from worker.records import Answer
 from worker.summary import cause
 
+Submission = Answer | Literal["refused"]
+
 
 class Job(BaseModel):
     """One study, one model, one setting."""
 
     job_id: str = Field(pattern="^[0-9a-f]{16}$")
     study_instance_uid: str
-    submission: Answer | None = Field(
-        default=None, description="what came of a submission: new work, work under way, or done already"
+    submission: Submission | None = Field(
+        default=None,
+        description="what came of it: new work, work under way, done already, or refused, as reason says",
     )
     state: State
     film: int = Field(description="the film at work, from 1; 0 while it waits")
@@ -159,7 +162,7 @@ class Error(BaseModel):
     skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
-def job_of(record: Record, *, results: Path, submission: Answer | None = None) -> Job:
+def job_of(record: Record, *, results: Path, submission: Submission | None = None) -> Job:
     """The job as it is shown to a token.
 
     Args:
