@@ -58,10 +58,12 @@ _SHORT = (
     "model_name",
     "model_version",
     "model_digest",
+    "software_version",
     "input_digest",
     "settings",
     "replace",
 )
+_NAMED = 5  # jobs of many
 _PAGE = 500  # records read at a time
 
 
@@ -268,6 +270,21 @@ class StoredRecords:
         Raises:
             UsageError: no job or more than one is meant.
         """
+        return self._only(start, self._meant(start))
+
+    def find_result(self, start: str) -> Record:
+        """As ``find``; of several jobs the one whose result stands.
+
+        Raises:
+            UsageError: no job or more than one is meant.
+        """
+        meant = self._meant(start)
+        if len(meant) > 1:
+            standing = [record.job_id for record in self.each(meant) if record.result_folder() is not None]
+            meant = standing or meant
+        return self._only(start, meant)
+
+    def _meant(self, start: str) -> list[str]:
         if not start:
             raise UsageError("an empty id is no job's", "bcd-admin jobs lists them")
         ids = self.ids()
@@ -277,8 +294,13 @@ class StoredRecords:
             matches = [job for job, uid in zip(ids, uids, strict=True) if uid == start]
         if not matches:
             raise UsageError(f"no job {start!r}", "bcd-admin jobs lists them")
+        return matches
+
+    def _only(self, start: str, matches: list[str]) -> Record:
         if len(matches) > 1:
-            raise UsageError(f"{start!r} may be {len(matches)} jobs", "give the id of one, or more of it")
+            named = ", ".join(matches[:_NAMED]) + (", ..." if matches[_NAMED:] else "")
+            message = f"{start!r} may be {len(matches)} jobs ({named})"
+            raise UsageError(message, "give the id of one, or more of it")
         record = self.get(matches[0])
         if record is None:
             raise UsageError(f"the record of job {matches[0]} is gone", "submit the study again")

@@ -18,7 +18,8 @@ from worker.app import send
 from worker.growth import MissingFilmsError, contents_of, grown, holds, is_held
 from worker.job import ENDINGS, UNDER_WAY, DamagedRecordError, Lane, Record, Tally, job_id, now
 from worker.pipeline import shaping
-from worker.publish import Published, check_target, published
+from worker.publish import check_target
+from worker.published import Published, published
 from worker.records import Answer, Records
 from worker.settings import Settings
 from worker.staging import make_results_folder

@@ -235,7 +235,7 @@ def test_no_film_is_scanned_alone_because_the_share_of_the_other_went_away(
             away.path.write_bytes(content)
 
     study = replace(study, films=(study.films[0], away))
-    with pytest.raises(FilmError, match="cannot be read"):
+    with pytest.raises(FilmError, match="cannot be opened"):
         scan_study(study, scanner, new_job(study, scanner), progress=comes_and_goes, patient=True)
     assert scanner.seen == []
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from bcd_model.words import DISCLAIMER
+from worker.gateway.result_files import stands
 from worker.job import Record, State
 from worker.records import Answer
 from worker.summary import cause
@@ -33,12 +34,14 @@ class Job(BaseModel):
     films_flagged: int = Field(description="films with a finding at or above the operating point")
     highest_probability: float = Field(description="of abnormality, of any finding; 0 if there is none")
     prevalence: float = Field(description="share of abnormal films where that probability holds")
+    result: bool = Field(description="whether its result can be fetched: that of a job done long ago is gone")
 
 
 class Jobs(BaseModel):
     """Jobs, the last submitted first."""
 
     jobs: list[Job]
+    more: int = Field(default=0, description="how many older ones limit leaves out; absent if none")
 
 
 class Skipped(BaseModel):
@@ -52,7 +55,8 @@ class Accepted(BaseModel):
     """What became of an upload."""
 
     jobs: list[Job]
-    skipped: list[Skipped]
+    skipped: list[Skipped] = Field(description="each file that is part of no study, and why; 200 at most")
+    skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
 class ResultFile(BaseModel):
@@ -151,14 +155,15 @@ class Error(BaseModel):
     status: int
     detail: str
     request_id: str
-    skipped: list[Skipped] = []
+    skipped: list[Skipped] = Field(default=[], description="files that were no use, and why; 200 at most")
+    skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
-def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> Job:
+def job_of(record: Record, *, results: Path, submission: Answer | None = None) -> Job:
     """The job as it is shown to a token.
 
     Args:
-        root: the job's results folder below the gateway.
+        results: the folder of all results below the gateway.
     """
     fields = {
         name: getattr(record, name) for name in ("job_id", "study_instance_uid", "state", "film", "films")
@@ -168,13 +173,14 @@ def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> J
         submission=submission,
         created=record.created.isoformat(),
         updated=record.updated.isoformat(),
-        reason=_reason(record, root),
+        reason=_reason(record, results / record.job_id),
         films_scanned=record.tally.scanned,
         films_failed=record.tally.failed,
         films_excluded=record.tally.excluded,
         films_flagged=record.tally.flagged,
         highest_probability=record.tally.highest,
         prevalence=float(record.settings["prevalence"]),
+        result=stands(results, record.job_id, record.study_instance_uid),
     )
 
 

@@ -10,6 +10,7 @@ from converters import film_attributes
 
 
 def header(**elements: object) -> Dataset:
+    """A header of 1200 x 900 pixels, of which 0.1 mm ones make 120 x 90 mm."""
     dataset = Dataset()
     dataset.Rows, dataset.Columns, dataset.BitsStored = 1200, 900, 8
     for keyword, value in elements.items():
@@ -91,18 +92,19 @@ def test_spot_magnified_and_raw_views_are_not_of_the_kind_of_whole_ones() -> Non
         ({"ImagerPixelSpacing": [0.1, 0.07]}, (0.1, 0.07)),
         (
             {
-                "ImagerPixelSpacing": [0.5, 0.5],
+                "ImagerPixelSpacing": [0.3, 0.3],
                 "PixelSpacing": [0.25, 0.25],
                 "PixelSpacingCalibrationType": "FIDUCIAL",
             },
             (0.25, 0.25),
         ),
-        ({"PixelSpacing": [0.05, 0.05]}, (0.05, 0.05)),
-        ({"NominalScannedPixelSpacing": [0.043, 0.043]}, (0.043, 0.043)),
+        ({"PixelSpacing": [0.06, 0.06]}, (0.06, 0.06)),
+        ({"NominalScannedPixelSpacing": [0.083, 0.083]}, (0.083, 0.083)),
+        ({"ImagerPixelSpacing": 0.1}, (0.1, 0.1)),
         ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.1, 0.1]}, (0.1, 0.1)),
         (
-            {"ImagerPixelSpacing": [0.09, 0.09], "EstimatedRadiographicMagnificationFactor": 1.8},
-            (0.05, 0.05),
+            {"ImagerPixelSpacing": [0.18, 0.18], "EstimatedRadiographicMagnificationFactor": 1.8},
+            (0.1, 0.1),
         ),
         (
             {"ImagerPixelSpacing": [0.09, 0.09], "EstimatedRadiographicMagnificationFactor": 1.06},
@@ -116,7 +118,9 @@ def test_spacing_that_is_stated(elements: dict[str, object], expected: tuple[flo
     assert not assumed
 
 
-@pytest.mark.parametrize("elements", [{}, {"PixelSpacing": [1000, 1000]}, {"ImagerPixelSpacing": [0.1]}])
+@pytest.mark.parametrize(
+    "elements", [{}, {"PixelSpacing": [1000, 1000]}, {"ImagerPixelSpacing": [0.1, 0.1, 0.1]}]
+)
 def test_spacing_that_is_not_is_assumed_from_the_size_of_a_film(elements: dict[str, object]) -> None:
     spacing, assumed, remarks = film_attributes.spacing(header(**elements))
     assert spacing == pytest.approx((0.2, 0.2))  # 240 mm / 1200 rows
