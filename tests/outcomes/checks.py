@@ -59,7 +59,8 @@ def faults_of(study: MadeStudy, work: Path) -> list[str]:
         exit_code = outcome_of(result).exit_code
     folder = results / study.uid
     if len(found.studies) != 1 or not folder.is_dir():
-        return [f"{len(found.studies)} studies were found"]
+        kinds = sorted({film.kind for film in study.films if not film.readable})
+        return [f"study {study.number}: {len(found.studies)} studies were found; {', '.join(kinds)}"]
     told = json.loads((folder / "result.json").read_bytes())
     objects = [_read(path, folder) for path in sorted(folder.rglob("*.dcm"))]
     checks = _Checks(study, told, objects)

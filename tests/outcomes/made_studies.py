@@ -235,8 +235,9 @@ def _cut_header(draft: _Draft, rng: random.Random) -> None:
 
 @_kind("header overwritten", 3)
 def _overwritten(draft: _Draft, rng: random.Random) -> None:
-    draft.finish = lambda data: data[:400] + bytes(200) + data[600:]
-    draft.expected, draft.readable = FAILED | SCANNED, False
+    pixels = SHAPE[0] * SHAPE[1]
+    draft.finish = lambda data: data[:400] + b"\xff" * (len(data) - pixels - 400) + data[-pixels:]
+    draft.expected, draft.readable = FAILED, False
 
 
 @_kind("no decoder", 3)
