@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from bcd_model.dense import scan_level
+from bcd_model.errors import FilmError
 from bcd_model.evaluation import SCORE_FLOOR, Calibration
 from bcd_model.marks import Mark, abnormal_score, cluster_marks, find_marks, merge
 from bcd_model.model import Model
@@ -79,8 +80,13 @@ class Scanner:
 
         Findings reach down to the model's floor, so that a reader may lower the threshold; the
         film's class follows from those at or above the operating point.
+
+        Raises:
+            FilmError: there is no breast in the film to look at: it is not normal, it was not scanned.
         """
         pyramid = self._pyramid(film)
+        if not self.shows_breast(film):
+            raise FilmError(f"{film.file}: no breast was found in it: nothing was scanned")
         kept = self.marks(film, other, MAX_FINDINGS)
         findings = by_suspicion(
             [_finding(mark, pyramid, film.shape, self.model.calibration) for mark in kept]
@@ -88,9 +94,7 @@ class Scanner:
         findings = tuple(f for f in findings if f.probability.abnormal >= self.model.floor)
         presented = [f for f in findings if self.operating_point.presents(f)]
         warnings = film.warnings
-        if not self.shows_breast(film):
-            warnings = (*warnings, "no breast was found in this film: nothing was scanned")
-        elif self.compares and (other is None or not self.shows_breast(other)):
+        if self.compares and (other is None or not self.shows_breast(other)):
             warnings = (*warnings, NOT_COMPARED)
         return FilmScan(
             label=presented[0].label if presented else "normal",

@@ -263,7 +263,11 @@ class StudyScanner(Protocol):
         ...
 
     def scan(self, film: Film, other: Film | None = None) -> FilmScan:
-        """Scan one film; ``other`` shows the other breast of the same patient in the same view."""
+        """Scan one film; ``other`` shows the other breast of the same patient in the same view.
+
+        Raises:
+            FilmError: there is nothing in the film to look at.
+        """
         ...
 
 

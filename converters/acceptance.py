@@ -1,17 +1,25 @@
-"""Which images are films, and which films can be used: judged from the header alone.
+"""Which images are films, and which films are scanned: judged from the header alone.
 
 Nothing here looks at file names or folders. The rules, in the order in which they are applied:
 
 *No film* (skipped, never part of the study):
-  objects without pixels or of a SOP class that is not on the list below (SR, presentation states,
-  segmentations, ...); this software's own pictures; secondary images (Image Type value 2) unless
-  Conversion Type says that a film was digitised (DF); secondary captures and CR in colour; quality
-  control images; secondary captures and CR with neither the modality MG nor a mammographic view.
+  objects without pixels (SR, presentation states, segmentations, ...); images of a SOP class that is
+  not on the list below, unless their modality is MG; this software's own pictures; quality control
+  images; secondary captures and CR that are in colour, or that have neither the modality MG nor a
+  mammographic view; secondary captures and CR whose Image Type says that they are secondary, unless
+  Conversion Type says that a film was digitised (DF), or they state the breast and the view.
+
+*Excluded* (part of the study, listed with the rule, not scanned; :func:`rule`):
+  tomosynthesis, and images of one that are not 2-D mammograms; spot compression and magnification
+  views by their View Modifier Code, which show a part of the breast; secondary pictures that state
+  breast and view; and, once the films of a study are known (`converters.studies`), a For Processing
+  image whose For Presentation image of the same breast and view is in the study.
 
 *A film that cannot be used* (listed as failed, with the reason):
-  no SOP Instance UID; tomosynthesis; more than one frame; pixels that are not one monochrome sample
-  of 8 to 16 bits; burned-in annotation; For Processing without a window or VOI LUT; fewer pixels than
-  the network's window needs, or more than any detector has.
+  no SOP Instance UID; an image with the modality MG of a SOP class that is not read; more than one
+  frame; pixels that are not one monochrome sample of 8 to 16 bits; burned-in annotation; For
+  Processing without a window or VOI LUT; fewer pixels than the network's window needs, or more than
+  any detector has.
 """
 
 from __future__ import annotations
@@ -23,6 +31,8 @@ from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
+    BreastProjectionXRayImageStorageForPresentation,
+    BreastProjectionXRayImageStorageForProcessing,
     BreastTomosynthesisImageStorage,
     ComputedRadiographyImageStorage,
     DigitalMammographyXRayImageStorageForPresentation,
@@ -34,22 +44,27 @@ from pydicom.uid import (
 
 from bcd_model.words import WINDOW
 from converters import film_attributes
-from converters.dicom_file import integer, items, text, texts, uid
+from converters.dicom_file import integer, items, text, texts, uid, why_no_uid
 from converters.grayscale import first_window
 from converters.provenance import MANUFACTURER, PRODUCT
+from converters.result import Rule
 
 MAX_PIXELS = 1 << 27
 """About 134 million; a 24 x 30 cm film scanned at 25 micron has 115 million."""
 
 Kind = Literal["film", "unusable", "no film"]
 
-_MAMMOGRAPHY = frozenset(
+_TOMOSYNTHESIS = frozenset(
     {
-        DigitalMammographyXRayImageStorageForPresentation,
-        DigitalMammographyXRayImageStorageForProcessing,
+        BreastProjectionXRayImageStorageForPresentation,
+        BreastProjectionXRayImageStorageForProcessing,
         BreastTomosynthesisImageStorage,
     }
 )
+_MAMMOGRAPHY = _TOMOSYNTHESIS | {
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalMammographyXRayImageStorageForProcessing,
+}
 _GENERAL = frozenset(
     {
         ComputedRadiographyImageStorage,
@@ -58,38 +73,6 @@ _GENERAL = frozenset(
         MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     }
 )
-
-KEYWORDS = (
-    "BitsAllocated",
-    "BitsStored",
-    "BurnedInAnnotation",
-    "ContributingEquipmentSequence",
-    "ConversionType",
-    "HighBit",
-    "ImageType",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "Modality",
-    "NumberOfFrames",
-    "PatientID",
-    "PhotometricInterpretation",
-    "PixelRepresentation",
-    "PresentationIntentType",
-    "QualityControlImage",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "ViewCodeSequence",
-    "ViewPosition",
-    "VOILUTFunction",
-    "VOILUTSequence",
-    "WindowCenter",
-    "WindowWidth",
-)
-"""The data elements that :func:`judge` and the grouping into studies look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +95,71 @@ def judge(header: Dataset) -> Verdict:
     return Verdict("unusable", unusable) if unusable else FILM
 
 
-def _why_no_film(header: Dataset) -> str:
+def rule(header: Dataset) -> Rule | None:
+    """By which rule a film is left out of the scan, whether it could be used or not; None if by none."""
+    if _is_tomosynthesis(header):
+        return "tomosynthesis"
+    if film_attributes.is_part_of_breast(header):
+        return "spot view"
+    if _sop_class(header) in _GENERAL and _is_secondary(header):
+        return "secondary picture"
+    return None
+
+
+def is_for_processing(header: Dataset) -> bool:
+    """Whether the image is raw data of the detector, made for processing (PS3.3 C.8.11.7)."""
+    return (
+        header.get("SOPClassUID") == DigitalMammographyXRayImageStorageForProcessing
+        or text(header, "PresentationIntentType") == "FOR PROCESSING"
+    )
+
+
+def may_be_film(header: Dataset) -> bool:
+    """Whether a header of which only a part could be read may be a film's: by its SOP class."""
+    sop_class = _sop_class(header)
+    return (sop_class is None or sop_class in _MAMMOGRAPHY | _GENERAL) and not is_ours(header)
+
+
+def _sop_class(header: Dataset) -> str | None:
     meta = getattr(header, "file_meta", Dataset())
     # A header that is cut short may have lost its SOP class, but never the copy in front of it.
-    sop_class = uid(header, "SOPClassUID") or uid(meta, "MediaStorageSOPClassUID")
+    return uid(header, "SOPClassUID") or uid(meta, "MediaStorageSOPClassUID")
+
+
+def _is_secondary(header: Dataset) -> bool:
+    """Whether Image Type (0008,0008) says that the picture was made from others, not from a film."""
+    image_type = texts(header, "ImageType")
+    return len(image_type) > 1 and image_type[1] == "SECONDARY" and text(header, "ConversionType") != "DF"
+
+
+def _is_unread_mammogram(header: Dataset, sop_class: str) -> bool:
+    """Whether it is an image of the modality MG, of a SOP class that this software does not read."""
+    name = UID(sop_class, config.IGNORE).name  # the UID itself where the class is private
+    image = "Image Storage" in name or (name == sop_class and integer(header, "Rows") is not None)
+    return image and text(header, "Modality") == "MG"
+
+
+def _why_no_film(header: Dataset) -> str:
+    sop_class = _sop_class(header)
     if sop_class is None:
         return "states no SOP class"
     if sop_class not in _MAMMOGRAPHY | _GENERAL:
+        if _is_unread_mammogram(header, sop_class):
+            return ""
         # The standard's own name of the class, or the UID itself where it is private.
         return f"no mammogram: {UID(sop_class, config.IGNORE).name}"
-    if sop_class in _GENERAL and is_ours(header):
-        return "a result of this software"
-    image_type = texts(header, "ImageType")
-    if len(image_type) > 1 and image_type[1] == "SECONDARY" and text(header, "ConversionType") != "DF":
-        return "a secondary image made from others, no film"
     if text(header, "QualityControlImage") == "YES":
         return "a quality control image"
     if sop_class in _GENERAL:
+        if is_ours(header):
+            return "a result of this software"
         if (integer(header, "SamplesPerPixel") or 1) != 1:
             return "a colour picture, no film"
         if text(header, "Modality") != "MG" and film_attributes.view(header) is None:
             return "states neither the modality MG nor a mammographic view"
+        stated = film_attributes.view(header) is not None and film_attributes.laterality(header) is not None
+        if _is_secondary(header) and not stated:
+            return "a secondary picture made from others, no film"
     return ""
 
 
@@ -151,11 +178,14 @@ def is_ours(header: Dataset) -> bool:
 
 
 def _why_unusable(header: Dataset) -> str:
-    if uid(header, "SOPInstanceUID") is None:
-        return "states no SOP Instance UID"
-    kind = _tomosynthesis(header)
-    if kind:
-        return kind
+    nameless = why_no_uid(header, "SOPInstanceUID")
+    if nameless:
+        return nameless
+    sop_class = _sop_class(header)
+    if sop_class is not None and sop_class not in _MAMMOGRAPHY | _GENERAL:
+        return f"images of the SOP class {UID(sop_class, config.IGNORE).name} are not read"
+    if _is_tomosynthesis(header):
+        return "tomosynthesis: only 2-D mammograms are scanned"
     frames = integer(header, "NumberOfFrames")
     if frames is not None and frames != 1:
         return f"{frames} frames: only single images are scanned"
@@ -164,13 +194,11 @@ def _why_unusable(header: Dataset) -> str:
     return _why_unreadable_pixels(header) or _why_no_presentation(header)
 
 
-def _tomosynthesis(header: Dataset) -> str:
-    image_type = texts(header, "ImageType")
-    if header.get("SOPClassUID") == BreastTomosynthesisImageStorage:
-        return "tomosynthesis: only 2-D mammograms are scanned"
-    if {"TOMO", "TOMO_PROJ", "TOMOSYNTHESIS"} & set(image_type) and "GENERATED_2D" not in image_type:
-        return "an image of a tomosynthesis: only 2-D mammograms are scanned"
-    return ""
+def _is_tomosynthesis(header: Dataset) -> bool:
+    if _sop_class(header) in _TOMOSYNTHESIS:
+        return True
+    image_type = set(texts(header, "ImageType"))
+    return bool({"TOMO", "TOMO_PROJ", "TOMOSYNTHESIS"} & image_type) and "GENERATED_2D" not in image_type
 
 
 def _why_unreadable_pixels(header: Dataset) -> str:
@@ -196,10 +224,6 @@ def _why_unreadable_pixels(header: Dataset) -> str:
 
 
 def _why_no_presentation(header: Dataset) -> str:
-    processing = (
-        header.get("SOPClassUID") == DigitalMammographyXRayImageStorageForProcessing
-        or text(header, "PresentationIntentType") == "FOR PROCESSING"
-    )
-    if processing and first_window(header) is None and not items(header, "VOILUTSequence"):
+    if is_for_processing(header) and first_window(header) is None and not items(header, "VOILUTSequence"):
         return "For Processing, without a window or VOI LUT: send the For Presentation image"
     return ""

@@ -10,11 +10,12 @@ from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError, InputError, TruthError
 from bcd_model.words import Film, Label, Lesion, Projection
-from converters import film_attributes
-from converters.dicom_file import integer, read_header, text, values
+from converters.dicom_file import integer, read_header, values
 from converters.dicom_in import read_film
-from converters.studies import DIFFERENT_PATIENTS, FilmSource, StudyInput
+from converters.patients import projection
+from converters.studies import FilmSource, StudyInput
 from converters.truth import FilmTruth, read_truth
+from converters.wording import RULES
 
 _NAMED = 3
 
@@ -24,8 +25,7 @@ class DicomFilm:
     """One DICOM film with its truth; a :class:`bcd_model.words.AnnotatedFilm`.
 
     Attributes:
-        projection: with Patient ID, and Study Instance UID as a part of its kind, for a scan compares the
-            films of one study.
+        projection: with Study Instance UID as a part of its kind, for a scan compares the films of one study.
     """
 
     path: Path
@@ -101,8 +101,8 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
     warnings: list[str] = []
     for study in studies:
         patients: set[str] = set()
-        if DIFFERENT_PATIENTS in study.warnings:
-            warnings.append(f"study {study.study_instance_uid}: {DIFFERENT_PATIENTS}")
+        if study.patients > 1:
+            warnings.append(f"study {study.study_instance_uid}: its films name {study.patients} patients")
         for source in study.films:
             uid = source.sop_instance_uid
             if uid is None:
@@ -114,6 +114,9 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
                 continue
             seen.add(uid)
             patients.add(known.patient)
+            if source.rule is not None:
+                unusable.append(f"film {known.name}: left out: {RULES[source.rule]}")
+                continue
             if source.reason is not None:
                 unusable.append(f"film {known.name}: left out: {_reason(source)}")
                 continue
@@ -127,7 +130,7 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             for value in values(header, "PatientID"):
                 if patient_id := str(value).strip():
                     of_id.setdefault(patient_id, set()).add(known.patient)
-            films.append(DicomFilm(source.path, known, _projection(header, study.study_instance_uid)))
+            films.append(DicomFilm(source.path, known, projection(header, study.study_instance_uid)))
         if len(patients) > 1:
             raise TruthError(
                 f"{named}: puts the films of study {study.study_instance_uid} under {len(patients)} patients",
@@ -177,13 +180,6 @@ def _check_places(header: Dataset, truth: FilmTruth) -> None:
                 f"and {shape[1]} columns",
                 "check whether the truth belongs to these films",
             )
-
-
-def _projection(header: Dataset, study: str) -> Projection:
-    kind = (study, *film_attributes.kind(header))
-    return Projection(
-        text(header, "PatientID"), film_attributes.view(header), film_attributes.laterality(header), kind
-    )
 
 
 def _some(names: list[str]) -> str:

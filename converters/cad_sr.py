@@ -13,19 +13,26 @@ The tree, from the top::
     ├── Summary of Detections          successful and failed films
     └── Summary of Analyses            not attempted: CID 6043 has none that the network does
 
+Both summaries are over all films of the study, also those that have no UIDs to be pointed to
+(`converters.outcome`); of the films in the library, those that failed and those that were excluded
+while no scanned film shows their view stand among the failed detections.
+
 The network does not tell calcifications from masses, so each finding is a "Mammography breast
 density", the mass-like member of CID 6014, and never a cluster.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydicom.dataset import FileDataset
 from pydicom.uid import MammographyCADSRStorage
 
-from bcd_model.errors import OutputError
 from bcd_model.words import Finding
 from converters import codes, film_facts
-from converters.content_tree import Item, Target, code, container, coordinates, number, text
+from converters.content_tree import Item, Target, code, container, coordinates, number, text, uid
+from converters.outcome import Coverage, coverage, uncovered
+from converters.provenance import study_header
 from converters.result import FilmResult, StudyResult
 from converters.sr_document import algorithm, build_document, impression, library_entry, tracking
 
@@ -34,26 +41,27 @@ def build_cad_sr(result: StudyResult) -> FileDataset | None:
     """The CAD SR of the study; None if no film's header gives the UIDs to point to it.
 
     Raises:
-        OutputError: a finding whose centre lies outside its film.
+        ValueError: a finding whose centre lies outside its film.
     """
-    references = [film_facts.reference(film) for film in result.films]
     library = {
-        index: (film, library_entry(film, reference, codes.BREASTS))
-        for index, (film, reference) in enumerate(zip(result.films, references, strict=True))
-        if reference is not None
+        film: library_entry(film, reference, codes.BREASTS)
+        for film in result.films
+        if (reference := film_facts.reference(film)) is not None
     }
-    if not library:
+    if not library or study_header(result) is None:
         return None
-    scanned = [entry for film, entry in library.values() if not film.failed]
-    failed = [entry for film, entry in library.values() if film.failed]
+    extent = coverage(result)
+    unseen = uncovered(result)
+    scanned = [entry for film, entry in library.items() if film.outcome == "scanned"]
+    failed = [entry for film, entry in library.items() if film.outcome == "failed" or film in unseen]
 
     report = container(codes.MAMMOGRAPHY_CAD_REPORT, template="4000")
     report.add("HAS CONCEPT MOD", code(codes.LANGUAGE, codes.ENGLISH))
     report.add(
         "CONTAINS",
-        container(codes.IMAGE_LIBRARY).add("CONTAINS", *(entry for _, entry in library.values())),
-        _findings_summary(result, library),
-        _detections(result, scanned, failed),
+        container(codes.IMAGE_LIBRARY).add("CONTAINS", *library.values()),
+        _findings_summary(result, library, extent),
+        _detections(result, scanned, failed, extent),
         code(codes.SUMMARY_OF_ANALYSES, codes.NOT_ATTEMPTED),
     )
     return build_document(
@@ -66,38 +74,37 @@ def build_cad_sr(result: StudyResult) -> FileDataset | None:
     )
 
 
-def _findings_summary(result: StudyResult, library: dict[int, tuple[FilmResult, Item]]) -> Item:
+_SUMMARIES = {
+    ("all", True): codes.ALL_WITH_FINDINGS,
+    ("all", False): codes.ALL_WITHOUT_FINDINGS,
+    ("some", True): codes.SOME_WITH_FINDINGS,
+    ("some", False): codes.SOME_WITHOUT_FINDINGS,
+    ("none", False): codes.NONE_WITHOUT_FINDINGS,
+}
+_DETECTIONS = {"all": codes.SUCCEEDED, "some": codes.PARTIALLY_SUCCEEDED, "none": codes.FAILED}
+
+
+def _findings_summary(result: StudyResult, library: Mapping[FilmResult, Item], extent: Coverage) -> Item:
     """TID 4001: the summary code, the impression, and one TID 4003 per finding."""
     impressions = [
-        _individual_impression(result, film, film_index, finding, index, entry)
-        for film_index, (film, entry) in library.items()
-        if film.scan is not None
+        _individual_impression(result, number, film, finding, index, library[film])
+        for number, film in result.numbered
+        if film.scan is not None and film in library
         for index, finding in enumerate(film.scan.findings)
     ]
-    scanned = sum(1 for film, _ in library.values() if not film.failed)
-    if scanned == 0:
-        summary = codes.NONE_WITHOUT_FINDINGS
-    elif scanned == len(library):
-        summary = codes.ALL_WITH_FINDINGS if impressions else codes.ALL_WITHOUT_FINDINGS
-    else:
-        summary = codes.SOME_WITH_FINDINGS if impressions else codes.SOME_WITHOUT_FINDINGS
-    item = code(codes.FINDINGS_SUMMARY, summary)
+    item = code(codes.FINDINGS_SUMMARY, _SUMMARIES[extent.extent, extent.findings])
     item.add("HAS PROPERTIES", text(codes.IMPRESSION_DESCRIPTION, impression(result)), *algorithm(result))
     return item.add("INFERRED FROM", *impressions)
 
 
 def _individual_impression(
-    result: StudyResult, film: FilmResult, film_index: int, finding: Finding, index: int, entry: Item
+    result: StudyResult, film_number: int, film: FilmResult, finding: Finding, index: int, entry: Item
 ) -> Item:
     """TID 4003 around one TID 4006, TID 4006 with the geometry of TID 4021."""
     presented = result.operating_point.presents(finding)
     intent = codes.PRESENTATION_REQUIRED if presented else codes.PRESENTATION_OPTIONAL
-    shape = film_facts.size(film)
-    if shape is None or film_facts.on_film((finding.center,), shape) != (finding.center,):
-        raise OutputError(
-            f"film {film.sop_instance_uid}: finding {index + 1} lies outside the film",
-            "this is a fault of the scan, please report it",
-        )
+    film_facts.check_places(film)
+    shape = film_facts.size(film) or (0, 0)
     rendering = code(codes.RENDERING_INTENT, intent)
     if not presented:
         rendering.add("HAS PROPERTIES", number(codes.CAD_OPERATING_POINT, 1, codes.RANGE_FROM_ONE))
@@ -109,7 +116,7 @@ def _individual_impression(
     )
     item = code(codes.SINGLE_IMAGE_FINDING, codes.BREAST_DENSITY)
     item.add("HAS CONCEPT MOD", rendering)
-    item.add("HAS OBS CONTEXT", *tracking(result, film_index, index))
+    item.add("HAS OBS CONTEXT", *tracking(result, film_number, film, index))
     item.add(
         "HAS PROPERTIES",
         *algorithm(result),
@@ -123,16 +130,20 @@ def _individual_impression(
     return individual.add("CONTAINS", item)
 
 
-def _detections(result: StudyResult, scanned: list[Item], failed: list[Item]) -> Item:
+def _detections(result: StudyResult, scanned: list[Item], failed: list[Item], extent: Coverage) -> Item:
     """Summary of Detections with TID 4015: which films were scanned and which were not."""
-    summary = codes.SUCCEEDED
-    if failed:
-        summary = codes.PARTIALLY_SUCCEEDED if scanned else codes.FAILED
-    item = code(codes.SUMMARY_OF_DETECTIONS, summary)
-    for name, entries in ((codes.SUCCESSFUL_DETECTIONS, scanned), (codes.FAILED_DETECTIONS, failed)):
-        if entries:
+    item = code(codes.SUMMARY_OF_DETECTIONS, _DETECTIONS[extent.extent])
+    for name, entries, wanted in (
+        (codes.SUCCESSFUL_DETECTIONS, scanned, extent.extent != "none"),
+        (codes.FAILED_DETECTIONS, failed, extent.extent != "all"),  # also if no film of it can be pointed to
+    ):
+        if wanted:
             performed = code(codes.DETECTION_PERFORMED, codes.BREAST_DENSITY)
             performed.add("HAS PROPERTIES", *algorithm(result), *(Target(entry) for entry in entries))
+            if not entries:
+                # TID 4017 asks for images or series. Those of a film that cannot be read are not known: a UID
+                # of its own stands for its series, so that the film is not missing from what failed.
+                performed.add("HAS PROPERTIES", uid(codes.SERIES_INSTANCE_UID, result.uid("unreadable film")))
             if entries is scanned:
                 performed.add("HAS PROPERTIES", *_operating_points())
             item.add("INFERRED FROM", container(name).add("CONTAINS", performed))

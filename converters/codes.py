@@ -80,6 +80,7 @@ SUMMARY_OF_DETECTIONS = _dcm("111064", "Summary of Detections")
 SUMMARY_OF_ANALYSES = _dcm("111065", "Summary of Analyses")
 SUCCESSFUL_DETECTIONS = _dcm("111063", "Successful Detections")
 FAILED_DETECTIONS = _dcm("111025", "Failed Detections")
+SERIES_INSTANCE_UID = _dcm("112002", "Series Instance UID")
 DETECTION_PERFORMED = _dcm("111022", "Detection Performed")
 
 # CID 6042

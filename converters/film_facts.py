@@ -58,6 +58,14 @@ def view(film: FilmResult) -> str | None:
     return film_attributes.view(film.header) if film.header is not None else None
 
 
+def is_partial(film: FilmResult) -> bool:
+    """Whether the film shows only a part of the breast."""
+    header = film.header
+    return header is not None and (
+        film_attributes.is_part_of_breast(header) or film_attributes.is_magnified(header)
+    )
+
+
 def orientation(film: FilmResult) -> tuple[str, str] | None:
     """Patient Orientation (0020,0020): where the rows and the columns run to; None if unknown.
 
@@ -88,6 +96,18 @@ def warnings(film: FilmResult) -> tuple[str, ...]:
     found = film.film.warnings if film.film is not None else ()
     found += film.scan.warnings if film.scan is not None else ()
     return tuple(dict.fromkeys(found))
+
+
+def check_places(film: FilmResult) -> None:
+    """Make sure that every finding of ``film`` lies on it.
+
+    Raises:
+        ValueError: one does not; that is a fault of the scan.
+    """
+    shape = size(film)
+    for number, finding in enumerate(film.scan.findings if film.scan is not None else (), start=1):
+        if shape is None or on_film((finding.center,), shape) != (finding.center,):
+            raise ValueError(f"finding {number} lies outside the film")
 
 
 def on_film(points: tuple[Point, ...], shape: tuple[int, int]) -> tuple[Point, ...]:

@@ -44,7 +44,7 @@ def build_heat_map(result: StudyResult, film: FilmResult, number: int) -> FileDa
     reference, header = film_facts.reference(film), film.header
     if film.film is None or film.scan is None or reference is None or header is None:
         raise ValueError("a heat map needs a scanned film and its header")
-    when = moment(result)
+    when = moment(result, film)
     heat = new_object(
         result,
         sop_class_uid=SegmentationStorage,

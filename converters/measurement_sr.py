@@ -29,23 +29,26 @@ from bcd_model.words import Finding
 from converters import codes, film_facts, wording
 from converters.content_tree import Item, code, container, coordinates, image, number, text, uid
 from converters.film_facts import Reference
-from converters.provenance import MANUFACTURER, PRODUCT
-from converters.result import StudyResult
+from converters.provenance import MANUFACTURER, PRODUCT, study_header
+from converters.result import FilmResult, StudyResult
 from converters.sr_document import algorithm, build_document, impression, library_entry, tracking
 from converters.uids import make_uid
 
 
 def build_measurement_sr(result: StudyResult) -> FileDataset | None:
     """The measurement report of the study; None if no film's header gives the UIDs to point to it."""
-    references = [film_facts.reference(film) for film in result.films]
-    known = [(n, reference) for n, reference in enumerate(references) if reference is not None]
-    if not known:
+    known = [
+        (number, film, reference)
+        for number, film in result.numbered
+        if (reference := film_facts.reference(film)) is not None
+    ]
+    if not known or study_header(result) is None:
         return None
-    entries = [library_entry(result.films[n], reference, codes.SIDES) for n, reference in known]
+    entries = [library_entry(film, reference, codes.SIDES) for _, film, reference in known]
     groups = [
-        _measurement_group(result, n, reference, finding_number - 1, finding)
-        for n, reference in known
-        for finding_number, finding in wording.presented(result.films[n], result)
+        _measurement_group(result, number, film, reference, finding_number - 1, finding)
+        for number, film, reference in known
+        for finding_number, finding in wording.presented(film, result)
     ]
     report = container(codes.MEASUREMENT_REPORT, template="1500")
     report.add("HAS CONCEPT MOD", code(codes.LANGUAGE, codes.ENGLISH))
@@ -84,10 +87,14 @@ def _observer(result: StudyResult) -> tuple[Item, ...]:
 
 
 def _measurement_group(
-    result: StudyResult, film_index: int, reference: Reference, index: int, finding: Finding
+    result: StudyResult,
+    film_number: int,
+    film: FilmResult,
+    reference: Reference,
+    index: int,
+    finding: Finding,
 ) -> Item:
     """TID 1410 of finding ``index`` of the film, counted from 0."""
-    film = result.films[film_index]
     shape = film_facts.size(film)
     if shape is None:
         raise ValueError("a finding needs the size of its film")
@@ -99,7 +106,7 @@ def _measurement_group(
     if side is not None:
         site.add("HAS CONCEPT MOD", code(codes.LATERALITY, codes.SIDES[side]))
     group = container(codes.MEASUREMENT_GROUP, template="1410")
-    group.add("HAS OBS CONTEXT", *tracking(result, film_index, index))
+    group.add("HAS OBS CONTEXT", *tracking(result, film_number, film, index))
     group.add("CONTAINS", code(codes.FINDING, codes.LESION))
     group.add("HAS CONCEPT MOD", site, *algorithm(result))
     return group.add(

@@ -122,7 +122,7 @@ def build_overlay(result: StudyResult, film: FilmResult, number: int) -> FileDat
         raise ValueError("an overlay needs a scanned film and its header")
     caption = wording.film_caption(film, result)
     picture = draw(film.film, wording.presented(film, result), caption)
-    when = moment(result)
+    when = moment(result, film)
     capture = new_object(
         result,
         sop_class_uid=SecondaryCaptureImageStorage,

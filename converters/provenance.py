@@ -10,13 +10,17 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 from importlib.metadata import version
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from bcd_model.words import DISCLAIMER
 from converters import film_facts
 from converters.codes import PROCESSING_EQUIPMENT
+from converters.data_elements import FileText
 from converters.film_facts import Reference
+from converters.patients import identity_of
 from converters.result import FilmResult, StudyResult
 
 MANUFACTURER = "BCD"
@@ -62,12 +66,19 @@ _TYPE_3 = (
 )
 
 
-def study_header(result: StudyResult) -> Dataset | None:
-    """The header that gives patient and study: of the first film by SOP Instance UID that has one.
+def study_header(result: StudyResult, film: FilmResult | None = None) -> Dataset | None:
+    """The header that gives an object its patient and study; None if there is none that can be read.
 
-    Films of one study may disagree (a corrected name); one film decides for all objects.
+    An object of a film takes them from this film alone. One of the study takes them from the first film by
+    SOP Instance UID that has a header: all films of ``result`` are of one patient (`converters.patients`).
     """
-    headers = {film.sop_instance_uid or "": film.header for film in result.films if film.header is not None}
+    if film is not None:
+        return film.header
+    headers = {
+        each.sop_instance_uid or "": each.header
+        for each in result.films
+        if each.header is not None and identity_of(each) is not None
+    }
     return headers[min(headers)] if headers else None
 
 
@@ -77,9 +88,9 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() and c != "\\" else " " for c in ascii_text)
 
 
-def moment(result: StudyResult) -> datetime:
-    """When the job was made: in the time zone that the input states, else in the job's own."""
-    header = study_header(result)
+def moment(result: StudyResult, film: FilmResult | None = None) -> datetime:
+    """When the job was made: in the time zone that the object's film states, else in the job's own."""
+    header = study_header(result, film)
     zone = _stated_zone(header) if header is not None else None
     return result.job.created if zone is None else result.job.created.astimezone(zone)
 
@@ -129,12 +140,12 @@ def new_object(
         film: the film the object belongs to; films of one side make up one series.
 
     Raises:
-        ValueError: no film of the study has a header.
+        ValueError: there is no header to take the patient from.
     """
-    header = study_header(result)
+    header = study_header(result, film)
     if header is None:
-        raise ValueError("no film of the study has a header")
-    when = moment(result)
+        raise ValueError("an object needs a film with a header")
+    when = moment(result, film)
     side = film_facts.laterality(film) if film is not None else None
     new = Dataset()
     _copy(header, new, ("SpecificCharacterSet",))
@@ -143,7 +154,7 @@ def new_object(
     new.StudyInstanceUID = result.study_instance_uid
 
     new.Modality = modality
-    new.SeriesInstanceUID = result.job.uid("series", kind, side or "")
+    new.SeriesInstanceUID = result.uid("series", kind, side or "")
     new.SeriesNumber = series_number + {None: 0, "L": 1, "R": 2}[side]
     new.SeriesDescription = f"{description} - {RESEARCH.lower()}"
     new.SeriesDate, new.SeriesTime = date_of(when), time_of(when)
@@ -156,7 +167,7 @@ def new_object(
     new.SOPClassUID = sop_class_uid
     # What the object comes to say is added to the name when it is written (result_objects).
     film_uid = film.sop_instance_uid if film is not None else None
-    new.SOPInstanceUID = result.job.uid("object", kind, film_uid or "")
+    new.SOPInstanceUID = result.uid("object", kind, film_uid or "")
     new.InstanceCreationDate, new.InstanceCreationTime = date_of(when), time_of(when)
     if _stated_zone(header) is not None or not (header.get("StudyDate") or header.get("StudyTime")):
         # The offset holds for the study's date and time too (PS3.3 C.12.1.1): of a time whose
@@ -169,11 +180,25 @@ def new_object(
 
 
 def _copy(source: Dataset, target: Dataset, keywords: Iterable[str], *, empty: bool = False) -> None:
+    """Copy elements of a film's header; a text keeps the film's own bytes, whatever its character set."""
     for keyword in keywords:
         if keyword in source:
-            target.add(copy.deepcopy(source[keyword]))
+            target.add(_copied(source[keyword]))
         elif empty:
             setattr(target, keyword, None)
+
+
+def _copied(element: DataElement) -> DataElement:
+    if element.VR == "SQ":
+        items = []
+        for item in element.value:
+            items.append(Dataset())
+            for inner in item:
+                items[-1].add(_copied(inner))
+        return DataElement(element.tag, "SQ", Sequence(items), already_converted=True)
+    if isinstance(element, FileText) and element.VR != "PN":  # a name of pydicom's keeps its bytes itself
+        return DataElement(element.tag, element.VR, element.raw, already_converted=True)
+    return copy.deepcopy(element)
 
 
 def _contribution(result: StudyResult, when: datetime) -> Dataset:

@@ -21,6 +21,7 @@ from bcd_model.words import DISCLAIMER, Film, Finding
 from converters import film_facts, wording
 from converters.dicom_file import values
 from converters.film_attributes import TRAINING_BITS, TRAINING_SPACING
+from converters.outcome import coverage
 from converters.provenance import PRODUCT, SOFTWARE_VERSION, moment, study_header
 from converters.report_picture import Picture, picture, polygon
 from converters.result import FilmResult, StudyResult
@@ -36,7 +37,8 @@ _LONGEST = 1000  # characters of one string: a damaged header may hold a name of
 def build_report(result: StudyResult) -> bytes:
     """The page of the study, UTF-8."""
     template, style = _page()
-    films = [_film(result, film, number) for number, film in enumerate(result.films, start=1)]
+    films = [_film(result, film, number) for number, film in result.numbered]
+    extent = coverage(result)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return template.render(
         style=style,
@@ -46,7 +48,8 @@ def build_report(result: StudyResult) -> bytes:
         product=f"{PRODUCT} {SOFTWARE_VERSION}",
         identity=_identity(result),
         films=films,
-        scanned=sum(not film.failed for film in result.films),
+        extent=extent,
+        coverage=wording.coverage_sentence(extent),
         warnings=[_shown(text) for text in result.warnings],
         model=result.model,
         point=result.operating_point,
@@ -104,9 +107,12 @@ def _film(result: StudyResult, film: FilmResult, number: int) -> dict[str, Any]:
         "name": name[0].upper() + name[1:],
         "file": _shown(film.file),
         "uid": film.sop_instance_uid or "not known",
-        "reason": _shown(film.reason or "no reason given"),
+        "number": number,
+        "outcome": film.outcome,
+        "reason": _shown(wording.why_not_scanned(film)),
         "warnings": [_shown(text) for text in film_facts.warnings(film)],
         "scan": film.scan,
+        "highest": film.scan.findings[0].probability if film.scan and film.scan.findings else None,
         "picture": None,
         "findings": [],
         "below": [],

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bcd_model.errors import InputError
 from bcd_model.words import CLASSES, DISCLAIMER, Finding, Point, Probability
 from converters import film_facts
+from converters.outcome import Extent, coverage
+from converters.patients import by_patient, identity_of
 from converters.provenance import SOFTWARE_VERSION
-from converters.result import FilmResult, StudyResult
+from converters.result import RULES, FilmOutcome, FilmResult, StudyResult
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a key changes its meaning or goes away; new keys do not raise it."""
 
 FILE_NAME = "result.json"
@@ -30,6 +32,8 @@ def to_json(result: StudyResult) -> dict[str, Any]:
     whether the finding reaches the operating point.
     """
     point = result.operating_point
+    extent = coverage(result)
+    patients = {film: part.patient for part in by_patient(result) for film in part.films}
     return {
         "schema_version": SCHEMA_VERSION,
         "disclaimer": DISCLAIMER,
@@ -53,28 +57,33 @@ def to_json(result: StudyResult) -> dict[str, Any]:
             ),
             "basis": point.basis,
         },
+        "looked_at": extent.extent,
+        "not_looked_at": list(extent.unseen),
         "warnings": list(result.warnings),
-        "films": [_film(result, film) for film in result.films],
+        "films": [_film(result, film, patients[film]) for film in result.films],
     }
 
 
-def _film(result: StudyResult, film: FilmResult) -> dict[str, Any]:
+def _film(result: StudyResult, film: FilmResult, patient: int) -> dict[str, Any]:
     size = film_facts.size(film)
     scan = film.scan
     return {
         "sop_instance_uid": film.sop_instance_uid,
         "file": film.file,
+        "sha256": film.sha256 or None,
+        "patient": patient if identity_of(film) is not None else None,
         "laterality": film_facts.laterality(film),
         "view": film_facts.view(film),
         "rows": size[0] if size else None,
         "columns": size[1] if size else None,
         "spacing": None if film.film is None else [_rounded(value) for value in film.film.spacing],
         "spacing_assumed": None if film.film is None else film.film.spacing_assumed,
-        "status": "failed" if scan is None else "scanned",
+        "status": film.outcome,
         "reason": film.reason,
+        "rule": film.rule,
         "warnings": list(film_facts.warnings(film)),
         "class": None if scan is None else scan.label,
-        "probability": None if scan is None else _probability(scan.probability),
+        "film_probability": None if scan is None else _probability(scan.probability),
         "findings": [
             _finding(result, film, finding, index, size)
             for index, finding in enumerate(() if scan is None else scan.findings)
@@ -136,6 +145,8 @@ _RESULT: Mapping[str, _Kind] = {
     "model": dict,
     "settings": dict,
     "operating_point": dict,
+    "looked_at": str,
+    "not_looked_at": list,
     "warnings": list,
     "films": list,
 }
@@ -150,9 +161,10 @@ _FILM: Mapping[str, _Kind] = {
     "columns": _INT_OR_NONE,
     "status": str,
     "reason": _TEXT_OR_NONE,
+    "rule": _TEXT_OR_NONE,
     "warnings": list,
     "class": _TEXT_OR_NONE,
-    "probability": (dict, type(None)),
+    "film_probability": (dict, type(None)),
     "findings": list,
 }
 _FINDING: Mapping[str, _Kind] = {
@@ -203,21 +215,23 @@ def _check_result(found: object) -> None:
     point = _check(result["operating_point"], _OPERATING_POINT, "operating_point")
     if not 0 < point["prevalence"] < 1:
         raise _SchemaError("operating_point.prevalence is not between 0 and 1")
+    _check_one_of(result["looked_at"], "looked_at", get_args(Extent))
     for number, entry in enumerate(result["films"]):
         where = f"films[{number}]"
         film = _check(entry, _FILM, where)
-        if film["status"] not in ("scanned", "failed"):
-            raise _SchemaError(f"{where}.status is neither scanned nor failed")
+        _check_one_of(film["status"], f"{where}.status", get_args(FilmOutcome))
+        if film["status"] == "excluded":
+            _check_one_of(film["rule"], f"{where}.rule", RULES)
         if film["status"] == "scanned":
-            _check_class(film["class"], f"{where}.class", CLASSES)
-            _check(film["probability"], _PROBABILITY, f"{where}.probability")
+            _check_one_of(film["class"], f"{where}.class", CLASSES)
+            _check(film["film_probability"], _PROBABILITY, f"{where}.film_probability")
         for index, finding in enumerate(film["findings"]):
             _check_finding(finding, f"{where}.findings[{index}]")
 
 
 def _check_finding(entry: object, where: str) -> None:
     finding = _check(entry, _FINDING, where)
-    _check_class(finding["class"], f"{where}.class", CLASSES[1:])
+    _check_one_of(finding["class"], f"{where}.class", CLASSES[1:])
     _check(finding["probability"], _PROBABILITY, f"{where}.probability")
     for name, points in (("center", [finding["center"]]), ("outline", finding["outline"])):
         for point in points:
@@ -225,7 +239,7 @@ def _check_finding(entry: object, where: str) -> None:
                 raise _SchemaError(f"{where}.{name} is not made of [row, column]")
 
 
-def _check_class(value: object, where: str, allowed: tuple[str, ...]) -> None:
+def _check_one_of(value: object, where: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise _SchemaError(f"{where} is none of {', '.join(allowed)}")
 

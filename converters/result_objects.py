@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from converters.gsps import build_presentation
 from converters.heat_map import build_heat_map
 from converters.measurement_sr import build_measurement_sr
 from converters.overlay import build_overlay
-from converters.result import StudyResult
+from converters.patients import by_patient
+from converters.result import FilmResult, StudyResult
 
 DOCUMENTS = {"cad_sr.dcm": build_cad_sr, "measurement_sr.dcm": build_measurement_sr}
 """What there is one of for a study."""
@@ -26,51 +28,79 @@ PICTURES = {"presentation": build_presentation, "overlay": build_overlay, "heatm
 """What there is one of for a film: by folder."""
 
 
-def write_results(result: StudyResult, folder: Path) -> tuple[Path, ...]:
+def document_name(name: str, patient: int) -> str:
+    """The file of a document: ``cad_sr.dcm``; ``cad_sr-2.dcm`` of the second patient of a study."""
+    stem, _, suffix = name.rpartition(".")
+    return name if patient == 1 else f"{stem}-{patient}.{suffix}"
+
+
+def write_results(
+    result: StudyResult, folder: Path, ending: tuple[type[BaseException], ...] = ()
+) -> StudyResult:
     """Write every result object of the study into ``folder``, which exists and is empty.
 
     ``result.json`` and ``report.html`` always; ``cad_sr.dcm`` and ``measurement_sr.dcm`` if the header
     of at least one film gives its UIDs; ``presentation/``, ``overlay/`` and ``heatmap/`` with one
-    ``<SOP Instance UID>.dcm`` for each scanned film. The same ``result`` gives the same bytes.
-    ``result.json`` comes last.
+    ``<SOP Instance UID>.dcm`` for each scanned film. Where films name several patients, there are a page and
+    reports for each (`document_name`). The same ``result`` gives the same bytes. ``result.json`` comes last.
+
+    Args:
+        ending: exceptions that are no fault of a film and end the job.
 
     Returns:
-        The files written.
+        The result as it was written: a film whose objects cannot be made has failed in it.
 
     Raises:
-        OutputError: the folder cannot be written or is full, or a finding lies outside its film.
+        OutputError: the folder cannot be written or is full.
     """
-    written = []
     with quiet():  # of what is odd in the films' headers and is copied from them
-        for name, data in _files(result):
-            path = folder / name
-            try:
-                if path.parent != folder:
-                    path.parent.mkdir(exist_ok=True)
-                path.write_bytes(data)
-            except OSError as error:
-                raise OutputError(
-                    f"{path}: cannot be written ({error.strerror or error})",
-                    "choose a results folder that can be written and has room",
-                ) from error
-            written.append(path)
-    return tuple(written)
+        result = replace(result, films=tuple(_written(result, folder, ending)))
+        for part in by_patient(result):
+            for name, build_document in DOCUMENTS.items():
+                document = build_document(part)
+                if document is not None:
+                    _write(folder / document_name(name, part.patient), _named(part, document))
+            _write(folder / document_name(report.FILE_NAME, part.patient), report.build_report(part))
+        _write(folder / result_json.FILE_NAME, result_json.encode(result))
+    return result
 
 
-def _files(result: StudyResult) -> Iterator[tuple[str, bytes]]:
-    """Relative path and content of each file, one at a time: a full-size overlay is large."""
-    for name, build_document in DOCUMENTS.items():
-        document = build_document(result)
-        if document is not None:
-            yield name, _named(result, document)
-    for number, film in enumerate(result.films, start=1):
-        if film.failed or film_facts.reference(film) is None:
+def _written(
+    result: StudyResult, folder: Path, ending: tuple[type[BaseException], ...]
+) -> Iterator[FilmResult]:
+    """Write the objects of each film; yield the films, those whose objects cannot be made as failed."""
+    parts = {film: part for part in by_patient(result) for film in part.films}
+    for number, film in result.numbered:
+        if film.scan is None or film_facts.reference(film) is None:
+            yield film
             continue
-        name = f"{film.sop_instance_uid}.dcm"
-        for folder, build_picture in PICTURES.items():
-            yield f"{folder}/{name}", _named(result, build_picture(result, film, number))
-    yield report.FILE_NAME, report.build_report(result)
-    yield result_json.FILE_NAME, result_json.encode(result)
+        try:
+            film_facts.check_places(film)
+            objects = [
+                (name, _named(parts[film], build(parts[film], film, number)))
+                for name, build in PICTURES.items()
+            ]
+        except ending:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one film's objects raise costs that film alone
+            reason = f"its result objects cannot be made ({type(error).__name__})"
+            yield replace(film, film=None, scan=None, reason=reason)
+            continue
+        for name, data in objects:
+            _write(folder / name / f"{film.sop_instance_uid}.dcm", data)
+        yield film
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        if not path.parent.is_dir():
+            path.parent.mkdir()
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error})",
+            "choose a results folder that can be written and has room",
+        ) from error
 
 
 def _named(result: StudyResult, file: FileDataset) -> bytes:
@@ -80,7 +110,7 @@ def _named(result: StudyResult, file: FileDataset) -> bytes:
     another name. An archive keeps the first object of a UID, so the second must have its own.
     """
     content = hashlib.sha256(_encode(file)).hexdigest()
-    file.SOPInstanceUID = result.job.uid("object", str(file.SOPInstanceUID), content)
+    file.SOPInstanceUID = result.uid("object", str(file.SOPInstanceUID), content)
     file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID
     return _encode(file)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID
 
 from bcd_model.words import DISCLAIMER, Laterality
@@ -12,7 +12,9 @@ from converters import codes, film_facts, wording
 from converters.codes import Code
 from converters.content_tree import Item, code, encode, image, number, text, uid
 from converters.film_facts import Reference
-from converters.provenance import as_file, clean, date_of, evidence, moment, new_object, time_of
+from converters.identity import identity
+from converters.outcome import coverage
+from converters.provenance import as_file, clean, date_of, evidence, moment, new_object, study_header, time_of
 from converters.result import FilmResult, StudyResult
 
 _LINE = "\r\n"
@@ -46,8 +48,26 @@ def build_document(
     document.CurrentRequestedProcedureEvidenceSequence = [
         evidence(result, [reference for reference in references if reference is not None])
     ]
+    replaced = _predecessors(result, sop_class_uid)
+    if replaced:
+        document.PredecessorDocumentsSequence = replaced
     document.update(encode(root))
     return as_file(document)
+
+
+def _predecessors(result: StudyResult, sop_class_uid: UID) -> list[Dataset]:
+    """Predecessor Documents Sequence (0040,A360): the report of this kind that this one replaces."""
+    header = study_header(result)
+    if result.predecessor is None or header is None:
+        return []
+    return [
+        evidence(
+            result,
+            [Reference(earlier.sop_class_uid, earlier.sop_instance_uid, earlier.series_instance_uid)],
+        )
+        for earlier in result.predecessor.documents
+        if (earlier.sop_class_uid, earlier.patient) == (sop_class_uid, identity(header))
+    ]
 
 
 def library_entry(film: FilmResult, reference: Reference, sides: Mapping[Laterality, Code]) -> Item:
@@ -92,18 +112,17 @@ def algorithm(result: StudyResult) -> tuple[Item, Item, Item]:
     )
 
 
-def tracking(result: StudyResult, film_index: int, index: int) -> tuple[Item, Item]:
+def tracking(result: StudyResult, film_number: int, film: FilmResult, index: int) -> tuple[Item, Item]:
     """TID 4108: the label and the UID that follow finding ``index`` of a film through all objects.
 
     Raises:
-        ValueError: the film failed.
+        ValueError: the film was not scanned.
     """
-    film = result.films[film_index]
     if film.scan is None:
-        raise ValueError("a film that failed has no findings")
+        raise ValueError("a film that was not scanned has no findings")
     label = wording.finding_label(film.scan.findings[index], index + 1)
     return (
-        text(codes.TRACKING_IDENTIFIER, f"{film_facts.name(film, film_index + 1)}, finding {label}"),
+        text(codes.TRACKING_IDENTIFIER, f"{film_facts.name(film, film_number)}, finding {label}"),
         uid(codes.TRACKING_UID, result.tracking_uid(film, index)),
     )
 
@@ -111,6 +130,7 @@ def tracking(result: StudyResult, film_index: int, index: int) -> tuple[Item, It
 def impression(result: StudyResult) -> str:
     """What is said of the study in words: research use only, operating point, every film, warnings."""
     lines = [DISCLAIMER, wording.operating_point_sentence(result.operating_point)]
-    lines += [wording.film_sentence(film, n, result) for n, film in enumerate(result.films, start=1)]
+    lines += [wording.coverage_sentence(coverage(result))]
+    lines += [wording.film_sentence(film, number, result) for number, film in result.numbered]
     lines += [clean(f"Warning: {warning}.") for warning in result.warnings]
     return _LINE.join(lines)

@@ -10,22 +10,21 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from bcd_model.errors import FilmError, InputError, UsageError
-from converters.acceptance import KEYWORDS, judge
-from converters.dicom_file import is_dicom, read_dicom, uid, values
+from bcd_model.errors import InputError, UsageError
+from converters import film_attributes
+from converters.acceptance import is_for_processing, judge, may_be_film, rule
+from converters.dicom_file import Survey, survey, uid, why_no_uid
 from converters.dicom_in import why_unusable
+from converters.identity import Identity, identity
+from converters.result import Rule
 
-DIFFERENT_PATIENTS = "its films name different patients"
-"""The warning of a study."""
-
-_BLOCK = 1 << 20
 _UNREADABLE = "its DICOM header cannot be read"
-_NO_STUDY = "states no Study Instance UID; it may be cut short"
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 
 
@@ -38,21 +37,28 @@ class FilmSource:
         sop_instance_uid: None if the file cannot be read that far.
         sha256: of the file, in hexadecimal.
         reason: why the film is known to be unusable already, one line without patient data.
+        rule: why it is not to be scanned although nothing is wrong with it.
     """
 
     path: Path
     sop_instance_uid: str | None
     sha256: str
     reason: str | None = None
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StudyInput:
-    """The films of one study, sorted by SOP Instance UID, and what is odd about them."""
+    """The films of one study, sorted by SOP Instance UID, and what is odd about them.
+
+    Attributes:
+        patients: how many its films name.
+    """
 
     study_instance_uid: str
     films: tuple[FilmSource, ...]
     warnings: tuple[str, ...] = ()
+    patients: int = 1
 
     @property
     def digest(self) -> str:
@@ -74,18 +80,39 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What was found: studies by Study Instance UID, left-over files by path."""
+    """What was found.
+
+    Attributes:
+        studies: by Study Instance UID.
+        skipped: files that are no films, by path.
+        unplaced: what may hold films and does not tell of which study, by path: damaged DICOM files, files
+            and folders that cannot be opened.
+    """
 
     studies: tuple[StudyInput, ...]
     skipped: tuple[Skipped, ...]
+    unplaced: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A film of a study with what the grouping needs of its header.
+
+    Attributes:
+        projection: breast, view and the view's modifiers; None if the header does not state them.
+    """
+
+    source: FilmSource
+    for_processing: bool = False
+    projection: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)
 class _Study:
     """A study while its films come in; films by SOP Instance UID, None for those without."""
 
-    films: defaultdict[str | None, list[FilmSource]] = field(default_factory=lambda: defaultdict(list))
-    patients: set[bytes] = field(default_factory=set)
+    films: defaultdict[str | None, list[_Found]] = field(default_factory=lambda: defaultdict(list))
+    patients: set[Identity] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -95,6 +122,7 @@ class _Heap:
 
     studies: defaultdict[str, _Study] = field(default_factory=lambda: defaultdict(_Study))
     skipped: list[Skipped] = field(default_factory=list)
+    unplaced: list[Skipped] = field(default_factory=list)
     lost: list[FilmSource] = field(default_factory=list)
     dicom: int = 0
 
@@ -110,7 +138,8 @@ def find_studies(paths: Sequence[Path]) -> Discovery:
     A film that was given twice, as the same file or as two files of the same content, is taken once,
     with a warning. Two files with the same SOP Instance UID and different content are one failed film:
     nobody can tell which is right. A damaged DICOM file that does not tell its study counts as a failed
-    film of the study in its folder if all other films there belong to that one.
+    film of the study in its folder if all other films there belong to that one; else it is ``unplaced``.
+    Which images of a study are left out of its scan is written in `converters.acceptance`.
 
     Raises:
         UsageError: a path does not exist.
@@ -119,7 +148,7 @@ def find_studies(paths: Sequence[Path]) -> Discovery:
     heap = _Heap()
     times: dict[Path, int] = {}
     names: dict[Path, Path] = {}
-    for path in (file for given in paths for file in _files(given, heap.skipped)):
+    for path in (file for given in paths for file in _files(given, heap)):
         real = path.resolve()
         times[real] = times.get(real, 0) + 1
         names[real] = min(path.absolute(), names.get(real, path.absolute()))
@@ -129,10 +158,13 @@ def find_studies(paths: Sequence[Path]) -> Discovery:
     studies = tuple(_finish(name, heap.studies[name]) for name in sorted(heap.studies))
     if not studies:
         raise _nothing(paths, heap)
-    return Discovery(studies, tuple(sorted(heap.skipped, key=lambda item: item.path)))
+    skipped, unplaced = (
+        tuple(sorted(items, key=lambda item: item.path)) for items in (heap.skipped, heap.unplaced)
+    )
+    return Discovery(studies, skipped, unplaced)
 
 
-def _files(given: Path, skipped: list[Skipped]) -> Iterator[Path]:
+def _files(given: Path, heap: _Heap) -> Iterator[Path]:
     """The files that ``given`` stands for, sorted."""
     try:
         is_folder = given.is_dir()
@@ -145,7 +177,7 @@ def _files(given: Path, skipped: list[Skipped]) -> Iterator[Path]:
         return
 
     def unreadable(error: OSError) -> None:
-        skipped.append(Skipped(Path(error.filename), f"cannot be opened: {error.strerror}"))
+        heap.unplaced.append(Skipped(Path(error.filename), f"cannot be opened: {error.strerror}"))
 
     root = given.resolve()
     for folder, folders, names in os.walk(given, onerror=unreadable):
@@ -153,7 +185,7 @@ def _files(given: Path, skipped: list[Skipped]) -> Iterator[Path]:
         for name in sorted((*folders, *names)):
             path = Path(folder, name)
             if path.is_symlink() and not path.resolve().is_relative_to(root):
-                skipped.append(Skipped(path, "a link to outside the folder: not followed"))
+                heap.skipped.append(Skipped(path, "a link to outside the folder: not followed"))
             elif name not in folders and not name.startswith("."):
                 yield path
 
@@ -161,60 +193,54 @@ def _files(given: Path, skipped: list[Skipped]) -> Iterator[Path]:
 def _sort_in(heap: _Heap, path: Path, times: int) -> None:
     """Put one file where it belongs."""
     try:
-        foreign = _why_no_dicom(path)
-        if foreign:
-            heap.skipped.append(Skipped(path, foreign))
+        if not path.is_file():  # a pipe would wait for ever, a broken link leads nowhere
+            heap.skipped.append(Skipped(path, "no regular file"))
             return
-        heap.dicom += 1
-        _sort_in_dicom(heap, path, times)
+        found = survey(path)
     except OSError as error:
-        heap.skipped.append(Skipped(path, f"cannot be opened: {error.strerror}"))
+        heap.unplaced.append(Skipped(path, f"cannot be opened: {error.strerror}"))
+        return
+    if not found.is_dicom:
+        archive = found.start.startswith(_ARCHIVES)
+        heap.skipped.append(Skipped(path, "an archive: unpack it first" if archive else "no DICOM file"))
+        return
+    heap.dicom += 1
+    _sort_in_dicom(heap, path, found, times)
 
 
-def _why_no_dicom(path: Path) -> str:
-    if not path.is_file():  # a pipe would wait for ever, a broken link leads nowhere
-        return "no regular file"
-    if is_dicom(path):
-        return ""
-    with path.open("rb") as file:
-        if file.read(8).startswith(_ARCHIVES):
-            return "an archive: unpack it first"
-    return "no DICOM file"
-
-
-def _sort_in_dicom(heap: _Heap, path: Path, times: int) -> None:
-    try:
-        dicom = read_dicom(path, KEYWORDS)
-    except FilmError:
-        heap.lost.append(FilmSource(path, None, _sha256(path), _UNREADABLE))
+def _sort_in_dicom(heap: _Heap, path: Path, found: Survey, times: int) -> None:
+    dicom = found.dicom
+    if dicom is None:
+        heap.lost.append(FilmSource(path, None, found.sha256, found.fault))
         return
     header = dicom.header
     if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return
     verdict = judge(header)
-    if verdict.kind == "no film":
+    if verdict.kind == "no film" and not (dicom.fault and may_be_film(header)):
         heap.skipped.append(Skipped(path, verdict.reason))
         return
     sop_instance_uid = uid(header, "SOPInstanceUID")
     name = uid(header, "StudyInstanceUID")
     if name is None:
-        heap.lost.append(FilmSource(path, sop_instance_uid, _sha256(path), _NO_STUDY))
+        reason = dicom.fault or why_no_uid(header, "StudyInstanceUID")
+        heap.lost.append(FilmSource(path, sop_instance_uid, found.sha256, reason))
         return
     study = heap.studies[name]
-    study.films[sop_instance_uid].append(
-        FilmSource(path, sop_instance_uid, _sha256(path), why_unusable(dicom) or None)
-    )
-    study.patients.update(str(value).strip().encode() for value in values(header, "PatientID"))
+    left_out = None if dicom.fault else rule(header)
+    unusable = None if left_out else why_unusable(dicom) or None
+    source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out)
+    study.films[sop_instance_uid].append(_Found(source, is_for_processing(header), _projection(header)))
+    study.patients.add(identity(header))
     if times > 1:
         study.warnings.append(f"{path.name} was given {times} times; it is read once")
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+def _projection(header: Dataset) -> tuple[str, ...] | None:
+    side, view = film_attributes.laterality(header), film_attributes.view(header)
+    if side is None or view is None:
+        return None
+    return (side, view, *film_attributes.modifiers(header))
 
 
 def _place_lost(heap: _Heap) -> None:
@@ -222,35 +248,51 @@ def _place_lost(heap: _Heap) -> None:
     in_folder: defaultdict[Path, set[str]] = defaultdict(set)
     for name, study in heap.studies.items():
         for film in (film for films in study.films.values() for film in films):
-            in_folder[film.path.parent].add(name)
-    for film in heap.lost:
-        names = in_folder.get(film.path.parent, set())
+            in_folder[film.source.path.parent].add(name)
+    for lost in heap.lost:
+        names = in_folder.get(lost.path.parent, set())
         if len(names) == 1:
-            heap.studies[next(iter(names))].films[film.sop_instance_uid].append(film)
+            heap.studies[next(iter(names))].films[lost.sop_instance_uid].append(_Found(lost))
         else:
-            heap.skipped.append(Skipped(film.path, film.reason or _UNREADABLE))
+            heap.unplaced.append(Skipped(lost.path, lost.reason or _UNREADABLE))
 
 
 def _finish(name: str, study: _Study) -> StudyInput:
-    films: list[FilmSource] = []
+    films: list[_Found] = []
     warnings = list(study.warnings)
-    for sop_instance_uid, sources in study.films.items():
-        alike: dict[str, list[FilmSource]] = {}
-        for source in sources:
-            alike.setdefault(source.sha256, []).append(source)
+    for sop_instance_uid, found in study.films.items():
+        alike: dict[str, list[_Found]] = {}
+        for film in found:
+            alike.setdefault(film.source.sha256, []).append(film)
         for same in alike.values():
             if len(same) > 1:
-                names = ", ".join(source.path.name for source in same)
+                names = ", ".join(film.source.path.name for film in same)
                 warnings.append(f"the same film was given {len(same)} times ({names}); it is read once")
         distinct = [alike[digest][0] for digest in sorted(alike)]
         if sop_instance_uid is None or len(distinct) == 1:
             films += distinct
         else:
-            films.append(_contradiction(distinct))
+            films.append(_Found(_contradiction([film.source for film in distinct])))
     if len(study.patients) > 1:
-        warnings.append(DIFFERENT_PATIENTS)
-    films.sort(key=lambda film: (film.sop_instance_uid or "", film.sha256))
-    return StudyInput(name, tuple(films), tuple(sorted(warnings)))
+        warnings.append(f"its films name {len(study.patients)} patients; each has documents of its own")
+    sources = _without_twins(films)
+    sources.sort(key=lambda film: (film.sop_instance_uid or "", film.sha256))
+    return StudyInput(name, tuple(sources), tuple(sorted(warnings)), max(1, len(study.patients)))
+
+
+def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:
+    """The films; For Processing images beside the For Presentation image of their view are left out."""
+    presented = {
+        film.projection
+        for film in films
+        if not film.for_processing and film.source.reason is None and film.source.rule is None
+    } - {None}
+    return [
+        replace(film.source, reason=None, rule="for processing")
+        if film.for_processing and film.source.rule is None and film.projection in presented
+        else film.source
+        for film in films
+    ]
 
 
 def _contradiction(films: Sequence[FilmSource]) -> FilmSource:
@@ -266,19 +308,20 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> InputError:
     where = str(paths[0]) if paths else "input"
     if len(paths) > 1:
         where += f" and {len(paths) - 1} more"
-    if not heap.skipped and not heap.dicom:
+    passed = (*heap.unplaced, *heap.skipped)
+    if not passed and not heap.dicom:
         return InputError(f"{where}: empty", "give a folder or files with DICOM mammograms")
     if not heap.dicom:
-        first = heap.skipped[0]
-        alone = len(paths) == len(heap.skipped) == 1 and first.path == paths[0]
-        among = f"no DICOM file among {_count(heap.skipped)} ({first.path.name}: {first.reason})"
+        first = passed[0]
+        alone = len(paths) == len(passed) == 1 and first.path == paths[0]
+        among = f"no DICOM file among {_count(passed)} ({first.path.name}: {first.reason})"
         return InputError(
             f"{where}: {first.reason if alone else among}",
             "give DICOM mammograms, or convert films with 'bcd-admin convert mias'",
         )
-    reasons = sorted({skipped.reason for skipped in heap.skipped})
+    reasons = sorted({skipped.reason for skipped in passed})
     why = f": {reasons[0]}" if len(reasons) == 1 else f", for example: {reasons[0]}" if reasons else ""
-    return InputError(f"{where}: no mammogram among {_count(heap.skipped)}{why}", "give mammograms")
+    return InputError(f"{where}: no mammogram among {_count(passed)}{why}", "give mammograms")
 
 
 def _count(skipped: Sequence[Skipped]) -> str:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bcd_model.words import Finding, OperatingPoint
 from converters import film_facts
+from converters.outcome import Coverage
 from converters.provenance import RESEARCH, clean
-from converters.result import FilmResult, StudyResult
+from converters.result import FilmResult, Rule, StudyResult
+
+RULES: Mapping[Rule, str] = {
+    "tomosynthesis": "tomosynthesis: only 2-D mammograms are scanned",
+    "for processing": "For Processing: the For Presentation image of this view is scanned",
+    "spot view": "a spot compression or magnification view: it shows a part of the breast",
+    "secondary picture": "a secondary picture made from others, by its Image Type",
+}
+"""Why a film was excluded, by rule."""
 
 
 def prevalence(*shares: float) -> str:
@@ -68,17 +79,34 @@ def film_caption(film: FilmResult, result: StudyResult) -> tuple[str, ...]:
     return head, *(clean(f"Warning: {warning}") for warning in film_facts.warnings(film))
 
 
+def coverage_sentence(extent: Coverage) -> str:
+    """How many films were scanned, and which views were not looked at."""
+    films = extent.scanned + extent.failed + extent.excluded
+    parts = [f"{extent.scanned} of {films} film{'s' if films != 1 else ''} scanned"]
+    parts += [f"{extent.failed} failed"] if extent.failed else []
+    parts += [f"{extent.excluded} excluded"] if extent.excluded else []
+    sentence = ", ".join(parts)
+    if extent.unseen:
+        sentence += f"; NOT LOOKED AT: {', '.join(extent.unseen)}"
+    return clean(f"{sentence}.")
+
+
+def why_not_scanned(film: FilmResult) -> str:
+    """Why there is no scan of ``film``."""
+    if film.rule is not None:
+        return f"excluded: {RULES[film.rule]}"
+    return f"not scanned: {(film.reason or 'no reason given').rstrip('.')}"
+
+
 def film_sentence(film: FilmResult, number: int, result: StudyResult) -> str:
     """The film in the CAD SR's impression."""
     name = film_facts.name(film, number)
     name = name[0].upper() + name[1:]
     if film.scan is None:
-        return clean(f"{name}: not scanned, {(film.reason or 'no reason given').rstrip('.')}.")
-    p = film.scan.probability
+        return clean(f"{name}: {why_not_scanned(film)}.")
     shown, found = len(presented(film, result)), len(film.scan.findings)
     sentence = (
-        f"{name}: {film.scan.label} (normal {percent(p.normal)}, benign {percent(p.benign)}, "
-        f"malignant {percent(p.malignant)}); "
+        f"{name}: {film.scan.label} at the operating point; "
         f"findings at the operating point: {shown}, below it: {found - shown}."
     )
     return clean(" ".join((sentence, *(f"Warning: {text}." for text in film_facts.warnings(film)))))

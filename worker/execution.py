@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from bcd_model.errors import BcdError, InputError, ModelError, QueueError, UsageError
+from bcd_model.errors import BcdError, ModelError, QueueError, UsageError
 from bcd_model.prevalence import at_prevalence, in_force
+from converters import wording
+from converters.outcome import Coverage, coverage, uncovered
+from converters.predecessor import read_predecessor
 from converters.provenance import PRODUCT, SOFTWARE_VERSION
-from converters.result import FilmResult, JobIdentity, StudyResult
+from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.studies import StudyInput
 from worker import metrics
-from worker.job import NOTHING, DamagedRecordError, Record, State, Tally
+from worker.growth import contents_of
+from worker.job import ENDINGS, NOTHING, DamagedRecordError, Record, State, Tally
 from worker.logs import event
 from worker.pipeline import may_pass, scan_study
-from worker.publish import check_target, prepare_root, publish
+from worker.publish import ResultWriter, check_target, prepare_root, publish
 from worker.records import Records
 from worker.settings import Settings
 from worker.stored_records import log_damage
@@ -44,6 +48,10 @@ _RENEWALS = 4  # in the length of a lease
 
 class JobLostError(Exception):
     """The job was cancelled, or given to another process, while it ran."""
+
+
+_ENDING = (SoftTimeLimitExceeded, JobLostError)
+"""What ends an attempt and is no fault of the film that it interrupts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +166,16 @@ def _work(attempt: _Attempt) -> Outcome:
     def scanned(number: int, film: FilmResult, seconds: float) -> None:
         metrics.film_seconds(seconds)
         event(
-            "film scanned" if film.scan else "film failed",
-            logging.INFO if film.scan else logging.WARNING,
+            f"film {film.outcome}",
+            logging.WARNING if film.outcome == "failed" else logging.INFO,
             job=record.job_id,
             film=number,
             sop_instance=film.sop_instance_uid,
             seconds=round(seconds, 3),
         )
+
+    def broke(number: int, error: Exception) -> None:
+        event("film broke", logging.ERROR, job=record.job_id, film=number, error=error)
 
     _check_targets(record, settings)
     result = scan_study(
@@ -172,11 +183,15 @@ def _work(attempt: _Attempt) -> Outcome:
         scanner,
         job,
         settings=record.settings,
+        predecessor=_predecessor(record),
         progress=progress,
         scanned=scanned,
+        broke=broke,
+        ending=_ENDING,
         patient=True,
     )
     outcome = outcome_of(result)
+    write = ResultWriter(_ENDING)
     published: set[Path] = set()
     while True:
         # as it stands now: a submission may have added a folder, or --force
@@ -194,12 +209,23 @@ def _work(attempt: _Attempt) -> Outcome:
                     make_root=False,
                     roots=settings.output_roots,
                     mode=settings.results_mode,
+                    write=write,
                 )
+                outcome = outcome_of(write.written or result)
                 published.add(out)
                 seconds = round(time.perf_counter() - since, 3)
                 event("result published", job=record.job_id, seconds=seconds)
         if _end(attempt, outcome, outs=len(current.outs)):
             return outcome
+
+
+def _predecessor(record: Record) -> Predecessor | None:
+    """The result that the job's own is to replace, in the folder that was asked for last."""
+    for out in reversed(record.outs):
+        found = read_predecessor(out / record.study_instance_uid, record.job_id, record.model)
+        if found is not None:
+            return found
+    return None
 
 
 def _end(attempt: _Attempt, outcome: Outcome, outs: int | None = None) -> bool:
@@ -246,28 +272,37 @@ def _cause(error: BaseException | None) -> str:
 
 
 def outcome_of(result: StudyResult) -> Outcome:
-    """Done if every film was scanned, failed if none was, else done with failures."""
-    failed = [film for film in result.films if film.failed]
-    tally = tally_of(result)
-    if not failed:
-        return Outcome("done", tally=tally)
-    first = failed[0].reason or ""
-    if failed[0].file not in first:
-        first = f"{failed[0].file}: {first}"
-    if len(failed) == len(result.films):
-        reason = f"no film of {len(failed)} could be scanned; {first}"
-        return Outcome("failed", reason, InputError.exit_code, tally)
-    reason = f"{len(failed)} of {len(result.films)} films failed; {first}"
-    return Outcome("done with failures", reason, BcdError.exit_code, tally)
+    """Done if the study was looked at as a whole, failed if nothing of it was, else done with failures."""
+    extent = coverage(result)
+    state, exit_code = ENDINGS[extent.extent]
+    return Outcome(state, "" if state == "done" else _why(result, extent), exit_code, tally_of(result))
+
+
+def _why(result: StudyResult, extent: Coverage) -> str:
+    """Why a study was not looked at as a whole, in one line."""
+    count = len(result.films)
+    if not extent.failed:
+        first = uncovered(result)[0]
+        what = f"no film of {count} could be scanned" if not extent.scanned else "a view was not looked at"
+        return f"{what}: {', '.join(extent.unseen)}; {first.file}: {wording.why_not_scanned(first)}"
+    failed = next(film for film in result.films if film.outcome == "failed")
+    first_reason = failed.reason or ""
+    if failed.file not in first_reason:
+        first_reason = f"{failed.file}: {first_reason}"
+    if not extent.scanned:
+        return f"no film of {count} could be scanned; {first_reason}"
+    return f"{extent.failed} of {count} films failed; {first_reason}"
 
 
 def tally_of(result: StudyResult) -> Tally:
     """What a summary of many jobs needs to know of ``result``."""
     scans = [film.scan for film in result.films if film.scan is not None]
     presents = result.operating_point.presents
+    extent = coverage(result)
     return Tally(
-        scanned=len(scans),
-        failed=len(result.films) - len(scans),
+        scanned=extent.scanned,
+        failed=extent.failed,
+        excluded=extent.excluded,
         flagged=sum(any(presents(finding) for finding in scan.findings) for scan in scans),
         highest=max((f.probability.abnormal for scan in scans for f in scan.findings), default=0.0),
     )
@@ -312,7 +347,8 @@ def _check_targets(record: Record, settings: Settings) -> None:
     for target in targets:
         # `submit` has made it: if it is not there, its share is away
         prepare_root(target.parent, make=False, roots=settings.output_roots)
-        check_target(target, record.job_id, replace=record.replace)
+        films = contents_of(record.study) if record.study is not None else ()
+        check_target(target, record.job_id, replace=record.replace, films=films)
 
 
 def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variable: str) -> None:

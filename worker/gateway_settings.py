@@ -42,6 +42,9 @@ class GatewaySettings(BaseSettings):
         default=128, ge=2, le=10_000, description="uploads at the same time; half of them by one token"
     )
     gateway_upload_seconds: int = Field(default=1800, ge=1, description="seconds that one upload may take")
+    gateway_look_seconds: int = Field(
+        default=60, ge=1, le=3600, description="seconds that looking through one upload may take"
+    )
     gateway_idle_seconds: int = Field(
         default=15, ge=1, le=600, description="seconds for which a client may send or take nothing"
     )

@@ -15,8 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
-from bcd_model.errors import BcdError, QueueError
+from bcd_model.errors import BcdError, InputError, QueueError
 from bcd_model.words import ModelIdentity
+from converters.outcome import Extent
 from converters.provenance import SOFTWARE_VERSION
 from converters.studies import FilmSource, StudyInput
 from worker.published import job_of
@@ -26,6 +27,13 @@ T = TypeVar("T", bound=str)
 State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
 STATES: Final[tuple[State, ...]] = get_args(State)
 UNDER_WAY: Final[frozenset[State]] = frozenset({"queued", "running"})
+
+ENDINGS: Final[Mapping[Extent, tuple[State, int]]] = {
+    "all": ("done", 0),
+    "some": ("done with failures", BcdError.exit_code),
+    "none": ("failed", InputError.exit_code),
+}
+"""How a job ends, and with which exit code, by how much of its study was looked at."""
 
 Lane = Literal["interactive", "batch"]
 LANES: Final[tuple[Lane, ...]] = get_args(Lane)
@@ -49,12 +57,14 @@ class Tally:
         failed: films that could not be scanned.
         flagged: films with a finding at or above the operating point.
         highest: the highest probability of abnormality of any finding; 0 if there is none.
+        excluded: films that were left out of the scan by a rule.
     """
 
     scanned: int = 0
     failed: int = 0
     flagged: int = 0
     highest: float = 0.0
+    excluded: int = 0
 
 
 NOTHING = Tally()
@@ -180,6 +190,7 @@ class Record:
             "reason": self.reason or None,
             "films_scanned": self.tally.scanned,
             "films_failed": self.tally.failed,
+            "films_excluded": self.tally.excluded,
             "films_flagged": self.tally.flagged,
             "highest_probability": self.tally.highest,
             "model": {
@@ -235,6 +246,7 @@ def tally_fields(tally: Tally) -> dict[str, object]:
     return {
         "scanned": tally.scanned,
         "failed_films": tally.failed,
+        "excluded_films": tally.excluded,
         "flagged": tally.flagged,
         "highest": round(tally.highest, 6),
     }
@@ -365,6 +377,7 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
                 _count(fields["failed_films"]),
                 _count(fields["flagged"]),
                 float(fields["highest"]),
+                _count(fields.get("excluded_films", "0")),  # a record of version 0.1 has none
             ),
         )
         if not (record.films >= 1 and 0 <= record.tally.highest <= 1):
@@ -427,7 +440,7 @@ def _settings(stored: str) -> dict[str, Any]:
 
 
 def _study_to_json(study: StudyInput) -> str:
-    films = [[str(f.path), f.sop_instance_uid, f.sha256, f.reason] for f in study.films]
+    films = [[str(f.path), f.sop_instance_uid, f.sha256, f.reason, f.rule] for f in study.films]
     return json.dumps({"films": films, "warnings": list(study.warnings)})
 
 

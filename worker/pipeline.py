@@ -18,23 +18,25 @@ The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Pytho
 from __future__ import annotations
 
 import errno
-import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
 from pydicom.dataset import Dataset
 
-from bcd_model.errors import FilmError, OutputError
+from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
-from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner
-from converters import film_attributes
-from converters.dicom_file import read_header, text, uid
-from converters.dicom_in import DicomFilm, read_film
-from converters.result import FilmResult, JobIdentity, StudyResult
+from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner, film_digest
+from converters.dicom_file import load, survey, uid
+from converters.dicom_in import DicomFilm, film_of
+from converters.identity import identity
+from converters.patients import projection
+from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.studies import FilmSource, StudyInput
 from converters.uids import UUID_ROOT
 from worker.job import job_id, now
@@ -45,6 +47,9 @@ Progress = Callable[[int, int], None]
 
 Scanned = Callable[[int, FilmResult, float], None]
 """Called with (k, its result, seconds) after film k."""
+
+Broke = Callable[[int, Exception], None]
+"""Called with (k, error) if film k ended in an error that nobody expects: it may hold what a log must not."""
 
 # The storage may be well again in a while: it is full, its server is away, the machine is short of something.
 _MAY_PASS = frozenset(
@@ -104,16 +109,22 @@ def scan_study(
     job: JobIdentity,
     *,
     settings: Mapping[str, object] | None = None,
+    predecessor: Predecessor | None = None,
     progress: Progress | None = None,
     scanned: Scanned | None = None,
+    broke: Broke | None = None,
+    ending: tuple[type[BaseException], ...] = (),
     patient: bool = False,
 ) -> StudyResult:
-    """Read and scan every film of ``study``; a film that cannot be used costs only itself.
+    """Read and scan every film of ``study``; whatever one film brings about costs that film alone.
 
     Args:
         settings: as they are to stand in the result; by default those of ``shaping``.
+        predecessor: the result that this one is to replace.
         progress: see `Progress`.
         scanned: see `Scanned`.
+        broke: see `Broke`.
+        ending: exceptions that are no fault of a film and end the job.
         patient: whether the study is to be tried again when the storage fails in a way that may pass.
 
     Raises:
@@ -121,11 +132,19 @@ def scan_study(
     """
     pictures = _Pictures(study.films, compared=scanner.compares, patient=patient)
     films: dict[int, FilmResult] = {}
+    passed_on: tuple[type[BaseException], ...] = (BcdError, *ending)
     for number, index in enumerate(pictures.order(), start=1):
         if progress is not None:
             progress(number, len(study.films))
         since = time.perf_counter()
-        films[index] = _scan_film(index, study.films[index], pictures, scanner, patient)
+        try:
+            films[index] = _scan_film(index, study.films[index], pictures, scanner, patient)
+        except passed_on:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this film alone
+            if broke is not None:
+                broke(number, error)
+            films[index] = _failed(study.films[index], f"could not be scanned ({type(error).__name__})")
         if scanned is not None:
             scanned(number, films[index], time.perf_counter() - since)
     return StudyResult(
@@ -134,26 +153,62 @@ def scan_study(
         input_digest=study.digest,
         model=scanner.identity,
         operating_point=scanner.operating_point,
-        films=tuple(films[index] for index in range(len(study.films))),
+        films=_with_doubles_named([films[index] for index in range(len(study.films))]),
         settings=shaping(job.uid_root, scanner.operating_point) if settings is None else dict(settings),
-        warnings=tuple(study.warnings),
+        warnings=(*study.warnings, *pictures.remarks()),
+        predecessor=predecessor,
     )
 
 
 def _scan_film(
     index: int, source: FilmSource, pictures: _Pictures, scanner: StudyScanner, patient: bool
 ) -> FilmResult:
-    result = FilmResult(source.path.name, source.sop_instance_uid)
+    if source.reason is not None or source.rule is not None:
+        return _failed(source, source.reason)
     try:
-        if source.reason is not None:
-            return replace(result, header=_header(source), reason=source.reason)
         read = pictures.read(index)
-        other = pictures.other(index)
-        return replace(result, header=read.header, film=read.film, scan=scanner.scan(read.film, other))
+        scan = scanner.scan(read.film, pictures.other(index))
     except FilmError as error:
         if patient and may_pass(error):
             raise
-        return replace(result, header=_header(source), reason=str(error))
+        return _failed(source, str(error))
+    return replace(_failed(source, None), header=read.header, film=read.film, scan=scan)
+
+
+def _failed(source: FilmSource, reason: str | None) -> FilmResult:
+    """A film without a scan, with as much of its header as can be read."""
+    return FilmResult(
+        source.path.name,
+        source.sop_instance_uid,
+        header=_header(source),
+        reason=reason,
+        rule=source.rule,
+        sha256=source.sha256,
+    )
+
+
+def _with_doubles_named(films: Sequence[FilmResult]) -> tuple[FilmResult, ...]:
+    """The films; those whose pixels another film has as well are given a warning."""
+    alike: defaultdict[str, list[int]] = defaultdict(list)
+    for index, film in enumerate(films):
+        if film.film is not None:
+            alike[film_digest(film.film)].append(index)
+    named = list(films)
+    for indices in alike.values():
+        for index in indices if len(indices) > 1 else ():
+            scan = films[index].scan
+            others = [films[other] for other in indices if other != index]
+            numbers = ", ".join(str(other + 1) for other in indices if other != index)
+            text = f"film {numbers} of this study has the same pixels"
+            if any(_label(other) != _label(films[index]) for other in others):
+                text += " under another side or view: one of them is labelled wrongly"
+            if scan is not None:
+                named[index] = replace(films[index], scan=replace(scan, warnings=(*scan.warnings, text)))
+    return tuple(named)
+
+
+def _label(film: FilmResult) -> tuple[str | None, str | None]:
+    return (film.film.laterality, film.film.view) if film.film is not None else (None, None)
 
 
 class _Pictures:
@@ -170,9 +225,8 @@ class _Pictures:
     def __init__(self, sources: Sequence[FilmSource], *, compared: bool, patient: bool) -> None:
         self._sources = sources
         self._patient = patient
-        self._others = (
-            other_breasts([_projection(source, patient) for source in sources]) if compared else None
-        )
+        self._anonymous = False
+        self._others = other_breasts([self._projection(source) for source in sources]) if compared else None
         # Of a pair, either film is scanned beside the other: nothing need be done twice.
         # Not of a method: what holds itself keeps its films until Python looks for cycles.
         self._kept = lru_cache(maxsize=2)(partial(_read, sources))
@@ -185,6 +239,12 @@ class _Pictures:
             order += [each for each in (index, other) if each is not None and each not in order]
         return order
 
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the comparison as a whole."""
+        if not self._anonymous:
+            return ()
+        return ("films whose header states no Patient ID are not compared with the other breast",)
+
     def read(self, index: int) -> DicomFilm:
         """Read a film.
 
@@ -196,6 +256,8 @@ class _Pictures:
     def other(self, index: int) -> Film | None:
         """Return the other breast in the same view; None if there is none that can be used.
 
+        One film under two sides is no pair: compared with itself, each of its places would pass for normal.
+
         Raises:
             FilmError: only if ``patient``: the storage fails in a way that may pass.
         """
@@ -203,56 +265,47 @@ class _Pictures:
         if at is None:
             return None
         try:
-            return self._kept(at).film
+            other = self._kept(at).film
+            return None if np.array_equal(other.pixels, self._kept(index).film.pixels) else other
         except FilmError as error:
             if self._patient and may_pass(error):
                 raise
             return None  # its own turn tells why
 
+    def _projection(self, source: FilmSource) -> Projection:
+        left_out = source.reason is not None or source.rule is not None
+        header = None if left_out else _header(source, patient=self._patient)
+        if header is None:
+            return Projection("", None, None)
+        self._anonymous = self._anonymous or not identity(header).stated
+        return projection(header)
+
 
 def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
+    """Read a film once: the bytes whose hash is checked are those that are parsed and decoded."""
     source = sources[index]
-    _check_unchanged(source)
-    return read_film(source.path)
-
-
-def _projection(source: FilmSource, patient: bool) -> Projection:
-    header = _header(source, patient=patient) if source.reason is None else None
-    if header is None:
-        return Projection("", None, None)
-    return Projection(
-        text(header, "PatientID"),  # a study may hold films of several, by mistake
-        film_attributes.view(header),
-        film_attributes.laterality(header),
-        film_attributes.kind(header),
-    )
+    try:
+        file = load(source.path)
+    except FilmError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        message = f"{source.path.name} cannot be read: {error.__cause__.strerror}"
+        raise FilmError(message, "submit the study again when the file is back") from error.__cause__
+    if file.sha256 != source.sha256:
+        raise FilmError(f"{file.name} has changed since it was submitted", "submit the study again")
+    return film_of(file)
 
 
 def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
     """The header of a film, if it is readable: the CAD SR lists one that failed by its UIDs, too."""
     try:
-        header = read_header(source.path)
-    except FilmError as error:
+        found = survey(source.path)
+    except OSError as error:
         if patient and may_pass(error):
-            raise
+            raise FilmError(f"{source.path.name}: cannot be opened: {error.strerror}") from error
         return None
+    if found.dicom is None or (source.reason is None and found.sha256 != source.sha256):
+        return None
+    header = found.dicom.header
     same = source.sop_instance_uid is not None and uid(header, "SOPInstanceUID") == source.sop_instance_uid
     return header if same else None
-
-
-def _check_unchanged(source: FilmSource) -> None:
-    try:
-        digest = _sha256(source.path)
-    except OSError as error:
-        message = f"{source.path.name} cannot be read: {error.strerror or error}"
-        raise FilmError(message, "submit the study again when the file is back") from error
-    if digest != source.sha256:
-        raise FilmError(f"{source.path.name} has changed since it was submitted", "submit the study again")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

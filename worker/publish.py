@@ -18,17 +18,41 @@ from pathlib import Path
 from bcd_model.errors import OutputError
 from converters.result import StudyResult
 from converters.result_objects import write_results
+from worker.growth import Contents, grows
 from worker.published import published_at
 from worker.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync
 
 Writer = Callable[[StudyResult, Path], object]
 
 
-def check_target(folder: Path, job_id: str, *, replace: bool) -> None:
+class ResultWriter:
+    """Writes results as `write_results` does, and keeps what was written last.
+
+    Args:
+        ending: as there.
+
+    Attributes:
+        written: in it a film has failed whose objects could not be made.
+    """
+
+    def __init__(self, ending: tuple[type[BaseException], ...] = ()) -> None:
+        self._ending = ending
+        self.written: StudyResult | None = None
+
+    def __call__(self, result: StudyResult, folder: Path) -> None:
+        """Write the objects of ``result`` into ``folder``."""
+        self.written = write_results(result, folder, self._ending)
+
+
+def check_target(folder: Path, job_id: str, *, replace: bool, films: Contents = ()) -> None:
     """Make sure that ``job_id`` may publish in ``folder``.
 
+    Args:
+        replace: whether the result of another job may be replaced, whatever it is of.
+        films: those of the job. The result of a part of them may always be replaced.
+
     Raises:
-        OutputError: it holds another job's result and ``replace`` is False, or something that is no result;
+        OutputError: it holds another job's result that may not be replaced, or something that is no result;
             or it is a link.
     """
     try:
@@ -36,10 +60,10 @@ def check_target(folder: Path, job_id: str, *, replace: bool) -> None:
     except OSError:  # there is nothing, or nothing that can be seen: writing says so
         return
     with root:
-        _close(_checked(root, folder.name, job_id, replace=replace))
+        _close(_checked(root, folder.name, job_id, replace=replace, films=films))
 
 
-def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool) -> int | None:
+def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool, films: Contents) -> int | None:
     """The open folder that ``job_id`` may replace; None if nothing stands there.
 
     Raises:
@@ -54,7 +78,7 @@ def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool) -> int
         os.close(fd)
         message = f"{folder} is there already and is no result of this software"
         raise OutputError(message, "move it away or give another --out")
-    if there.job_id != job_id and not replace:
+    if there.job_id != job_id and not replace and not grows(films, there.contents):
         os.close(fd)
         message = f"{folder} holds the result of another job ({there.job_id})"
         raise OutputError(message, "replace it with --force or give another --out")
@@ -97,7 +121,7 @@ def publish(
 
     Args:
         root: the results folder.
-        replace: whether the result of another job may be replaced.
+        replace: whether the result of another job may be replaced even if it has films that this has not.
         make_root: whether the results folder is made if need be.
         roots: the folders in one of which it has to be, links resolved; empty: anywhere.
         mode: who may read the result: it names the patient.
@@ -113,6 +137,7 @@ def publish(
         OutputError: it cannot be written, or another job's result is in the way.
     """
     name, job = result.study_instance_uid, result.job.job_id
+    films = [(film.sop_instance_uid, film.sha256 or None) for film in result.films]
     check_name(name)
     target = root / name
     with _output_errors(root):
@@ -120,12 +145,12 @@ def publish(
     with opened:
         with _output_errors(root):
             opened.check_writable()
-            _close(_checked(opened, name, job, replace=replace))
+            _close(_checked(opened, name, job, replace=replace, films=films))
         with _output_errors(target), staged(opened) as stage:
             write(result, stage.path)
             stage.finish(mode)
             with stage.alone():
-                there = _checked(opened, name, job, replace=replace)
+                there = _checked(opened, name, job, replace=replace, films=films)
                 try:
                     if there is None or not _won_by_another(there, result):
                         stage.show(name, there)

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from converters.outcome import Extent
 from converters.result_json import FILE_NAME
 
 _MOST = 64 << 20  # bytes of a result.json that is read
@@ -26,17 +28,22 @@ class Published:
 
     Attributes:
         created: the time of the job from which the UIDs and dates of its objects follow.
-        films: how many there are; of these, ``failures`` could not be scanned, and ``flagged`` have a
-            finding at or above the operating point.
+        films: how many there are; of these, ``failed`` could not be scanned, ``excluded`` were left out by a
+            rule, and ``flagged`` have a finding at or above the operating point.
+        looked_at: how much of the study was looked at.
         highest: the highest probability of abnormality of any finding; 0 if there is none.
+        contents: SOP Instance UID and SHA-256 of each film; version 0.1 told no SHA-256.
     """
 
     job_id: str
     created: datetime | None
     films: int
-    failures: int
+    failed: int
+    excluded: int
+    looked_at: Extent
     flagged: int
     highest: float
+    contents: tuple[tuple[str | None, str | None], ...] = ()
 
 
 def published(folder: Path) -> Published | None:
@@ -55,6 +62,7 @@ def published_at(folder: int) -> Published | None:
     try:
         content = json.loads(_read(folder, _MOST))
         films = content["films"]
+        outcomes = [film["status"] for film in films]
         findings = [film.get("findings", []) for film in films]
         told = content.get("created")
         created = datetime.fromisoformat(told) if told else None
@@ -62,14 +70,23 @@ def published_at(folder: int) -> Published | None:
             str(content["job_id"]),
             created if created is not None and created.tzinfo is not None else None,
             len(films),
-            failures=sum(film["status"] == "failed" for film in films),
+            failed=outcomes.count("failed"),
+            excluded=outcomes.count("excluded"),
+            looked_at=content.get("looked_at") or _looked_at(outcomes),
             flagged=sum(any(finding["presented"] for finding in of_film) for of_film in findings),
             highest=max(
                 (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
             ),
+            contents=tuple((film["sop_instance_uid"], film.get("sha256")) for film in films),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _looked_at(outcomes: Sequence[str]) -> Extent:
+    """How much of a study was looked at, of a result of version 0.1, which does not say so."""
+    scanned = outcomes.count("scanned")
+    return "all" if scanned == len(outcomes) else "some" if scanned else "none"
 
 
 def job_of(folder: Path) -> str | None:

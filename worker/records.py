@@ -140,6 +140,23 @@ class Records(StoredRecords):
             *_flat(to_fields(record)),
         )
 
+    def refuse(self, record: Record, reason: str, exit_code: int) -> bool:
+        """Keep what cannot be worked on as a job that failed; False if the job is under way."""
+        arguments = (
+            record.job_id,
+            reason,
+            exit_code,
+            _json([str(out) for out in record.outs]),
+            record.created.timestamp(),
+            record.batch,
+            now().isoformat(),
+        )
+        return bool(self._run(transitions.REFUSE, *arguments, *_flat(to_fields(record))))
+
+    def supersede(self, old: str, new: str, reason: str) -> bool:
+        """Put job ``new`` in the place of ``old`` in its batch, and end ``old`` if it is under way."""
+        return bool(self._run(transitions.SUPERSEDE, old, new, reason, now().isoformat()))
+
     def cancel(self, job: str, reason: str, *, unless_shared: bool = False) -> bool:
         """End a job that has not ended; a running one stops before its next film. Whether it was ended.
 

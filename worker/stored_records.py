@@ -30,6 +30,7 @@ from worker.redis_link import RedisLink
 
 _INDEX = "bcd:jobs"
 _BATCH = "bcd:batch:"
+_STUDY = "bcd:study:"
 _SHORT = (
     "study_instance_uid",
     "state",
@@ -50,6 +51,7 @@ _SHORT = (
     "exit_code",
     "scanned",
     "failed_films",
+    "excluded_films",
     "flagged",
     "highest",
     "outs",
@@ -196,6 +198,11 @@ class StoredRecords:
         if batch is not None and not found:
             raise UsageError(f"no batch {batch!r}", "bcd-admin jobs shows the batch of each job")
         return found
+
+    def of_study(self, study_instance_uid: str) -> list[str]:
+        """Ids of the jobs of a study, the newest first."""
+        key = _STUDY + study_instance_uid
+        return self._link.call(lambda: cast("list[str]", self._redis.zrevrange(key, 0, -1)))
 
     def batches(self) -> list[str]:
         """Names of the batches, the last one used first."""

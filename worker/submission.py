@@ -10,12 +10,13 @@ from pathlib import Path
 
 from celery import Celery
 
-from bcd_model.errors import BcdError, InputError, OutputError, QueueError
+from bcd_model.errors import BcdError, OutputError, QueueError
 from bcd_model.prevalence import in_force
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.app import send
-from worker.job import UNDER_WAY, DamagedRecordError, Lane, Record, State, Tally, job_id, now
+from worker.growth import MissingFilmsError, contents_of, grown, holds, is_held
+from worker.job import ENDINGS, UNDER_WAY, DamagedRecordError, Lane, Record, Tally, job_id, now
 from worker.pipeline import shaping
 from worker.publish import check_target
 from worker.published import Published, published
@@ -25,6 +26,7 @@ from worker.staging import make_results_folder
 
 _POLL = 0.2  # seconds
 _LOOK = 100  # records
+_ROUNDS = 5  # of submissions of one study by several at the same time, which end with all films in one job
 _MANY = 20  # studies; more at once are a batch, whatever the command line says of it
 
 
@@ -32,7 +34,8 @@ _MANY = 20  # studies; more at once are a batch, whatever the command line says 
 class Submitted:
     """What became of one study at submission.
 
-    ``answer`` is "refused" if its place in the results folder is taken; ``reason`` then says by what.
+    ``answer`` is "refused" if its place in the results folder is taken, or films that its result there is of
+    are missing; ``reason`` then says so.
     """
 
     job_id: str
@@ -63,19 +66,85 @@ class Submitter:
     def submit(self, study: StudyInput) -> Submitted:
         """Queue one study, unless the same work is under way or done; a damaged record is made anew.
 
+        Films that come after others of their study are put together with those, in one job that takes the
+        place of the earlier ones (`worker.growth`). What is refused stands as a job that failed, so that its
+        batch counts it. With ``force`` the study is what is given, and replaces whatever stands in its place.
+
         A message that cannot be sent, or is lost, does not matter: the workers' sweep finds the record.
 
         Raises:
             QueueError: the queue cannot be reached, or is full.
         """
-        record = self.make_record(study)
         with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
             make_results_folder(self.out, self.settings.results_mode)
+        if self.force:
+            return self._submit(study)
+        for _ in range(_ROUNDS):  # others may submit films of this study at the same time
+            parts, standing = self._parts(study), published(self.out / study.study_instance_uid)
+            known = standing is None or standing.job_id in {part.job_id for part in parts}
+            if standing is not None and not known and not holds(contents_of(study), standing.contents):
+                if is_held(contents_of(study), standing.contents):
+                    return Submitted(standing.job_id, study.study_instance_uid, "done")
+                return self._refuse_for_missing(study, len(standing.contents))
+            try:
+                study = grown(study, [part.study for part in parts if part.study is not None])
+            except MissingFilmsError as error:
+                return self._refuse_for_missing(study, error.count)
+            answer = self._submit(study, [out for part in parts if not part.final for out in part.outs])
+            if answer.answer == "refused":
+                break
+            for part in parts:
+                self._take_place(part, answer.job_id)
+            left = [part.study for part in self._parts(study) if part.study is not None]
+            if all(holds(contents_of(study), contents_of(part)) for part in left):
+                break
+        return answer
+
+    def _parts(self, study: StudyInput) -> list[Record]:
+        """The jobs of other films of ``study`` for this folder: under way, or their result stands there."""
+        standing = published(self.out / study.study_instance_uid)
+        files = {film.sha256 for film in study.films}
+        parts = []
+        for job in self.records.of_study(study.study_instance_uid):
+            with suppress(DamagedRecordError):
+                record = self.records.get(job)
+                if record is None or record.study is None or self.out not in record.outs:
+                    continue
+                stands = standing is not None and standing.job_id == job
+                if (stands or not record.final) and {film.sha256 for film in record.study.films} != files:
+                    parts.append(record)
+        return parts
+
+    def _take_place(self, part: Record, job: str) -> None:
+        """Let ``job`` stand for ``part``, whose films it has: in its batch, and if that is under way."""
+        if part.job_id != job and (not part.final or part.batch == self.batch):
+            self.records.supersede(part.job_id, job, f"superseded by job {job}, which has more of its films")
+
+    def _refuse_for_missing(self, study: StudyInput, count: int) -> Submitted:
+        reason = (
+            f"refused: earlier films missing: {count} of this study's result cannot be read any more; "
+            "submit all films of the study together, or replace its result with --force"
+        )
+        return self._refuse(self.make_record(study), reason)
+
+    def _refuse(self, record: Record, reason: str) -> Submitted:
+        self.records.refuse(record, reason, OutputError.exit_code)
+        return Submitted(record.job_id, record.study_instance_uid, "refused", reason)
+
+    def _submit(self, study: StudyInput, outs: Sequence[Path] = ()) -> Submitted:
+        """Queue ``study`` as it is.
+
+        Args:
+            outs: other results folders that its result is to stand in.
+        """
+        record = self.make_record(study)
+        others = tuple(dict.fromkeys(out for out in outs if out != self.out))
+        record = replace(record, outs=(*others, self.out))
         folder = self.out / study.study_instance_uid
         try:
-            check_target(folder, record.job_id, replace=self.force)
+            check_target(folder, record.job_id, replace=self.force, films=contents_of(study))
         except OutputError as error:
-            return Submitted(record.job_id, study.study_instance_uid, "refused", str(error))
+            return self._refuse(record, str(error))
         ours = published(folder)
         damaged = self.records.damaged(record.job_id)
         if damaged is not None:
@@ -128,11 +197,9 @@ def lane_for(studies: int, batch: str, lane: Lane | None) -> Lane:
 
 def restored(record: Record, ours: Published) -> Record:
     """The record of a job whose result stands."""
-    state: State = "done"
-    if ours.failures:
-        state = "failed" if ours.failures == ours.films else "done with failures"
-    tally = Tally(ours.films - ours.failures, ours.failures, ours.flagged, ours.highest)
-    code = 0 if state == "done" else InputError.exit_code if state == "failed" else BcdError.exit_code
+    state, code = ENDINGS[ours.looked_at]
+    scanned = ours.films - ours.failed - ours.excluded
+    tally = Tally(scanned, ours.failed, ours.flagged, ours.highest, ours.excluded)
     return replace(record, state=state, film=ours.films, exit_code=code, tally=tally)
 
 

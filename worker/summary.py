@@ -62,8 +62,9 @@ class Summary:
         jobs: how many there are; ``gone`` more had a record once, ``unreadable`` more have a damaged one.
         at_work: whether somebody works on jobs.
         states: jobs by state.
-        films: of all jobs; ``scanned`` and ``failed`` of those that have ended, ``left`` of those that have
-            not. What is missing from the sum belongs to jobs that ended before they came to it.
+        films: of all jobs; ``scanned``, ``failed`` and ``excluded`` (by a rule) of those that have ended,
+            ``left`` of those that have not. What is missing from the sum belongs to jobs that ended before
+            they came to it.
         flagged_studies: studies with a finding at or above the operating point; ``flagged_films`` likewise.
         thresholds: P(abnormal) at the operating points of the jobs, as a rule one.
         prevalences: shares of abnormal films where their probabilities hold, as a rule one.
@@ -84,6 +85,7 @@ class Summary:
     films: int
     scanned: int
     failed: int
+    excluded: int
     left: int
     flagged_studies: int
     flagged_films: int
@@ -110,7 +112,7 @@ class Summary:
     @property
     def not_reached(self) -> int:
         """Films of jobs that ended before they came to them."""
-        return self.films - self.scanned - self.failed - self.left
+        return self.films - self.scanned - self.failed - self.excluded - self.left
 
     def as_json(self) -> dict[str, object]:
         """The summary for ``--json``."""
@@ -126,6 +128,7 @@ class Summary:
             "films": self.films,
             "films_scanned": self.scanned,
             "films_failed": self.failed,
+            "films_excluded": self.excluded,
             "films_not_reached": self.not_reached,
             "films_left": self.left,
             "films_per_minute": None if pace is None else round(pace, 2),
@@ -174,6 +177,7 @@ def summarise(
         films=sum(record.films for record in records),
         scanned=sum(record.tally.scanned for record in ended),
         failed=sum(record.tally.failed for record in ended),
+        excluded=sum(record.tally.excluded for record in ended),
         left=sum(record.films for record in under_way),
         flagged_studies=sum(record.tally.flagged > 0 for record in ended),
         flagged_films=sum(record.tally.flagged for record in ended),

@@ -14,10 +14,10 @@ place                       which jobs                                 score
 ==========================  =========================================  ========================
 
 Beside them: ``bcd:job:<id>`` the record, ``bcd:jobs`` all ids by the time of their first submission,
-``bcd:batch:<name>`` the ids of a batch likewise, ``bcd:batches`` the names of the batches by their last use
-and ``bcd:batches:begun`` by their first, ``bcd:states`` how many jobs are in each state,
-``bcd:front:<lane>`` when the message was sent that was the last to begin a job. Times that people see are
-seconds since 1970 by Redis's own clock, so that the clocks of the workers do not matter.
+``bcd:study:<uid>`` those of a study and ``bcd:batch:<name>`` those of a batch likewise, ``bcd:batches`` the
+names of the batches by their last use and ``bcd:batches:begun`` by their first, ``bcd:states`` how many jobs
+are in each state, ``bcd:front:<lane>`` when the message was sent that was the last to begin a job. Times that
+people see are seconds since 1970 by Redis's own clock, so that the clocks of the workers do not matter.
 
 Scores, and all else that something is waited for by, go by the *queue's clock*: it began with Redis's, but
 takes no part in its leaps (a clock that is set, a virtual machine that is resumed). Each sweep writes down
@@ -82,9 +82,19 @@ local function place(id, where, score)
   end
   redis.call('ZADD', where, score, id)
 end
+-- the job belongs to the batch; what it is kept in is forgotten by a sweep, for Redis would go by its clock
+local function enlist(id, batch, created)
+  if batch == '' then return end
+  redis.call('ZADD', 'bcd:batch:' .. batch, created, id)
+  redis.call('PERSIST', 'bcd:batch:' .. batch)
+  redis.call('ZADD', 'bcd:batches', now, batch)
+  redis.call('ZADD', 'bcd:batches:begun', 'NX', wall, batch)
+end
 local function known(lane) return lane == 'interactive' or lane == 'batch' end
+local function study_key(id) return 'bcd:study:' .. (get(id, 'study_instance_uid') or '') end
 local function forget(id)
   uncount(id)
+  redis.call('ZREM', study_key(id), id)
   redis.call('DEL', record(id))
   for _, where in ipairs(PLACES) do redis.call('ZREM', where, id) end
   redis.call('ZREM', 'bcd:jobs', id)
@@ -158,7 +168,9 @@ SUBMIT: Final = (
     _COMMON
     + """
 -- what the result that stands is known by, until there is another
-local KEPT = {created = true, scanned = true, failed_films = true, flagged = true, highest = true}
+local KEPT = {
+  created = true, scanned = true, failed_films = true, excluded_films = true, flagged = true, highest = true,
+}
 -- id, result is published (0/1), force (0/1), outs, created, lane, batch, updated,
 -- what was found damaged, then the fields
 local id, asked, lane, batch = ARGV[1], cjson.decode(ARGV[4]), ARGV[6], ARGV[7]
@@ -167,18 +179,14 @@ forget_damaged(id, ARGV[9])
 local state = get(id, 'state')
 local under_way = state == 'queued' or state == 'running'
 local done = (state == 'done' or state == 'done with failures') and ARGV[2] == '1' and ARGV[3] == '0'
-if batch ~= '' then
-  redis.call('ZADD', 'bcd:batch:' .. batch, ARGV[5], id)
-  redis.call('PERSIST', 'bcd:batch:' .. batch)  -- a sweep forgets it: Redis would by its clock
-  redis.call('ZADD', 'bcd:batches', now, batch)
-  redis.call('ZADD', 'bcd:batches:begun', 'NX', wall, batch)
-end
+enlist(id, batch, ARGV[5])
 if not (under_way or done) then
   for i = 10, #ARGV, 2 do
     if not (state and KEPT[ARGV[i]]) then set(id, ARGV[i], ARGV[i + 1]) end
   end
   set(id, 'outs', ARGV[4], 'joined', #asked - 1, 'troubled', 0, 'batch', batch)
   redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[5], id)
+  redis.call('ZADD', study_key(id), ARGV[5], id)
   wait_again(id, ARGV[8], '')
   return {'queued', 1}
 end
@@ -214,11 +222,52 @@ if redis.call('EXISTS', record(ARGV[1])) == 1 then return 0 end
 for i = 7, #ARGV, 2 do set(ARGV[1], ARGV[i], ARGV[i + 1]) end
 set(ARGV[1], 'outs', cjson.encode({ARGV[4]}), 'joined', 0, 'batch', '')
 redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[3], ARGV[1])
+redis.call('ZADD', study_key(ARGV[1]), ARGV[3], ARGV[1])
 finish(ARGV[1], ARGV[2], ARGV[5], '', get(ARGV[1], 'exit_code'))
 return 1
 """
 )
 """The record of a job whose result stands, though Redis has forgotten it."""
+
+REFUSE: Final = (
+    _COMMON
+    + """
+-- id, reason, exit code, outs, created, batch, updated, then the fields
+local id, batch = ARGV[1], ARGV[6]
+local state = get(id, 'state')
+if state == 'queued' or state == 'running' then return 0 end
+for i = 8, #ARGV, 2 do set(id, ARGV[i], ARGV[i + 1]) end
+set(id, 'outs', ARGV[4], 'joined', 0, 'batch', batch)
+redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[5], id)
+redis.call('ZADD', study_key(id), ARGV[5], id)
+enlist(id, batch, ARGV[5])
+finish(id, 'failed', ARGV[7], ARGV[2], ARGV[3])
+return 1
+"""
+)
+"""A submission that cannot be worked on stands as a job that failed: 1; 0 if the job is under way."""
+
+SUPERSEDE: Final = (
+    _COMMON
+    + _EVEN_IF_FULL
+    + """
+-- the job that goes, the job that takes its place, reason, updated
+local old, new = ARGV[1], ARGV[2]
+if kind(old) ~= 'hash' or kind(new) ~= 'hash' then return 0 end
+local batch = get(old, 'batch')
+if batch and batch ~= '' then
+  local since = redis.call('ZSCORE', 'bcd:batch:' .. batch, old)
+  if since then
+    redis.call('ZREM', 'bcd:batch:' .. batch, old)
+    redis.call('ZADD', 'bcd:batch:' .. batch, 'NX', since, new)
+  end
+end
+local state = get(old, 'state')
+if state == 'queued' or state == 'running' then finish(old, 'cancelled', ARGV[4], ARGV[3], 1) end
+return 1
+"""
+)
+"""A job takes the place of another in its batch, and ends it if it is under way."""
 
 CLAIM: Final = (
     _COMMON

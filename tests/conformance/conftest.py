@@ -45,7 +45,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Written
             write_results(result, folder)
             films = {}
             for film in result.films:
-                if not film.failed and film.sop_instance_uid:
+                if film.outcome == "scanned" and film.sop_instance_uid:
                     path = base / film.file
                     result_builder.write_film(film, path)
                     films[film.sop_instance_uid] = path

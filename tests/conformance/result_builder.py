@@ -11,7 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
+    MammographyCADSRStorage,
+)
 
 from bcd_model.words import (
     Film,
@@ -26,8 +30,16 @@ from bcd_model.words import (
     by_suspicion,
 )
 from converters.codes import VIEWS
+from converters.identity import identity
 from converters.provenance import as_file
-from converters.result import FilmResult, JobIdentity, StudyResult
+from converters.result import (
+    EarlierDocument,
+    FilmResult,
+    JobIdentity,
+    Predecessor,
+    Rule,
+    StudyResult,
+)
 from converters.uids import make_uid
 
 STUDY = make_uid("tests", "study")
@@ -139,6 +151,39 @@ def failed(
     return FilmResult(f"film{number}.dcm", str(head.SOPInstanceUID), head, reason=reason)
 
 
+def excluded(
+    number: int = 2,
+    *,
+    rule: Rule = "tomosynthesis",
+    laterality: Laterality | None = "L",
+    view: str | None = "MLO",
+) -> FilmResult:
+    """A film that a rule leaves out of the scan."""
+    head = header(number, laterality=laterality, view=view)
+    return FilmResult(f"film{number}.dcm", str(head.SOPInstanceUID), head, rule=rule)
+
+
+def of_another(film: FilmResult) -> FilmResult:
+    """``film`` as one of another patient in the same study."""
+    head = copy.deepcopy(film.header)
+    if head is None:
+        raise ValueError("an unreadable film names nobody")
+    head.PatientName, head.PatientID, head.PatientBirthDate = "Other^Olga", "P2", "19500505"
+    return dataclasses.replace(film, header=head)
+
+
+def replacing(result: StudyResult) -> StudyResult:
+    """``result`` of a job that replaces the reports of another."""
+    (film, *_) = result.films
+    if film.header is None:
+        raise ValueError("an unreadable film names nobody")
+    documents = tuple(
+        EarlierDocument(uid, make_uid("earlier", uid), make_uid("earlier series", uid), identity(film.header))
+        for uid in (MammographyCADSRStorage, Comprehensive3DSRStorage)
+    )
+    return dataclasses.replace(result, predecessor=Predecessor(documents))
+
+
 def unreadable(number: int = 1) -> FilmResult:
     """A file of which nothing can be read."""
     return FilmResult(f"film{number}.dcm", None, reason="truncated")
@@ -192,6 +237,14 @@ CASES = {
     "one film failed, no finding": lambda: study(scanned(1), failed(2)),
     "one file unreadable": lambda: study(scanned(1, [finding((50, 40))]), unreadable(2)),
     "all films failed": lambda: study(failed(1), failed(2)),
+    "excluded, its view shown": lambda: study(scanned(1), excluded(2)),
+    "excluded, its view not shown": lambda: study(scanned(1), excluded(2, laterality="R", rule="spot view")),
+    "excluded, nothing scanned": lambda: study(excluded(1), excluded(2, laterality=None, view=None)),
+    "two patients": lambda: study(
+        scanned(1, [finding((50, 40))]), of_another(scanned(2, laterality="R")), unreadable(3)
+    ),
+    "replaces another": lambda: replacing(study(scanned(1, [finding((50, 40))]))),
+    "found in a film without its series": lambda: study(scanned(1), without_series(2)),
     "many findings": lambda: study(scanned(1, MANY[::2]), scanned(2, MANY[:3], laterality="R")),
     "nothing stated": lambda: study(
         scanned(
@@ -207,6 +260,13 @@ CASES = {
     "MONOCHROME1": lambda: study(scanned(1, [finding((50, 40))], head=inverted())),
     "lossy film": lambda: study(scanned(1, [finding((50, 40))], head=lossy())),
 }
+
+
+def without_series(number: int) -> FilmResult:
+    """A film with a finding that no report can point to."""
+    head = header(number, laterality="R")
+    del head.SeriesInstanceUID
+    return scanned(number, [finding((50, 40))], head=head, laterality="R")
 
 
 def lossy() -> Dataset:

@@ -219,9 +219,7 @@ def test_references_point_to_the_right_film(case, written):
             for reference in container.ContentSequence[0].ContentSequence
             if "ReferencedContentItemIdentifier" in reference
         ]
-        expected = [
-            film.sop_instance_uid for film in study.result.films if film.failed == (status == "failed")
-        ]
+        expected = [film.sop_instance_uid for film in study.result.films if film.outcome == status]
         assert listed == expected
 
 

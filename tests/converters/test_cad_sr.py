@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.sr._concepts_dict import concepts
 
-from bcd_model.errors import OutputError
 from bcd_model.words import DISCLAIMER
 from converters import codes, content_tree
 from converters.cad_sr import build_cad_sr
@@ -46,7 +45,7 @@ def coded(item):
         ("one film failed", "111244", "111223"),
         ("one film failed, no finding", "111243", "111223"),
         ("all films failed", "111245", "111224"),
-        ("one file unreadable", "111242", "111222"),
+        ("one file unreadable", "111244", "111223"),
     ],
 )
 def test_summaries_say_what_happened(case, findings, detections):
@@ -100,8 +99,8 @@ def test_impression_tells_classes_operating_point_failures_and_warnings():
         "sensitivity 0.812",
         "Film 1 (L MLO): malignant",
         "unlike the training films",
-        "Film 2 (R MLO): not scanned, burned-in annotation",
-        "Film 3: not scanned, truncated",
+        "Film 2 (R MLO): not scanned: burned-in annotation",
+        "Film 3: not scanned: truncated",
         "a film was given twice",
     ):
         assert part in text
@@ -173,7 +172,7 @@ def test_study_of_which_no_header_can_be_read_has_no_report():
 
 
 def test_center_outside_the_film_is_refused():
-    with pytest.raises(OutputError, match="finding 1 lies outside the film"):
+    with pytest.raises(ValueError, match="finding 1 lies outside the film"):
         build_cad_sr(build.study(build.scanned(1, [build.finding((130, 40))])))
 
 

@@ -89,7 +89,7 @@ def test_failed_films_are_there_with_their_reasons():
     for told in (
         "Not scanned: burned-in annotation",
         "Not scanned: truncated",
-        "1 of 3 films scanned.",
+        "1 of 3 films scanned, 2 failed",
         "Warning: unlike the training films",
         "Warning: given twice",
     ):

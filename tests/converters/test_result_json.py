@@ -18,9 +18,9 @@ from converters.result_json import FILE_NAME, encode, read_result, to_json
 
 KEYS = {
     "": "schema_version disclaimer job_id created study_instance_uid input_digest model settings "
-    "operating_point warnings films",
-    "film": "sop_instance_uid file laterality view rows columns spacing spacing_assumed status reason "
-    "warnings class probability findings",
+    "operating_point looked_at not_looked_at warnings films",
+    "film": "sop_instance_uid file sha256 patient laterality view rows columns spacing spacing_assumed "
+    "status reason rule warnings class film_probability findings",
     "finding": "tracking_uid center radius outline class probability presented",
 }
 
@@ -51,6 +51,8 @@ def test_failed_film_tells_why_and_what_its_header_says():
     assert told[0] | {"sop_instance_uid": None} == {
         "sop_instance_uid": None,
         "file": "film1.dcm",
+        "sha256": None,
+        "patient": 1,
         "laterality": "R",
         "view": "MLO",
         "rows": 120,
@@ -59,9 +61,10 @@ def test_failed_film_tells_why_and_what_its_header_says():
         "spacing_assumed": None,
         "status": "failed",
         "reason": "burned-in annotation",
+        "rule": None,
         "warnings": [],
         "class": None,
-        "probability": None,
+        "film_probability": None,
         "findings": [],
     }
     assert (told[1]["sop_instance_uid"], told[1]["rows"], told[1]["reason"]) == (None, None, "truncated")
@@ -128,7 +131,7 @@ def put(told, value, *path):
         (lambda t: drop(t, "films"), "result.films is missing"),
         (lambda t: put(t, 99, "schema_version"), "schema_version is 99"),
         (lambda t: put(t, "x", "films"), "result.films has the wrong type"),
-        (lambda t: put(t, "lost", "films", 0, "status"), "neither scanned nor failed"),
+        (lambda t: put(t, "lost", "films", 0, "status"), "none of scanned, failed, excluded"),
         (lambda t: put(t, None, "films", 0, "class"), "films[0].class is none of"),
         (lambda t: put(t, "normal", "films", 0, "findings", 0, "class"), "findings[0].class is none of"),
         (lambda t: put(t, [1], "films", 0, "findings", 0, "center"), "center is not made of [row, column]"),

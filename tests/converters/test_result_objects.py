@@ -20,8 +20,7 @@ def test_the_same_result_gives_the_same_bytes(case, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         folder.mkdir()
-        paths = write_results(build.CASES[case](), folder)
-        assert {str(path.relative_to(folder)) for path in paths} == set(written(folder))
+        write_results(build.CASES[case](), folder)
     assert written(one) == written(two)
 
 
@@ -94,7 +93,7 @@ def test_hostile_uid_never_becomes_a_path(tmp_path):
 
 def test_missing_folder_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
-        write_results(build.CASES["finding"](), tmp_path / "not there")
+        write_results(build.CASES["finding"](), tmp_path / "not there" / "either")
 
 
 def test_folder_that_holds_a_file_in_the_way_is_an_output_error(tmp_path):

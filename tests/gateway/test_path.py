@@ -84,6 +84,33 @@ def test_a_study_that_is_done_is_found_and_not_scanned_again(
     assert client.submit(*films, force="perhaps").status_code == 422
 
 
+def test_a_list_that_is_cut_says_how_many_more_there_are(
+    own_site: Any, films: list[Path], many_studies: Path
+) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    rubbish = [(f"{number}.txt", b"%d" % number) for number in range(230)]
+    answer = client.submit(*sorted(many_studies.rglob("*.dcm")), *rubbish).json()
+    assert (len(answer["skipped"]), answer["skipped_more"]) == (200, 30)
+    assert len(answer["jobs"]) == 8
+    for limit, more in ((3, 5), (8, None), (9, None)):
+        listed = client.get("/jobs", params={"limit": limit}).json()
+        assert (len(listed["jobs"]), listed.get("more")) == (min(limit, 8), more)
+    refused = client.submit(*rubbish).json()
+    assert (len(refused["skipped"]), refused["skipped_more"]) == (200, 30)
+    assert {file["reason"] for file in refused["skipped"]} == {"no DICOM file"}
+
+
+def test_a_job_says_whether_its_result_is_there(working: Any, client: Any, done: str) -> None:
+    assert client.get(f"/jobs/{done}").json()["result"] is True
+    (folder,) = (working.folder / "results" / done).glob("[0-9]*")
+    folder.rename(folder.with_name("aside"))
+    gone = client.get(f"/jobs/{done}").json()
+    assert (gone["state"], gone["result"]) == ("done", False)
+    assert client.get(f"/jobs/{done}/results").status_code == 409
+    folder.with_name("aside").rename(folder)
+
+
 def test_progress_is_asked_for_with_an_etag(client: Any, done: str) -> None:
     first = client.get(f"/jobs/{done}")
     tag = first.headers["ETag"]

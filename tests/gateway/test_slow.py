@@ -106,7 +106,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_hung_up_on(
     (job,) = client.submit(*films).json()["jobs"]
     folder = strict.folder / "results" / job["job_id"] / job["study_instance_uid"]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").write_text("{}")
+    (folder / "result.json").write_text(json.dumps({"job_id": job["job_id"]}))
     with (folder / "large.bin").open("wb") as large:
         large.truncate(256 << 20)
     memory_before = memory(strict.gateway.pid)

@@ -78,6 +78,8 @@ def test_findings_as_csv(kept: Any, found: Path) -> None:
             "job",
             "state",
             "reason",
+            "film",
+            "warnings",
         ),
     ]
     for study in kept("results", "--batch", "found", "--json").json["studies"]:
@@ -129,7 +131,7 @@ def test_a_result_that_is_gone_is_told(site: Site) -> None:
     alone = site("results", good, "--csv")
     assert alone.code == 1
     assert alone.out.startswith("study,sop_instance,file,")
-    assert alone.out.endswith(",job,state,reason\r\n")
+    assert alone.out.endswith(",job,state,reason,film,warnings\r\n")
     shown = site("results", "--batch", "night").out
     assert table(shown)[0] == good
     assert re.search(rf"^{good}  .*  done +1 of 2 +75.0 %$", shown, re.MULTILINE)

@@ -63,7 +63,7 @@ def test_every_film_is_scanned_once_and_in_order(studies: Path) -> None:
     result = scan_study(study, scanner, new_job(study, scanner), progress=lambda *s: steps.append(s))
     assert steps == [(1, 2), (2, 2)]
     assert scanner.seen == [film.sop_instance_uid for film in study.films]
-    assert [film.failed for film in result.films] == [False, False]
+    assert [film.outcome for film in result.films] == ["scanned", "scanned"]
     assert result.input_digest == study.digest
     assert outcome_of(result).state == "done"
 
@@ -131,7 +131,8 @@ def test_a_film_whose_other_breast_cannot_be_used_is_scanned_alone(
     scanner = MeanScanner(compares=True)
     result = scan_study(study, scanner, new_job(study, scanner))
     assert set(scanner.beside) == {None}
-    assert {film.file: film.failed for film in result.films} == {good.name: False, bad.name: change == "cut"}
+    became = {"cut": "failed", "spot view": "excluded"}.get(change, "scanned")
+    assert {film.file: film.outcome for film in result.films} == {good.name: "scanned", bad.name: became}
 
 
 def test_films_and_scanner_are_gone_with_the_last_that_holds_them(studies: Path) -> None:
@@ -156,8 +157,8 @@ def test_a_damaged_film_costs_only_itself(studies: Path, tmp_path: Path) -> None
     study = find_studies([tmp_path]).studies[0]
     result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
     by_file = {film.file: film for film in result.films}
-    assert not by_file[good.name].failed
-    assert by_file[bad.name].failed
+    assert by_file[good.name].outcome == "scanned"
+    assert by_file[bad.name].outcome == "failed"
     assert by_file[bad.name].reason
     header = by_file[bad.name].header
     assert header is not None, "the CAD SR could not list the film as a failed detection"
@@ -234,7 +235,7 @@ def test_no_film_is_scanned_alone_because_the_share_of_the_other_went_away(
             away.path.write_bytes(content)
 
     study = replace(study, films=(study.films[0], away))
-    with pytest.raises(FilmError, match="cannot be read"):
+    with pytest.raises(FilmError, match="cannot be opened"):
         scan_study(study, scanner, new_job(study, scanner), progress=comes_and_goes, patient=True)
     assert scanner.seen == []
 

@@ -43,7 +43,7 @@ def test_a_result_says_whose_it_is(tmp_path: Path) -> None:
     there = published(folder)
     assert folder == tmp_path / "new" / "root" / "1.2.3"
     assert there is not None
-    assert (there.job_id, there.created, there.films, there.failures) == ("job1", CREATED, 1, 1)
+    assert (there.job_id, there.created, there.films, there.failed) == ("job1", CREATED, 1, 1)
     assert content(folder.parent) == ["1.2.3", "1.2.3/report.html", "1.2.3/result.json"]
 
 

@@ -9,11 +9,19 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.cli.console import PROGRAM, AnswerLostError, ReaderGoneError, flush, on_one_line
+from worker.cli.console import (
+    PROGRAM,
+    AnswerLostError,
+    ReaderGoneError,
+    flush,
+    on_one_line,
+    set_debug,
+    show_traceback,
+    unexpected,
+)
 from worker.environment import ignore_variables
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -26,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Every error is one line on standard error. ``--debug``, anywhere, shows the traceback before it.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments
+    set_debug("--debug" in arguments)
     _prepare_output()
     ignore_variables()
     try:
@@ -38,8 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()  # whoever read it has gone
         return _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last resort: no user sees a bare traceback
-        if debug:
-            traceback.print_exc()
+        show_traceback(error)
         return _explain(error)
     return _fail("interrupted", code) if code == _INTERRUPTED else code
 
@@ -78,12 +85,7 @@ def _explain(error: Exception) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else PROGRAM
         return _fail(f"{error.format_message()} See '{command} --help'.", int(error.exit_code))
-    # where it happened, not what it says: a library's message may quote the header of a film
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    what = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
-    if isinstance(error, OSError):
-        what = " ".join(str(error).split())
-    return _fail(f"unexpected {what}; run again with --debug and report it", BcdError.exit_code)
+    return _fail(unexpected(error), BcdError.exit_code)
 
 
 def _fail(message: str, code: int) -> int:

@@ -135,6 +135,7 @@ def _job_lines(record: Record) -> Iterator[str]:
     standing = record.standing()
     tally = record.tally
     failed = f", {tally.failed} failed" if tally.failed else ""
+    failed += f", {tally.excluded} excluded" if tally.excluded else ""
     lines = {
         "job": record.job_id,
         "study": record.study_instance_uid,
@@ -167,6 +168,7 @@ def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
     lost = f"; the records of {summary.gone:,} more are gone" if summary.gone else ""
     lost += f"; those of {summary.unreadable:,} cannot be read" if summary.unreadable else ""
     films = [f"{summary.scanned:,} scanned", f"{summary.failed:,} failed"]
+    films += [f"{summary.excluded:,} excluded"] if summary.excluded else []
     films += [f"{summary.not_reached:,} not reached"] if summary.not_reached else []
     films += [f"{summary.left:,} left"] if summary.left else []
     pace = summary.films_per_minute

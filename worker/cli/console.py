@@ -6,11 +6,15 @@ import csv
 import io
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 PROGRAM = "bcd-admin"
+
+_debug = False
 
 
 class ReaderGoneError(Exception):
@@ -57,6 +61,30 @@ def note(text: str) -> None:
 def warn(text: str) -> None:
     """A warning: the command goes on."""
     note(f"{PROGRAM}: warning: {text}")
+
+
+def set_debug(wanted: bool) -> None:
+    """Whether tracebacks are shown."""
+    global _debug
+    _debug = wanted
+
+
+def show_traceback(error: Exception) -> None:
+    """Print it, if ``--debug`` asks for it."""
+    if _debug:
+        traceback.print_exception(error)
+
+
+def unexpected(error: Exception) -> str:
+    """Words for an error that nobody expects.
+
+    Where it happened, not what it says: a library's message may quote the header of a film.
+    """
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+    if isinstance(error, OSError):
+        what = " ".join(str(error).split())
+    return f"unexpected {what}; run again with --debug and report it"
 
 
 def say_json(content: object) -> None:

@@ -42,7 +42,7 @@ def demo(
     write_phantom(films, patients=patients, seed=seed)
     conversion = convert_mias(films, dicom, uid_root=settings.uid_root)
     note(f"{counted(conversion.films, 'phantom film')} converted to DICOM")
-    studies = read_studies([dicom])
+    studies = read_studies([dicom]).studies
     with open_queue(settings) as queue, cancelled_on_interrupt(queue) as submitted:
         submitter = make_submitter(queue, results.absolute(), "interactive", force=True)
         queue_studies(submitter, studies, submitted)
@@ -75,8 +75,8 @@ def _rows(film: Mapping[str, Any], truth: FilmTruth | None) -> list[tuple[object
 
     name = truth.name if truth else film["file"]
     side = film["laterality"] or "?"
-    if film["status"] == "failed":
-        return [(name, side, "", "", "", "", "", f"failed: {film['reason']}")]
+    if film["status"] != "scanned":
+        return [(name, side, "", "", "", "", "", f"{film['status']}: {film['reason'] or film['rule']}")]
     left = [finding for finding in film["findings"] if finding["presented"]]
     rows: list[tuple[object, ...]] = []
     for lesion in truth.lesions if truth else ():

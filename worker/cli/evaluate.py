@@ -98,7 +98,7 @@ def evaluate(
 
 def _studies(folder: Path) -> Iterator[StudyInput]:
     """The studies of ``folder``, looked for when the first is asked for: after the truth has been read."""
-    yield from read_studies([folder])
+    yield from read_studies([folder]).studies
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -76,6 +76,8 @@ def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
     say(f"job   {result['job_id']}, {model['name']} {model['version']} ({model['digest'][:12]})")
     holding = wording.prevalence(point["prevalence"])
     say(f"findings from P(abnormal) {percent(point['threshold'])}; {holding}. {DISCLAIMER}")
+    if result["looked_at"] != "all":
+        say(_what_was_missed(result))
     for text in result["warnings"]:
         say(f"warning: {text}")
     for film in result["films"]:
@@ -83,16 +85,31 @@ def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
         _show_film(film, everything=everything)
 
 
+def _what_was_missed(result: Mapping[str, Any]) -> str:
+    """That a study was not looked at as a whole: what became of its films, and which views nobody saw."""
+    outcomes = [film["status"] for film in result["films"]]
+    parts = [
+        f"{outcomes.count(each)} {each}" for each in ("scanned", "failed", "excluded") if each in outcomes
+    ]
+    start = "LOOKED AT IN PART" if "scanned" in outcomes else "NOT LOOKED AT"
+    unseen = f"; not looked at: {', '.join(result['not_looked_at'])}" if result["not_looked_at"] else ""
+    return f"warning: {start}: of {counted(len(outcomes), 'film')} {', '.join(parts)}{unseen}"
+
+
 def _show_film(film: Mapping[str, Any], *, everything: bool) -> None:
+    from converters import wording
+
     side = " ".join(filter(None, (film["laterality"], film["view"])))
     title = f"film {film['sop_instance_uid'] or film['file']}" + (f" ({side})" if side else "")
     if film["status"] == "failed":
         say(f"{title}: failed: {film['reason']}")
         return
+    if film["status"] == "excluded":
+        say(f"{title}: excluded: {wording.RULES[film['rule']]}")
+        return
     shown = [finding for finding in film["findings"] if everything or finding["presented"]]
     hidden = len(film["findings"]) - len(shown)
-    abnormal = film["probability"]["benign"] + film["probability"]["malignant"]
-    say(f"{title}: {film['class']}, P(abnormal) {percent(abnormal)}")
+    say(f"{title}: {film['class']}")
     for text in film["warnings"]:
         say(f"  warning: {text}")
     if shown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from operator import length_hint
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from worker.cli.console import counted, film_progress, note, say, say_json, say_table, warn
-from worker.cli.session import Queue, open_queue, read_studies, results_root
+from worker.cli.session import Queue, open_queue, read_studies, results_root, unplaced_json
 
 if TYPE_CHECKING:
     from converters.studies import StudyInput
@@ -99,7 +99,8 @@ def submit(
     if settings.embedded:
         # not at a site: its worker may see other disks than this machine
         prepare_root(root, mode=settings.results_mode)
-    studies = read_studies(paths)
+    found = read_studies(paths)
+    studies = found.studies
     with open_queue(settings) as queue:
         waiting = settings.embedded if wait is None else wait
         with cancelled_on_interrupt(queue, len(studies)) as submitted:
@@ -110,10 +111,11 @@ def submit(
         under_way = [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
         if under_way:
             warn_if_nobody_works(queue)
-    report(submitted, records, queue.unreadable, as_json=as_json)
+    report(submitted, records, queue.unreadable, unplaced_json(found), as_json=as_json)
     if under_way and not as_json:
         note(how_to_watch(under_way, batch))
-    raise typer.Exit(exit_code(records, submitted, unreadable=queue.unreadable))
+    code = exit_code(records, submitted, unreadable=queue.unreadable)
+    raise typer.Exit(code or (1 if found.unplaced else 0))
 
 
 def check_engine_is_kept(state_dir: Path) -> None:
@@ -222,12 +224,20 @@ def how_to_watch(ids: Sequence[str], batch: str | None) -> str:
 
 
 def report(
-    submitted: Sequence[Submitted], records: Sequence[Record], unreadable: Collection[str], *, as_json: bool
+    submitted: Sequence[Submitted],
+    records: Sequence[Record],
+    unreadable: Collection[str],
+    unplaced: Sequence[Mapping[str, str]] = (),
+    *,
+    as_json: bool,
 ) -> None:
-    """What came of a submission: the jobs, and where their results are."""
+    """What came of a submission: the jobs, and where their results are; the files that are of no study."""
     by_id = {record.job_id: record for record in records}
     if as_json:
-        say_json({"jobs": [_as_json(a, by_id.get(a.job_id), a.job_id in unreadable) for a in submitted]})
+        jobs = [
+            _as_json(answer, by_id.get(answer.job_id), answer.job_id in unreadable) for answer in submitted
+        ]
+        say_json({"jobs": jobs, "unplaced": list(unplaced)})
         return
     rows = []
     for answer in submitted:

@@ -34,8 +34,13 @@ COLUMNS = (
     "job",
     "state",
     "reason",
+    "film",
+    "warnings",
 )
-"""Of ``--csv``. Places are in pixels of the film, as in ``result.json``; its findings are counted from 1."""
+"""Of ``--csv``. Places are in pixels of the film, as in ``result.json``; its findings are counted from 1.
+
+``film`` is what became of the film: scanned, failed or excluded; ``reason`` says why it was not scanned.
+"""
 
 _HAVE_RESULT = frozenset({"done", "done with failures"})
 _NAMED = 20  # studies without their result that are named
@@ -122,6 +127,7 @@ def _say_json(
             "films": record.films,
             "films_scanned": record.tally.scanned,
             "films_failed": record.tally.failed,
+            "films_excluded": record.tally.excluded,
             "films_flagged": record.tally.flagged,
             "highest_probability": record.tally.highest,
             "prevalence": record.settings["prevalence"],
@@ -177,8 +183,9 @@ def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
 
 def _rows(result: Mapping[str, Any]) -> Iterator[Sequence[object]]:
     """A row for every finding; a film without one has a row as well."""
-    failed = sum(film["status"] == "failed" for film in result["films"])
-    state = "failed" if failed == len(result["films"]) else "done with failures" if failed else "done"
+    from worker.job import ENDINGS
+
+    state, _ = ENDINGS[result["looked_at"]]
     for film in result["films"]:
         of_film = {
             "study": result["study_instance_uid"],
@@ -189,7 +196,9 @@ def _rows(result: Mapping[str, Any]) -> Iterator[Sequence[object]]:
             "prevalence": result["operating_point"]["prevalence"],
             "job": result["job_id"],
             "state": state,
-            "reason": film["reason"],
+            "film": film["status"],
+            "reason": film["reason"] or film["rule"],
+            "warnings": "; ".join((*result["warnings"], *film["warnings"])),
         }
         if not film["findings"]:
             yield _row(**of_film)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.console import film_progress, note, percent, say, say_json
+from worker.cli.console import film_progress, note, percent, say, say_json, show_traceback, unexpected
 from worker.cli.inspect import ALL, show_result
 from worker.cli.jobs import JSON, OUT, PATHS
-from worker.cli.session import read_studies, results_root
+from worker.cli.session import read_studies, results_root, unplaced_json
 
 if TYPE_CHECKING:
     from bcd_model.words import Film, Region
@@ -28,21 +28,24 @@ def scan(
     The result is the one that 'submit' would give: the same job, the same bytes.
     """
     from bcd_model.errors import BcdError
+    from converters.predecessor import read_predecessor
     from converters.result_json import to_json
     from worker.cli.console import warn
     from worker.execution import make_scanner, outcome_of
+    from worker.growth import contents_of
     from worker.pipeline import new_job, scan_study
-    from worker.publish import check_target, prepare_root, publish
+    from worker.publish import ResultWriter, check_target, prepare_root, publish
     from worker.published import published
     from worker.settings import load_settings
 
     settings = load_settings()
     root = results_root(out, settings)
     prepare_root(root, mode=settings.results_mode)
-    studies = read_studies(paths)
+    found = read_studies(paths)
+    studies = found.studies
     scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold, settings.prevalence)
     answers: list[dict[str, object]] = []
-    codes: list[int] = []
+    codes = [1] if found.unplaced else []
     with film_progress(sum(len(study.films) for study in studies)) as progress:
         before = 0
         for study in studies:
@@ -57,13 +60,21 @@ def scan(
             ) -> None:
                 progress.update(before + film - 1, f"{uid} film {film} of {films}")
 
+            write = ResultWriter()
             try:
-                check_target(folder, job.job_id, replace=force)
-                result = scan_study(study, scanner, job, progress=show)
-                publish(result, root, replace=force, mode=settings.results_mode)
+                check_target(folder, job.job_id, replace=force, films=contents_of(study))
+                earlier = read_predecessor(folder, job.job_id, scanner.identity)
+                result = scan_study(study, scanner, job, predecessor=earlier, progress=show)
+                publish(result, root, replace=force, mode=settings.results_mode, write=write)
+                result = write.written or result
             except BcdError as error:  # the other studies go on
                 warn(f"study {study.study_instance_uid}: {error}")
                 codes.append(error.exit_code)
+                continue
+            except Exception as error:  # noqa: BLE001 - whatever one study brings about costs it alone
+                show_traceback(error)
+                warn(f"study {study.study_instance_uid}: {unexpected(error)}")
+                codes.append(BcdError.exit_code)
                 continue
             finally:
                 before += len(study.films)
@@ -71,7 +82,7 @@ def scan(
             codes.append(outcome.exit_code)
             answers.append(to_json(result) | {"folder": str(folder)})
     if as_json:
-        say_json({"results": answers})
+        say_json({"results": answers, "unplaced": unplaced_json(found)})
     else:
         for answer in answers:
             show_result(answer, everything=everything)

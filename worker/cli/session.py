@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from worker.cli.console import busy, counted, warn
 
 if TYPE_CHECKING:
-    from converters.studies import StudyInput
+    from converters.studies import Discovery
     from worker.job import DamagedRecordError, Record, State
     from worker.records import Records
     from worker.settings import Settings
@@ -131,8 +131,8 @@ def ids_of_batch(records: Records, batch: str) -> list[str]:
         raise UsageError(f"no batch {batch!r}", f"the last ones are: {named}{more}") from None
 
 
-def read_studies(paths: Sequence[Path]) -> tuple[StudyInput, ...]:
-    """The studies in ``paths``; tells what was left out.
+def read_studies(paths: Sequence[Path]) -> Discovery:
+    """The studies in ``paths``; tells what was left out, and what may be a film and belongs to no study.
 
     Raises:
         UsageError: a path does not exist.
@@ -152,10 +152,17 @@ def read_studies(paths: Sequence[Path]) -> tuple[StudyInput, ...]:
         named = ", ".join(str(path) for path in files[:_NAMED])
         more = f" and {counted(len(files) - _NAMED, 'more file')}" if len(files) > _NAMED else ""
         warn(f"{named}{more}: left out: {reason}")
+    for lost in found.unplaced:
+        warn(f"{lost.path}: NOT SCANNED, and it may be a film of any study: {lost.reason}")
     for study in found.studies:
         for text in study.warnings:
             warn(f"study {study.study_instance_uid}: {text}")
-    return found.studies
+    return found
+
+
+def unplaced_json(found: Discovery) -> list[dict[str, str]]:
+    """What may be films of any study, for ``--json``."""
+    return [{"file": str(lost.path), "reason": lost.reason} for lost in found.unplaced]
 
 
 def results_root(out: Path | None, settings: Settings) -> Path:

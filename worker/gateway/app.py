@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
-from anyio import CapacityLimiter
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -23,8 +22,10 @@ from worker.gateway.document import Api
 from worker.gateway.folders import Folders, private_root
 from worker.gateway.frame import Frame
 from worker.gateway.grants import Grants
+from worker.gateway.inspector import Inspector
 from worker.gateway.intake import Intake
-from worker.gateway.limits import Rates, Slots
+from worker.gateway.late import Late
+from worker.gateway.limits import Rates, Slots, Turns
 from worker.gateway.memory import give_back
 from worker.gateway.problems import ProblemError, away, no_storage, not_found, respond
 from worker.gateway.schema import Error, Health, Info, Limits, Model, OperatingPoint
@@ -38,7 +39,7 @@ from worker.settings import Settings
 
 BASE = "/api/v1"
 
-_SUBMITTING = 4  # threads that unpack, look through and submit what has been uploaded
+_TURNS = 4  # uploads that are looked through and submitted at the same time, each of another token
 
 _router = APIRouter(tags=["gateway"])
 
@@ -95,7 +96,13 @@ def make_gateway(settings: Settings) -> Gateway:
     root = private_root(settings)
     url = settings.broker_url or ""
     records, app, weights = Records(url), make_app(settings), read_info(settings.model)
-    folders, grants = Folders(root, settings.gateway_free_bytes), Grants(url, settings.record_days)
+    inspector = Inspector(settings.gateway_look_seconds)
+    # so much counts as age while no gateway runs: what was sent last is never too old at the next start
+    away = settings.gateway_upload_hours * 3600 / 2
+    folders = Folders(root, settings.gateway_free_bytes, away)
+    grants = Grants(url, settings.record_days)
+    tokens = Tokens(root)
+    late = Late(records, folders, grants, inspector, tokens)
     return Gateway(
         settings=settings,
         records=records,
@@ -103,12 +110,12 @@ def make_gateway(settings: Settings) -> Gateway:
         weights=weights,
         folders=folders,
         grants=grants,
-        tokens=Tokens(root),
+        tokens=tokens,
         rates=Rates(settings.gateway_requests),
         slots=Slots(settings.gateway_uploads, none_left=give_back),
-        intake=Intake(records, app, weights, settings, folders, grants),
+        intake=Intake(records, app, weights, settings, folders, grants, inspector, late),
         regions=Regions(url),
-        submitting=CapacityLimiter(_SUBMITTING),
+        turns=Turns(_TURNS),
     )
 
 
@@ -164,16 +171,19 @@ async def _http(request: Request, error: Exception) -> Response:
         return respond(request, not_found())
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of one route only
-        headers["Allow"] = ", ".join(sorted(_methods(request.url.path.removeprefix(BASE))))
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     detail = HTTPStatus(error.status_code).phrase.lower()
     return respond(request, ProblemError(error.status_code, detail, headers=headers))
 
 
-def _methods(path: str) -> set[str]:
-    """The methods that ``path`` takes, which is one below `BASE`."""
-    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
-    fitting = [route for route in routes if route.path_regex.fullmatch(path)]
-    return {method for route in fitting for method in route.methods or ()}
+def _methods(request: Request) -> set[str]:
+    """The methods that the path of ``request`` takes; HEAD wherever GET is."""
+    path = request.url.path
+    below = [(path.removeprefix(BASE), route) for router in _ROUTERS for route in router.routes]
+    routes = [*below, *((path, route) for route in request.app.routes)]  # the last: FastAPI's own
+    fitting = [route for at, route in routes if isinstance(route, Route) and route.path_regex.fullmatch(at)]
+    taken = {method for route in fitting for method in route.methods or ()}
+    return taken | {"HEAD"} if "GET" in taken else taken
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

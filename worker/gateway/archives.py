@@ -21,6 +21,7 @@ from worker.gateway.problems import ProblemError
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _BLOCK = 1 << 20
 _DIRECTORY_ENTRY = 1024  # bytes of a zip's directory that one file may take
+_SMALL = 64 << 10  # bytes that a file may have however well it is packed
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # LZMA may ask for 4 GB of memory
 _ENCRYPTED = 0x1
 _BROKEN = (
@@ -40,13 +41,15 @@ class Budget:
     Attributes:
         files: how many.
         unpacked: bytes.
-        ratio: how many times its own size one zip may hold.
+        ratio: how many times its packed size one zip, and each file in it, may have.
+        film: bytes that one file may have; of a longer one no more is unpacked than shows that it is.
         check_room: raises OSError if the disk has no room for more.
     """
 
     files: int
     unpacked: int
     ratio: int
+    film: int
     check_room: Callable[[], None]
 
 
@@ -80,23 +83,34 @@ def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
             if len(entries) > budget.files:
                 raise ProblemError(413, "the zips hold too many files; send fewer at once")
+            if sum(entry.compress_size for entry in entries) > size:  # they overlap
+                raise RefusedArchiveError("a zip that is broken")
             budget.files -= len(entries)
-            left = min(budget.unpacked, size * budget.ratio)
+            left = size * budget.ratio
+            if sum(entry.file_size for entry in entries) > min(left, budget.unpacked):
+                raise _too_much()  # it says so itself; what it does not say is counted
             for number, entry in enumerate(entries):
                 path = folder / f"entry-{number}"
                 digest = hashlib.sha256()
+                of_entry = entry.compress_size * budget.ratio + _SMALL
+                unpacked_bytes = 0
                 with opened.open(entry) as packed, path.open("xb") as unpacked:
-                    while block := packed.read(_BLOCK):
+                    while unpacked_bytes <= budget.film and (block := packed.read(_BLOCK)):
+                        unpacked_bytes += len(block)
                         left -= len(block)
                         budget.unpacked -= len(block)
-                        if left < 0:
-                            raise ProblemError(413, "a zip holds more than is taken, unpacked")
+                        if min(left, budget.unpacked, of_entry - unpacked_bytes) < 0:
+                            raise _too_much()
                         budget.check_room()
                         digest.update(block)
                         unpacked.write(block)
                 yield Upload(path.replace(path.with_name(digest.hexdigest())), shown_name(entry.filename))
     except _BROKEN as error:
         raise RefusedArchiveError("a zip that is broken") from error
+
+
+def _too_much() -> ProblemError:
+    return ProblemError(413, "a zip holds more than is taken, unpacked")
 
 
 def _check(entry: zipfile.ZipInfo) -> None:

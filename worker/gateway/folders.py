@@ -2,23 +2,26 @@
 
 ::
 
-    uploads/.incoming/<random>/        an upload while it is received, locked by whoever receives it
+    clock.json                         the time that ages are told by (`worker.gateway.clock`)
+    uploads/.incoming/upload-<random>/ an upload while it is received, locked by whoever receives it
     uploads/<job>/<SOP UID>.dcm        the films of a job, once, however often they are sent
     uploads/regions/<region>.dcm       a film of which one region is to be classified
     results/<job>/<Study UID>/         the result, as it is published everywhere
 
 A results folder for each job, so that a study which was sent with other films, or by somebody else, is
-never in the way of another, and never replaces it.
+never in the way of another, and never replaces it. Nothing is deleted but what has such a name, is this
+user's and lies on the same file system; no link is followed (`worker.gateway.removal`).
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
+import re
+import secrets
 import shutil
+import stat
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -27,11 +30,18 @@ from pathlib import Path
 from bcd_model.errors import OutputError
 from converters.studies import FilmSource, StudyInput
 from worker.engine_host import make_private
+from worker.gateway.clock import Clock
+from worker.gateway.disk import check_room
+from worker.gateway.removal import is_ours, names_in, opened, remove_folder
+from worker.gateway.result_files import ResultFolder, with_result
 from worker.settings import Settings
 
-_YOUNG_SECONDS = 5.0  # between making a folder and locking it
 _REGION_SECONDS = 3600.0
 _HASHED = 32  # hex digits of a film's digest, for one that states no UID
+_JOB = re.compile(r"[0-9a-f]{16}")
+_REGION = re.compile(r"[0-9a-f]{32}\.dcm")
+_GONE = re.compile(r"\.gone-[0-9a-f]{16}")
+_AHEAD = 60.0  # seconds by which a time may be ahead of ours
 
 
 def private_root(settings: Settings) -> Path:
@@ -62,70 +72,116 @@ class Folders:
 
     Args:
         free_bytes: that uploads are to leave free, for the results if nothing else.
+        away_seconds: that count as age at most while no gateway runs.
 
     Raises:
-        OutputError: they cannot be made.
+        OutputError: they cannot be made, or one of them is a link.
     """
 
-    def __init__(self, root: Path, free_bytes: int = 0) -> None:
+    def __init__(self, root: Path, free_bytes: int = 0, away_seconds: float = 43200.0) -> None:
         self._free_bytes = free_bytes
         self.uploads = root / "uploads"
         self.results = root / "results"
         self.regions = self.uploads / "regions"
         self._incoming = self.uploads / ".incoming"
+        self._incoming_lock = self.uploads / ".incoming.lock"
+        folders = (self.uploads, self.results, self.regions, self._incoming)
         with _errors(root):
-            for folder in (self.uploads, self.results, self.regions, self._incoming):
+            new = not any(os.path.lexists(folder) for folder in folders)
+            for folder in folders:
                 folder.mkdir(mode=0o700, exist_ok=True)
+                with opened(folder):  # fails, if it is a link
+                    pass
+            seen = None if new else max(_times(folders))
+            self.clock = Clock(root / "clock.json", away_seconds, seen)
+            self.clock.keep()
 
-    @contextmanager
-    def incoming(self) -> Iterator[Path]:
-        """A folder for one upload, which is gone afterwards, whatever happens."""
-        folder = Path(tempfile.mkdtemp(dir=self._incoming))
-        lock = os.open(folder, os.O_RDONLY)
-        try:
+    def begin(self) -> tuple[Path, int]:
+        """A folder for one upload, and a descriptor that keeps it from being taken for abandoned."""
+        with _lock(self._incoming_lock):
+            folder = Path(tempfile.mkdtemp(prefix="upload-", dir=self._incoming))
+            held = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
             with suppress(OSError):  # some network file systems lock no folders: see _abandoned
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+                fcntl.flock(held, fcntl.LOCK_EX)
+        return folder, held
+
+    def end(self, folder: Path, held: int) -> None:
+        """Delete the folder of an upload, with what is left in it."""
+        with suppress(OSError), opened(self._incoming) as incoming:
+            remove_folder(incoming, folder.name)
+        os.close(held)
 
     def check_room(self, wanted: int = 0) -> None:
         """Raise OSError (ENOSPC) if ``wanted`` more bytes would leave less than is to be left free."""
-        if shutil.disk_usage(self.uploads).free - wanted < self._free_bytes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.uploads))
+        check_room(self.uploads, self._free_bytes, wanted)
 
     def result_root(self, job: str) -> Path:
         """The results folder of a job."""
         return self.results / job
 
-    def keep(self, study: StudyInput, job: str) -> StudyInput:
+    def keep(self, study: StudyInput, job: str, upload: Path) -> StudyInput:
         """Move the films of ``study`` to the folder of ``job``, if they are not there already.
+
+        Args:
+            upload: the folder of the upload; films in that of another job are copied.
 
         Returns:
             the study, with its films where they are now.
         """
         target = self.uploads / job
-        result = self.results / job
         named = [(film, target / _film_name(film)) for film in study.films]
+        times = (self.clock.now(),) * 2
+        staged = Path(tempfile.mkdtemp(dir=upload))
+        for film, path in named:
+            if film.path.is_relative_to(upload):
+                film.path.replace(staged / path.name)
+            else:
+                self.check_room(film.path.stat().st_size)
+                shutil.copyfile(film.path, staged / path.name, follow_symlinks=False)
         with self._locked():
             with suppress(FileNotFoundError):
-                os.utime(result)  # asked for again: it is kept for longer
-            if all(path.is_file() for _, path in named):
-                for film, path in named:  # the same content, but what is there may have come to harm
-                    film.path.replace(path)
-                os.utime(target)
+                os.utime(self.results / job, times, follow_symlinks=False)  # kept for longer
+            if not target.is_symlink() and all(path.is_file() for _, path in named):
+                for _, path in named:  # the same content, but what is there may have come to harm
+                    (staged / path.name).replace(path)
             else:
-                shutil.rmtree(target, ignore_errors=True)
-                staged = Path(tempfile.mkdtemp(dir=study.films[0].path.parent))
-                for film, path in named:
-                    film.path.replace(staged / path.name)
+                with suppress(FileNotFoundError):  # it goes with the folder of the upload
+                    target.rename(upload / f"{staged.name}-old")
                 staged.replace(target)
+            os.utime(target, times)
         return replace(study, films=tuple(replace(film, path=path) for film, path in named))
+
+    def put_before(self, earlier: str, job: str, study: str, upload: Path) -> None:
+        """Let the result of an earlier job stand where that of ``job`` will replace it, as its predecessor.
+
+        The earlier job keeps its own. Nothing is done if it has none, or something stands there.
+        """
+        target = self.results / job / study
+        if os.path.lexists(target):
+            return
+        staged = Path(tempfile.mkdtemp(dir=upload))
+
+        def copied(result: ResultFolder) -> None:
+            for found in result.files():
+                with result.open(found.path) as file:
+                    path = staged / found.path
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with path.open("wb") as stream:
+                        stream.writelines(file.blocks(0, None))
+
+        try:
+            with_result(self.results, earlier, study, copied)
+        except FileNotFoundError:
+            return
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        with suppress(OSError):  # another file system, or a worker was quicker
+            staged.replace(target)
 
     def keep_region(self, film: Path, region: str) -> Path:
         """Move the film of a region to its place."""
-        return film.replace(self.regions / f"{region}.dcm")
+        kept = film.replace(self.regions / f"{region}.dcm")
+        os.utime(kept, (self.clock.now(),) * 2)
+        return kept
 
     def expire(
         self, under_way: Callable[[list[str]], Iterable[str]], upload_seconds: float, result_seconds: float
@@ -140,29 +196,85 @@ class Folders:
 
         Raises:
             QueueError: from ``under_way``.
+            OSError: a folder cannot be read.
         """
-        for folder in self._incoming.iterdir():
-            if _abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-        for film in _older(self.regions, _REGION_SECONDS):
-            film.unlink(missing_ok=True)
-        counts = []
-        for root, seconds in ((self.uploads, upload_seconds), (self.results, result_seconds)):
-            old = [path.name for path in _older(root, seconds) if path not in (self.regions, self._incoming)]
-            removed = 0
+        self._clear_incoming()
+        with opened(self.regions) as regions:
+            for film in self._older(regions, _REGION, stat.S_IFREG, _REGION_SECONDS):
+                with suppress(FileNotFoundError):
+                    os.unlink(film, dir_fd=regions)
+        uploads = self._expire_in(self.uploads, under_way, upload_seconds)
+        results = self._expire_in(self.results, under_way, result_seconds)
+        self.clock.keep()
+        return uploads, results
+
+    def _expire_in(self, root: Path, under_way: Callable[[list[str]], Iterable[str]], seconds: float) -> int:
+        removed = 0
+        with opened(root) as folder:
+            old = self._older(folder, _JOB, stat.S_IFDIR, seconds)
             with self._locked():  # nobody may come to rely on what is about to be removed
-                for job in set(old) - set(under_way(old)):
-                    if any(path.name == job for path in _older(root, seconds)):
-                        shutil.rmtree(root / job, ignore_errors=True)
-                        removed += 1
-            counts.append(removed)
-        return counts[0], counts[1]
+                still = set(self._older(folder, _JOB, stat.S_IFDIR, seconds)) & set(old)
+                for job in still - set(under_way(sorted(still))) if still else ():
+                    os.rename(job, f".gone-{secrets.token_hex(8)}", src_dir_fd=folder, dst_dir_fd=folder)
+                    removed += 1
+            # what takes long is done when nobody waits for it
+            for name in names_in(folder):
+                if _GONE.fullmatch(name):
+                    remove_folder(folder, name)
+        return removed
+
+    def _older(self, folder: int, names: re.Pattern[str], kind: int, seconds: float) -> list[str]:
+        """What is older than that in an open folder, of those names and that kind, and ours.
+
+        What is from the future is as old as if it had come just now.
+        """
+        now = self.clock.now()
+        found = []
+        for name in names_in(folder):
+            if not names.fullmatch(name):
+                continue
+            with suppress(FileNotFoundError):  # it has gone meanwhile
+                there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_IFMT(there.st_mode) != kind or not is_ours(there, folder):
+                    continue
+                if there.st_mtime > now + _AHEAD:
+                    os.utime(name, (now, now), dir_fd=folder, follow_symlinks=False)
+                elif there.st_mtime < now - seconds:
+                    found.append(name)
+        return found
+
+    def _clear_incoming(self) -> None:
+        """Remove the uploads whose gateway was killed."""
+        with opened(self._incoming) as incoming:
+            with _lock(self._incoming_lock):  # none is made and not yet locked
+                left = [name for name in names_in(incoming) if _abandoned(incoming, name)]
+            for name in left:
+                remove_folder(incoming, name)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with (self.uploads / ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _lock(self.uploads / ".lock"):
             yield
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold a lock; one at a time, of all gateways that use it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    lock = os.open(path, flags, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _times(folders: Iterable[Path]) -> Iterator[float]:
+    """The times that the folders bear, and what is in them."""
+    for folder in folders:
+        for path in (folder, *folder.iterdir()):
+            with suppress(OSError):
+                yield path.lstat().st_mtime
 
 
 def _film_name(film: FilmSource) -> str:
@@ -170,26 +282,11 @@ def _film_name(film: FilmSource) -> str:
     return f"{film.sop_instance_uid or film.sha256[:_HASHED]}.dcm"
 
 
-def _older(root: Path, seconds: float) -> list[Path]:
-    limit = time.time() - seconds
-    found = []
-    for path in root.iterdir():
-        with suppress(OSError):  # it has gone meanwhile
-            if path.name != ".lock" and path.stat().st_mtime < limit:
-                found.append(path)
-    return found
-
-
-def _abandoned(folder: Path) -> bool:
+def _abandoned(incoming: int, name: str) -> bool:
+    """Whether nobody holds the folder of an upload; where folders cannot be locked, nobody can tell."""
     try:
-        young = time.time() - folder.stat().st_mtime < _YOUNG_SECONDS
-        descriptor = os.open(folder, os.O_RDONLY)
+        with opened(name, incoming) as folder:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
     except OSError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return not young
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)

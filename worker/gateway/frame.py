@@ -68,18 +68,27 @@ class _Exchange:
         self._received = self._sent = 0
         self._all_received = _has_no_body(scope)
         self._gone = False
+        self._inside: Scope = scope
         scope.setdefault("state", {})["request_id"] = self._id
 
     async def run(self, app: ASGIApp) -> None:
         since = time.perf_counter()
         try:
-            await app(self._scope, self.receive, self.send)
+            await app(self._inner_scope(), self.receive, self.send)
         except ClientDisconnect:
             pass  # nobody is there to be told
         except Exception as error:  # noqa: BLE001 - the client has got its 500 already, and no more
             event("request broke", logging.ERROR, request=self._id, error=error)
         finally:
             self._log(time.perf_counter() - since)
+
+    def _inner_scope(self) -> Scope:
+        """What the application sees: HEAD is GET, whose header is sent alone (RFC 9110 9.3.2)."""
+        if self._scope["method"] != "HEAD":
+            return self._scope
+        self._scope["state"]["head"] = True
+        self._inside = {**self._scope, "method": "GET"}
+        return self._inside
 
     async def receive(self) -> Message:
         if self._all_received or self._status:
@@ -97,6 +106,8 @@ class _Exchange:
             self._status = _CLIENT_GONE if self._gone else message["status"]
             message = {**message, "headers": self._headers(message)}
         elif message["type"] == "http.response.body":
+            if self._scope["method"] == "HEAD":
+                message = {**message, "body": b""}
             self._sent += len(message.get("body", b""))
             if not message.get("more_body", False) and not self._all_received and not self._gone:
                 await self._send({**message, "more_body": True})
@@ -133,7 +144,7 @@ class _Exchange:
                 return
 
     def _log(self, seconds: float) -> None:
-        route = getattr(self._scope.get("route"), "path", None)  # the pattern: no id, no stranger's words
+        route = getattr(self._inside.get("route"), "path", None)  # the pattern: no id, no stranger's words
         method = self._scope["method"]
         event(
             "request",

@@ -7,15 +7,15 @@ from functools import partial
 from typing import Annotated, Any, cast
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from worker.gateway.problems import ProblemError
+from worker.gateway.problems import ProblemError, skipped_fields
 from worker.gateway.receive import form_body, received
-from worker.gateway.schema import Accepted, Error, Job, Jobs, job_of
+from worker.gateway.representation import Held, Representation, answer
+from worker.gateway.schema import Accepted, Error, Job, Jobs, Submission, job_of
 from worker.gateway.state import Gateway, Here, Whose
 from worker.gateway.tokens import Token
 from worker.job import Record
-from worker.records import Answer
 from worker.submission import Submitted
 
 router = APIRouter(tags=["jobs"])
@@ -36,6 +36,10 @@ UPLOAD_PROBLEMS: dict[int | str, dict[str, Any]] = {
         (422, "Nothing usable in it"),
         (507, "No room on the disk"),
     )
+}
+CONDITIONS: dict[int | str, dict[str, Any]] = {
+    304: {"description": "It is what If-None-Match or If-Modified-Since says that the client has"},
+    412: {"model": Error, "description": "It is not what If-Match or If-Unmodified-Since asks for"},
 }
 _FORCE = {"true": True, "1": True, "false": False, "0": False, "": False}
 _FORM = form_body(
@@ -70,25 +74,24 @@ async def submit(request: Request, here: Here, token: Whose) -> Accepted:
         if force is None:
             raise ProblemError(422, "the field 'force' is true or false")
         take = partial(here.intake.take, form.files, folder, token, force=force)
-        taken = await to_thread.run_sync(take, limiter=here.submitting)
+        taken = await here.turns.run(token.id, take)
     jobs = await to_thread.run_sync(partial(_answers, here, taken.submitted))
-    return Accepted.model_validate({"jobs": jobs, "skipped": list(taken.skipped)})
+    return Accepted.model_validate({"jobs": jobs, **skipped_fields(taken.skipped)})
 
 
 def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
     records = {record.job_id: record for record in here.records.listing([s.job_id for s in submitted])}
-    for answer in submitted:
-        if answer.answer != "refused" and answer.job_id not in records:
-            here.records.get(answer.job_id)  # raises, if that is because the record is damaged
-    refused = [answer for answer in submitted if answer.answer == "refused" or answer.job_id not in records]
-    if refused:
+    for one in submitted:
+        if one.job_id not in records:
+            here.records.get(one.job_id)  # raises, if that is because the record is damaged
+    if any(one.job_id not in records for one in submitted):
         raise ProblemError(
             409, "the place of a result is taken by something else; tell whoever runs the gateway"
         )
-    return [_shown(here, records[answer.job_id], cast(Answer, answer.answer)) for answer in submitted]
+    return [_shown(here, records[one.job_id], cast(Submission, one.answer)) for one in submitted]
 
 
-@router.get("/jobs", response_model=Jobs, responses=PROBLEMS)
+@router.get("/jobs", response_model=Jobs, response_model_exclude_unset=True, responses=PROBLEMS)
 def jobs(
     here: Here,
     token: Whose,
@@ -96,31 +99,31 @@ def jobs(
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Jobs:
     """The jobs of this token, the last submitted first."""
-    found = []
     ids = here.grants.jobs(token.id)
-    for record in here.listing(ids if study_instance_uid else ids[:limit], token):
-        if study_instance_uid in (None, record.study_instance_uid):
-            found.append(_shown(here, record))
-    return Jobs(jobs=found[:limit])
+    looked_at = ids if study_instance_uid else ids[:limit]
+    records = [
+        record
+        for record in here.listing(looked_at, token)
+        if study_instance_uid in (None, record.study_instance_uid)
+    ]
+    shown = [_shown(here, record) for record in records[:limit]]
+    more = len(records) - len(shown) + len(ids) - len(looked_at)
+    return Jobs(jobs=shown, more=more) if more else Jobs(jobs=shown)
 
 
 @router.get(
     "/jobs/{job_id}",
     response_model=Job,
-    responses=PROBLEMS | {304: {"description": "Nothing has changed since"}},
+    responses=PROBLEMS | CONDITIONS,
 )
-def job(
-    job_id: str, here: Here, token: Whose, if_none_match: Annotated[str | None, Header()] = None
-) -> Response:
+def job(job_id: str, request: Request, here: Here, token: Whose) -> Response:
     """One job, and how far it is.
 
     Ask again with its ``ETag`` in ``If-None-Match``: the answer is 304 while it is the same.
     """
     body = _shown(here, here.record(job_id, token)).model_dump_json().encode()
-    tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-    if if_none_match is not None and _matches(if_none_match, tag):
-        return Response(status_code=304, headers={"ETag": tag})
-    return Response(body, headers={"ETag": tag}, media_type="application/json")
+    tag = hashlib.sha256(body).hexdigest()
+    return answer(request, Representation(Held(body), tag, "application/json", ranges=True))
 
 
 @router.post(
@@ -132,7 +135,7 @@ def cancel(job_id: str, here: Here, token: Whose) -> Job:
     """End a job, before its next film. One that has ended stays as it is."""
     record = here.record(job_id, token)
     if not record.final:
-        with here.intake.deciding:  # nobody may join it between the two
+        with here.intake.deciding.held(job_id):  # nobody may join it between the two
             _check_alone(here, record, token)
             here.records.cancel(job_id, "cancelled through the gateway")
         record = here.record(job_id, token)
@@ -147,10 +150,5 @@ def _check_alone(here: Gateway, record: Record, token: Token) -> None:
         raise ProblemError(409, "somebody else waits for this job, too: it goes on")
 
 
-def _shown(here: Gateway, record: Record, submission: Answer | None = None) -> Job:
-    return job_of(record, root=here.folders.result_root(record.job_id), submission=submission)
-
-
-def _matches(given: str, tag: str) -> bool:
-    """Whether ``If-None-Match`` names ``tag`` (RFC 9110 13.1.2: weak comparison)."""
-    return given.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in given.split(","))
+def _shown(here: Gateway, record: Record, submission: Submission | None = None) -> Job:
+    return job_of(record, results=here.folders.results, submission=submission)

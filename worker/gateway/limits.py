@@ -1,13 +1,23 @@
-"""How much one token may ask of the gateway: requests a minute, and uploads at the same time."""
+"""How much one token may ask of the gateway: requests a minute, uploads at the same time, work on them.
+
+What one token has been granted is never in the way of another: `Turns` and `Locks` are by token or job.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
 
 from worker.gateway.problems import ProblemError, try_again
+
+T = TypeVar("T")
 
 _BURST = 0.25  # of a minute's requests may come at once
 _SLOT_SECONDS = 10  # after which an upload that found no place may try again
@@ -83,3 +93,61 @@ class Slots:
     @staticmethod
     def _full() -> ProblemError:
         return try_again(503, "too many uploads at the same time; try again in a moment", _SLOT_SECONDS)
+
+
+@dataclass(slots=True)
+class _Place:
+    """The places of one token, and how many hold one or wait for it."""
+
+    limiter: CapacityLimiter
+    users: int = 0
+
+
+class Turns:
+    """Threads for what follows an upload: one token has one at a time, whatever it sends.
+
+    Args:
+        total: how many threads there are. Of those that wait for one, no two are of the same token, and
+            the first comes first.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._all = CapacityLimiter(total)
+        self._places: dict[str, _Place] = {}
+
+    async def run(self, token: str, work: Callable[[], T]) -> T:
+        """What ``work`` returns, in a thread, when it is the turn of ``token``."""
+        place = self._places.setdefault(token, _Place(CapacityLimiter(1)))
+        place.users += 1
+        try:
+            async with place.limiter:
+                return await to_thread.run_sync(work, limiter=self._all)
+        finally:
+            place.users -= 1
+            if not place.users:
+                del self._places[token]
+
+
+class Locks:
+    """A lock for each name, made when it is needed."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[str, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[None]:
+        """Hold the lock of ``name``."""
+        with self._guard:
+            lock, users = self._locks.get(name, (threading.Lock(), 0))
+            self._locks[name] = (lock, users + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                users = self._locks[name][1] - 1
+                if users:
+                    self._locks[name] = (lock, users)
+                else:
+                    del self._locks[name]

@@ -7,7 +7,8 @@ setting of this machine, and nothing that a film's header says.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -17,7 +18,23 @@ MEDIA_TYPE = "application/problem+json"
 AWAY_SECONDS = 5
 """After so many seconds it is worth while to ask again what the queue could not answer."""
 
+_SHOWN = 200  # skipped files that one answer lists; how many more there are is told
+
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file of an upload that is part of no study, by the client's name for it, and why."""
+
+    file: str
+    reason: str
+
+
+def skipped_fields(skipped: Sequence[Skipped]) -> dict[str, object]:
+    """The skipped files as fields of an answer: the first of them, and how many more there are."""
+    shown = [asdict(file) for file in skipped[:_SHOWN]]
+    return {"skipped": shown, "skipped_more": len(skipped) - len(shown)}
 
 
 class ProblemError(Exception):
@@ -36,13 +53,21 @@ class ProblemError(Exception):
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
-        skipped: Sequence[Mapping[str, str]] = (),
+        skipped: Sequence[Skipped] = (),
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
-        self.skipped = list(skipped)
+        self.skipped = tuple(skipped)
+
+    def __reduce__(self) -> tuple[Callable[..., ProblemError], tuple[object, ...]]:
+        return _remade, (self.status, self.detail, self.headers, self.skipped)
+
+
+def _remade(status: int, detail: str, headers: Mapping[str, str], skipped: Sequence[Skipped]) -> ProblemError:
+    """The problem that another process has raised."""
+    return ProblemError(status, detail, headers=headers, skipped=skipped)
 
 
 def try_again(status: int, detail: str, seconds: float = AWAY_SECONDS) -> ProblemError:
@@ -77,5 +102,5 @@ def respond(request: Request, problem: ProblemError) -> Response:
         "request_id": getattr(request.state, "request_id", ""),
     }
     if problem.skipped:
-        content["skipped"] = problem.skipped
+        content |= skipped_fields(problem.skipped)
     return JSONResponse(content, problem.status, problem.headers, media_type=MEDIA_TYPE)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 from fastapi import Request
 
 from worker.gateway.form import Form, read_form
@@ -37,7 +37,8 @@ async def received(
     settings = here.settings
     with here.slots.taken(token.id):
         await to_thread.run_sync(here.records.ping)  # not first a gigabyte, and then the news
-        with here.folders.incoming() as folder:
+        folder, held = await to_thread.run_sync(here.folders.begin)
+        try:
             form = await read_form(
                 request,
                 folder,
@@ -49,6 +50,9 @@ async def received(
                 check_room=here.folders.check_room,
             )
             yield form, folder
+        finally:
+            with CancelScope(shield=True):  # it is deleted whatever happens, and nobody waits meanwhile
+                await to_thread.run_sync(here.folders.end, folder, held)
 
 
 def form_body(required: Sequence[str], properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,14 +6,11 @@ import math
 import secrets
 from functools import partial
 
-from anyio import to_thread
 from fastapi import APIRouter, Request
 
-from bcd_model.errors import FilmError, UsageError
-from converters.acceptance import KEYWORDS
-from converters.dicom_file import integer, read_dicom
-from converters.dicom_in import why_unusable
+from bcd_model.errors import UsageError
 from worker.app import send_region
+from worker.gateway.contents import look_at_film
 from worker.gateway.form import Form
 from worker.gateway.jobs import PROBLEMS, UPLOAD_PROBLEMS
 from worker.gateway.problems import ProblemError, not_found
@@ -49,7 +46,7 @@ async def ask(request: Request, here: Here, token: Whose) -> RegionAccepted:
     upload = received(request, here, token, file_part="file", fields=_PLACE, most_files=1)
     async with upload as (form, _):
         take = partial(_take, here, form, token)
-        return await to_thread.run_sync(take, limiter=here.submitting)
+        return await here.turns.run(token.id, take)
 
 
 @router.get("/regions/{region_id}", response_model=RegionAnswer, responses=PROBLEMS)
@@ -86,15 +83,7 @@ def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
     if path.stat().st_size > here.settings.gateway_film_bytes:
         raise ProblemError(413, f"the film has more than {here.settings.gateway_film_bytes} bytes")
     try:
-        with here.intake.reading:
-            dicom = read_dicom(path, KEYWORDS)
-            reason = why_unusable(dicom)
-        if reason:
-            raise ProblemError(422, f"the film cannot be used: {reason}")
-        shape = (integer(dicom.header, "Rows") or 0, integer(dicom.header, "Columns") or 0)
-        check_inside((row, column), radius, shape)
-    except FilmError as error:
-        raise ProblemError(422, str(error).replace(path.name, "the film")) from error
+        check_inside((row, column), radius, here.intake.inspector.run(partial(look_at_film, path)))
     except UsageError as error:
         raise ProblemError(422, str(error)) from error
     region = secrets.token_hex(16)

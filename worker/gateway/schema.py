@@ -8,9 +8,12 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from bcd_model.words import DISCLAIMER
+from worker.gateway.result_files import stands
 from worker.job import Record, State
 from worker.records import Answer
 from worker.summary import cause
+
+Submission = Answer | Literal["refused"]
 
 
 class Job(BaseModel):
@@ -18,8 +21,9 @@ class Job(BaseModel):
 
     job_id: str = Field(pattern="^[0-9a-f]{16}$")
     study_instance_uid: str
-    submission: Answer | None = Field(
-        default=None, description="what came of a submission: new work, work under way, or done already"
+    submission: Submission | None = Field(
+        default=None,
+        description="what came of it: new work, work under way, done already, or refused, as reason says",
     )
     state: State
     film: int = Field(description="the film at work, from 1; 0 while it waits")
@@ -29,15 +33,18 @@ class Job(BaseModel):
     reason: str | None = Field(description="why it failed, or waits")
     films_scanned: int
     films_failed: int
+    films_excluded: int = Field(description="films left out of the scan by a rule")
     films_flagged: int = Field(description="films with a finding at or above the operating point")
     highest_probability: float = Field(description="of abnormality, of any finding; 0 if there is none")
     prevalence: float = Field(description="share of abnormal films where that probability holds")
+    result: bool = Field(description="whether its result can be fetched: that of a job done long ago is gone")
 
 
 class Jobs(BaseModel):
     """Jobs, the last submitted first."""
 
     jobs: list[Job]
+    more: int = Field(default=0, description="how many older ones limit leaves out; absent if none")
 
 
 class Skipped(BaseModel):
@@ -51,7 +58,8 @@ class Accepted(BaseModel):
     """What became of an upload."""
 
     jobs: list[Job]
-    skipped: list[Skipped]
+    skipped: list[Skipped] = Field(description="each file that is part of no study, and why; 200 at most")
+    skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
 class ResultFile(BaseModel):
@@ -150,14 +158,15 @@ class Error(BaseModel):
     status: int
     detail: str
     request_id: str
-    skipped: list[Skipped] = []
+    skipped: list[Skipped] = Field(default=[], description="files that were no use, and why; 200 at most")
+    skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
-def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> Job:
+def job_of(record: Record, *, results: Path, submission: Submission | None = None) -> Job:
     """The job as it is shown to a token.
 
     Args:
-        root: the job's results folder below the gateway.
+        results: the folder of all results below the gateway.
     """
     fields = {
         name: getattr(record, name) for name in ("job_id", "study_instance_uid", "state", "film", "films")
@@ -167,12 +176,14 @@ def job_of(record: Record, *, root: Path, submission: Answer | None = None) -> J
         submission=submission,
         created=record.created.isoformat(),
         updated=record.updated.isoformat(),
-        reason=_reason(record, root),
+        reason=_reason(record, results / record.job_id),
         films_scanned=record.tally.scanned,
         films_failed=record.tally.failed,
+        films_excluded=record.tally.excluded,
         films_flagged=record.tally.flagged,
         highest_probability=record.tally.highest,
         prevalence=float(record.settings["prevalence"]),
+        result=stands(results, record.job_id, record.study_instance_uid),
     )
 
 

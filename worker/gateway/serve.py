@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -15,6 +16,7 @@ from bcd_model.errors import QueueError, SettingsError, UsageError
 from worker.gateway.app import BASE, make_asgi, make_gateway
 from worker.gateway.memory import share_heaps
 from worker.gateway.protocol import patient_protocol
+from worker.gateway.result_files import keep_open
 from worker.gateway.state import Gateway
 from worker.job import UNDER_WAY
 from worker.logs import event
@@ -23,8 +25,9 @@ from worker.settings import Settings
 _STOPS = 10  # seconds for requests under way when the gateway is told to end
 _BACKLOG = 1024
 _MOST_CONNECTIONS = 4096
-_RESERVED_FILES = 256  # descriptors that are not for connections
+_RESERVED_FILES = 2048  # descriptors that are not for connections; half of them for zips
 _EXPIRY_SECONDS = 600.0
+_CLOCK_SECONDS = 10.0
 _HEADER_BYTES = 16 << 10
 
 
@@ -59,6 +62,7 @@ def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None
         keeper = threading.Thread(target=_keep_house, args=(here, over), name="expiry", daemon=True)
         keeper.start()
         url = _url(settings.gateway_address, listener.getsockname()[1])
+        here.intake.inspector.start()
         event("gateway ready", address=settings.gateway_address, port=listener.getsockname()[1])
 
         def check() -> None:
@@ -72,6 +76,7 @@ def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None
             server.should_exit = True
             thread.join(2 * _STOPS)
             keeper.join(_STOPS)
+            here.intake.inspector.close()
             event("gateway ended")
 
 
@@ -128,13 +133,15 @@ def _most_connections() -> int:
     except ImportError:  # Windows
         return _MOST_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_CONNECTIONS + _RESERVED_FILES
+    wanted = 2 * _MOST_CONNECTIONS + _RESERVED_FILES  # one for the client, one for the file that it gets
     if soft < wanted:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
             soft = allowed
-    return max(_RESERVED_FILES // 4, min(_MOST_CONNECTIONS, soft - _RESERVED_FILES))
+    reserved = min(_RESERVED_FILES, soft // 2)
+    keep_open(reserved // 2)
+    return min(_MOST_CONNECTIONS, (soft - reserved) // 2)
 
 
 def _url(address: str, port: int) -> str:
@@ -159,5 +166,8 @@ def _keep_house(here: Gateway, over: threading.Event) -> None:
             here.rates.forget({token.id for token in here.tokens.all()})
         except (OSError, QueueError, SettingsError) as error:
             event("expiry failed", logging.WARNING, error=error)
-        if over.wait(_EXPIRY_SECONDS):
-            return
+        until = time.monotonic() + _EXPIRY_SECONDS
+        while time.monotonic() < until:
+            if over.wait(_CLOCK_SECONDS):
+                return
+            here.folders.clock.now()  # a leap back is not to pass unseen

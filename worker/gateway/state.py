@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from anyio import CapacityLimiter
 from celery import Celery
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -15,7 +14,7 @@ from bcd_model.weights import WeightsInfo
 from worker.gateway.folders import Folders
 from worker.gateway.grants import Grants
 from worker.gateway.intake import Intake
-from worker.gateway.limits import Rates, Slots
+from worker.gateway.limits import Rates, Slots, Turns
 from worker.gateway.problems import ProblemError, not_found
 from worker.gateway.tokens import Token, Tokens
 from worker.job import Record
@@ -31,7 +30,7 @@ class Gateway:
     """One gateway.
 
     Attributes:
-        submitting: threads for what follows an upload, so that they do not keep the others from answering.
+        turns: threads for what follows an upload, so that they do not keep the others from answering.
     """
 
     settings: Settings
@@ -45,7 +44,7 @@ class Gateway:
     slots: Slots
     intake: Intake
     regions: Regions
-    submitting: CapacityLimiter
+    turns: Turns
 
     def record(self, job: str, token: Token) -> Record:
         """The record of a job that ``token`` may see.

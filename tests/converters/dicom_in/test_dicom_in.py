@@ -20,6 +20,7 @@ from pydicom.uid import (
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     DigitalMammographyXRayImageStorageForProcessing,
+    DigitalXRayImageStorageForPresentation,
     ExplicitVRBigEndian,
     GrayscaleSoftcopyPresentationStateStorage,
     ImplicitVRLittleEndian,
@@ -47,9 +48,11 @@ def test_film_like_those_of_the_training(save_film: SaveFilm) -> None:
     film = read.film
     np.testing.assert_array_equal(film.pixels, (RAMP / 255).astype(np.float32))
     assert film.pixels.dtype == np.float32
-    assert (film.spacing, film.spacing_assumed) == ((0.2, 0.2), False)
+    assert (film.spacing, film.spacing_assumed) == ((1.0, 1.0), False)
     assert (film.laterality, film.view) == ("L", "MLO")
-    assert (film.sop_instance_uid, film.file, film.warnings) == ("1.2.3.9", "film.dcm", ())
+    assert (film.sop_instance_uid, film.file) == ("1.2.3.9", "film.dcm")
+    (warning,) = film.warnings  # of nothing but the size of its pixels: the file is small
+    assert "1 x 1 mm pixels;" in warning
     assert "PixelData" not in read.header
     assert read.header.StudyInstanceUID == "1.2.3.4.1"
 
@@ -189,7 +192,8 @@ def test_minimal_header(save_film: SaveFilm) -> None:
         ({"SOPClassUID": BasicTextSRStorage}, "no film", "Text SR"),
         ({"SOPClassUID": GrayscaleSoftcopyPresentationStateStorage}, "no film", "Presentation State"),
         ({"SOPClassUID": SegmentationStorage}, "no film", "Segmentation"),
-        ({"SOPClassUID": CTImageStorage}, "no film", "CT Image"),
+        ({"SOPClassUID": CTImageStorage, "Modality": "CT"}, "no film", "CT Image"),
+        ({"SOPClassUID": DigitalXRayImageStorageForPresentation}, "unusable", "Digital X-Ray Image"),
         (
             {
                 "SOPClassUID": SecondaryCaptureImageStorage,
@@ -200,10 +204,15 @@ def test_minimal_header(save_film: SaveFilm) -> None:
             "result of this software",
         ),
         (
-            {"SOPClassUID": SecondaryCaptureImageStorage, "ImageType": ["DERIVED", "SECONDARY"]},
+            {
+                "SOPClassUID": SecondaryCaptureImageStorage,
+                "ImageType": ["DERIVED", "SECONDARY"],
+                "ViewCodeSequence": None,
+            },
             "no film",
             "secondary",
         ),
+        ({"ImageType": ["DERIVED", "SECONDARY"]}, "film", ""),  # the class says that it is a mammogram
         (
             {
                 "SOPClassUID": SecondaryCaptureImageStorage,

@@ -108,7 +108,8 @@ def test_what_the_writers_of_results_write_is_never_input(two_studies: Path) -> 
         tuple(films),
     )
     (two_studies / "results").mkdir()
-    written = [path for path in write_results(result, two_studies / "results") if path.suffix == ".dcm"]
+    write_results(result, two_studies / "results")
+    written = list((two_studies / "results").rglob("*.dcm"))
     after = find_studies([two_studies])
     assert after.studies == before.studies
     assert {skipped.path for skipped in after.skipped} >= set(written)
@@ -190,19 +191,20 @@ def test_a_lost_film_belongs_to_the_only_study_of_its_folder(save_film: SaveFilm
     assert (failed.path, failed.sop_instance_uid) == (lost, None)
 
 
-def test_a_lost_film_among_two_studies_is_skipped(save_film: SaveFilm, tmp_path: Path) -> None:
+def test_a_lost_film_among_two_studies_is_named_for_all(save_film: SaveFilm, tmp_path: Path) -> None:
     save_film("in/one.dcm", StudyInstanceUID="1.2.1", SOPInstanceUID="1.2.1.1")
     save_film("in/two.dcm", StudyInstanceUID="1.2.2", SOPInstanceUID="1.2.2.1")
     lost = cut_header(save_film("in/lost.dcm"))
     found = find_studies([tmp_path / "in"])
-    assert [skipped.path for skipped in found.skipped] == [lost]
+    assert [unplaced.path for unplaced in found.unplaced] == [lost]
+    assert found.skipped == ()
     assert all(film.reason is None for study in found.studies for film in study.films)
 
 
 def test_study_uid_that_is_a_path_is_no_study(save_film: SaveFilm, tmp_path: Path) -> None:
     path = save_film("film.dcm", StudyInstanceUID="1.2.345")
     path.write_bytes(path.read_bytes().replace(b"1.2.345\0", b"../../x\0"))
-    with pytest.raises(InputError, match="no Study Instance UID"):
+    with pytest.raises(InputError, match="Study Instance UID is malformed"):
         find_studies([path])
 
 
@@ -268,7 +270,8 @@ def test_films_of_different_patients_in_one_study(save_film: SaveFilm, tmp_path:
     save_film("in/a.dcm", SOPInstanceUID="1.2.1", PatientID="Anna")
     save_film("in/b.dcm", SOPInstanceUID="1.2.2", PatientID="Berta")
     (study,) = find_studies([tmp_path / "in"]).studies
-    assert study.warnings == ("its films name different patients",)
+    assert study.warnings == ("its films name 2 patients; each has documents of its own",)
+    assert study.patients == 2
 
 
 def test_nothing_to_be_found(tmp_path: Path) -> None:

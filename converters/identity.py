@@ -1,0 +1,47 @@
+"""Which patient a header names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from converters.dicom_file import values
+
+_DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a header says of the patient (PS3.3 C.7.1.1); "" where it says nothing.
+
+    Two headers name the same patient if all five agree. What one states and the other does not is a
+    difference.
+    """
+
+    patient_id: str
+    issuer: str
+    name: str
+    birth_date: str
+    sex: str
+
+    @property
+    def stated(self) -> bool:
+        """Whether there is a Patient ID, without which nobody can tell whether two are the same."""
+        return bool(self.patient_id)
+
+
+def identity(header: Dataset) -> Identity:
+    """The patient that ``header`` names."""
+    return Identity(
+        text_of(header, "PatientID"),
+        text_of(header, "IssuerOfPatientID"),
+        text_of(header, "PatientName").rstrip(_DELIMITERS),
+        text_of(header, "PatientBirthDate"),
+        text_of(header, "PatientSex").upper(),
+    )
+
+
+def text_of(header: Dataset, keyword: str) -> str:
+    """All values of a text element, without padding; "" if it is absent or empty."""
+    return "\\".join(str(value) for value in values(header, keyword)).strip(" \0")

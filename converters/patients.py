@@ -1,0 +1,74 @@
+"""Whose film it is: the patient a header names, and the documents of a study whose films name several.
+
+One Study Instance UID may come with films of two women: a film sent to the wrong study, a number
+that was corrected. No object may carry another patient's name, so every object of a film takes its
+patient from that film, and documents of a study are written for each patient apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydicom.dataset import Dataset
+
+from bcd_model.words import Projection
+from converters import film_attributes
+from converters.dicom_file import uid
+from converters.identity import Identity, identity, text_of
+from converters.result import FilmResult, StudyResult
+
+
+def identity_of(film: FilmResult) -> Identity | None:
+    """The patient of ``film``; None if its header cannot be read that far.
+
+    The Study Instance UID stands behind the patient: a header that does not come to it was cut off.
+    """
+    if film.header is None or uid(film.header, "StudyInstanceUID") is None:
+        return None
+    return identity(film.header)
+
+
+def projection(header: Dataset, *kind: str) -> Projection:
+    """What a film shows, for the comparison of the two breasts.
+
+    Films are compared only if their headers state a patient, agree on it in full, and are of one day: a
+    film that does not is given no view, so that there is nothing to compare it with.
+
+    Args:
+        kind: what else two films must share.
+    """
+    patient = identity(header)
+    if not patient.stated:
+        return Projection("", None, None)
+    return Projection(
+        repr((patient, text_of(header, "StudyDate"))),
+        film_attributes.view(header),
+        film_attributes.laterality(header),
+        (*kind, *film_attributes.kind(header)),
+    )
+
+
+def by_patient(result: StudyResult) -> tuple[StudyResult, ...]:
+    """``result`` for each of its patients, in the order of their first films; itself if there is one.
+
+    A film that does not tell its patient is in the documents of all: nobody can say whose it is not.
+    """
+    whose = [identity_of(film) for film in result.films]
+    patients = list(dict.fromkeys(patient for patient in whose if patient is not None))
+    if len(patients) < 2:
+        return (result,)
+    return tuple(
+        _part(result, [n for n, each in enumerate(whose) if each in (patient, None)], at, len(patients))
+        for at, patient in enumerate(patients, start=1)
+    )
+
+
+def _part(result: StudyResult, indices: Sequence[int], at: int, patients: int) -> StudyResult:
+    return replace(
+        result,
+        films=tuple(result.films[index] for index in indices),
+        numbers=tuple(result.numbers[index] for index in indices),
+        patient=at,
+        warnings=(*result.warnings, f"its films name {patients} patients: this is of one of them"),
+    )

@@ -1,0 +1,101 @@
+"""Films of a study that come after others of it: one job and one result over all of them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def study(patients: list[Path], tmp_path: Path) -> list[Path]:
+    """Four films of one study."""
+    films = []
+    for number, path in enumerate(sorted(film for patient in patients[:2] for film in patient.glob("*.dcm"))):
+        film = dcmread(path)
+        film.StudyInstanceUID = "1.2.826.0.1.1"
+        film.PatientID = "one"
+        film.save_as(tmp_path / f"{number}.dcm")
+        films.append(tmp_path / f"{number}.dcm")
+    assert len(films) == 4
+    return films
+
+
+def result_of(client: Any, job: str) -> Any:
+    return client.get(f"/jobs/{job}/results/result.json").json()
+
+
+def test_late_films_make_one_job_over_all_films_that_replaces_the_result(
+    own_site: Any, study: list[Path]
+) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    own_site.work()
+    (first,) = client.submit(*study[:2]).json()["jobs"]
+    assert client.ended(first["job_id"])["result"] is True
+    (late,) = client.submit(*study[2:]).json()["jobs"]
+    assert (late["submission"], late["films"]) == ("queued", 4)
+    ended = client.ended(late["job_id"])
+    assert (ended["films_scanned"], ended["result"]) == (4, True)
+    result = result_of(client, late["job_id"])
+    assert (result["job_id"], len(result["films"])) == (late["job_id"], 4)
+    report = own_site.folder / "results" / late["job_id"] / late["study_instance_uid"] / "cad_sr.dcm"
+    (earlier,) = dcmread(report).PredecessorDocumentsSequence
+    named = earlier.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    before = own_site.folder / "results" / first["job_id"] / first["study_instance_uid"] / "cad_sr.dcm"
+    assert named == dcmread(before).SOPInstanceUID
+    assert len(result_of(client, first["job_id"])["films"]) == 2, "whoever asks for the first still gets it"
+    for some in (study[:2], study[1:3], study):
+        (again,) = client.submit(*some).json()["jobs"]
+        assert (again["job_id"], again["submission"]) == (late["job_id"], "done")
+
+
+def test_late_films_of_a_job_that_waits_take_its_place(own_site: Any, study: list[Path]) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    (first,) = client.submit(*study[:1]).json()["jobs"]
+    (second,) = client.submit(*study[1:3]).json()["jobs"]
+    (third,) = client.submit(study[3]).json()["jobs"]
+    assert [job["films"] for job in (first, second, third)] == [1, 3, 4]
+    states = [client.get(f"/jobs/{job['job_id']}").json() for job in (first, second, third)]
+    assert [state["state"] for state in states] == ["cancelled", "cancelled", "queued"]
+    assert "superseded by job" in states[0]["reason"]
+    early = client.get(f"/jobs/{third['job_id']}/results")
+    assert early.status_code == 409
+    own_site.work()
+    assert client.ended(third["job_id"])["films_scanned"] == 4
+
+
+def test_late_films_are_refused_if_the_earlier_ones_are_gone(own_site: Any, study: list[Path]) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    own_site.work()
+    (first,) = client.submit(*study[:2]).json()["jobs"]
+    client.ended(first["job_id"])
+    shutil.rmtree(own_site.folder / "uploads" / first["job_id"])  # as they expire
+    answer = client.submit(*study[2:])
+    assert answer.status_code == 202, answer.text
+    (refused,) = answer.json()["jobs"]
+    assert (refused["submission"], refused["state"]) == ("refused", "failed")
+    assert refused["reason"].startswith("refused: earlier films missing")
+    assert len(result_of(client, first["job_id"])["films"]) == 2
+    (together,) = client.submit(*study).json()["jobs"]
+    assert client.ended(together["job_id"])["films_scanned"] == 4
+
+
+def test_the_films_of_another_token_are_no_part_of_it(own_site: Any, study: list[Path]) -> None:
+    own_site.serve()
+    one, other = own_site.client("one"), own_site.client("other")
+    (first,) = one.submit(*study[:2]).json()["jobs"]
+    (alone,) = other.submit(*study[2:]).json()["jobs"]
+    assert alone["films"] == 2
+    assert one.get(f"/jobs/{first['job_id']}").json()["state"] == "queued"
+    (joined,) = other.submit(*study[:2]).json()["jobs"]
+    assert joined["films"] == 4
+    assert one.get(f"/jobs/{first['job_id']}").json()["state"] == "queued", "it is not ended for others"
+    (forced,) = one.submit(study[3], force="true").json()["jobs"]
+    assert forced["films"] == 1, json.dumps(forced)

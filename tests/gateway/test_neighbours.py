@@ -1,0 +1,114 @@
+"""What one token sends costs another nothing, and the gateway no more than it has."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+from hostile import UPLOADS, film
+from wire import MARKED, memory, memory_of_all
+
+from worker.gateway.inspector import Inspector
+from worker.gateway.problems import ProblemError
+
+pytestmark = pytest.mark.redis
+
+MOST_SECONDS = 2.0
+MOST_MEMORY = 1_000_000_000
+LOOK_SECONDS = 6
+NUMBERS = count(1_000_000)
+
+
+@pytest.fixture(scope="module")
+def busy(site_of_module: Any) -> Any:
+    site_of_module.serve(
+        BCD_GATEWAY_LOOK_SECONDS=str(LOOK_SECONDS),
+        BCD_GATEWAY_JOBS="100000",
+        BCD_GATEWAY_REQUESTS="100000",
+    )
+    return site_of_module
+
+
+@pytest.fixture(scope="module")
+def one(busy: Any) -> Any:
+    return busy.client("one")
+
+
+@pytest.fixture(scope="module")
+def other(busy: Any) -> Any:
+    found = busy.client("other")
+    found.submit(("film.dcm", film(next(NUMBERS))))
+    return found
+
+
+@pytest.mark.parametrize("what", UPLOADS)
+def test_another_tokens_film_is_answered_beside_the_worst_uploads(
+    busy: Any, one: Any, other: Any, what: str
+) -> None:
+    files = UPLOADS[what]()
+    over = threading.Event()
+    before = memory(busy.gateway.pid)
+    seconds, highest = [], [0]
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            highest.append(memory_of_all(busy.gateway.pid))
+
+    with ThreadPoolExecutor(2) as pool:
+        watching = pool.submit(watch)
+        try:
+            sent = pool.submit(one.submit, *files)
+            while not sent.done() or not seconds:
+                since = time.monotonic()
+                assert other.submit(("film.dcm", film(next(NUMBERS)))).status_code == 202
+                seconds.append(time.monotonic() - since)
+                time.sleep(0.1)
+        finally:
+            over.set()
+        watching.result()
+    answer = sent.result()
+    assert answer.status_code in (202, 413, 422), answer.text
+    assert max(seconds) < MOST_SECONDS
+    assert max(highest) < MOST_MEMORY
+    assert memory(busy.gateway.pid) - before < 50 << 20, "it is not left large"
+
+
+def test_many_uploads_of_one_token_leave_another_its_turn(one: Any, other: Any) -> None:
+    files = UPLOADS["a zip of few bytes that become many"]()
+    with ThreadPoolExecutor(5) as pool:
+        sent = [pool.submit(one.submit, *files) for _ in range(5)]
+        while not all(answer.done() for answer in sent):
+            since = time.monotonic()
+            assert other.submit(("film.dcm", film(next(NUMBERS)))).status_code == 202
+            assert time.monotonic() - since < MOST_SECONDS
+            time.sleep(0.3)
+    assert {answer.result().status_code for answer in sent} <= {413, 422}
+
+
+@pytest.fixture
+def inspector() -> Any:
+    made = Inspector(2.0)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "said"),
+    [
+        (partial(time.sleep, 60), 413, "more than 2 s"),
+        (partial(bytes, 8 << 30), 422, "could not be looked through"),
+        (partial(int, MARKED), 422, "could not be looked through"),
+    ],
+)
+def test_what_takes_too_long_or_too_much_is_ended_and_told(
+    inspector: Inspector, call: Any, status: int, said: str
+) -> None:
+    since = time.monotonic()
+    with pytest.raises(ProblemError, match=said) as caught:
+        inspector.run(call)
+    assert caught.value.status == status
+    assert "arked" not in str(caught.value)
+    assert time.monotonic() - since < 10

@@ -1,0 +1,151 @@
+"""Studies that grow: late films through the command line, with a queue and without."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def four(patients: list[Path], tmp_path: Path) -> list[Path]:
+    """The films of one study of two views: L and R MLO, then L and R CC, in a folder each."""
+    paths = []
+    for view in ("MLO", "CC"):
+        for path in sorted(patients[0].glob("*.dcm")):
+            film = dcmread(path)
+            del film.ViewCodeSequence
+            film.ViewPosition = view
+            film.SOPInstanceUID = f"{film.SOPInstanceUID[:50]}.{1 if view == 'MLO' else 2}"
+            film.file_meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID
+            target = tmp_path / view / path.name
+            target.parent.mkdir(exist_ok=True)
+            film.save_as(target, enforce_file_format=True)
+            paths.append(target)
+    return paths
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    (path,) = folder.glob("*/result.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def films_of(folder: Path) -> int:
+    return len(result_of(folder)["films"])
+
+
+@pytest.fixture
+def out(kept: Any, tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def test_late_films_make_one_job_over_all_films(kept: Any, four: list[Path], out: Path) -> None:
+    first = kept("submit", four[0].parent, "--out", out, "--batch", "tonight", "--wait", "--json")
+    assert first.code == 0
+    assert films_of(out) == 2
+    before = result_of(out)
+    (old_sr,) = out.glob("*/cad_sr.dcm")
+    old = dcmread(old_sr)
+    late = kept("submit", four[2].parent, "--out", out, "--batch", "tonight", "--wait", "--json")
+    assert (late.code, late.err) == (0, late.err)
+    (job,) = late.json["jobs"]
+    assert (job["state"], job["films"], job["films_scanned"]) == ("done", 4, 4)
+    assert films_of(out) == 4
+    # the reports say which ones they replace
+    new = dcmread(next(out.glob("*/cad_sr.dcm")))
+    (study,) = new.PredecessorDocumentsSequence
+    (series,) = study.ReferencedSeriesSequence
+    (named,) = series.ReferencedSOPSequence
+    assert named.ReferencedSOPInstanceUID == old.SOPInstanceUID != new.SOPInstanceUID
+    assert series.SeriesInstanceUID == old.SeriesInstanceUID
+    # a finding of a film that was there before keeps its name
+    known = {film["sop_instance_uid"]: film for film in before["films"]}
+    kept_uids = 0
+    for film in result_of(out)["films"]:
+        for finding in known.get(film["sop_instance_uid"], {"findings": []})["findings"]:
+            now = [each["tracking_uid"] for each in film["findings"] if each["center"] == finding["center"]]
+            assert now in ([finding["tracking_uid"]], [])
+            kept_uids += len(now)
+    assert kept_uids
+    # one study in the batch, all of it scanned
+    told = kept("status", "--batch", "tonight", "--json").json
+    assert (told["studies"], told["films"], told["films_scanned"]) == (1, 4, 4)
+
+
+def test_a_late_film_again_is_done(kept: Any, four: list[Path], out: Path) -> None:
+    kept("submit", four[0].parent, four[2].parent, "--out", out, "--wait")
+    before = result_of(out)
+    again = kept("submit", four[2].parent, "--out", out, "--wait", "--json")
+    assert again.code == 0
+    (job,) = again.json["jobs"]
+    assert (job["submission"], job["job_id"]) == ("done", before["job_id"])
+    assert result_of(out) == before
+
+
+def test_late_films_without_the_earlier_ones_are_refused_and_counted(
+    kept: Any, four: list[Path], out: Path
+) -> None:
+    kept("submit", four[0].parent, "--out", out, "--wait")
+    before = result_of(out)
+    shutil.rmtree(four[0].parent)
+    refused = kept("submit", four[2].parent, "--out", out, "--batch", "later", "--wait", "--json")
+    assert refused.code == 5
+    assert "refused: earlier films missing" in refused.json["jobs"][0]["reason"]
+    assert result_of(out) == before
+    told = kept("status", "--batch", "later", "--json").json
+    assert (told["studies"], told["states"]["failed"], told["films_scanned"]) == (1, 1, 0)
+    assert "earlier films missing" in told["failures"][0]["reason"]
+    # nothing is lost: with all films, or by force, it is done
+    forced = kept("submit", four[2].parent, "--out", out, "--force", "--wait")
+    assert forced.code == 0
+    assert films_of(out) == 2
+
+
+def test_films_that_come_while_their_study_waits_are_done_with_it(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    first = site("submit", four[0].parent, "--out", out, "--batch", "tonight", "--no-wait", "--json")
+    late = site("submit", four[2].parent, "--out", out, "--batch", "morning", "--no-wait", "--json")
+    (old,), (new,) = first.json["jobs"], late.json["jobs"]
+    assert late.code == 0
+    assert old["job_id"] != new["job_id"]
+    record = site.records.get(new["job_id"])
+    assert (record.state, record.films) == ("queued", 4)
+    gone = site.records.get(old["job_id"])
+    assert gone.state == "cancelled"
+    assert "superseded" in gone.reason
+    for batch in ("tonight", "morning"):
+        assert site.records.ids(batch) == [new["job_id"]]
+    # in whatever order they come, it is the same job
+    again = site("submit", four[0].parent, "--out", out, "--no-wait", "--json")
+    assert [job["job_id"] for job in again.json["jobs"]] == [new["job_id"]]
+
+
+def test_scan_replaces_the_result_of_a_part(local: Run, four: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert local("scan", four[0].parent, "--out", out).code == 0
+    assert local("scan", four[0].parent, four[2].parent, "--out", out).code == 0
+    assert films_of(out) == 4
+    part = local("scan", four[2].parent, "--out", out)
+    assert part.code == 5
+    assert films_of(out) == 4
+
+
+def test_a_newer_file_of_a_film_takes_the_place_of_the_older(kept: Any, four: list[Path], out: Path) -> None:
+    kept("submit", four[0].parent, "--out", out, "--wait")
+    film = dcmread(four[0])
+    film.PatientName = "Corrected^Name"
+    film.save_as(four[0].with_name("corrected.dcm"), enforce_file_format=True)
+    four[0].unlink()
+    answer = kept("submit", four[0].with_name("corrected.dcm"), "--out", out, "--wait", "--json")
+    (job,) = answer.json["jobs"]
+    assert (job["films"], job["state"]) == (2, "done")
+    told = {film["file"] for film in result_of(out)["films"]}
+    assert told == {"corrected.dcm", four[1].name}

@@ -1,0 +1,72 @@
+"""A clock for ages that no leap of the system's clock sets forward.
+
+Files carry the system's time, which may be years off for a while: a dead battery, a wrong time server. What
+was uploaded a minute before such a leap must not be years old after it. So the time that ages are told by
+goes on with a steady clock while the gateway runs. While it does not, nobody can tell a leap from a holiday:
+no more than a limit counts then. It is never ahead of the system's clock, so a leap back makes
+nothing older either. What bears a time that is still to come is as old as if it had come just now.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_STAGED = ".new"
+
+
+class Clock:
+    """The time for ages, seconds since 1970.
+
+    Args:
+        path: where it is kept from one run to the next.
+        away: seconds that count at most from one run to the next.
+        seen: the newest time that anything bears, if the clock was never kept; None: nothing is there.
+    """
+
+    def __init__(self, path: Path, away: float, seen: float | None = None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._steady = _steady()
+        wall = time.time()
+        told, kept = self._kept() or ((wall, wall) if seen is None else (seen, seen))
+        self._now = min(wall, kept + min(max(0.0, wall - told), away))
+
+    def now(self) -> float:
+        """The time."""
+        with self._lock:
+            steady = _steady()
+            self._now = min(time.time(), self._now + steady - self._steady)
+            self._steady = steady
+            return self._now
+
+    def keep(self) -> None:
+        """Write it down for the next run.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        content = json.dumps({"system": time.time(), "now": self.now()}).encode()
+        staged = self._path.with_name(self._path.name + _STAGED)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(staged, flags, 0o600), "wb") as stream:
+            stream.write(content)
+        staged.replace(self._path)
+
+    def _kept(self) -> tuple[float, float] | None:
+        with suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+            content = json.loads(self._path.read_bytes()[:1000])
+            told, now = float(content["system"]), float(content["now"])
+            if 0 <= now <= told < 1e11:
+                return told, now
+        return None
+
+
+def _steady() -> float:
+    """Seconds of a clock that nobody sets; it goes on while the machine sleeps, where there is such a one."""
+    number = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if number is None else time.clock_gettime(number)

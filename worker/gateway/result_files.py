@@ -1,0 +1,432 @@
+"""The files of one result, reached by descriptor from the gateway's own folder: no link is followed.
+
+A result may be replaced at any time, by one rename, and the old folder is then deleted. So its folder is
+opened once, and all is read from that: from one result, never from two. Where a file has gone already,
+the answer is begun again with the new result, or breaks off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from io import RawIOBase
+from pathlib import Path
+from typing import Any, TypeVar
+
+from worker.gateway.problems import ProblemError, try_again
+
+T = TypeVar("T")
+
+_RESULT = "result.json"
+_NAME = re.compile(r"[0-9a-f]{16}|[0-9]+(\.[0-9]+)+")  # a job's id, or a Study Instance UID
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe must not hold us up
+_BLOCK = 64 << 10  # bytes that are sent at once; a slow client has BCD_GATEWAY_IDLE_SECONDS to take them
+_MOST_JSON = 64 << 20  # bytes of a result.json that is read
+_DEEPEST = 8  # folders in folders; a result has one
+_RACES = 5  # results that may come one after the other while one is looked at
+_ZIP64 = 2_000_000_000  # bytes; zipfile writes other headers from 2 GiB on, less a margin
+_MOST_FACTS = 8192
+
+
+class ReplacedError(Exception):
+    """A file has gone: the result has been replaced, or has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file of a result.
+
+    Attributes:
+        path: below the result's folder, with slashes.
+        identity: another one for another file, or other content.
+        modified: seconds since 1970.
+    """
+
+    path: str
+    size: int
+    identity: tuple[int, ...]
+    modified: float
+
+
+class OpenFile:
+    """A regular file that is open; a `worker.gateway.representation.Content`."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._stream = os.fdopen(descriptor, "rb", buffering=0)
+        self.found = _found(path, os.fstat(descriptor))
+        self.size: int | None = self.found.size
+
+    def blocks(self, start: int, length: int | None) -> Iterator[bytes]:
+        """Its bytes; no more than it had when it was opened.
+
+        Raises:
+            ReplacedError: it has become shorter.
+        """
+        left = self.found.size - start if length is None else length
+        while left > 0:
+            block = os.pread(self._stream.fileno(), min(_BLOCK, left), start)
+            if not block:
+                raise ReplacedError(self.found.path)
+            start, left = start + len(block), left - len(block)
+            yield block
+
+    def read(self) -> bytes:
+        """All of it."""
+        return b"".join(self.blocks(0, None))
+
+    def sha256(self) -> str:
+        """Of its content, in hexadecimal; kept as long as the file is the same."""
+
+        def computed() -> str:
+            digest = hashlib.sha256()
+            for block in self.blocks(0, None):
+                digest.update(block)
+            return digest.hexdigest()
+
+        return _fact("sha256", self.found.identity, computed)
+
+    def close(self) -> None:
+        """Close it."""
+        self._stream.close()
+
+    def __enter__(self) -> OpenFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ResultFolder:
+    """The folder of one result, open.
+
+    Args:
+        results: the folder of all jobs' results.
+        job: whose result it has to be, as its ``result.json`` says.
+        study: its Study Instance UID, the name of the folder.
+
+    Raises:
+        FileNotFoundError: there is none of that job.
+        ReplacedError: it went while it was looked at.
+    """
+
+    def __init__(self, results: Path, job: str, study: str) -> None:
+        self._job = job
+        self._parent = self._folder = -1
+        if not (_NAME.fullmatch(job) and _NAME.fullmatch(study)):
+            raise FileNotFoundError(results / job)
+        self._study = study
+        try:
+            root = os.open(results, _FOLDER)
+            try:
+                self._parent = os.open(job, _FOLDER, dir_fd=root)
+            finally:
+                os.close(root)
+            self._folder = os.open(study, _FOLDER, dir_fd=self._parent)
+            self._device = os.fstat(self._folder).st_dev
+            if self._says() != job:
+                raise FileNotFoundError(results / job)
+        except (OSError, ReplacedError) as error:
+            gone = self._folder >= 0 and not self.stands
+            self.close()
+            raise ReplacedError if gone else FileNotFoundError(results / job) from error
+
+    def close(self) -> None:
+        """Close it; files of it that are open stay so."""
+        for descriptor in (self._folder, self._parent):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._folder = self._parent = -1
+
+    def __enter__(self) -> ResultFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def stands(self) -> bool:
+        """Whether it has not been replaced or removed since it was opened."""
+        with suppress(OSError):
+            there = os.stat(self._study, dir_fd=self._parent, follow_symlinks=False)
+            return os.path.samestat(there, os.fstat(self._folder))
+        return False
+
+    def open(self, path: str) -> OpenFile:
+        """The file at ``path``.
+
+        Raises:
+            FileNotFoundError: there is none, or it is no regular file of this folder.
+        """
+        *folders, name = path.split("/")
+        if len(folders) > _DEEPEST or any(part in ("", ".", "..") for part in (*folders, name)):
+            raise FileNotFoundError(path)
+        opened: list[int] = []
+        try:
+            for part in folders:
+                opened.append(os.open(part, _FOLDER, dir_fd=opened[-1] if opened else self._folder))
+            descriptor = os.open(name, _FILE, dir_fd=opened[-1] if opened else self._folder)
+        except (OSError, ValueError) as error:  # ValueError: what is no name at all
+            raise FileNotFoundError(path) from error
+        finally:
+            for folder in opened:
+                os.close(folder)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_dev != self._device:
+            os.close(descriptor)
+            raise FileNotFoundError(path)
+        return OpenFile(path, descriptor)
+
+    def files(self) -> list[Found]:
+        """The regular files of it and of the folders in it, by path.
+
+        Raises:
+            FileNotFoundError: a folder has gone meanwhile.
+        """
+        return sorted(self._walk(self._folder, "", 0), key=lambda found: found.path)
+
+    def _walk(self, folder: int, before: str, depth: int) -> Iterator[Found]:
+        for name in os.listdir(folder):
+            there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISREG(there.st_mode):
+                yield _found(before + name, there)
+            elif stat.S_ISDIR(there.st_mode) and depth < _DEEPEST:
+                inner = os.open(name, _FOLDER, dir_fd=folder)
+                try:
+                    yield from self._walk(inner, f"{before}{name}/", depth + 1)
+                finally:
+                    os.close(inner)
+
+    def _says(self) -> str | None:
+        """The job that its ``result.json`` names."""
+        with self.open(_RESULT) as file:
+            if file.found.size > _MOST_JSON:
+                return None
+            return _fact("job", file.found.identity, lambda: _job_in(file.read()))
+
+
+def with_result(results: Path, job: str, study: str, use: Callable[[ResultFolder], T]) -> T:
+    """What ``use`` makes of a job's result: of one, even if it is replaced meanwhile.
+
+    Raises:
+        FileNotFoundError: there is none, or ``use`` finds that something of it is not there.
+        ProblemError: 503: it is replaced again and again.
+    """
+    for _ in range(_RACES):
+        with suppress(ReplacedError), ResultFolder(results, job, study) as folder:
+            try:
+                return use(folder)
+            except OSError:
+                if folder.stands:
+                    raise
+    raise _unsteady()
+
+
+def stands(results: Path, job: str, study: str) -> bool:
+    """Whether the result of a job is there."""
+    try:
+        with ResultFolder(results, job, study):
+            return True
+    except FileNotFoundError:
+        return False
+    except ReplacedError:  # by another one
+        return True
+
+
+class Zip:
+    """All files of a result as one zip, not compressed; a `worker.gateway.representation.Content`.
+
+    Of the files of all zips together, so many are kept open from the start (`keep_open`). The others are
+    opened when they are due; if one is another one by then, the zip breaks off, and whoever gets it sees that
+    it is not whole.
+    """
+
+    def __init__(self, folder: ResultFolder) -> None:
+        self._folder = folder
+        self._files: list[tuple[Found, OpenFile | None]] = []
+        try:
+            for found in folder.files():
+                self._files.append((found, None))
+                if _ahead.take():
+                    try:
+                        self._files[-1] = (found, self._opened(found))
+                    finally:
+                        if self._files[-1][1] is None:
+                            _ahead.give()
+            if not folder.stands:
+                raise ReplacedError
+        except BaseException:
+            self._close_files()
+            raise
+        self.size: int | None = _zip_size([found for found, _ in self._files])
+        self.found = [found for found, _ in self._files]
+
+    def blocks(self, start: int, length: int | None) -> Iterator[bytes]:
+        """The zip from its beginning; the same for the same files.
+
+        Raises:
+            ReplacedError: the result has been replaced or removed meanwhile.
+        """
+        packed = _Packed()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for found, ahead in self._files:
+                entry = zipfile.ZipInfo(found.path)
+                entry.external_attr = 0o644 << 16
+                entry.file_size = found.size
+                file = ahead or self._opened(found)
+                try:
+                    with archive.open(entry, "w") as target:
+                        for block in file.blocks(0, None):
+                            target.write(block)
+                            yield packed.take()
+                finally:
+                    if ahead is None:
+                        file.close()
+        yield packed.take()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._close_files()
+        self._folder.close()
+
+    def _opened(self, found: Found) -> OpenFile:
+        try:
+            file = self._folder.open(found.path)
+        except FileNotFoundError as error:
+            raise ReplacedError(found.path) from error
+        if file.found.identity != found.identity:
+            file.close()
+            raise ReplacedError(found.path)
+        return file
+
+    def _close_files(self) -> None:
+        files, self._files = self._files, []
+        for _, file in files:
+            if file is not None:
+                file.close()
+                _ahead.give()
+
+
+def zip_of(results: Path, job: str, study: str) -> Zip:
+    """The zip of a job's result.
+
+    Raises:
+        FileNotFoundError: there is no result.
+        ProblemError: 503: it is replaced again and again.
+    """
+    for _ in range(_RACES):
+        with suppress(ReplacedError):
+            folder = ResultFolder(results, job, study)
+            try:
+                return Zip(folder)
+            except (OSError, ReplacedError) as error:
+                gone = not folder.stands
+                folder.close()
+                if not gone and isinstance(error, OSError):
+                    raise
+    raise _unsteady()
+
+
+def keep_open(number: int) -> None:
+    """Let all zips that are being sent keep so many files open together."""
+    _ahead.set(number)
+
+
+class _Ahead:
+    """How many files may still be kept open for zips."""
+
+    def __init__(self, number: int) -> None:
+        self._most = self._left = number
+        self._lock = threading.Lock()
+
+    def set(self, most: int) -> None:
+        with self._lock:
+            self._left += most - self._most
+            self._most = most
+
+    def take(self) -> bool:
+        with self._lock:
+            if self._left <= 0:
+                return False
+            self._left -= 1
+            return True
+
+    def give(self) -> None:
+        with self._lock:
+            self._left += 1
+
+
+_ahead = _Ahead(256)
+_facts: dict[tuple[object, ...], Any] = {}
+_facts_lock = threading.Lock()
+
+
+def _fact(kind: str, identity: tuple[int, ...], compute: Callable[[], T]) -> T:
+    """What is true of a file as long as it is the same; the oldest such facts are forgotten."""
+    key = (kind, *identity)
+    with _facts_lock:
+        if key in _facts:
+            known: T = _facts[key]
+            return known
+    computed = compute()
+    with _facts_lock:
+        while len(_facts) >= _MOST_FACTS:
+            del _facts[next(iter(_facts))]
+        _facts[key] = computed
+    return computed
+
+
+def _job_in(content: bytes) -> str | None:
+    try:
+        job = json.loads(content)["job_id"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return job if isinstance(job, str) else None
+
+
+def _found(path: str, there: os.stat_result) -> Found:
+    identity = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
+    return Found(path, there.st_size, identity, there.st_mtime)
+
+
+def _unsteady() -> ProblemError:
+    return try_again(503, "the result is being replaced; try again in a moment")
+
+
+def _zip_size(files: list[Found]) -> int | None:
+    """Bytes of the zip that `Zip.blocks` makes; None if it needs the headers of large ones (Zip64)."""
+    names = [len(found.path.encode("utf-8", "surrogateescape")) for found in files]
+    headers = sum(30 + 16 + 46 + 2 * name for name in names)  # local header, descriptor, directory entry
+    size = headers + sum(found.size for found in files) + 22
+    large = size >= _ZIP64 or len(files) >= 0xFFFF
+    return None if large else size
+
+
+class _Packed(RawIOBase):
+    """What zipfile writes to, and cannot seek in: a few blocks at most, until they are taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._blocks: list[bytes] = []
+
+    def writable(self) -> bool:
+        """Yes; and neither readable nor seekable."""
+        return True
+
+    def write(self, block: Any) -> int:
+        """Keep a block until it is taken."""
+        self._blocks.append(bytes(block))
+        return len(block)
+
+    def take(self) -> bytes:
+        """What has come since the last time."""
+        blocks, self._blocks = self._blocks, []
+        return b"".join(blocks)
