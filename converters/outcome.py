@@ -1,8 +1,8 @@
 """How far a study was looked at: the one place that decides it, for every object and every summary.
 
 A study is looked at as a whole if each of its films was scanned, or was excluded by a rule while a
-scanned film shows the same breast of the same patient in the same view. A film that failed, or a view that no scanned film
-shows, leaves it looked at in part.
+scanned film shows the same breast of the same patient in the same view. A film that failed, or a view
+that no scanned film shows, leaves it looked at in part.
 """
 
 from __future__ import annotations
