@@ -115,6 +115,7 @@ class StoredRecords:
         def read() -> list[Any]:
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.time()
+            pipeline.hmget("bcd:clock", "wall", "now")
             pipeline.zcard("bcd:later")
             pipeline.zcard("bcd:running")
             pipeline.hgetall("bcd:states")
@@ -124,8 +125,11 @@ class StoredRecords:
                 pipeline.zrange(f"bcd:waiting:{lane}", 0, 0, withscores=True)
             return pipeline.execute()
 
-        (seconds, micro), later, running, states, refused, *lanes = self._link.call(read)
+        (seconds, micro), clock, later, running, states, refused, *lanes = self._link.call(read)
         time = seconds + micro / 1e6
+        if None not in clock:  # by the queue's clock, see worker.transitions
+            at_sweep, swept = map(float, clock)
+            time = swept + max(0.0, time - at_sweep)
         oldest: dict[str, float] = {
             lane: max(0.0, time - first[0][1]) if first else 0.0
             for lane, first in zip(LANES, lanes[1::2], strict=True)
@@ -152,7 +156,12 @@ class StoredRecords:
 
         seconds, entries = self._link.call(read)
         all_nodes = {node: json.loads(entry) for node, entry in sorted(entries.items())}
-        gone = [node for node, about in all_nodes.items() if about["gone"] < seconds]
+        # Nor is one at work whose sign of life is as far ahead: Redis's clock has been set back since.
+        gone = [
+            node
+            for node, about in all_nodes.items()
+            if abs(seconds - about["seen"]) > about["gone"] - about["seen"]
+        ]
         if gone:
             self._link.call(lambda: self._redis.hdel("bcd:workers", *gone))
         return {node: about for node, about in all_nodes.items() if node not in gone}

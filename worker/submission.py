@@ -128,7 +128,7 @@ class Submitter:
         return self._refuse(self.make_record(study), reason)
 
     def _refuse(self, record: Record, reason: str) -> Submitted:
-        self.records.refuse(record, reason, OutputError.exit_code, days=self.settings.record_days)
+        self.records.refuse(record, reason, OutputError.exit_code)
         return Submitted(record.job_id, record.study_instance_uid, "refused", reason)
 
     def _submit(self, study: StudyInput, outs: Sequence[Path] = ()) -> Submitted:
@@ -161,7 +161,6 @@ class Submitter:
             record,
             published=stands,
             force=self.force,
-            days=self.settings.record_days,
             instead_of=damaged,
         )
         if to_send:

@@ -130,7 +130,7 @@ class Life(RuleBasedStateMachine):
     ) -> None:
         created = CREATED + timedelta(days=day)
         record = replace(make_record(job, out, created), lane=lane, batch=batch, replace=force)
-        answer = self.records.submit(record, published=published, force=force, days=DAYS)
+        answer = self.records.submit(record, published=published, force=force)
         if batch:
             self.batches.setdefault(batch, set()).add(job)
         known = self.jobs.get(job)
