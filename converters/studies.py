@@ -99,7 +99,7 @@ class _Found:
     """A film of a study with what the grouping needs of its header.
 
     Attributes:
-        projection: breast, view and the view's modifiers; None if the header does not state them.
+        projection: patient, breast, view and the view's modifiers; None if they are not stated.
     """
 
     source: FilmSource
@@ -240,7 +240,7 @@ def _projection(header: Dataset) -> tuple[str, ...] | None:
     side, view = film_attributes.laterality(header), film_attributes.view(header)
     if side is None or view is None:
         return None
-    return (side, view, *film_attributes.modifiers(header))
+    return (repr(identity(header)), side, view, *film_attributes.modifiers(header))
 
 
 def _place_lost(heap: _Heap) -> None:

@@ -302,7 +302,7 @@ def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
         found = survey(source.path)
     except OSError as error:
         if patient and may_pass(error):
-            raise FilmError(f"{source.path.name}: cannot be opened: {error.strerror}") from error
+            raise FilmError(f"{source.path.name} cannot be read: {error.strerror}") from error
         return None
     if found.dicom is None or (source.reason is None and found.sha256 != source.sha256):
         return None

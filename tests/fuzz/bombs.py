@@ -75,7 +75,7 @@ def _spaced(rows: int, columns: int, keyword: str, spacing: list[float]) -> byte
     return encode(tree_of(recoded(film, JPEGLSLossless)))
 
 
-for _rows, _columns in ((2048, 1664), (4096, 3328)):
+for _rows, _columns in ((2048, 1664), (2800, 2300)):
     for _keyword in ("ImagerPixelSpacing", "PixelSpacing", "NominalScannedPixelSpacing"):
         BOMBS[f"{_keyword} of 2 mm on {_rows} rows"] = partial(_spaced, _rows, _columns, _keyword, [2.0, 2.0])
 BOMBS["pixels a hundred times as long as wide"] = partial(_spaced, 2048, 1664, "PixelSpacing", [2.0, 0.02])

@@ -8,7 +8,8 @@ wrong with it may cost only itself: the good film is scanned and its objects are
 * the good film not scanned, or one of its objects missing;
 * an object that pydicom cannot read again, or that names another patient than its film;
 * the patient in an exception, in the log, on the terminal, in ``result.json`` or in a file's name;
-* pixels or a spacing that `bcd_model.words.Film` does not allow.
+* pixels or a spacing that `bcd_model.words.Film` does not allow, or pixels from more or fewer bytes than
+  the header says.
 
 Time and memory are watched from outside (`children`).
 """
@@ -16,11 +17,13 @@ Time and memory are watched from outside (`children`).
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import logging
 import os
 import re
 import shutil
+import struct
 import sys
 import tempfile
 import time
@@ -36,6 +39,8 @@ from mammograms import MARKER
 from mutators import Mutant
 from pydicom import config
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.uid import RLELossless
 from seeds import good_film
 from stand_in import StandIn
 
@@ -48,6 +53,8 @@ from worker.publish import publish
 GOOD, MUTANT = "good.dcm", "mutant.dcm"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _IDENTITY = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
+_LARGE = 8 << 20
+"""Bytes of a file above which it is not looked into here: pydicom has no bound of its own."""
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _OWN_OBJECTS = {  # what is written for each scanned film
     "1.2.840.10008.5.1.4.1.1.11.1": "presentation state",
@@ -127,6 +134,8 @@ def _beside(mutant: Mutant, work: Path, verdict: Verdict, *, write: bool, scanne
             )
         own = _own_header(mutant.data)
         _check_outcomes(found, films, own, mutant, verdict)
+        if verdict.outcome == "scanned" and not mutant.same_sop:
+            _check_pixels(mutant.data, verdict)
         _check_files(results, verdict)
         if results.is_dir():
             _check_objects(results, own, _own_header(good_film()), verdict)
@@ -213,6 +222,47 @@ def _check_outcomes(
         verdict.fault("result beside", f"the good film is {outcome.get(GOOD, 'in no study')}")
 
 
+def _check_pixels(data: bytes, verdict: Verdict) -> None:
+    """A scanned film has as many bytes of pixels as its header says: with others, its rows would shear."""
+    if len(data) > _LARGE:
+        return
+    try:
+        film = pydicom.dcmread(io.BytesIO(data))
+        syntax, stored = film.file_meta.TransferSyntaxUID, film.PixelData
+        count, size = film.Rows * film.Columns, film.BitsAllocated // 8
+        if syntax == RLELossless:
+            lengths = _rle_lengths(next(generate_frames(stored, number_of_frames=1)))
+            right = lengths == [count] * size
+        else:
+            lengths = [len(stored)]
+            right = len(stored) in (count * size, count * size + count * size % 2)
+    except Exception:  # noqa: BLE001 - pydicom may raise anything on a mutant
+        return
+    if not right and (syntax == RLELossless or not syntax.is_encapsulated):
+        verdict.fault("film as read beside", f"{count} pixels of {size} bytes came from ({lengths})")
+
+
+def _rle_lengths(frame: bytes) -> list[int]:
+    """How many bytes each segment of an RLE frame stands for (PS3.5 G.3, G.5)."""
+    segments, *starts = struct.unpack_from("<16L", frame)
+    starts = [*starts[:segments], len(frame)]
+    lengths = []
+    for start, end in itertools.pairwise(starts):
+        at, length = start, 0
+        while at < end:
+            code = frame[at]
+            if code < 128:  # so many bytes and one more as they are; a padding byte has none behind it
+                length += max(0, min(code + 1, end - at - 1))
+                at += code + 2
+            elif code > 128:
+                length += 257 - code if at + 1 < end else 0
+                at += 2
+            else:
+                at += 1
+        lengths.append(length)
+    return lengths
+
+
 def _check_files(results: Path, verdict: Verdict) -> None:
     for path in sorted(results.rglob("*")):
         _check_text(str(path.relative_to(results)), "file name", verdict)
@@ -226,7 +276,9 @@ def _check_files(results: Path, verdict: Verdict) -> None:
 
 
 def _own_header(data: bytes) -> Dataset | None:
-    """The elements that are compared, as pydicom sees them; None if it does not."""
+    """The elements that are compared, as pydicom sees them; None if it does not, or would take too long."""
+    if len(data) > _LARGE:
+        return None
     try:
         # From memory: of a file, pydicom would set aside what an element claims to be long.
         return pydicom.dcmread(

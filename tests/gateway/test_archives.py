@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
+from pydicom.uid import MediaStorageDirectoryStorage
 from wire import MARKED, everything, overlap, packed, problem
 
 pytestmark = pytest.mark.redis
@@ -127,7 +129,7 @@ def test_a_file_that_is_larger_than_a_film_is_left_out_unread(client: Any, films
     element = b"\x10\x00\x20\x00UT\0\0" + (2 << 20).to_bytes(4, "little") + os.urandom(2 << 20)
     large = film[:at] + element + film[at + length :]
     for name, content in (("large.dcm", large), ("large.zip", packed(("large.dcm", large)))):
-        answer = client.submit(films[0], (name, content))
+        answer = client.submit(films[0], (name, content), force="true")
         assert answer.status_code == 202, answer.text
         assert answer.json()["jobs"][0]["films"] == 1
         (left_out,) = answer.json()["skipped"]
@@ -140,3 +142,32 @@ def test_what_is_no_film_is_told_by_the_name_the_client_gave_it(client: Any) -> 
     said = problem(client.submit(("notes.txt", b"hello"), ("more.txt", b"world")), 422)
     assert {entry["file"] for entry in said["skipped"]} == {"notes.txt", "more.txt"}
     problem(client.post("/jobs", files=[("force", (None, "true"))]), 422)
+
+
+def test_files_of_zips_and_files_beside_them_count_together(client: Any, films: list[Path]) -> None:
+    loose = [(f"{number}.txt", b"%d" % number) for number in range(4)]
+    five = packed(*((f"{number}.bin", b"x%d" % number) for number in range(5)))
+    said = problem(client.submit(*loose, ("five.zip", five)), 413)
+    assert "too many files" in said["detail"]
+    four = packed(*((f"{number}.bin", b"x%d" % number) for number in range(4)))
+    assert len(problem(client.submit(*loose, ("four.zip", four)), 422)["skipped"]) == 8
+
+
+def test_one_file_of_a_zip_may_not_be_packed_more_tightly_than_a_zip(client: Any) -> None:
+    """The zip as a whole is: a file beside it hardly shrinks."""
+    content = packed(("film.dcm", bytes(1 << 20)), ("noise.dcm", os.urandom(256 << 10)))
+    assert "unpacked" in problem(client.submit(("study.zip", content)), 413)["detail"]
+
+
+def test_every_file_of_an_upload_is_accounted_for(client: Any, films: list[Path], tmp_path: Path) -> None:
+    directory = dcmread(films[0])
+    directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    directory.save_as(tmp_path / "DICOMDIR")
+    twin = films[0].read_bytes() + bytes(10)
+    sent = [("DICOMDIR", (tmp_path / "DICOMDIR").read_bytes()), ("twin.dcm", twin), ("a.txt", b"a")]
+    sent += [("b.dcm", bytes(128) + b"DICM" + b"nonsense")]
+    answer = client.submit(*films, *sent, force="true").json()
+    skipped = {file["file"]: file["reason"] for file in answer["skipped"]}
+    (job,) = answer["jobs"]
+    assert {"DICOMDIR", "a.txt"} <= skipped.keys()
+    assert job["films"] + len(skipped) == len(films) + len(sent)

@@ -1,16 +1,21 @@
 """What one token sends costs another nothing, and the gateway no more than it has."""
 
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from hostile import UPLOADS, film
 from wire import MARKED, memory, memory_of_all
 
+from worker.engine_host import wait_for
 from worker.gateway.inspector import Inspector
 from worker.gateway.problems import ProblemError
 
@@ -112,3 +117,31 @@ def test_what_takes_too_long_or_too_much_is_ended_and_told(
     assert caught.value.status == status
     assert "arked" not in str(caught.value)
     assert time.monotonic() - since < 10
+
+
+def test_the_server_is_started_anew_if_it_was_killed(inspector: Inspector) -> None:
+    for _ in range(2):
+        pid = inspector.run(os.getppid)
+        assert pid != os.getpid()
+        os.kill(pid, signal.SIGKILL)
+        assert wait_for(lambda pid=pid: not alive(pid), 10)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_nothing_is_left_of_a_gateway_that_is_killed(own_site: Any) -> None:
+    own_site.serve(BCD_GATEWAY_LOOK_SECONDS="10")
+    client = own_site.client("reader")
+    files = UPLOADS["a zip of films with many items"]()
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(client.submit, *files)
+        assert wait_for(lambda: len(own_site.processes()) >= 3, 20), "it is not looked through"
+        own_site.stop(signal.SIGKILL)
+        with pytest.raises(requests.ConnectionError):
+            sent.result()
+    assert wait_for(lambda: not own_site.processes(), 20), own_site.processes()
