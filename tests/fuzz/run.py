@@ -37,7 +37,7 @@ from target import examine, names, prepare  # noqa: E402
 
 _OUTCOMES = ("scanned", "failed", "excluded", "refused")
 _THOROUGH = 4
-"""Of so many mutants one is written alone, too: writing takes most of the time."""
+"""Of so many mutants one is written however it ends, and alone, too: writing takes most of the time."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

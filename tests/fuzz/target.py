@@ -38,6 +38,7 @@ import pydicom
 from mammograms import MARKER
 from mutators import Mutant
 from pydicom import config
+from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.uid import RLELossless
@@ -94,8 +95,8 @@ def examine(mutant: Mutant, *, thorough: bool, scanner: StandIn | None = None) -
 
     Args:
         scanner: by default a `StandIn` for each study.
-        thorough: whether its result alone is written, too, and the good film's where nothing of the
-            mutant goes into it. Writing takes nearly all of the time.
+        thorough: whether its result alone is written, too, and that beside the good film where the mutant
+            was not scanned. Writing takes nearly all of the time.
     """
     verdict = Verdict(mutant.number)
     shared = Path("/dev/shm")  # nothing is tried on the disk here, and memory is faster
@@ -156,7 +157,7 @@ def _find(folder: Path, verdict: Verdict, where: str) -> Discovery | None:
 def _through(
     found: Discovery, results: Path, verdict: Verdict, where: str, *, write: bool, scanner: StandIn | None
 ) -> list[FilmResult]:
-    """Scan every study; write those that hold something of the mutant, or all."""
+    """Scan every study; write all, or those in which the mutant was scanned beside the good film."""
     scanner = StandIn() if scanner is None else scanner
     films: list[FilmResult] = []
     for skipped in (*found.skipped, *found.unplaced):
@@ -171,8 +172,8 @@ def _through(
             result = scan_study(study, scanner, new_job(study, scanner), broke=broke)
             films += result.films
             step = "writing"
-            copied = where == "beside" and any(f.header and f.file == MUTANT for f in result.films)
-            if write or copied:
+            scanned = any(f.file == MUTANT and f.outcome == "scanned" for f in result.films)
+            if write or (where == "beside" and scanned):
                 publish(result, results)
         except Exception as error:
             if isinstance(error, BcdError):
@@ -238,7 +239,8 @@ def _check_pixels(data: bytes, verdict: Verdict) -> None:
             right = len(stored) in (count * size, count * size + count * size % 2)
     except Exception:  # noqa: BLE001 - pydicom may raise anything on a mutant
         return
-    if not right and (syntax == RLELossless or not syntax.is_encapsulated):
+    counted = syntax == RLELossless or (isinstance(stored, bytes) and not syntax.is_encapsulated)
+    if counted and not right:
         verdict.fault("film as read beside", f"{count} pixels of {size} bytes came from ({lengths})")
 
 
@@ -281,9 +283,15 @@ def _own_header(data: bytes) -> Dataset | None:
         return None
     try:
         # From memory: of a file, pydicom would set aside what an element claims to be long.
-        return pydicom.dcmread(
+        header = pydicom.dcmread(
             io.BytesIO(data), stop_before_pixels=True, specific_tags=[*_IDENTITY, "SOPInstanceUID"]
         )
+        if not _has_standard_character_set(header):  # then its bytes stand for themselves
+            for keyword in _IDENTITY:
+                raw = header.get_item(keyword)
+                if raw is not None and isinstance(raw.value, bytes):
+                    header.add_new(raw.tag, "LO", raw.value.decode("latin-1"))
+        return header
     except Exception:  # noqa: BLE001 - pydicom may raise anything on a mutant
         return None
 
@@ -344,6 +352,12 @@ def _check_patient(
             wrong.append(keyword)
     if wrong:
         verdict.fault(where, f"names another patient than its film ({', '.join(wrong)})")
+
+
+def _has_standard_character_set(film: Dataset) -> bool:
+    """Whether pydicom reads the texts by the standard's character sets; it takes Python's codecs, too."""
+    stated = film.get("SpecificCharacterSet") or ""
+    return all(str(term) in python_encoding for term in ([stated] if isinstance(stated, str) else stated))
 
 
 def _value(header: Dataset | None, keyword: str) -> str | None:
