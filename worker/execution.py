@@ -165,14 +165,13 @@ def _work(attempt: _Attempt) -> Outcome:
 
     def scanned(number: int, film: FilmResult, seconds: float) -> None:
         metrics.film_seconds(seconds)
-        event(
-            f"film {film.outcome}",
-            logging.WARNING if film.outcome == "failed" else logging.INFO,
-            job=record.job_id,
-            film=number,
-            sop_instance=film.sop_instance_uid,
-            seconds=round(seconds, 3),
-        )
+        job, instance, took = record.job_id, film.sop_instance_uid, round(seconds, 3)
+        if film.outcome == "failed":
+            event("film failed", logging.WARNING, job=job, film=number, sop_instance=instance, seconds=took)
+        elif film.outcome == "excluded":
+            event("film excluded", job=job, film=number, sop_instance=instance, seconds=took)
+        else:
+            event("film scanned", job=job, film=number, sop_instance=instance, seconds=took)
 
     def broke(number: int, error: Exception) -> None:
         event("film broke", logging.ERROR, job=record.job_id, film=number, error=error)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from converters.outcome import Extent
 from converters.result_json import FILE_NAME
 
 _MOST = 64 << 20  # bytes of a result.json that is read
+_LOOKS = 100  # at a folder that others replace all the time
 _HEAD = 4096  # bytes in which our own states its job
 # The first three keys as our writer writes them; whatever else is read as a whole.
 _JOB = re.compile(
@@ -48,13 +49,12 @@ class Published:
 
 def published(folder: Path) -> Published | None:
     """The result that stands in ``folder``; None if there is none that can be read."""
-    fd = _opened(folder)
-    if fd is None:
-        return None
-    try:
-        return published_at(fd)
-    finally:
-        os.close(fd)
+    found = None
+    for fd in _looks(folder):
+        found = published_at(fd)
+        if found is not None:
+            break
+    return found
 
 
 def published_at(folder: int) -> Published | None:
@@ -91,28 +91,47 @@ def _looked_at(outcomes: Sequence[str]) -> Extent:
 
 def job_of(folder: Path) -> str | None:
     """The job whose result stands in ``folder``, "" if that cannot be told; None if there is no result."""
-    fd = _opened(folder)
-    if fd is None:
-        return None
+    told: str | None = None
+    for fd in _looks(folder):
+        told = _job_at(fd)
+        if told:
+            break
+    return told
+
+
+def _job_at(folder: int) -> str | None:
     try:
-        found = _JOB.match(_read(fd, _HEAD))
+        found = _JOB.match(_read(folder, _HEAD))
         if found is not None:
             return found[1].decode()
-        content = json.loads(_read(fd, _MOST))
+        content = json.loads(_read(folder, _MOST))
         return str(content["job_id"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
-    finally:
-        os.close(fd)
 
 
-def _opened(folder: Path) -> int | None:
-    try:
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (OSError, ValueError):  # a share that is away, a path that is none
-        return None
+def _looks(folder: Path) -> Iterator[int]:
+    """``folder``, opened; once more as long as another folder has taken its place meanwhile.
+
+    A result that is replaced is deleted, maybe between opening its folder and reading it: there is a result
+    at every moment, and whoever looks has to find it.
+    """
+    for _ in range(_LOOKS):
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (OSError, ValueError):  # a share that is away, a path that is none
+            return
+        try:
+            yield fd
+            here, there = os.fstat(fd), folder.stat()
+            if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+                return
+        except OSError:
+            return
+        finally:
+            os.close(fd)
 
 
 def _read(folder: int, most: int) -> bytes:

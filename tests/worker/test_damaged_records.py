@@ -396,7 +396,7 @@ def test_the_results_of_a_batch_name_it(night: Night) -> None:
     assert night("results", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
     rows = night("results", "--batch", "night", "--csv").out.splitlines()
     assert [row for row in rows if night.damaged in row] == [
-        f"{',' * 16}{night.damaged},,its record cannot be read"
+        f"{',' * 16}{night.damaged},,its record cannot be read,,"
     ]
 
 
