@@ -41,6 +41,7 @@ from bcd_model.networks import ScanningBCDCNN
 from bcd_model.sampling import TrainingFilm
 from bcd_model.second_look import SecondLook
 from bcd_model.training import Progress, TrainingConfig, data_digest, train_network
+from bcd_model.weights import SHIPPED_NAME
 from bcd_model.words import OperatingPoint
 
 OPERATING_FALSE_MARKS = 1.0
@@ -180,6 +181,15 @@ def _second_look(validated: Validated) -> SecondLook | None:
     return SecondLook(imagenet_backbone(), validated.heads)
 
 
+def _check_slopes(measured: Measured) -> None:
+    calibrations = (measured.calibration, measured.film_calibration, measured.heat_calibration)
+    if not all(calibration.slope > 0 for calibration in calibrations):
+        raise TruthError(
+            "the scores of the cross-validation do not rise with suspicion, so there is nothing to calibrate",
+            "train for more --steps, or on more films",
+        )
+
+
 def develop(
     films: Sequence[TrainingFilm],
     config: TrainingConfig,
@@ -198,11 +208,15 @@ def develop(
         command: what made the file, for the model card.
 
     PyTorch's number of threads becomes ``config.threads`` for the whole process.
+
+    Raises:
+        TruthError: the films do not suffice to calibrate, or the networks have learned nothing from them.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.threads)
     validated = cross_validate(films, config, folds, out, progress)
     measured = measure(validated, folds)
+    _check_slopes(measured)
     network = train_network(films, config, out / "final.safetensors", partial(say_of, progress, "all films"))
     path = out / "bcd-scan.safetensors"
     change = change_by_float16(network, films[0])
@@ -224,7 +238,7 @@ def develop(
     save_model(
         path,
         network,
-        name="bcd-scan",
+        name=SHIPPED_NAME,
         version=version,
         steps_mm=config.steps_mm,
         operating_point=measured.operating_point,

@@ -10,15 +10,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from bcd_model.backbone import Backbone
 from bcd_model.errors import ModelError
 from bcd_model.evaluation import UNCALIBRATED, Calibration
+from bcd_model.known_answer import check_answer
 from bcd_model.networks import ScanningBCDCNN
 from bcd_model.second_look import SecondLook
-from bcd_model.weights import METADATA_KEY, read_info
+from bcd_model.weights import METADATA_KEY, WeightsInfo, read_weights
 from bcd_model.words import ModelIdentity, OperatingPoint
 
 FLOOR = 0.02
@@ -64,12 +65,20 @@ def load_model(path: Path | None = None) -> Model:
     """Return the model in weight file ``path``, by default the shipped one.
 
     Raises:
-        ModelError: the file is missing, damaged or not a BCD weight file.
+        ModelError: the file is missing, damaged or not a BCD weight file, or its network does not answer as
+            it should (see ``bcd_model.known_answer``).
     """
-    info = read_info(path)
+    info, content = read_weights(path)
+    model = _loaded(info, content)
+    check_answer(model, info)
+    return model
+
+
+def _loaded(info: WeightsInfo, content: bytes) -> Model:
+    """The model in the file of ``info``, from the very bytes whose digest is its identity."""
     try:
         network = ScanningBCDCNN(int(info.metadata["units"]))
-        tensors = {name: tensor.float() for name, tensor in load_file(info.path).items()}
+        tensors = {name: tensor.float() for name, tensor in load(content).items()}
         _check_numbers(tensors)
         again = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SECOND_LOOK)}
         network.load_state_dict(tensors)
@@ -114,6 +123,8 @@ def _calibration(told: dict[str, float]) -> Calibration:
     found = Calibration(**told)
     if not (math.isfinite(found.slope) and math.isfinite(found.intercept)):
         raise ValueError("a calibration holds what is no number")
+    if found.slope <= 0:
+        raise ValueError("a calibration gives less suspicious marks the higher probabilities")
     return found
 
 

@@ -26,6 +26,9 @@ CONTEXT = 2.0
 STRIDE = 4
 """Level pixels from one window to the next."""
 
+MOST_MM = 510.0
+"""Longest side of a film in mm: of one more extended the levels would take more memory than a scan has."""
+
 MARGIN = WINDOW // 2
 """Border of zeros around the pixels of a level."""
 
@@ -82,7 +85,12 @@ class Pyramid:
 
 
 def build_pyramid(film: Film, steps: tuple[float, ...] = STEPS_MM) -> Pyramid:
-    """Return the levels of ``film``; a film without a breast in it has no window inside."""
+    """Return the levels of ``film``; a film without a breast in it has no window inside.
+
+    Raises:
+        FilmError: by its spacing the film is larger than any.
+    """
+    _check_size(film)
     pixels, spacing = film.pixels, film.spacing
     mask = breast_mask(pixels, spacing)
     source = to_image(normalise(pixels, mask), spacing)
@@ -98,8 +106,9 @@ def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_M
 
     Raises:
         FilmError: the region's centre is not in the breast. The scan looks at no such window, and the
-            network, which was trained on none, calls empty air benign.
+            network, which was trained on none, calls empty air benign. Or the film is larger than any.
     """
+    _check_size(film)
     mask = breast_mask(film.pixels, film.spacing)
     row, column = (min(round(place), n - 1) for place, n in zip(region.center, film.shape, strict=True))
     if not mask[row, column]:
@@ -114,6 +123,18 @@ def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_M
     ]
     top, left = (min(max(c, 0), n - WINDOW) for c, n in zip(corner, pixels.shape, strict=True))
     return np.ascontiguousarray(pixels[top : top + WINDOW, left : left + WINDOW])
+
+
+def _check_size(film: Film) -> None:
+    """The number of pixels of a level follows from the spacing alone, whatever that is.
+
+    Raises:
+        FilmError: the spacing is none, or makes the film larger than any.
+    """
+    sides = [n * step for n, step in zip(film.shape, film.spacing, strict=True)]
+    if not (min(film.spacing) > 0 and max(sides) <= MOST_MM):  # not a number, too
+        size = " x ".join(f"{side:.4g}" for side in sides)
+        raise FilmError(f"{film.file}: its pixel spacing makes it {size} mm large", f"at most {MOST_MM:g} mm")
 
 
 def _level(source: sitk.Image, breast: sitk.Image, step: float) -> Level:

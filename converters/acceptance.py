@@ -44,7 +44,7 @@ from pydicom.uid import (
 
 from bcd_model.words import WINDOW
 from converters import film_attributes
-from converters.dicom_file import integer, items, text, texts, uid
+from converters.dicom_file import integer, items, text, texts, uid, why_no_uid
 from converters.grayscale import first_window
 from converters.provenance import MANUFACTURER, PRODUCT
 from converters.result import Rule
@@ -73,47 +73,6 @@ _GENERAL = frozenset(
         MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     }
 )
-
-KEYWORDS = (
-    "BitsAllocated",
-    "BitsStored",
-    "BurnedInAnnotation",
-    "ContributingEquipmentSequence",
-    "ConversionType",
-    "HighBit",
-    "ImageType",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "Modality",
-    "NumberOfFrames",
-    "EstimatedRadiographicMagnificationFactor",
-    "ImageLaterality",
-    "IssuerOfPatientID",
-    "Laterality",
-    "PatientBirthDate",
-    "PatientID",
-    "PatientName",
-    "PatientSex",
-    "PhotometricInterpretation",
-    "PixelRepresentation",
-    "PresentationIntentType",
-    "QualityControlImage",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "SharedFunctionalGroupsSequence",
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "ViewCodeSequence",
-    "ViewModifierCodeSequence",
-    "ViewPosition",
-    "VOILUTFunction",
-    "VOILUTSequence",
-    "WindowCenter",
-    "WindowWidth",
-)
-"""The data elements that :func:`judge` and the grouping into studies look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +112,12 @@ def is_for_processing(header: Dataset) -> bool:
         header.get("SOPClassUID") == DigitalMammographyXRayImageStorageForProcessing
         or text(header, "PresentationIntentType") == "FOR PROCESSING"
     )
+
+
+def may_be_film(header: Dataset) -> bool:
+    """Whether a header of which only a part could be read may be a film's: by its SOP class."""
+    sop_class = _sop_class(header)
+    return (sop_class is None or sop_class in _MAMMOGRAPHY | _GENERAL) and not is_ours(header)
 
 
 def _sop_class(header: Dataset) -> str | None:
@@ -213,8 +178,9 @@ def is_ours(header: Dataset) -> bool:
 
 
 def _why_unusable(header: Dataset) -> str:
-    if uid(header, "SOPInstanceUID") is None:
-        return "states no SOP Instance UID"
+    nameless = why_no_uid(header, "SOPInstanceUID")
+    if nameless:
+        return nameless
     sop_class = _sop_class(header)
     if sop_class is not None and sop_class not in _MAMMOGRAPHY | _GENERAL:
         return f"images of the SOP class {UID(sop_class, config.IGNORE).name} are not read"

@@ -1,63 +1,128 @@
-"""What a DICOM file may take of memory and time, whatever it says of itself."""
+"""Streams over a file's bytes that hand out no more than is asked for, and never the same bytes twice."""
 
 from __future__ import annotations
 
-import os
-from io import BufferedReader, FileIO
-from pathlib import Path
+import hashlib
+from io import FileIO
+from typing import Protocol
 
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
-
-_LARGE_READ = 1 << 20
-_MOST_READS = 1 << 17  # a header has some hundred elements; each is read by one to three
-_MOST_SEQUENCES = 1 << 20  # bytes of all sequences: an item of 8 of them becomes an object of 700
+_BLOCK = 1 << 18
 
 
-class BoundedReader(BufferedReader):
-    """A file that never sets memory aside for more bytes than it has left.
-
-    The length of an element is 32 bits of the file's own say: a damaged one asks for 4 GB.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(FileIO(path))
-        self._size = os.fstat(self.fileno()).st_size
-        self._reads = 0
+class Stream(Protocol):
+    """Bytes from the first to the last; there is no way back."""
 
     @property
-    def size(self) -> int:
-        """Length of the file in bytes."""
-        return self._size
+    def position(self) -> int:
+        """How many bytes have gone by."""
+        ...
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        """As much of ``size`` bytes as there is; ValueError after more reads than a header takes."""
-        self._reads += 1
-        if self._reads > _MOST_READS:
-            raise ValueError("more elements than a header has")
-        if size is not None and size > _LARGE_READ:
-            size = max(0, min(size, self._size - self.tell()))
-        return super().read(size)
+    def peek(self, count: int) -> bytes:
+        """The next ``count`` bytes, which stay; fewer at the end."""
+        ...
 
+    def take(self, count: int) -> bytes:
+        """The next ``count`` bytes; fewer at the end."""
+        ...
 
-def drop_long_sequences(dataset: Dataset) -> None:
-    """Leave out the sequences that would make more objects than a header has, while they are bytes."""
-    left = _MOST_SEQUENCES
-    for tag in list(dataset.keys()):
-        raw = dataset.get_item(tag)
-        if isinstance(raw, RawDataElement) and _may_be_sequence(raw):
-            if raw.length > left:
-                del dataset[tag]
-            else:
-                left -= raw.length
+    def skip(self, count: int) -> int:
+        """Pass over ``count`` bytes; returns over how many."""
+        ...
 
 
-def _may_be_sequence(raw: RawDataElement) -> bool:
-    """Whether pydicom may come to see a sequence in ``raw``; it knows many private ones, too."""
-    if raw.VR not in (None, "UN"):
-        return raw.VR == "SQ"
-    try:
-        return dictionary_VR(raw.tag) == "SQ"
-    except KeyError:
-        return True
+class MemoryStream:
+    """A stream over bytes that are in memory already; nothing is copied that is passed over."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def position(self) -> int:
+        """How many bytes have gone by."""
+        return self._at
+
+    def peek(self, count: int) -> bytes:
+        """The next ``count`` bytes, which stay; fewer at the end."""
+        return self._data[self._at : self._at + count]
+
+    def take(self, count: int) -> bytes:
+        """The next ``count`` bytes; fewer at the end."""
+        taken = self.peek(count)
+        self._at += len(taken)
+        return taken
+
+    def skip(self, count: int) -> int:
+        """Pass over ``count`` bytes; returns over how many."""
+        count = min(count, len(self._data) - self._at)
+        self._at += count
+        return count
+
+
+class HashedFile:
+    """A stream over an open file; every byte enters the hash as it comes from the file, and comes once.
+
+    So what is parsed is what was hashed, whatever a writer does to the file meanwhile.
+    """
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._buffer = b""
+        self._at = 0  # in the buffer
+        self._before = 0  # bytes before the buffer
+
+    @property
+    def position(self) -> int:
+        """How many bytes have gone by."""
+        return self._before + self._at
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file as far as it was read, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def _fill(self, count: int) -> None:
+        """Have ``count`` bytes in the buffer, if the file has them."""
+        if len(self._buffer) - self._at >= count:
+            return
+        parts = [self._buffer[self._at :]]
+        self._before += self._at
+        self._at = 0
+        missing = count - len(parts[0])
+        while missing > 0:
+            block = self._file.read(_BLOCK)
+            if not block:
+                break
+            self._digest.update(block)
+            parts.append(block)
+            missing -= len(block)
+        self._buffer = b"".join(parts)
+
+    def peek(self, count: int) -> bytes:
+        """The next ``count`` bytes, which stay; fewer at the end."""
+        self._fill(count)
+        return self._buffer[self._at : self._at + count]
+
+    def take(self, count: int) -> bytes:
+        """The next ``count`` bytes; fewer at the end."""
+        taken = self.peek(count)
+        self._at += len(taken)
+        return taken
+
+    def skip(self, count: int) -> int:
+        """Pass over ``count`` bytes; returns over how many."""
+        skipped = 0
+        while skipped < count:
+            self._fill(1)
+            step = min(count - skipped, len(self._buffer) - self._at)
+            if step == 0:
+                break
+            self._at += step
+            skipped += step
+        return skipped
+
+    def drain(self, most: int) -> bool:
+        """Pass over what is left, up to ``most`` bytes; whether the end was reached."""
+        self.skip(most)
+        return not self.peek(1)

@@ -1,51 +1,277 @@
-"""The size of a compressed image, from its codestream, before anything is decoded.
+"""The header of a compressed image, checked in the very bytes that the decoder is given.
 
-A decoder sets aside what the codestream asks for, which in a damaged file is up to 16 exabytes.
+A decoder sets aside what the codestream asks for, which in a damaged or hostile one is up to 16 exabytes.
+So everything that a decoder plans its memory by is read and bounded here first, by the standards of the
+codestreams: ISO/IEC 10918-1 (JPEG), 14495-1 (JPEG-LS), 15444-1 (JPEG 2000).
 """
 
 from __future__ import annotations
 
 import struct
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-_LOOK = 1 << 16
-_J2K_START = b"\xff\x4f\xff\x51"  # SOC, SIZ (ISO/IEC 15444-1 A.4.1, A.5.1)
-_JPEG_START = b"\xff\xd8\xff"  # SOI and the next marker (ISO/IEC 10918-1 B.1.1.3)
-# SOF0 to SOF15 without DHT (C4), JPG (C8), DAC (CC); and JPEG-LS's SOF55 (F7).
-_JPEG_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+SAME_SIZE = "its compressed image has another size than its header"
+DAMAGED = "its compressed image is damaged"
+TOO_COSTLY = "its compressed image is cut into more parts than a mammogram"
+
+_SOI, _SOS, _EOI = 0xD8, 0xDA, 0xD9
+JPEG = frozenset({0xC0, 0xC1})
+"""Frames of a JPEG image in DICOM: SOF0, SOF1. A progressive one may be gone through thousands of times."""
+JPEG_LOSSLESS = frozenset({0xC3})
+"""The frame of a lossless JPEG image: SOF3."""
+JPEG_LS = frozenset({0xF7})
+"""The frame of a JPEG-LS image: SOF55."""
+# SOF0 to SOF15 without DHT (C4), JPG (C8), DAC (CC).
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+
+_SOC, _SIZ, _COD, _COC, _SOT, _SOD, _EOC = 0xFF4F, 0xFF51, 0xFF52, 0xFF53, 0xFF90, 0xFF93, 0xFFD9
+# The others of A.2 and of ISO/IEC 15444-2 that may stand in a header. Behind one that it does not know,
+# OpenJPEG looks for the next marker inside its parameters.
+_OTHERS = frozenset({0xFF50, 0xFF55, 0xFF57, 0xFF58, 0xFF59, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60, 0xFF61})
+_OTHERS |= {0xFF63, 0xFF64}
+_JP2 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+
+_MOST_TILES = 1 << 13
+_FEW_TILES, _LEAST_TILE = 64, 1 << 10  # pixels
+_MOST_PARTS = 1 << 20  # code blocks and precincts: each becomes an object of some hundred bytes
+_MOST_LAYERS = 1 << 8
+_MOST_PLANNED = 1 << 24  # packets: precincts by layers
+_MOST_TILE_PARTS = 1 << 14
+_PIXELS_PER_BYTE = 1000
+"""No picture of a breast is compressed further; J2K with loss goes to about 100."""
+_SMALL = 1 << 20
 
 
-def codestream_shape(path: Path, offset: int) -> tuple[int, int] | None:
-    """(rows, columns) of the first JPEG, JPEG-LS or JPEG 2000 codestream behind ``offset``.
+class CodestreamError(ValueError):
+    """A codestream that is not given to a decoder; the text says why, without the file's name."""
 
-    None if none starts within 64 KiB (RLE has no header of its own).
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the header says of the image."""
+
+    rows: int
+    columns: int
+    bits_allocated: int
+
+
+def checked_jpeg(data: bytes, expected: Expected, allowed: frozenset[int]) -> int:
+    """Check a JPEG or JPEG-LS codestream that starts with the first byte of ``data``.
+
+    Args:
+        allowed: the markers of the frames that are taken, one of the three sets above.
+
+    Returns:
+        Its precision in bits.
 
     Raises:
-        OSError: the file cannot be read.
+        CodestreamError: it is damaged, or another image than expected.
     """
-    with path.open("rb") as file:
-        file.seek(offset)
-        data = file.read(_LOOK)
-    j2k, jpeg = data.find(_J2K_START), data.find(_JPEG_START)
-    if j2k >= 0 and (jpeg < 0 or j2k < jpeg):
-        return _j2k_shape(data[j2k:])
-    return _jpeg_shape(data[jpeg:]) if jpeg >= 0 else None
+    frames = [(marker, at, size) for marker, at, size in _jpeg_segments(data) if _is_frame(marker)]
+    if len(frames) != 1 or frames[0][2] < 8:
+        raise CodestreamError(DAMAGED)
+    if frames[0][0] not in allowed:
+        raise CodestreamError("its compressed image is of another kind than its transfer syntax")
+    precision, rows, columns, components = struct.unpack_from(">BHHB", data, frames[0][1])
+    _check(expected, rows, columns, components, precision, len(data))
+    return int(precision)
 
 
-def _j2k_shape(data: bytes) -> tuple[int, int] | None:
-    if len(data) < 24:
-        return None
-    # SOC, SIZ, Lsiz, Rsiz, then Xsiz, Ysiz, XOsiz, YOsiz.
-    right, bottom, left, top = struct.unpack_from(">4L", data, 8)
-    return bottom - top, right - left
+def _is_frame(marker: int) -> bool:
+    return marker in _SOF or marker in JPEG_LS
 
 
-def _jpeg_shape(data: bytes) -> tuple[int, int] | None:
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, offset and length of its parameters) of each segment before the first scan."""
+    if data[:3] != b"\xff\xd8\xff":
+        raise CodestreamError(DAMAGED)
     at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
+    while True:
+        while data[at : at + 2] == b"\xff\xff":  # fill bytes (B.1.1.2)
+            at += 1
+        if at + 4 > len(data) or data[at] != 0xFF:
+            raise CodestreamError(DAMAGED)
         marker = data[at + 1]
-        if marker in _JPEG_FRAME:
-            rows, columns = struct.unpack_from(">HH", data, at + 5)
-            return int(rows), int(columns)
-        at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
-    return None
+        if marker in _STANDALONE:
+            at += 2
+            continue
+        (size,) = struct.unpack_from(">H", data, at + 2)
+        if marker in (_SOI, _EOI) or size < 2 or at + 2 + size > len(data):
+            raise CodestreamError(DAMAGED)
+        if marker == _SOS:
+            return
+        yield marker, at + 4, size - 2
+        at += 2 + size
+
+
+def _check(expected: Expected, rows: int, columns: int, components: int, precision: int, size: int) -> None:
+    if (rows, columns) != (expected.rows, expected.columns):
+        raise CodestreamError(SAME_SIZE)
+    if components != 1:
+        raise CodestreamError(f"its compressed image has {components} components where its header says 1")
+    if not 2 <= precision <= expected.bits_allocated:
+        raise CodestreamError(
+            f"its compressed image has {precision} bits where its header allocates {expected.bits_allocated}"
+        )
+    if rows * columns > max(_SMALL, _PIXELS_PER_BYTE * size):
+        raise CodestreamError("its compressed image has fewer bytes than a picture of its size needs")
+
+
+def unwrapped(data: bytes) -> bytes:
+    """The JPEG 2000 codestream in a JP2 file (ISO/IEC 15444-1 Annex I), which PS3.5 A.4.4 does not allow.
+
+    ``data`` itself if it is none.
+
+    Raises:
+        CodestreamError: there is no codestream in the file.
+    """
+    if not data.startswith(_JP2):
+        return data
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">L4s", data, at)
+        head = 8
+        if size == 1 and at + 16 <= len(data):
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+            head = 16
+        if size == 0:
+            size = len(data) - at
+        if size < head or at + size > len(data):
+            break
+        if kind == b"jp2c":
+            return data[at + head : at + size]
+        at += size
+    raise CodestreamError(DAMAGED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The reference grid (A.5.1): image area, tiles."""
+
+    width: int
+    height: int
+    tile_width: int
+    tile_height: int
+    tiles: int
+
+
+def checked_j2k(data: bytes, expected: Expected) -> int:
+    """Check a JPEG 2000 codestream that starts with the first byte of ``data``.
+
+    Its main header and the header of every tile-part are looked through, for each may say anew how finely
+    the image is cut up.
+
+    Returns:
+        Its precision in bits.
+
+    Raises:
+        CodestreamError: it is damaged, another image than expected, or cut into more parts than sensible.
+    """
+    if len(data) < 44 or struct.unpack_from(">HH", data) != (_SOC, _SIZ):
+        raise CodestreamError(DAMAGED)
+    size, _, right, bottom, left, top, tile_width, tile_height, tile_left, tile_top, components = (
+        struct.unpack_from(">HH8LH", data, 4)
+    )
+    if right <= left or bottom <= top or not tile_width or not tile_height:
+        raise CodestreamError(DAMAGED)
+    if tile_left > left or tile_top > top or tile_left + tile_width <= left or tile_top + tile_height <= top:
+        raise CodestreamError(DAMAGED)
+    if (size, components) != (41, 1):
+        raise CodestreamError(
+            f"its compressed image has {components} components where its header says 1"
+            if size == 38 + 3 * components
+            else DAMAGED
+        )
+    depth, step_x, step_y = data[42:45] if len(data) > 44 else (0, 0, 0)
+    if (step_x, step_y) != (1, 1):
+        raise CodestreamError("its compressed image is subsampled")
+    precision = (depth & 0x7F) + 1
+    _check(expected, bottom - top, right - left, components, precision, len(data))
+    tiles = -(-(right - tile_left) // tile_width) * -(-(bottom - tile_top) // tile_height)
+    sensible = max(_FEW_TILES, (right - left) * (bottom - top) // _LEAST_TILE)
+    if tiles > min(_MOST_TILES, sensible) or max(right, bottom) >= 1 << 31:
+        raise CodestreamError(TOO_COSTLY)
+    grid = _Grid(right - left, bottom - top, tile_width, tile_height, tiles)
+    _check_parts(data, 4 + size, grid)
+    return precision
+
+
+def _check_parts(data: bytes, at: int, grid: _Grid) -> None:
+    """Check the coding styles in the main header and in each tile-part's."""
+    styles = 0
+    for _ in range(_MOST_TILE_PARTS):
+        marker, at, found = _coding_styles(data, at, grid)
+        styles += found
+        if marker != _SOT:  # the image's end, or where its bytes end
+            break
+        if at + 12 > len(data):
+            break
+        (length,) = struct.unpack_from(">L", data, at + 6)  # Psot, from the SOT marker on (A.4.2)
+        header, end, found = _coding_styles(data, at + 12, grid)
+        styles += found
+        at = len(data) if length == 0 else at + length
+        if header not in (_SOD, 0) or at < end:
+            raise CodestreamError(DAMAGED)
+    else:
+        raise CodestreamError(TOO_COSTLY)
+    if not styles:
+        raise CodestreamError(DAMAGED)
+
+
+def _coding_styles(data: bytes, at: int, grid: _Grid) -> tuple[int, int, int]:
+    """Check the coding styles up to a tile-part or its data: that marker, its offset, how many there were.
+
+    The marker is 0 where the bytes end.
+    """
+    styles = 0
+    while at + 4 <= len(data):
+        marker, size = struct.unpack_from(">HH", data, at)
+        if marker in (_SOT, _SOD, _EOC):
+            return marker, at, styles
+        if size < 2 or not (marker in _OTHERS or marker in (_COD, _COC)):
+            raise CodestreamError(DAMAGED)
+        if marker in (_COD, _COC):
+            _check_style(data[at + 4 : at + 2 + size], grid, is_default=marker == _COD)
+            styles += 1
+        at += 2 + size
+    return 0, at, styles
+
+
+def _check_style(style: bytes, grid: _Grid, *, is_default: bool) -> None:
+    """Bound what one coding style (A.6.1, A.6.2) makes of the image."""
+    # COD: Scod, progression, layers, transform of components; COC: Ccoc (one byte), Scoc. Then both alike.
+    start = 5 if is_default else 2
+    if len(style) < start + 5:
+        raise CodestreamError(DAMAGED)
+    layers = struct.unpack_from(">H", style, 2)[0] if is_default else 1
+    levels, block_width, block_height = style[start : start + 3]
+    if (
+        not layers >= 1
+        or levels > 32
+        or block_width > 8
+        or block_height > 8
+        or block_width + block_height > 8
+    ):
+        raise CodestreamError(DAMAGED)
+    flags = style[0] if is_default else style[1]
+    steps = style[start + 5 :] if flags & 1 else bytes([0xFF]) * (levels + 1)
+    if len(steps) < levels + 1:
+        raise CodestreamError(DAMAGED)
+    blocks = precincts = 0
+    for level in range(levels + 1):
+        # Of each tile the extent at this resolution, with one more for how tiles lie on the grid.
+        shrink = levels - level
+        width = (min(grid.width, grid.tile_width) >> shrink) + 2
+        height = (min(grid.height, grid.tile_height) >> shrink) + 2
+        across, down = steps[level] & 0xF, steps[level] >> 4
+        here = ((width >> across) + 2) * ((height >> down) + 2)
+        precincts += here * grid.tiles
+        # A code block is no larger than its precinct, which has half the size in a band (B.7).
+        half = 1 if level else 0
+        cell_width = min(block_width + 2, max(across - half, 0))
+        cell_height = min(block_height + 2, max(down - half, 0))
+        blocks += ((width >> cell_width) + 2) * ((height >> cell_height) + 2) * grid.tiles
+        if precincts + blocks > _MOST_PARTS or layers > _MOST_LAYERS or precincts * layers > _MOST_PLANNED:
+            raise CodestreamError(TOO_COSTLY)

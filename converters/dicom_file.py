@@ -7,31 +7,34 @@ a :class:`FilmError`, never in another exception, and what pydicom has to say ab
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import logging
 import math
 import os
 import re
+import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-import pydicom
-from pydicom import config, dcmread
+from pydicom import config
+from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset, read_preamble
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as ItemSequence
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID
 
 from bcd_model.errors import FilmError
-from converters.bounds import BoundedReader, drop_long_sequences
+from converters.bounds import HashedFile, MemoryStream
+from converters.data_elements import Parsed, PixelData, looks_like_dicom, parse
 
 MALFORMED = (
     ArithmeticError,
@@ -49,40 +52,71 @@ MALFORMED = (
 )
 """What pydicom and its decoders raise on a file that is not as the standard says."""
 
-_PREAMBLE = 128
-_PREFIX = b"DICM"
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-_PIXEL_DATA = (0x7FE0, 0x0010)
-_ITEM = (0xFFFE, 0xE000)
-_SEQUENCE_END = (0xFFFE, 0xE0DD)
+FILM_BYTES = 1 << 29
+"""What a film's file may take: 512 MiB. The largest mammogram, 24 x 30 cm at 25 micron, has 230 MB."""
+HASHED_BYTES = 1 << 33
+"""How much of a file is hashed: 8 GiB. The largest tomosyntheses have 2."""
+
+_START = 1 << 16
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_UID_CHARACTERS = 64
 _QUOTING_LOGGERS = ("pydicom", "pylibjpeg", "openjpeg")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DicomFile:
-    """What a file holds beside its pixels, and where these are.
+class FileBytes:
+    """A file as it was at one moment: whoever has this needs the path no more.
 
     Attributes:
-        header: the data elements before Pixel Data, with ``file_meta``; elements whose value cannot
-            be decoded are left out. Words (OW) are little endian, whatever the file is.
-        pixel_offset: where in the file the value of Pixel Data (7FE0,0010) starts; None if the file
-            ends before it or holds another kind of pixels.
-        pixel_bytes: how many bytes of that value are in the file.
-        whole: False if Pixel Data, or a fragment of compressed Pixel Data, is longer than the rest of
-            the file.
+        name: of the file, without its folder.
+        data: all of its bytes.
+        sha256: of ``data``, in hexadecimal.
+    """
+
+    name: str
+    data: bytes
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DicomFile:
+    """What is read of a file beside its pixels, and where these are.
+
+    Attributes:
+        header: the data elements of :mod:`converters.elements`, as far as they can be decoded, with
+            ``file_meta``. LUT Data is in little endian words, whatever the file is.
+        transfer_syntax: Transfer Syntax UID (0002,0010); as guessed if the file states none; empty if
+            it cannot be.
+        pixel_data: where Pixel Data is; None if the file ends before it or holds another kind of pixels.
+        fault: why the file cannot be used, one line without patient data; "" if nothing is known so far. The
+            header holds what was read before.
+        texts_fit: False if a text has bytes that are not possible in the character set that is stated.
     """
 
     header: Dataset
-    pixel_offset: int | None
-    pixel_bytes: int
-    whole: bool
+    transfer_syntax: UID
+    pixel_data: PixelData | None
+    fault: str
+    texts_fit: bool
 
-    @property
-    def transfer_syntax(self) -> UID:
-        """Transfer Syntax UID (0002,0010); empty if the file does not say."""
-        stated = uid(self.header.file_meta, "TransferSyntaxUID")
-        return UID(stated or "", config.IGNORE)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What one passage over a file tells.
+
+    Attributes:
+        sha256: of the whole file, in hexadecimal; of its start if it is not a DICOM file.
+        start: its first 8 bytes.
+        is_dicom: whether it is a DICOM file, however damaged.
+        dicom: None if it is not a DICOM file, or one whose header cannot be read.
+        fault: why there is no ``dicom``, one line without patient data.
+    """
+
+    sha256: str
+    start: bytes
+    is_dicom: bool
+    dicom: DicomFile | None
+    fault: str = ""
 
 
 @contextmanager
@@ -108,119 +142,127 @@ def quiet() -> Iterator[None]:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether ``path`` starts as a DICOM file must: preamble and prefix "DICM" (PS3.10 7.1).
+    """Whether ``path`` is a DICOM file: by its prefix (PS3.10 7.1), or evidently a data set without one.
 
     Raises:
         OSError: the file cannot be opened or read.
     """
-    with path.open("rb") as file:
-        return file.read(_PREAMBLE + len(_PREFIX))[_PREAMBLE:] == _PREFIX
+    with _open(path) as file:
+        return looks_like_dicom(file.read(_START))
 
 
-def read_dicom(path: Path, keywords: Sequence[str] | None = None) -> DicomFile:
-    """Read the data elements of ``path`` up to its pixels; all, or those of ``keywords`` alone.
+def load(path: Path) -> FileBytes:
+    """All bytes of ``path``, by one opening of it.
+
+    Raises:
+        FilmError: it cannot be opened or read, or is larger than any mammogram; an OSError is its cause.
+    """
+    try:
+        with _open(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            data = b"" if size > FILM_BYTES else _read_all(file, size)
+    except (OSError, MemoryError) as error:
+        raise _unreadable(path, error) from error
+    if size > FILM_BYTES:
+        raise FilmError(f"{path.name}: has {size} bytes: more than any mammogram", "give mammograms")
+    if len(data) != size:
+        raise FilmError(f"{path.name}: changes while it is read", "submit it again when it is complete")
+    return FileBytes(path.name, data, hashlib.sha256(data).hexdigest())
+
+
+def _open(path: Path) -> FileIO:
+    """``path`` open for reading; a pipe or a device is none that could be read, and is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return FileIO(descriptor)
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
+def _read_all(file: FileIO, size: int) -> bytes:
+    """Up to one byte more than ``size``, so that a file that grows is seen to."""
+    data = file.read(size + 1) or b""  # as a rule all of it: nothing is put together, and held twice
+    while len(data) <= size and (more := file.read(size + 1 - len(data))):
+        data += more
+    return data
+
+
+def _unreadable(path: Path, error: OSError | MemoryError) -> FilmError:
+    if isinstance(error, MemoryError):
+        return FilmError(f"{path.name}: there is no memory for it", "free some")
+    why = os.strerror(error.errno) if error.errno is not None else "it cannot be read"
+    return FilmError(f"{path.name}: cannot be opened: {why}", "submit the study again when it can be")
+
+
+def parse_dicom(file: FileBytes) -> DicomFile:
+    """The header of a film that is in memory, and where its pixels are.
+
+    Raises:
+        FilmError: it is not a DICOM file, or its header cannot be read.
+    """
+    if not looks_like_dicom(file.data[:_START]):
+        raise FilmError(f"{file.name}: is no DICOM file", "give DICOM files (PS3.10, prefix DICM)")
+    try:
+        return _dicom(parse(MemoryStream(file.data)))
+    except MALFORMED as error:
+        raise FilmError(f"{file.name}: its DICOM header cannot be read", "export it again") from error
+
+
+def survey(path: Path) -> Survey:
+    """Header and hash of ``path``, by one opening and one passage that keeps no pixels in memory.
+
+    A file larger than `HASHED_BYTES` is hashed as far as that, and has the fault.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+    """
+    with _open(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        stream = HashedFile(file)
+        start = stream.peek(8)
+        if not looks_like_dicom(stream.peek(_START)):
+            return Survey(stream.sha256, start, False, None, "no DICOM file")
+        if size > HASHED_BYTES:
+            return Survey(stream.sha256, start, True, None, f"has {size} bytes: more than any mammogram")
+        dicom: DicomFile | None
+        fault = ""
+        try:
+            dicom = _dicom(parse(stream))
+        except MALFORMED:
+            dicom, fault = None, "its DICOM header cannot be read"
+        if not stream.drain(HASHED_BYTES):
+            dicom, fault = None, "changes while it is read"
+        return Survey(stream.sha256, start, True, dicom, fault)
+
+
+def _dicom(parsed: Parsed) -> DicomFile:
+    return DicomFile(parsed.header, parsed.transfer_syntax, parsed.pixel_data, parsed.fault, parsed.texts_fit)
+
+
+def read_dicom(path: Path) -> DicomFile:
+    """The header of ``path``, and where its pixels are; the pixels are not kept in memory.
 
     Raises:
         FilmError: the file cannot be opened, is no DICOM file, or its header cannot be read.
     """
     try:
-        if not is_dicom(path):
-            raise FilmError(f"{path.name}: is no DICOM file", "give DICOM files (PS3.10, prefix DICM)")
-        with quiet():
-            return _read(path, keywords)
-    except (*MALFORMED, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's own, not pydicom's
-            raise FilmError(f"{path.name}: cannot be opened: {os.strerror(error.errno)}") from error
-        raise FilmError(f"{path.name}: its DICOM header cannot be read", "export it again") from error
+        found = survey(path)
+    except (OSError, MemoryError) as error:
+        raise _unreadable(path, error) from error
+    if found.dicom is not None:
+        return found.dicom
+    if found.is_dicom:
+        raise FilmError(f"{path.name}: {found.fault}", "export it again")
+    raise FilmError(f"{path.name}: is no DICOM file", "give DICOM files (PS3.10, prefix DICM)")
 
 
 def read_header(path: Path) -> Dataset:
-    """Every data element of ``path`` before its pixels.
+    """The data elements that are read of ``path``.
 
     Raises:
         FilmError: as :func:`read_dicom`.
     """
     return read_dicom(path).header
-
-
-def _read(path: Path, keywords: Sequence[str] | None) -> DicomFile:
-    with BoundedReader(path) as file:
-        if _stated_syntax(file) == DeflatedExplicitVRLittleEndian:
-            # It inflates as a whole, to a size nobody can tell beforehand, and images do not come in it.
-            raise FilmError(f"{path.name}: deflated data sets are not read", "convert it with dcmconv +te")
-        file.seek(0)
-        header = dcmread(file, stop_before_pixels=True, specific_tags=list(keywords) if keywords else None)
-        offset, claimed = _pixel_data(file, header)
-        left = 0 if offset is None else file.size - offset
-        whole = _fragments_whole(file, offset or 0) if claimed == _UNDEFINED_LENGTH else claimed <= left
-    drop_long_sequences(header)
-    _decode(header, swap=header.original_encoding[1] is False)
-    drop_long_sequences(header.file_meta)
-    _decode(header.file_meta)
-    return DicomFile(header, offset, min(claimed, left), whole)
-
-
-def _stated_syntax(file: BoundedReader) -> object:
-    """Transfer Syntax UID in the File Meta Information (PS3.10 7.1), as dcmread will find it."""
-    read_preamble(file, force=False)
-    start = file.tell()
-
-    def read(*, implicit: bool) -> Dataset:
-        file.seek(start)
-        return read_dataset(file, implicit, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
-
-    meta = read(implicit=False)
-    try:
-        next(iter(meta), None)
-    except NotImplementedError:  # no VR: there are writers that leave it out
-        meta = read(implicit=True)
-    return meta.get("TransferSyntaxUID")
-
-
-def _pixel_data(file: BoundedReader, header: pydicom.FileDataset) -> tuple[int | None, int]:
-    """Offset and stated length of Pixel Data's value; the file stands where its header ended."""
-    implicit, little = header.original_encoding
-    order = "<" if little else ">"
-    start = file.read(12)
-    if len(start) < 12 or struct.unpack_from(f"{order}HH", start) != _PIXEL_DATA:
-        return None, 0
-    # Explicit VR: tag, VR, two reserved bytes, length (PS3.5 7.1.2); implicit VR: tag, length.
-    at = 4 if implicit else 8
-    (length,) = struct.unpack_from(f"{order}L", start, at)
-    return file.tell() - len(start) + at + 4, length
-
-
-def _fragments_whole(file: BoundedReader, offset: int) -> bool:
-    """Whether all items of encapsulated Pixel Data (PS3.5 A.4) are in the file.
-
-    It matters beforehand: a JPEG-LS decoder may ponder a cut-off codestream for many seconds.
-    """
-    at = offset
-    while at + 8 <= file.size:
-        file.seek(at)
-        group, item, length = struct.unpack("<HHL", file.read(8))
-        if (group, item) != _ITEM:
-            return (group, item) == _SEQUENCE_END
-        at += 8 + length
-    return at == file.size  # the delimiter alone is missing: some writers forget it
-
-
-def _decode(dataset: Dataset, *, swap: bool = False) -> None:
-    """Turn every raw value into what it stands for, now; drop what cannot be.
-
-    Args:
-        swap: the words of OW are big endian; pydicom hands them over as they are.
-    """
-    for tag in list(dataset.keys()):
-        try:
-            element = dataset[tag]
-            if element.VR == "SQ":
-                for item in element.value:
-                    _decode(item, swap=swap)
-            elif swap and element.VR == "OW" and element.value:
-                element.value = np.frombuffer(element.value, dtype=">u2").astype("<u2").tobytes()
-        except MALFORMED:
-            del dataset[tag]
 
 
 def values(dataset: Dataset, keyword: str) -> tuple[object, ...]:
@@ -242,9 +284,15 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    """The values of a numeric element; empty if any of them is no finite number."""
-    found = []
-    for value in values(dataset, keyword):
+    """The values of a numeric element; empty if any of them is no finite number.
+
+    Empty values at the end ("0.2\\") are none.
+    """
+    found: list[float] = []
+    stated = list(values(dataset, keyword))
+    while stated and stated[-1] in ("", None):
+        stated.pop()
+    for value in stated:
         try:
             number = float(cast(float, value))
         except (TypeError, ValueError, OverflowError):
@@ -260,8 +308,23 @@ def uid(dataset: Dataset, keyword: str) -> str | None:
 
     UIDs become names of folders, so nothing but digits and dots may pass.
     """
-    value = str(dataset.get(keyword, "")).strip()
-    return value if len(value) <= 64 and _UID.fullmatch(value) else None
+    value = _stated_uid(dataset, keyword)
+    return value if len(value) <= _UID_CHARACTERS and _UID.fullmatch(value) else None
+
+
+def _stated_uid(dataset: Dataset, keyword: str) -> str:
+    return str(next(iter(values(dataset, keyword)), "")).strip(" \0")
+
+
+def why_no_uid(dataset: Dataset, keyword: str) -> str:
+    """Why :func:`uid` gives none, as a part of a sentence about the file; "" if it gives one."""
+    value = _stated_uid(dataset, keyword)
+    name = dictionary_description(tag_for_keyword(keyword) or 0)
+    if not value:
+        return f"states no {name}"
+    if len(value) > _UID_CHARACTERS:
+        return f"its {name} is longer than {_UID_CHARACTERS} characters"
+    return "" if _UID.fullmatch(value) else f"its {name} is malformed: not digits between single dots"
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:

@@ -15,7 +15,7 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 from bcd_model.words import Finding
 from converters import film_facts, wording
 from converters.dicom_file import numbers, text, values
-from converters.grayscale import first_window
+from converters.grayscale import first_window, window_function
 from converters.provenance import (
     RESEARCH,
     as_file,
@@ -118,8 +118,9 @@ def _add_gray_scale(state: Dataset, header: Dataset) -> None:
     elif first_window(source) is not None:
         voi.WindowCenter = values(source, "WindowCenter")[0]
         voi.WindowWidth = values(source, "WindowWidth")[0]
-        if text(source, "VOILUTFunction"):
-            voi.VOILUTFunction = text(source, "VOILUTFunction")
+        function = window_function(source)
+        if function != "LINEAR" or text(source, "VOILUTFunction"):
+            voi.VOILUTFunction = function
     if voi:
         state.SoftcopyVOILUTSequence = [voi]
 

@@ -1,8 +1,8 @@
 """How far a study was looked at: the one place that decides it, for every object and every summary.
 
 A study is looked at as a whole if each of its films was scanned, or was excluded by a rule while a
-scanned film shows the same breast in the same view. A film that failed, or a view that no scanned film
-shows, leaves it looked at in part.
+scanned film shows the same breast of the same patient in the same view. A film that failed, or a view
+that no scanned film shows, leaves it looked at in part.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from converters import film_facts
+from converters.identity import Identity
+from converters.patients import identity_of
 from converters.result import FilmResult, StudyResult
 
 Extent = Literal["all", "some", "none"]
 """How much of a study was looked at."""
+
+_Projection = tuple[Identity, str, str]
+"""Patient, side and view."""
 
 NOT_STATED = "a view that is not stated"
 
@@ -63,7 +68,7 @@ def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
     return tuple(film for film in result.films if is_unseen(film, shown))
 
 
-def is_unseen(film: FilmResult, shown: set[tuple[str, str] | None]) -> bool:
+def is_unseen(film: FilmResult, shown: set[_Projection | None]) -> bool:
     """Whether ``film`` was not scanned and none of ``shown`` is its view."""
     projection = _projection(film)
     return film.outcome != "scanned" and (projection is None or projection not in shown)
@@ -74,9 +79,9 @@ def _shows_view(film: FilmResult) -> bool:
     return film.outcome == "scanned" and not film_facts.is_partial(film)
 
 
-def _projection(film: FilmResult) -> tuple[str, str] | None:
-    side, view = film_facts.laterality(film), film_facts.view(film)
-    return (side, view) if side is not None and view is not None else None
+def _projection(film: FilmResult) -> _Projection | None:
+    patient, side, view = identity_of(film), film_facts.laterality(film), film_facts.view(film)
+    return (patient, side, view) if patient is not None and side is not None and view is not None else None
 
 
 def _name(film: FilmResult) -> str:

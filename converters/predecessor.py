@@ -15,19 +15,6 @@ from converters.identity import identity
 from converters.result import EarlierDocument, EarlierFinding, Predecessor
 from converters.result_json import read_result
 
-_KEYWORDS = (
-    "CurrentRequestedProcedureEvidenceSequence",
-    "IssuerOfPatientID",
-    "PatientBirthDate",
-    "PatientID",
-    "PatientName",
-    "PatientSex",
-    "PredecessorDocumentsSequence",
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-)
-
 
 def read_predecessor(folder: Path, job_id: str, model: ModelIdentity) -> Predecessor | None:
     """The result that job ``job_id`` replaces in ``folder``; None if there is none that can be read.
@@ -53,7 +40,7 @@ def read_predecessor(folder: Path, job_id: str, model: ModelIdentity) -> Predece
 def _documents(folder: Path, *, ours: bool) -> Iterator[EarlierDocument]:
     for path in sorted((*folder.glob("cad_sr*.dcm"), *folder.glob("measurement_sr*.dcm"))):
         try:
-            header = read_dicom(path, _KEYWORDS).header
+            header = read_dicom(path).header
         except FilmError:
             continue
         for reference in _earlier(header) if ours else (header,):

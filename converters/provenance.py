@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 from importlib.metadata import version
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from bcd_model.words import DISCLAIMER
 from converters import film_facts
 from converters.codes import PROCESSING_EQUIPMENT
+from converters.data_elements import FileText
 from converters.film_facts import Reference
 from converters.patients import identity_of
 from converters.result import FilmResult, StudyResult
@@ -177,11 +180,25 @@ def new_object(
 
 
 def _copy(source: Dataset, target: Dataset, keywords: Iterable[str], *, empty: bool = False) -> None:
+    """Copy elements of a film's header; a text keeps the film's own bytes, whatever its character set."""
     for keyword in keywords:
         if keyword in source:
-            target.add(copy.deepcopy(source[keyword]))
+            target.add(_copied(source[keyword]))
         elif empty:
             setattr(target, keyword, None)
+
+
+def _copied(element: DataElement) -> DataElement:
+    if element.VR == "SQ":
+        items = []
+        for item in element.value:
+            items.append(Dataset())
+            for inner in item:
+                items[-1].add(_copied(inner))
+        return DataElement(element.tag, "SQ", Sequence(items), already_converted=True)
+    if isinstance(element, FileText) and element.VR != "PN":  # a name of pydicom's keeps its bytes itself
+        return DataElement(element.tag, element.VR, element.raw, already_converted=True)
+    return copy.deepcopy(element)
 
 
 def _contribution(result: StudyResult, when: datetime) -> Dataset:

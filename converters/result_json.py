@@ -12,6 +12,7 @@ from bcd_model.words import CLASSES, DISCLAIMER, Finding, Point, Probability
 from converters import film_facts
 from converters.outcome import Extent, coverage
 from converters.patients import by_patient, identity_of
+from converters.provenance import SOFTWARE_VERSION
 from converters.result import RULES, FilmOutcome, FilmResult, StudyResult
 
 SCHEMA_VERSION = 2
@@ -40,6 +41,7 @@ def to_json(result: StudyResult) -> dict[str, Any]:
         "created": result.job.created.isoformat(),
         "study_instance_uid": result.study_instance_uid,
         "input_digest": result.input_digest,
+        "software_version": SOFTWARE_VERSION,
         "model": {
             "name": result.model.name,
             "version": result.model.version,

@@ -16,17 +16,15 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from bcd_model.errors import FilmError, InputError, UsageError
+from bcd_model.errors import InputError, UsageError
 from converters import film_attributes
-from converters.acceptance import KEYWORDS, is_for_processing, judge, rule
-from converters.dicom_file import is_dicom, read_dicom, uid
+from converters.acceptance import is_for_processing, judge, may_be_film, rule
+from converters.dicom_file import Survey, survey, uid, why_no_uid
 from converters.dicom_in import why_unusable
 from converters.identity import Identity, identity
 from converters.result import Rule
 
-_BLOCK = 1 << 20
 _UNREADABLE = "its DICOM header cannot be read"
-_NO_STUDY = "states no Study Instance UID; it may be cut short"
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 
 
@@ -101,7 +99,7 @@ class _Found:
     """A film of a study with what the grouping needs of its header.
 
     Attributes:
-        projection: breast, view and the view's modifiers; None if the header does not state them.
+        projection: patient, breast, view and the view's modifiers; None if they are not stated.
     """
 
     source: FilmSource
@@ -195,49 +193,43 @@ def _files(given: Path, heap: _Heap) -> Iterator[Path]:
 def _sort_in(heap: _Heap, path: Path, times: int) -> None:
     """Put one file where it belongs."""
     try:
-        foreign = _why_no_dicom(path)
-        if foreign:
-            heap.skipped.append(Skipped(path, foreign))
+        if not path.is_file():  # a pipe would wait for ever, a broken link leads nowhere
+            heap.skipped.append(Skipped(path, "no regular file"))
             return
-        heap.dicom += 1
-        _sort_in_dicom(heap, path, times)
+        found = survey(path)
     except OSError as error:
         heap.unplaced.append(Skipped(path, f"cannot be opened: {error.strerror}"))
+        return
+    if not found.is_dicom:
+        archive = found.start.startswith(_ARCHIVES)
+        heap.skipped.append(Skipped(path, "an archive: unpack it first" if archive else "no DICOM file"))
+        return
+    heap.dicom += 1
+    _sort_in_dicom(heap, path, found, times)
 
 
-def _why_no_dicom(path: Path) -> str:
-    if not path.is_file():  # a pipe would wait for ever, a broken link leads nowhere
-        return "no regular file"
-    if is_dicom(path):
-        return ""
-    with path.open("rb") as file:
-        if file.read(8).startswith(_ARCHIVES):
-            return "an archive: unpack it first"
-    return "no DICOM file"
-
-
-def _sort_in_dicom(heap: _Heap, path: Path, times: int) -> None:
-    try:
-        dicom = read_dicom(path, KEYWORDS)
-    except FilmError:
-        heap.lost.append(FilmSource(path, None, _sha256(path), _UNREADABLE))
+def _sort_in_dicom(heap: _Heap, path: Path, found: Survey, times: int) -> None:
+    dicom = found.dicom
+    if dicom is None:
+        heap.lost.append(FilmSource(path, None, found.sha256, found.fault))
         return
     header = dicom.header
     if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return
     verdict = judge(header)
-    if verdict.kind == "no film":
+    if verdict.kind == "no film" and not (dicom.fault and may_be_film(header)):
         heap.skipped.append(Skipped(path, verdict.reason))
         return
     sop_instance_uid = uid(header, "SOPInstanceUID")
     name = uid(header, "StudyInstanceUID")
     if name is None:
-        heap.lost.append(FilmSource(path, sop_instance_uid, _sha256(path), _NO_STUDY))
+        reason = dicom.fault or why_no_uid(header, "StudyInstanceUID")
+        heap.lost.append(FilmSource(path, sop_instance_uid, found.sha256, reason))
         return
     study = heap.studies[name]
-    left_out = rule(header)
-    reason = None if left_out else why_unusable(dicom) or None
-    source = FilmSource(path, sop_instance_uid, _sha256(path), reason, left_out)
+    left_out = None if dicom.fault else rule(header)
+    unusable = None if left_out else why_unusable(dicom) or None
+    source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out)
     study.films[sop_instance_uid].append(_Found(source, is_for_processing(header), _projection(header)))
     study.patients.add(identity(header))
     if times > 1:
@@ -248,15 +240,7 @@ def _projection(header: Dataset) -> tuple[str, ...] | None:
     side, view = film_attributes.laterality(header), film_attributes.view(header)
     if side is None or view is None:
         return None
-    return (side, view, *film_attributes.modifiers(header))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return (repr(identity(header)), side, view, *film_attributes.modifiers(header))
 
 
 def _place_lost(heap: _Heap) -> None:

@@ -17,6 +17,7 @@ from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
 from bcd_model.errors import QueueError
+from worker.environment import ignore_variables
 from worker.job import LANES, Lane
 from worker.settings import Settings, hide_secrets
 
@@ -34,7 +35,14 @@ def make_app(settings: Settings) -> Celery:
     """
     if settings.broker_url is None:
         raise ValueError("an application needs a broker")
-    app = Celery("bcd", broker=settings.broker_url, set_as_current=False)
+    ignore_variables()  # Celery looks at them whenever it is asked for its broker
+    app = Celery(
+        "bcd",
+        broker=settings.broker_url,
+        loader="celery.loaders.app:AppLoader",  # looks for no module with settings of its own
+        fixups=(),  # Django's, for its DJANGO_SETTINGS_MODULE
+        set_as_current=False,
+    )
     app.conf.update(
         accept_content=["json"],
         broker_connection_retry_on_startup=True,

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from bcd_model.errors import BcdError, OutputError, QueueError, SettingsError
 from bcd_model.weights import read_info
+from worker.environment import ignored_variables
 from worker.job import LANES
 from worker.records import Records
 from worker.settings import Settings, hide_secrets, settings_problems, unknown_variables
@@ -61,6 +62,9 @@ def _settings() -> Iterator[Check]:
         yield Check("setting", "fail", problem.message, problem.remedy, problem.exit_code)
     for name in unknown_variables(os.environ):
         yield Check("setting", "warn", f"{name} is no setting", "unset it or mend its name")
+    for name in ignored_variables():
+        found = f"{name} is set and ignored: the queue is set by BCD_* alone"
+        yield Check("environment", "warn", found, "unset it here, if it is for another program")
     if problems:
         return
     settings = Settings()
@@ -82,7 +86,9 @@ def _model(settings: Settings, *, load: bool) -> Check:
     except BcdError as error:
         return Check("model", "fail", error.message, error.remedy, error.exit_code)
     identity = info.identity
-    return Check("model", "ok", f"{identity.name} {identity.version} ({identity.digest[:12]}), {info.path}")
+    which = "shipped" if info.shipped else "not the shipped weights"
+    found = f"{identity.name} {identity.version} ({identity.digest[:12]}), {which}, {info.path}"
+    return Check("model", "ok", found)
 
 
 def _torch(settings: Settings) -> Check:

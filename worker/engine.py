@@ -23,6 +23,9 @@ from worker.engine_host import (
     make_private,
     module_command,
     opened_lock,
+    redis_answer,
+    remove_socket,
+    socket_path,
     socket_url,
     try_lock,
     wait_for,
@@ -103,6 +106,13 @@ def embedded_engine(state_dir: Path) -> Iterator[Engine]:
             fcntl.flock(work, fcntl.LOCK_UN)
             fcntl.flock(users, fcntl.LOCK_UN)
             _wait_for_end(host, users)
+            if try_lock(start, fcntl.LOCK_EX) and not in_use(host) and _redis_ends(state):
+                remove_socket(state)  # of a host that was killed
+
+
+def _redis_ends(state: Path) -> bool:
+    """Wait for the Redis of a host that was killed, which ends with it; whether it has ended."""
+    return wait_for(lambda: not redis_answer(socket_path(state)), _ENDS)
 
 
 def worker_wanted(state_dir: Path) -> bool:

@@ -52,6 +52,16 @@ def socket_path(state: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"bcd-{os.getuid()}-{name}" / "redis.sock"
 
 
+def remove_socket(state: Path) -> None:
+    """Remove the socket of a Redis that has ended, and its folder, if it has one of its own."""
+    path = socket_path(state)
+    with contextlib.suppress(OSError):  # there is none
+        path.unlink()
+    if path.parent != state:
+        with contextlib.suppress(OSError):  # nor that
+            path.parent.rmdir()
+
+
 def socket_url(state: Path) -> str:
     """Address of the private Redis, in the form of ``BCD_BROKER_URL``."""
     # only what ends or folds a path in a URL: urllib's quoting does not bring back names that are not UTF-8
@@ -182,7 +192,7 @@ class _Host:
                 return 1
             finally:
                 self._stop()
-                self._socket.unlink(missing_ok=True)
+                remove_socket(self._state)
         return 0
 
     def _end(self, *_: object) -> None:

@@ -20,6 +20,7 @@ from bcd_model.prevalence import at_prevalence, in_force
 from converters import wording
 from converters.outcome import Coverage, coverage, uncovered
 from converters.predecessor import read_predecessor
+from converters.provenance import PRODUCT, SOFTWARE_VERSION
 from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.studies import StudyInput
 from worker import metrics
@@ -364,6 +365,12 @@ def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variabl
 
 
 def _scanner_for(record: Record, settings: Settings) -> Scanner:
+    if record.software_version != SOFTWARE_VERSION:
+        raise UsageError(
+            f"this worker is {PRODUCT} {SOFTWARE_VERSION}, "
+            f"the job was submitted for version {record.software_version}",
+            "submit the study again, with the version of the worker",
+        )
     threshold, prevalence = (float(record.settings[name]) for name in ("threshold", "prevalence"))
     scanner = make_scanner(settings.model, settings.threads_per_scan, threshold, prevalence)
     if scanner.identity != record.model:

@@ -18,7 +18,9 @@ from typing import Any, Final, Literal, TypeVar, get_args
 from bcd_model.errors import BcdError, InputError, QueueError
 from bcd_model.words import ModelIdentity
 from converters.outcome import Extent
+from converters.provenance import SOFTWARE_VERSION
 from converters.studies import FilmSource, StudyInput
+from worker.published import job_of
 
 T = TypeVar("T", bound=str)
 
@@ -42,6 +44,7 @@ KEY = "bcd:job:"
 
 _MANY = 1 << 31  # more films, attempts or lost workers are no count of ours
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?(e\+[0-9]+)?")  # some Redis write 1.7957970194664497e+9
+_BEFORE_VERSIONS = "0.1.0"  # the one release whose records do not state it
 _ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever collide
 
 
@@ -68,6 +71,28 @@ NOTHING = Tally()
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands in the results folders of a job.
+
+    Attributes:
+        folder: with its own result; None if there is none.
+        other: the first one with something else, if there is none of its own.
+        other_job: whose result that is; "" if that cannot be told.
+    """
+
+    folder: Path | None = None
+    other: Path | None = None
+    other_job: str = ""
+
+    def explained(self) -> str:
+        """Why there is no result of the job, for people; "" if there is nothing to say."""
+        if self.other is None:
+            return ""
+        whose = f"the result of another job ({self.other_job})" if self.other_job else "no readable result"
+        return f"{self.other} holds {whose} by now"
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One job: a study, a model and the settings that shape the result.
 
@@ -88,6 +113,7 @@ class Record:
         outs: results folders in which this run's result is to stand, absolute; the last asked for is last.
         replace: whether another job's result there may be replaced (``--force``).
         study: the films; empty in listings.
+        software_version: of the product for which it was submitted.
     """
 
     job_id: str
@@ -115,6 +141,7 @@ class Record:
     replace: bool = False
     tally: Tally = NOTHING
     study: StudyInput | None = None
+    software_version: str = SOFTWARE_VERSION
 
     @property
     def final(self) -> bool:
@@ -126,18 +153,25 @@ class Record:
         """The state for people."""
         return f"running (film {self.film} of {self.films})" if self.state == "running" else self.state
 
-    def result_folder(self) -> Path | None:
-        """The newest published result that still stands, None if there is none."""
+    def standing(self) -> Standing:
+        """What stands where this job has published, or was to; the folder asked for last comes first."""
+        found = Standing()
         for out in reversed(self.outs):
             folder = out / self.study_instance_uid
-            with suppress(OSError):  # a share that is away, a path that is none
-                if (folder / "result.json").is_file():
-                    return folder
-        return None
+            job = job_of(folder)
+            if job == self.job_id:
+                return Standing(folder)
+            if job is not None and found.other is None:
+                found = Standing(None, folder, job)
+        return found
+
+    def result_folder(self) -> Path | None:
+        """The newest published result of this job that still stands, None if there is none."""
+        return self.standing().folder
 
     def as_json(self) -> dict[str, object]:
         """The record for ``--json``."""
-        folder = self.result_folder()
+        standing = self.standing()
         return {
             "job_id": self.job_id,
             "study_instance_uid": self.study_instance_uid,
@@ -164,14 +198,24 @@ class Record:
                 "version": self.model.version,
                 "digest": self.model.digest,
             },
+            "software_version": self.software_version,
             "settings": dict(self.settings),
             "input_digest": self.input_digest,
-            "result": str(folder) if folder else None,
+            "result": str(standing.folder) if standing.folder else None,
+            "result_replaced_by": standing.other_job or None,
         }
 
 
-def job_id(study: StudyInput, model: ModelIdentity, settings: Mapping[str, object]) -> str:
-    """The id of the job: it follows from the study's content, the model and ``settings``.
+def job_id(
+    study: StudyInput,
+    model: ModelIdentity,
+    settings: Mapping[str, object],
+    software_version: str = SOFTWARE_VERSION,
+) -> str:
+    """The id of the job: it follows from the study's content, the model, ``settings`` and this software.
+
+    Another version of the software may find other places with the same weights: that is another job, whose
+    objects and findings have other UIDs.
 
     The results folder is no part of it: the same work published in two places is the same result,
     with the same UIDs, and is done once.
@@ -183,6 +227,7 @@ def job_id(study: StudyInput, model: ModelIdentity, settings: Mapping[str, objec
         model.version,
         model.digest,
         json.dumps(dict(settings), sort_keys=True),
+        software_version,
     ]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_ID_LENGTH]
 
@@ -223,6 +268,7 @@ def to_fields(record: Record) -> dict[str, object]:
         "model_name": record.model.name,
         "model_version": record.model.version,
         "model_digest": record.model.digest,
+        "software_version": record.software_version,
         "settings": json.dumps(dict(record.settings), sort_keys=True),
         "created": record.created.isoformat(),
         "updated": record.updated.isoformat(),
@@ -306,6 +352,7 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             study_instance_uid=fields["study_instance_uid"],
             input_digest=fields["input_digest"],
             model=ModelIdentity(fields["model_name"], fields["model_version"], fields["model_digest"]),
+            software_version=fields.get("software_version") or _BEFORE_VERSIONS,
             settings=_settings(fields["settings"]),
             created=_date(fields["created"]),
             updated=_date(fields["updated"]),

@@ -18,7 +18,6 @@ The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Pytho
 from __future__ import annotations
 
 import errno
-import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +32,8 @@ from pydicom.dataset import Dataset
 from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
 from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner, film_digest
-from converters.dicom_file import read_header, uid
-from converters.dicom_in import DicomFilm, read_film
+from converters.dicom_file import load, survey, uid
+from converters.dicom_in import DicomFilm, film_of
 from converters.identity import identity
 from converters.patients import projection
 from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
@@ -283,36 +282,30 @@ class _Pictures:
 
 
 def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
+    """Read a film once: the bytes whose hash is checked are those that are parsed and decoded."""
     source = sources[index]
-    _check_unchanged(source)
-    return read_film(source.path)
+    try:
+        file = load(source.path)
+    except FilmError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        message = f"{source.path.name} cannot be read: {error.__cause__.strerror}"
+        raise FilmError(message, "submit the study again when the file is back") from error.__cause__
+    if file.sha256 != source.sha256:
+        raise FilmError(f"{file.name} has changed since it was submitted", "submit the study again")
+    return film_of(file)
 
 
 def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
     """The header of a film, if it is readable: the CAD SR lists one that failed by its UIDs, too."""
     try:
-        header = read_header(source.path)
-    except FilmError as error:
+        found = survey(source.path)
+    except OSError as error:
         if patient and may_pass(error):
-            raise
+            raise FilmError(f"{source.path.name} cannot be read: {error.strerror}") from error
         return None
+    if found.dicom is None or (source.reason is None and found.sha256 != source.sha256):
+        return None
+    header = found.dicom.header
     same = source.sop_instance_uid is not None and uid(header, "SOPInstanceUID") == source.sop_instance_uid
     return header if same else None
-
-
-def _check_unchanged(source: FilmSource) -> None:
-    try:
-        digest = _sha256(source.path)
-    except OSError as error:
-        message = f"{source.path.name} cannot be read: {error.strerror or error}"
-        raise FilmError(message, "submit the study again when the file is back") from error
-    if digest != source.sha256:
-        raise FilmError(f"{source.path.name} has changed since it was submitted", "submit the study again")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

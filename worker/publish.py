@@ -10,24 +10,17 @@ descriptor, never through a link (`worker.staging`).
 from __future__ import annotations
 
 import errno
-import json
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from bcd_model.errors import OutputError
-from converters.outcome import Extent
 from converters.result import StudyResult
-from converters.result_json import FILE_NAME
 from converters.result_objects import write_results
 from worker.growth import Contents, grows
+from worker.published import published_at
 from worker.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync
-
-_MOST = 64 << 20  # bytes of a result.json that is read
 
 Writer = Callable[[StudyResult, Path], object]
 
@@ -49,89 +42,6 @@ class ResultWriter:
     def __call__(self, result: StudyResult, folder: Path) -> None:
         """Write the objects of ``result`` into ``folder``."""
         self.written = write_results(result, folder, self._ending)
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What a results folder says of the job that made it.
-
-    Attributes:
-        created: the time of the job from which the UIDs and dates of its objects follow.
-        films: how many there are; of these, ``failed`` could not be scanned, ``excluded`` were left out by a
-            rule, and ``flagged`` have a finding at or above the operating point.
-        looked_at: how much of the study was looked at.
-        highest: the highest probability of abnormality of any finding; 0 if there is none.
-        contents: SOP Instance UID and SHA-256 of each film; version 0.1 told no SHA-256.
-    """
-
-    job_id: str
-    created: datetime | None
-    films: int
-    failed: int
-    excluded: int
-    looked_at: Extent
-    flagged: int
-    highest: float
-    contents: tuple[tuple[str | None, str | None], ...] = ()
-
-
-def published(folder: Path) -> Published | None:
-    """The result that stands in ``folder``; None if there is none that can be read."""
-    try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return None
-    try:
-        return _published(fd)
-    finally:
-        os.close(fd)
-
-
-def _published(folder: int) -> Published | None:
-    """As `published`, for an open folder."""
-    try:
-        content = json.loads(_read(folder))
-        films = content["films"]
-        outcomes = [film["status"] for film in films]
-        findings = [film.get("findings", []) for film in films]
-        told = content.get("created")
-        created = datetime.fromisoformat(told) if told else None
-        return Published(
-            str(content["job_id"]),
-            created if created is not None and created.tzinfo is not None else None,
-            len(films),
-            failed=outcomes.count("failed"),
-            excluded=outcomes.count("excluded"),
-            looked_at=content.get("looked_at") or _looked_at(outcomes),
-            flagged=sum(any(finding["presented"] for finding in of_film) for of_film in findings),
-            highest=max(
-                (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
-            ),
-            contents=tuple((film["sop_instance_uid"], film.get("sha256")) for film in films),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def _looked_at(outcomes: Sequence[str]) -> Extent:
-    """How much of a study was looked at, of a result of version 0.1, which does not say so."""
-    scanned = outcomes.count("scanned")
-    return "all" if scanned == len(outcomes) else "some" if scanned else "none"
-
-
-def _read(folder: int) -> bytes:
-    """The ``result.json`` of an open folder.
-
-    Raises:
-        OSError, ValueError: there is none, or what is called so is no file of such a size.
-    """
-    # A pipe of that name must not hold the reader up.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(FILE_NAME, flags, dir_fd=folder), "rb") as stream:
-        found = os.fstat(stream.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST:
-            raise ValueError("no result.json")
-        return stream.read(_MOST)
 
 
 def check_target(folder: Path, job_id: str, *, replace: bool, films: Contents = ()) -> None:
@@ -163,7 +73,7 @@ def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool, films:
     if fd is None:
         return None
     folder = root.path / name
-    there = _published(fd)
+    there = published_at(fd)
     if there is None:
         os.close(fd)
         message = f"{folder} is there already and is no result of this software"
@@ -251,7 +161,7 @@ def publish(
 
 
 def _won_by_another(target: int, result: StudyResult) -> bool:
-    there = _published(target)
+    there = published_at(target)
     return (
         there is not None
         and there.job_id == result.job.job_id

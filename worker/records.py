@@ -84,7 +84,6 @@ class Records(StoredRecords):
         *,
         published: bool,
         force: bool,
-        days: int = 90,
         instead_of: Damaged | None = None,
     ) -> tuple[Answer, bool]:
         """Queue the job unless it is under way or done.
@@ -93,7 +92,6 @@ class Records(StoredRecords):
             record: as it is to stand if the job is new; the last of ``outs`` is the folder asked for.
             published: whether its result stands there already.
             force: whether to run it again even so.
-            days: for how long the batch is remembered.
             instead_of: what ``damaged`` found; it is forgotten first, if nobody has made it anew meanwhile.
 
         Returns:
@@ -109,7 +107,6 @@ class Records(StoredRecords):
             record.lane,
             record.batch,
             now().isoformat(),
-            days,
             _as_read(instead_of),
             *_flat(to_fields(record)),
         )
@@ -143,12 +140,8 @@ class Records(StoredRecords):
             *_flat(to_fields(record)),
         )
 
-    def refuse(self, record: Record, reason: str, exit_code: int, *, days: int = 90) -> bool:
-        """Keep what cannot be worked on as a job that failed; False if the job is under way.
-
-        Args:
-            days: for how long the batch is remembered.
-        """
+    def refuse(self, record: Record, reason: str, exit_code: int) -> bool:
+        """Keep what cannot be worked on as a job that failed; False if the job is under way."""
         arguments = (
             record.job_id,
             reason,
@@ -157,7 +150,6 @@ class Records(StoredRecords):
             record.created.timestamp(),
             record.batch,
             now().isoformat(),
-            days,
         )
         return bool(self._run(transitions.REFUSE, *arguments, *_flat(to_fields(record))))
 

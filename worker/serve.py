@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import platform
 import secrets
 import signal
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +70,8 @@ def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane]
     signals.worker_shutting_down.connect(lambda how, **_: event("stopping", how=how), weak=False)
     # OpenMP reads this when torch is first imported, in a child; more threads than cores only fight.
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads_per_scan))
+    # The pool's shared memory is a file that is unlinked at once; its folder would outlive a killed worker.
+    multiprocessing.current_process()._config["tempdir"] = tempfile.gettempdir()  # type: ignore[attr-defined]
     celery_worker.safe_say = lambda *_, **__: None  # no JSON, and the events say the same
     metrics.start(settings, records.figures)
     worker = _make_worker(app, settings, lanes)

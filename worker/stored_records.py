@@ -58,10 +58,12 @@ _SHORT = (
     "model_name",
     "model_version",
     "model_digest",
+    "software_version",
     "input_digest",
     "settings",
     "replace",
 )
+_NAMED = 5  # jobs of many
 _PAGE = 500  # records read at a time
 
 
@@ -113,6 +115,7 @@ class StoredRecords:
         def read() -> list[Any]:
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.time()
+            pipeline.hmget("bcd:clock", "wall", "now")
             pipeline.zcard("bcd:later")
             pipeline.zcard("bcd:running")
             pipeline.hgetall("bcd:states")
@@ -122,8 +125,11 @@ class StoredRecords:
                 pipeline.zrange(f"bcd:waiting:{lane}", 0, 0, withscores=True)
             return pipeline.execute()
 
-        (seconds, micro), later, running, states, refused, *lanes = self._link.call(read)
+        (seconds, micro), clock, later, running, states, refused, *lanes = self._link.call(read)
         time = seconds + micro / 1e6
+        if None not in clock:  # by the queue's clock, see worker.transitions
+            at_sweep, swept = map(float, clock)
+            time = swept + max(0.0, time - at_sweep)
         oldest: dict[str, float] = {
             lane: max(0.0, time - first[0][1]) if first else 0.0
             for lane, first in zip(LANES, lanes[1::2], strict=True)
@@ -150,7 +156,12 @@ class StoredRecords:
 
         seconds, entries = self._link.call(read)
         all_nodes = {node: json.loads(entry) for node, entry in sorted(entries.items())}
-        gone = [node for node, about in all_nodes.items() if about["gone"] < seconds]
+        # Nor is one at work whose sign of life is as far ahead: Redis's clock has been set back since.
+        gone = [
+            node
+            for node, about in all_nodes.items()
+            if abs(seconds - about["seen"]) > about["gone"] - about["seen"]
+        ]
         if gone:
             self._link.call(lambda: self._redis.hdel("bcd:workers", *gone))
         return {node: about for node, about in all_nodes.items() if node not in gone}
@@ -268,6 +279,21 @@ class StoredRecords:
         Raises:
             UsageError: no job or more than one is meant.
         """
+        return self._only(start, self._meant(start))
+
+    def find_result(self, start: str) -> Record:
+        """As ``find``; of several jobs the one whose result stands.
+
+        Raises:
+            UsageError: no job or more than one is meant.
+        """
+        meant = self._meant(start)
+        if len(meant) > 1:
+            standing = [record.job_id for record in self.each(meant) if record.result_folder() is not None]
+            meant = standing or meant
+        return self._only(start, meant)
+
+    def _meant(self, start: str) -> list[str]:
         if not start:
             raise UsageError("an empty id is no job's", "bcd-admin jobs lists them")
         ids = self.ids()
@@ -277,8 +303,13 @@ class StoredRecords:
             matches = [job for job, uid in zip(ids, uids, strict=True) if uid == start]
         if not matches:
             raise UsageError(f"no job {start!r}", "bcd-admin jobs lists them")
+        return matches
+
+    def _only(self, start: str, matches: list[str]) -> Record:
         if len(matches) > 1:
-            raise UsageError(f"{start!r} may be {len(matches)} jobs", "give the id of one, or more of it")
+            named = ", ".join(matches[:_NAMED]) + (", ..." if matches[_NAMED:] else "")
+            message = f"{start!r} may be {len(matches)} jobs ({named})"
+            raise UsageError(message, "give the id of one, or more of it")
         record = self.get(matches[0])
         if record is None:
             raise UsageError(f"the record of job {matches[0]} is gone", "submit the study again")

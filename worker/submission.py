@@ -18,7 +18,8 @@ from worker.app import send
 from worker.growth import MissingFilmsError, contents_of, grown, holds, is_held
 from worker.job import ENDINGS, UNDER_WAY, DamagedRecordError, Lane, Record, Tally, job_id, now
 from worker.pipeline import shaping
-from worker.publish import Published, check_target, published
+from worker.publish import check_target
+from worker.published import Published, published
 from worker.records import Answer, Records
 from worker.settings import Settings
 from worker.staging import make_results_folder
@@ -127,7 +128,7 @@ class Submitter:
         return self._refuse(self.make_record(study), reason)
 
     def _refuse(self, record: Record, reason: str) -> Submitted:
-        self.records.refuse(record, reason, OutputError.exit_code, days=self.settings.record_days)
+        self.records.refuse(record, reason, OutputError.exit_code)
         return Submitted(record.job_id, record.study_instance_uid, "refused", reason)
 
     def _submit(self, study: StudyInput, outs: Sequence[Path] = ()) -> Submitted:
@@ -160,7 +161,6 @@ class Submitter:
             record,
             published=stands,
             force=self.force,
-            days=self.settings.record_days,
             instead_of=damaged,
         )
         if to_send:

@@ -16,9 +16,14 @@ place                       which jobs                                 score
 Beside them: ``bcd:job:<id>`` the record, ``bcd:jobs`` all ids by the time of their first submission,
 ``bcd:study:<uid>`` those of a study and ``bcd:batch:<name>`` those of a batch likewise, ``bcd:batches`` the
 names of the batches by their last use and ``bcd:batches:begun`` by their first, ``bcd:states`` how many jobs
-are in each state,
-``bcd:front:<lane>`` when the message was sent that was the last to begin a job. Times are seconds since
-1970 by Redis's own clock, so that the clocks of the workers do not matter.
+are in each state, ``bcd:front:<lane>`` when the message was sent that was the last to begin a job. Times that
+people see are seconds since 1970 by Redis's own clock, so that the clocks of the workers do not matter.
+
+Scores, and all else that something is waited for by, go by the *queue's clock*: it began with Redis's, but
+takes no part in its leaps (a clock that is set, a virtual machine that is resumed). Each sweep writes down
+both (``bcd:clock``). What has passed on Redis's clock since then counts if it can be true: no less than
+nothing, and no more than half a lease, for workers sweep four times in one. A leap expires nothing, and
+forgets nothing; where nobody sweeps, the queue's clock stands still.
 
 A process that works on a job is its *holder*, as long as it renews its *lease*. What a holder that has
 lost its job still wants to write is refused, so two that believe to hold the same job cannot disturb
@@ -36,7 +41,14 @@ _COMMON = (
 if redis.replicate_commands then redis.replicate_commands() end  -- Redis before 7: for TIME
 local PLACES = {'bcd:waiting:interactive', 'bcd:waiting:batch', 'bcd:later', 'bcd:running', 'bcd:ended'}
 local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local wall = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local clock = redis.call('HMGET', 'bcd:clock', 'wall', 'now', 'most')
+local passed, now = 0, wall
+if clock[1] and clock[2] and clock[3] then
+  passed = wall - tonumber(clock[1])
+  now = tonumber(clock[2]) + math.max(0, math.min(passed, tonumber(clock[3])))
+end
+local MOST_LEASE, MOST_DELAY = 600, 86400  -- seconds; no setting gives more
 local function record(id) return 'bcd:job:' .. id end
 local STATES = {"""
     + ", ".join(f"['{state}'] = true" for state in STATES)
@@ -69,6 +81,14 @@ local function place(id, where, score)
     if other ~= where then redis.call('ZREM', other, id) end
   end
   redis.call('ZADD', where, score, id)
+end
+-- the job belongs to the batch; what it is kept in is forgotten by a sweep, for Redis would go by its clock
+local function enlist(id, batch, created)
+  if batch == '' then return end
+  redis.call('ZADD', 'bcd:batch:' .. batch, created, id)
+  redis.call('PERSIST', 'bcd:batch:' .. batch)
+  redis.call('ZADD', 'bcd:batches', now, batch)
+  redis.call('ZADD', 'bcd:batches:begun', 'NX', wall, batch)
 end
 local function known(lane) return lane == 'interactive' or lane == 'batch' end
 local function study_key(id) return 'bcd:study:' .. (get(id, 'study_instance_uid') or '') end
@@ -109,7 +129,7 @@ local function wait_again(id, updated, reason)
 end
 local function finish(id, state, updated, reason, code)
   enter(id, state)
-  set(id, 'holder', '', 'due', 0, 'ended', now, 'reason', reason, 'exit_code', code, 'updated', updated)
+  set(id, 'holder', '', 'due', 0, 'ended', wall, 'reason', reason, 'exit_code', code, 'updated', updated)
   place(id, 'bcd:ended', now)
 end
 -- somebody deleted its record by hand, which is forgotten, or what the scripts need of it, which ends it
@@ -151,28 +171,22 @@ SUBMIT: Final = (
 local KEPT = {
   created = true, scanned = true, failed_films = true, excluded_films = true, flagged = true, highest = true,
 }
--- id, result is published (0/1), force (0/1), outs, created, lane, batch, updated, days,
+-- id, result is published (0/1), force (0/1), outs, created, lane, batch, updated,
 -- what was found damaged, then the fields
 local id, asked, lane, batch = ARGV[1], cjson.decode(ARGV[4]), ARGV[6], ARGV[7]
 local out = asked[#asked]
-forget_damaged(id, ARGV[10])
+forget_damaged(id, ARGV[9])
 local state = get(id, 'state')
 local under_way = state == 'queued' or state == 'running'
 local done = (state == 'done' or state == 'done with failures') and ARGV[2] == '1' and ARGV[3] == '0'
-if batch ~= '' then
-  redis.call('ZADD', 'bcd:batch:' .. batch, ARGV[5], id)
-  redis.call('EXPIRE', 'bcd:batch:' .. batch, ARGV[9] * 86400)
-  redis.call('ZADD', 'bcd:batches', now, batch)
-  redis.call('ZADD', 'bcd:batches:begun', 'NX', now, batch)
-end
+enlist(id, batch, ARGV[5])
 if not (under_way or done) then
-  for i = 11, #ARGV, 2 do
+  for i = 10, #ARGV, 2 do
     if not (state and KEPT[ARGV[i]]) then set(id, ARGV[i], ARGV[i + 1]) end
   end
   set(id, 'outs', ARGV[4], 'joined', #asked - 1, 'troubled', 0, 'batch', batch)
   redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[5], id)
   redis.call('ZADD', study_key(id), ARGV[5], id)
-  redis.call('EXPIRE', study_key(id), ARGV[9] * 86400)
   wait_again(id, ARGV[8], '')
   return {'queued', 1}
 end
@@ -218,21 +232,15 @@ return 1
 REFUSE: Final = (
     _COMMON
     + """
--- id, reason, exit code, outs, created, batch, updated, days, then the fields
+-- id, reason, exit code, outs, created, batch, updated, then the fields
 local id, batch = ARGV[1], ARGV[6]
 local state = get(id, 'state')
 if state == 'queued' or state == 'running' then return 0 end
-for i = 9, #ARGV, 2 do set(id, ARGV[i], ARGV[i + 1]) end
+for i = 8, #ARGV, 2 do set(id, ARGV[i], ARGV[i + 1]) end
 set(id, 'outs', ARGV[4], 'joined', 0, 'batch', batch)
 redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[5], id)
 redis.call('ZADD', study_key(id), ARGV[5], id)
-redis.call('EXPIRE', study_key(id), ARGV[8] * 86400)
-if batch ~= '' then
-  redis.call('ZADD', 'bcd:batch:' .. batch, ARGV[5], id)
-  redis.call('EXPIRE', 'bcd:batch:' .. batch, ARGV[8] * 86400)
-  redis.call('ZADD', 'bcd:batches', now, batch)
-  redis.call('ZADD', 'bcd:batches:begun', 'NX', now, batch)
-end
+enlist(id, batch, ARGV[5])
 finish(id, 'failed', ARGV[7], ARGV[2], ARGV[3])
 return 1
 """
@@ -286,7 +294,7 @@ if tonumber(get(id, 'begun')) == 0 and since > tonumber(redis.call('GET', 'bcd:f
 end
 enter(id, 'running')
 redis.call('HINCRBY', record(id), 'attempts', 1)
-set(id, 'holder', holder, 'film', 0, 'begun', now, 'due', 0, 'reason', '', 'updated', ARGV[5])
+set(id, 'holder', holder, 'film', 0, 'begun', wall, 'due', 0, 'reason', '', 'updated', ARGV[5])
 place(id, 'bcd:running', now + ARGV[3])
 return 'claimed'
 """
@@ -337,7 +345,7 @@ end
 if now + ARGV[3] - since > tonumber(ARGV[6]) then return 0 end
 wait_again(id, ARGV[5], ARGV[4])
 redis.call('HINCRBY', record(id), 'tries', 1)
-set(id, 'due', now + ARGV[3])
+set(id, 'due', wall + ARGV[3])
 place(id, 'bcd:later', now + ARGV[3])
 return 1
 """
@@ -400,7 +408,10 @@ local interval, lease, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[5]
 local late = tonumber(ARGV[3])
 local before = tonumber(redis.call('GET', 'bcd:swept') or 0)
 if now - before < 0.8 * interval and now > before then return cjson.encode({}) end
+-- Redis's clock has leapt, or nobody has swept for long: what has passed is the usual time between sweeps.
+if passed < 0 or passed > lease / 2 then now = (tonumber(clock[2]) or now) + interval end
 redis.call('SET', 'bcd:swept', now)
+redis.call('HSET', 'bcd:clock', 'wall', wall, 'now', now, 'most', lease / 2)
 local send, requeued, aside, damaged = {}, {}, {}, {}
 local function left(id)
   local why = gone(id, ARGV[7])
@@ -410,9 +421,16 @@ end
 local function pass(id) table.insert(send, {id, get(id, 'lane'), tonumber(get(id, 'begun')) > 0}) end
 
 -- If nobody has swept for long, Redis or all workers were away, and nobody could renew a lease either.
-if now - before > lease then
+if passed > lease or now - before > lease then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now + lease)) do
     redis.call('ZADD', 'bcd:running', now + lease, id)
+  end
+end
+-- No lease is longer than they may be, and nothing waits for a time that no delay leads to: as when the
+-- queue's clock was lost while Redis's was years ahead.
+for where, longest in pairs({['bcd:running'] = math.max(lease, MOST_LEASE), ['bcd:later'] = MOST_DELAY}) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', where, '(' .. now + longest, '+inf', 'LIMIT', 0, limit)) do
+    redis.call('ZADD', where, now + longest, id)
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIMIT', 0, limit)) do
@@ -451,6 +469,7 @@ end
 for _, batch in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:batches', '-inf', old)) do
   redis.call('ZREM', 'bcd:batches', batch)
   redis.call('ZREM', 'bcd:batches:begun', batch)
+  redis.call('DEL', 'bcd:batch:' .. batch)
 end
 return cjson.encode({send = send, requeued = requeued, aside = aside, damaged = damaged})
 """

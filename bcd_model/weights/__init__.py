@@ -33,17 +33,34 @@ from bcd_model.words import ModelIdentity, OperatingPoint
 SHIPPED = Path(__file__).with_name("bcd-scan.safetensors")
 """The weights used unless others are named."""
 
+SHIPPED_NAME = "bcd-scan"
+
+SHIPPED_DIGEST = "300dfe88a3aae0ed2b4779a118fb89549d178edefd5667caae037bce1020fc3d"
+"""SHA-256 of the shipped file. With another one, ``bcd_model.known_answer`` has to be measured anew."""
+
+_CUSTOM = f"{SHIPPED_NAME} (not the shipped weights)"
+
 METADATA_KEY = "bcd"
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsInfo:
-    """What a weight file says of itself."""
+    """What a weight file says of itself.
+
+    Attributes:
+        identity: by the name that it gives itself, unless that is the name of the shipped weights and it
+            holds others.
+    """
 
     path: Path
     identity: ModelIdentity
     operating_point: OperatingPoint
     metadata: dict[str, Any]
+
+    @property
+    def shipped(self) -> bool:
+        """Whether these are the weights that this software was released with, to the byte."""
+        return self.identity.digest == SHIPPED_DIGEST
 
     @property
     def prevalence(self) -> float:
@@ -61,7 +78,16 @@ def read_info(path: Path | None = None) -> WeightsInfo:
     """Return what the weight file ``path`` (by default the shipped one) says of itself.
 
     Raises:
-        ModelError: the file is missing, damaged or not a BCD weight file.
+        ModelError: the file is missing, damaged or not a BCD weight file, or the shipped one has changed.
+    """
+    return read_weights(path)[0]
+
+
+def read_weights(path: Path | None = None) -> tuple[WeightsInfo, bytes]:
+    """Return what ``read_info`` does, and the content of the file, read once.
+
+    Raises:
+        ModelError: as ``read_info``.
     """
     path = path or SHIPPED
     remedy = "name a file made by 'bcd-admin train', or leave BCD_MODEL unset for the shipped one"
@@ -69,14 +95,20 @@ def read_info(path: Path | None = None) -> WeightsInfo:
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"weight file {path} cannot be read: {error.strerror}", remedy) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHIPPED_DIGEST and path.resolve() == SHIPPED.resolve():
+        message = f"{path} is not the weight file that this software was released with"
+        raise ModelError(message, "install bcd-cad again, or name weights of your own in BCD_MODEL")
     try:
         # The format: 8 bytes little-endian length, then a JSON header of that length.
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length])
         metadata = json.loads(header["__metadata__"][METADATA_KEY])
         point = metadata["operating_point"]
-        digest = hashlib.sha256(content).hexdigest()
-        identity = ModelIdentity(_text(metadata["name"]), _text(metadata["version"]), digest)
+        name = _text(metadata["name"])
+        if name == SHIPPED_NAME and digest != SHIPPED_DIGEST:  # as 'bcd-admin train' calls what it makes
+            name = _CUSTOM
+        identity = ModelIdentity(name, _text(metadata["version"]), digest)
         operating_point = OperatingPoint(
             _threshold(point["threshold"]),
             _prevalence(metadata["prevalence"]),
@@ -87,7 +119,7 @@ def read_info(path: Path | None = None) -> WeightsInfo:
         _card(metadata.get("card", {}))
     except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise ModelError(f"{path} is not a BCD weight file", remedy) from error
-    return WeightsInfo(path, identity, operating_point, metadata)
+    return WeightsInfo(path, identity, operating_point, metadata), content
 
 
 def _threshold(value: Any) -> float:

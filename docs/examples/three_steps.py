@@ -15,7 +15,7 @@ for study in find_studies([source]).studies:
     result = scan_study(study, scanner, new_job(study, scanner))
     for film in result.films:
         if film.scan is None:
-            print(film.file, "failed:", film.reason)
+            print(film.file, f"{film.outcome}:", film.reason or film.rule)
             continue
         print(film.file, film.scan.label)
         for finding in filter(result.operating_point.presents, film.scan.findings):

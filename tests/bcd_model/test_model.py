@@ -4,6 +4,8 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -126,6 +128,9 @@ def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path) -> None
         {"calibration": {"slope": float("nan"), "intercept": 0.0}},
         {"film_calibration": {"slope": 1.0, "intercept": float("inf")}},
         {"heat_calibration": {"slope": "1", "intercept": 0.0}},
+        {"calibration": {"slope": 0.0, "intercept": 0.0}},
+        {"film_calibration": {"slope": -1.0, "intercept": 0.0}},
+        {"heat_calibration": {"slope": -1e-300, "intercept": 0.0}},
         {"steps_mm": []},
         {"steps_mm": [float("nan")]},
         {"steps_mm": [0.3, 0.0]},
@@ -205,6 +210,8 @@ def test_the_shipped_weights_say_what_they_are() -> None:
     assert {"digest", "name", "licence"} <= info.card["data"].keys()
     assert info.card["cross_validated"]["protocol"].startswith("out of fold, by patient")
     assert SHIPPED.stat().st_size < 25_000_000
+    assert info.shipped
+    assert (info.identity.name, info.identity.version) == ("bcd-scan", "0.1.0")
     assert load_model().identity == info.identity
 
 
@@ -214,3 +221,107 @@ def test_the_words_and_the_facts_of_the_weights_come_without_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _changed(path: Path, change: Callable[[torch.Tensor], torch.Tensor]) -> Path:
+    """The shipped weights, changed, under the name that they give themselves."""
+    shipped = read_info()
+    tensors = {name: change(tensor) for name, tensor in load_file(shipped.path).items()}
+    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(shipped.metadata)})
+    return path
+
+
+def _noisy(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor + 0.5 * tensor.float().std(correction=0) * torch.randn(tensor.shape, dtype=tensor.dtype)
+
+
+def test_changed_weights_do_not_pass_for_the_shipped_ones(tmp_path: Path) -> None:
+    path = _changed(tmp_path / "w.safetensors", _noisy)
+    assert not read_info(path).shipped
+    assert load_model(path).identity.name == "bcd-scan (not the shipped weights)"
+
+
+@pytest.mark.parametrize("part", ["", "second_look.backbone.", "dense."])
+def test_weights_that_hold_nothing_are_refused_by_name(tmp_path: Path, part: str) -> None:
+    path = tmp_path / "w.safetensors"
+    shipped = read_info()
+    tensors = load_file(shipped.path)
+    for name in tensors:
+        if name.startswith(part):
+            tensors[name] = torch.zeros_like(tensors[name])
+    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(shipped.metadata)})
+    with pytest.raises(ModelError, match=r"w\.safetensors: its .* answers alike to every picture; train"):
+        load_model(path)
+
+
+def test_weights_that_overflow_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    shipped = read_info()
+    tensors = {name: tensor.float() * 1e30 for name, tensor in load_file(shipped.path).items()}
+    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(shipped.metadata)})
+    with pytest.raises(ModelError, match=r"w\.safetensors: its network answers with what is not a number"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1", None])
+def test_a_shipped_file_that_has_changed_is_refused_by_name(
+    tmp_path: Path, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "bcd-scan.safetensors"
+    if content is None:
+        _changed(installed, _noisy)
+    else:
+        installed.write_bytes(content)
+    monkeypatch.setattr("bcd_model.weights.SHIPPED", installed)
+    for path in (None, installed):
+        for read in (read_info, load_model):
+            with pytest.raises(
+                ModelError, match=r"bcd-scan\.safetensors is not the weight file that this soft"
+            ):
+                read(path)
+
+
+def test_shipped_weights_that_are_computed_wrongly_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a library that multiplies with half the digits."""
+    forward = ScanningBCDCNN.forward
+    monkeypatch.setattr(ScanningBCDCNN, "forward", lambda s, x: forward(s, x.bfloat16().float()))
+    with pytest.raises(ModelError, match="does not answer as it did when its figures were measured"):
+        load_model()
+
+
+def test_a_model_is_the_one_whose_digest_it_bears_though_the_file_is_replaced(tmp_path: Path) -> None:
+    """One of two files is installed again and again; what was loaded shows in the dense layer's bias."""
+    contents = []
+    for number in (1.0, 2.0):
+        network = _saved(tmp_path / "made.safetensors")
+        with torch.no_grad():
+            network.dense.bias.fill_(number)
+        save_model(
+            tmp_path / "made.safetensors", network, name="toy", version="1", steps_mm=(0.3,),
+            operating_point=POINT, half=False,
+        )  # fmt: skip
+        contents.append((tmp_path / "made.safetensors").read_bytes())
+    known = {hashlib.sha256(content).hexdigest(): n for n, content in enumerate(contents, start=1)}
+    path, over = tmp_path / "w.safetensors", threading.Event()
+    path.write_bytes(contents[0])
+
+    def install() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            (tmp_path / "new").write_bytes(contents[number % 2])
+            (tmp_path / "new").replace(path)
+
+    writer = threading.Thread(target=install)
+    writer.start()
+    seen = set()
+    try:
+        for _ in range(100):
+            model = load_model(path)
+            number = float(model.network.get_parameter("dense.bias").detach()[0])
+            assert known[model.identity.digest] == number
+            seen.add(number)
+    finally:
+        over.set()
+        writer.join()
+    assert seen == {1.0, 2.0}

@@ -147,12 +147,18 @@ def test_voi_lut_of_an_implicit_vr_file_survives():
 
 
 def test_window_that_the_scan_could_not_use_is_not_shown():
-    """LINEAR has no width below 1 (PS3.3 C.11.2.1.2.1); the other functions have."""
     film = build.scanned(1)
-    film.header.WindowWidth = 0.5
+    film.header.WindowWidth = -0.5
     assert "SoftcopyVOILUTSequence" not in state(film)
-    film.header.VOILUTFunction = "LINEAR_EXACT"
-    assert state(film).SoftcopyVOILUTSequence[0].WindowWidth == 0.5
+
+
+@pytest.mark.parametrize("width", [0.5, 1])
+def test_a_window_too_narrow_for_linear_is_shown_as_the_scan_saw_it(width: float):
+    """LINEAR has no width below 1 and makes a step of 1 (PS3.3 C.11.2.1.2.1)."""
+    film = build.scanned(1)
+    film.header.WindowWidth = width
+    window = state(film).SoftcopyVOILUTSequence[0]
+    assert (window.WindowWidth, window.VOILUTFunction) == (width, "LINEAR_EXACT")
 
 
 def test_assumed_spacing_is_not_claimed():

@@ -17,7 +17,8 @@ from bcd_model.words import Finding, Probability
 from converters.result_json import FILE_NAME, encode, read_result, to_json
 
 KEYS = {
-    "": "schema_version disclaimer job_id created study_instance_uid input_digest model settings "
+    "": "schema_version disclaimer job_id created study_instance_uid input_digest software_version model "
+    "settings "
     "operating_point looked_at not_looked_at warnings films",
     "film": "sop_instance_uid file sha256 patient laterality view rows columns spacing spacing_assumed "
     "status reason rule warnings class film_probability findings",

@@ -374,7 +374,9 @@ def test_the_model_says_what_it_is(local: Any, weights: Path) -> None:
     text = local("model").out
     assert "tiny" in text
     assert "not measured" in text
+    assert facts["weights"] == "not the shipped weights"
     shipped = local("model", BCD_MODEL=str(SHIPPED)).out
+    assert re.search(r"weights +shipped\n", shipped)
     assert re.search(r"film digests +254, listed by --json\n", shipped)
 
 
@@ -385,6 +387,9 @@ def test_the_doctor_finds_a_healthy_machine_usable(local: Any) -> None:
     states = {check["name"]: check["state"] for check in answer.json["checks"]}
     assert states["embedded engine"] == "ok"
     assert states["model"] == "ok"
+    (model,) = (check["found"] for check in answer.json["checks"] if check["name"] == "model")
+    assert model.startswith("tiny 0 (") and ", not the shipped weights, " in model
+    assert ", shipped, " in local("doctor", BCD_MODEL=str(SHIPPED)).out
     misspelt = [check for check in answer.json["checks"] if "BCD_TRESHOLD" in check["found"]]
     assert [check["state"] for check in misspelt] == ["warn"]
     assert local("doctor").out.endswith("usable\n")

@@ -101,7 +101,37 @@ def test_a_long_state_folder_gets_a_short_socket(tmp_path: Path) -> None:
         Records(engine.url).ping()
         folder = socket_path(state).parent
         assert folder.stat().st_mode & 0o777 == 0o700
-    folder.rmdir()
+    assert not folder.exists()
+
+
+def test_a_killed_host_leaves_no_short_socket(admin: Any) -> None:
+    admin.environment["BCD_STATE_DIR"] = str(admin.folder / ("x" * 100))
+    up = admin.start("up")
+    admin.eventually(lambda: redis_answer(socket_path(admin.state)) == "+PONG")
+    for host in processes_named(admin, "engine_host"):
+        os.kill(host, signal.SIGKILL)
+    up.communicate(timeout=60)
+    assert not socket_path(admin.state).parent.exists()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("command", ["scan", "submit", "up"])
+def test_nothing_is_left_in_the_temporary_folder(
+    admin: Any, studies: Path, tmp_path: Path, command: str, killed: bool
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    process = admin.start(command, *([studies] if command != "up" else []), TMPDIR=str(temporary))
+    if killed or command == "up":
+        if command == "scan":
+            admin.eventually(lambda: any(admin.folder.glob("bcd-results/[1-9]*")))
+        else:
+            admin.eventually(lambda: (admin.state / "worker.log").exists())
+            admin.eventually(lambda: "ready" in (admin.state / "worker.log").read_text())
+        process.send_signal(signal.SIGKILL if killed else signal.SIGINT)
+    process.communicate(timeout=60)
+    admin.eventually(lambda: not admin.processes())
+    assert list(temporary.rglob("*")) == []
 
 
 @pytest.mark.parametrize("name", ["with space", "50%20", "a#b?c", "ü\udcff", "two\nlines"])

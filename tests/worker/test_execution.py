@@ -22,6 +22,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from bcd_model.errors import BcdError
 from bcd_model.weights import read_info
 from bcd_model.words import ModelIdentity, OperatingPoint
+from converters.provenance import SOFTWARE_VERSION
 from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.result_json import read_result
 from converters.studies import find_studies
@@ -154,10 +155,19 @@ def test_a_job_is_done_and_its_record_says_what_was_found(queue: Queue, films: P
     folder = record.result_folder()
     assert folder == queue.out / "2.25.1000"
     result = read_result(folder)
-    assert result["job_id"] == job
+    assert (result["job_id"], result["software_version"]) == (job, SOFTWARE_VERSION)
     highest = max(1 - f["probability"]["normal"] for film in result["films"] for f in film["findings"])
     assert record.tally.highest == pytest.approx(highest, abs=1e-5)
     assert [path.name for path in queue.out.iterdir()] == ["2.25.1000"]
+
+
+def test_a_job_for_another_version_of_the_software_is_refused(queue: Queue, films: Path) -> None:
+    job = queue.submit(films).job_id
+    queue.client.hset(f"bcd:job:{job}", "software_version", "0.0.9")
+    record = queue.run(job)
+    assert (record.state, record.exit_code) == ("failed", 2)
+    assert "the job was submitted for version 0.0.9; submit the study again" in record.reason
+    assert not queue.out.exists() or not list(queue.out.iterdir())
 
 
 @pytest.mark.parametrize("film", [1, 2, 4])

@@ -209,7 +209,7 @@ def test_no_film_is_scanned_alone_because_the_share_of_the_other_is_away(
             away.path.parent.mkdir()
             away.path.write_bytes((tmp_path / away.path.name).read_bytes())
 
-    with pytest.raises(FilmError, match="cannot be opened"):
+    with pytest.raises(FilmError, match="cannot be read"):
         scan_study(study, scanner, new_job(study, scanner), progress=back, patient=True)
     assert scanner.seen == []
 
@@ -266,3 +266,78 @@ def test_the_job_follows_from_study_model_threshold_and_prevalence(
     assert changed.items() <= result.settings.items()
     assert new_job(study, one, created=CREATED) == new_job(study, MeanScanner(), created=CREATED)
     assert new_job(study, one).job_id != new_job(study, other).job_id
+
+
+class BreakingScanner(MeanScanner):
+    """A scanner that one film is too much for."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def scan(self, film: Film, other: Film | None = None) -> FilmScan:
+        if not self.seen:
+            self.seen.append(film.sop_instance_uid)
+            raise self.error
+        return super().scan(film, other)
+
+
+@pytest.mark.parametrize("error", [MemoryError("x"), RuntimeError("x"), RecursionError("x"), KeyError("x")])
+def test_whatever_the_scan_of_a_film_raises_costs_that_film_alone(studies: Path, error: Exception) -> None:
+    study = find_studies([studies]).studies[0]
+    scanner = BreakingScanner(error)
+    broke: list[tuple[int, Exception]] = []
+    result = scan_study(study, scanner, new_job(study, scanner), broke=lambda *told: broke.append(told))
+    assert [film.outcome for film in result.films] == ["failed", "scanned"]
+    assert result.films[0].reason == f"could not be scanned ({type(error).__name__})"
+    assert broke == [(1, error)]
+    assert outcome_of(result).exit_code == 1
+
+
+def test_what_ends_the_job_is_no_fault_of_the_film(studies: Path) -> None:
+    study = find_studies([studies]).studies[0]
+    scanner = BreakingScanner(TimeoutError("the job's time is up"))
+    with pytest.raises(TimeoutError):
+        scan_study(study, scanner, new_job(study, scanner), ending=(TimeoutError,))
+
+
+def test_the_same_pixels_under_two_sides_are_told_and_not_compared(studies: Path, tmp_path: Path) -> None:
+    """Compared with itself, each place of the film would pass for normal."""
+    first, second = copy_studies(studies, tmp_path)
+    one, two = dcmread(first), dcmread(second)
+    two.PixelData = one.PixelData
+    two.save_as(second)
+    study = find_studies([tmp_path]).studies[0]
+    scanner = MeanScanner(compares=True)
+    result = scan_study(study, scanner, new_job(study, scanner))
+    assert scanner.beside == [None, None]
+    for number, film in enumerate(result.films, start=1):
+        assert film.scan is not None
+        assert (
+            f"film {3 - number} of this study has the same pixels under another side"
+            in film.scan.warnings[-1]
+        )
+
+
+@pytest.mark.parametrize("keyword", ["PatientName", "PatientBirthDate", "IssuerOfPatientID", "StudyDate"])
+def test_a_film_of_another_patient_is_no_other_breast(studies: Path, tmp_path: Path, keyword: str) -> None:
+    _, second = copy_studies(studies, tmp_path)
+    film = dcmread(second)
+    setattr(film, keyword, "19010101")
+    film.save_as(second)
+    study = find_studies([tmp_path]).studies[0]
+    scanner = MeanScanner(compares=True)
+    scan_study(study, scanner, new_job(study, scanner))
+    assert scanner.beside == [None, None]
+
+
+def test_films_without_a_patient_id_are_scanned_alone_and_that_is_told(studies: Path, tmp_path: Path) -> None:
+    for path in copy_studies(studies, tmp_path):
+        film = dcmread(path)
+        film.PatientID = ""
+        film.save_as(path)
+    study = find_studies([tmp_path]).studies[0]
+    scanner = MeanScanner(compares=True)
+    result = scan_study(study, scanner, new_job(study, scanner))
+    assert scanner.beside == [None, None]
+    assert any("no Patient ID" in text for text in result.warnings)

@@ -15,7 +15,8 @@ from bcd_model.errors import OutputError
 from bcd_model.words import ModelIdentity, OperatingPoint
 from converters.result import FilmResult, JobIdentity, StudyResult
 from converters.result_objects import write_results
-from worker.publish import check_target, publish, published
+from worker.publish import check_target, publish
+from worker.published import job_of, published
 from worker.staging import ResultsMode
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
@@ -239,3 +240,24 @@ def test_a_free_place_may_be_used_by_any_job(tmp_path: Path) -> None:
 def test_a_damaged_result_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "result.json").write_text(text, encoding="latin-1")
     assert published(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "job"),
+    [
+        ('{"job_id": "another writer", "films": []}', "another writer"),
+        ('{"schema_version": 1, "disclaimer": "\\", \\"job_id\\": \\"a", "job_id": "b"}', "b"),
+        ('{"x": {"schema_version": 1, "disclaimer": "", "job_id": "a"}, "job_id": "b"}', "b"),
+        ("{}", ""),
+        ("[" * 100_000, ""),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_whose_result_it_is_follows_from_the_file_as_a_whole(
+    tmp_path: Path, text: str | None, job: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "result.json").write_text(text)
+    assert job_of(tmp_path) == job
+    assert job_of(publish(make_result("0123456789abcdef"), tmp_path)) == "0123456789abcdef"

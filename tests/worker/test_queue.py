@@ -198,6 +198,62 @@ def test_a_threshold_of_ones_own_is_another_job(kept: Any, patients: list[Path])
     assert {film["class"] for film in result["films"]} == {"normal"}
 
 
+def test_a_result_that_another_job_has_replaced_is_shown_for_that_one_alone(
+    kept: Any, patients: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (mine,) = kept("submit", patients[0], "--out", out, "--batch", "a", "--json").json["jobs"]
+    other = kept(
+        "submit", patients[0], "--out", out, "--batch", "b", "--force", "--json", BCD_THRESHOLD="0.998"
+    )
+    (theirs,) = other.json["jobs"]
+    folder, uid = Path(theirs["result"]), mine["study_instance_uid"]
+    assert Path(mine["result"]) == folder
+    said = f"{folder} holds the result of another job ({theirs['job_id']}) by now"
+
+    shown = kept("results", mine["job_id"])
+    assert (shown.code, shown.out) == (3, "")
+    assert shown.error.endswith(
+        f"the result of job {mine['job_id']} is gone: {said}; bcd-admin results {folder} shows that one"
+    )
+    for batch in ("results", "--batch", "a"), ("results", mine["job_id"], "--csv"):
+        answer = kept(*batch)
+        assert answer.code == 1
+        assert said in answer.err
+        assert str(folder) not in answer.out
+    assert f"result    {said}\n" in kept("status", mine["job_id"]).out
+    states = {job["job_id"]: job for job in kept("jobs", "--json").json["jobs"]}
+    for job in (states[mine["job_id"]], kept("status", mine["job_id"], "--json").json):
+        assert (job["result"], job["result_replaced_by"]) == (None, theirs["job_id"])
+    for job in (states[theirs["job_id"]], kept("results", "--batch", "b", "--json").json["studies"][0]):
+        assert (job["result"], job["result_replaced_by"]) == (str(folder), None)
+
+    assert kept("results", theirs["job_id"], "--json").json["job_id"] == theirs["job_id"]
+    assert kept("results", folder, "--json").json["job_id"] == theirs["job_id"]
+    # and if it is made again, it is there again
+    kept("submit", patients[0], "--out", tmp_path / "again", "--force")
+    assert kept("results", mine["job_id"], "--json").json["folder"] == str(tmp_path / "again" / uid)
+
+
+def test_a_studys_result_is_that_of_the_job_whose_result_stands(admin: Any, patients: list[Path]) -> None:
+    (first,) = admin("submit", patients[0], "--json").json["jobs"]
+    (second,) = admin("submit", patients[0], "--force", "--json", BCD_THRESHOLD="0.998").json["jobs"]
+    uid = first["study_instance_uid"]
+    assert admin("results", uid, "--json").json["job_id"] == second["job_id"]
+    (third,) = admin("submit", patients[0], "--out", "third", "--json", BCD_THRESHOLD="0.997").json["jobs"]
+    answer = admin("results", uid)
+    assert answer.code == 2
+    assert f"may be 2 jobs ({third['job_id']}, {second['job_id']})" in answer.error
+
+
+def test_a_result_that_cannot_be_read_is_told_so(kept: Any, patients: list[Path], tmp_path: Path) -> None:
+    (job,) = kept("submit", patients[1], "--out", tmp_path, "--force", "--json").json["jobs"]
+    (Path(job["result"]) / "result.json").write_text("{")
+    answer = kept("results", job["job_id"])
+    assert answer.code == 3
+    assert f"{job['result']} holds no readable result by now" in answer.error
+
+
 def test_a_prevalence_of_ones_own_is_another_job_with_the_same_findings(
     kept: Any, patients: list[Path]
 ) -> None:

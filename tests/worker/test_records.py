@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from made_records import CREATED, MODEL, SHAPE, record_of
 
 from bcd_model.errors import QueueError, UsageError
+from converters.provenance import SOFTWARE_VERSION
+from converters.result import JobIdentity
 from converters.studies import FilmSource, StudyInput
 from worker.engine import find_redis_server
 from worker.engine_host import die_with_parent, redis_answer, wait_for
@@ -97,8 +99,29 @@ def test_the_id_follows_from_content_model_and_settings() -> None:
         job_id(study, MODEL, SHAPE | {"threshold": 0.4}),
         job_id(study, MODEL, SHAPE | {"prevalence": 0.01}),
         job_id(replace(study, study_instance_uid="1.2.1"), MODEL, SHAPE),
+        job_id(study, MODEL, SHAPE, "another version"),
     }
-    assert len(others | {one}) == 6
+    assert len(others | {one}) == 7
+
+
+def test_another_version_of_the_software_gives_other_uids() -> None:
+    study = make_study("1.2")
+    ours, theirs = (
+        JobIdentity(job_id(study, MODEL, SHAPE, version), CREATED) for version in ("0.1.0", "0.2.0")
+    )
+    assert ours.uid("finding", "1.2.1", "0") != theirs.uid("finding", "1.2.1", "0")
+
+
+def test_a_record_that_states_no_version_is_of_the_one_release_that_wrote_none(
+    records: Records, url: str
+) -> None:
+    record = make_record()
+    submit(records, record)
+    assert current(records, record).software_version == SOFTWARE_VERSION
+    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
+        client.hdel(f"bcd:job:{record.job_id}", "software_version")
+    assert current(records, record).software_version == "0.1.0"
+    assert [found.software_version for found in records.listing([record.job_id])] == ["0.1.0"]
 
 
 @given(st.binary(min_size=1, max_size=40).map(lambda name: os.fsdecode(name.replace(b"\0", b"\xff"))))

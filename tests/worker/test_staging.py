@@ -14,7 +14,8 @@ from test_publish import content, make_result
 from bcd_model.errors import OutputError
 from converters.result import StudyResult
 from converters.result_objects import write_results
-from worker.publish import check_target, prepare_root, publish, published
+from worker.publish import check_target, prepare_root, publish
+from worker.published import published
 from worker.staging import ResultsRoot, open_folder, staged
 
 ABANDONED = f"stage-{7:032x}"

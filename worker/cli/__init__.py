@@ -22,6 +22,7 @@ from worker.cli.console import (
     show_traceback,
     unexpected,
 )
+from worker.environment import ignore_variables
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     set_debug("--debug" in arguments)
     _prepare_output()
+    ignore_variables()
     try:
         code = _run([argument for argument in arguments if argument != "--debug"])
         flush()

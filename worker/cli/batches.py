@@ -132,7 +132,7 @@ def _say_lines(lines: Sequence[str] | Iterator[str]) -> None:
 
 
 def _job_lines(record: Record) -> Iterator[str]:
-    folder = record.result_folder()
+    standing = record.standing()
     tally = record.tally
     failed = f", {tally.failed} failed" if tally.failed else ""
     failed += f", {tally.excluded} excluded" if tally.excluded else ""
@@ -153,8 +153,9 @@ def _job_lines(record: Record) -> Iterator[str]:
         "ended": clock(record.ended, day=True) if record.ended else "",
         "attempts": record.attempts,
         "model": f"{record.model.name} {record.model.version} ({record.model.digest[:12]})",
+        "software": record.software_version,
         "settings": ", ".join(f"{name} {value}" for name, value in record.settings.items()),
-        "result": folder or "none",
+        "result": standing.folder or (standing.explained() if record.final else "") or "none",
     }
     return (on_one_line(f"{name:9} {value}") for name, value in lines.items() if value != "")
 

@@ -50,8 +50,11 @@ def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
     """Every film of a study with its findings, and where the files are."""
     from converters.result_json import read_result
 
-    folder = Path(job) if (Path(job) / "result.json").is_file() else _folder_of(job)
-    result = read_result(folder)
+    if (Path(job) / "result.json").is_file():
+        folder = Path(job)
+        result = read_result(folder)
+    else:
+        folder, result = _result_of(job)
     files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     if as_json:
         say_json(result | {"folder": str(folder.absolute()), "files": [str(path) for path in files]})
@@ -133,17 +136,26 @@ def finding_row(number: int, finding: Mapping[str, Any]) -> Sequence[object]:
     )
 
 
-def _folder_of(job: str) -> Path:
+def _result_of(job: str) -> tuple[Path, dict[str, Any]]:
+    """The folder and the content of the job's result."""
     from bcd_model.errors import InputError
+    from converters.result_json import read_result
+    from worker.job import Standing
     from worker.settings import load_settings
 
     with open_queue(load_settings()) as queue:
-        record = queue.records.find(job)
-    folder = record.result_folder()
-    if folder is not None:
-        return folder
+        record = queue.records.find_result(job)
+    standing = record.standing()
+    if standing.folder is not None:
+        result = read_result(standing.folder)
+        if result["job_id"] == record.job_id:
+            return standing.folder, result
+        standing = Standing(None, standing.folder, result["job_id"])  # replaced since it was looked at
     if not record.final:
         raise InputError(f"job {record.job_id} is {record.description}", "wait until it is done")
+    if standing.other is not None and readings.has_result(record):
+        message = f"the result of job {record.job_id} is gone: {standing.explained()}"
+        raise InputError(message, f"bcd-admin results {standing.other} shows that one")
     reason = f": {record.reason}" if record.reason else ", and its result is gone"
     raise InputError(f"job {record.job_id} is {record.state}{reason}", "submit the study again")
 
@@ -160,6 +172,7 @@ def model(as_json: bool = JSON) -> None:
         "name": info.identity.name,
         "version": info.identity.version,
         "digest": info.identity.digest,
+        "weights": "shipped" if info.shipped else "not the shipped weights",
         "file": str(info.path),
         "operating_point": {
             "threshold": point.threshold,

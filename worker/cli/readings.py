@@ -12,7 +12,7 @@ from worker.cli.console import counted, percent, say, say_csv, say_json, say_tab
 from worker.cli.session import ids_of_batch, open_queue
 
 if TYPE_CHECKING:
-    from worker.job import Record
+    from worker.job import Record, Standing
 
 COLUMNS = (
     "study",
@@ -57,13 +57,13 @@ def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
     if as_csv:
         _say_findings(records, unreadable)
         return
-    folders = {record.job_id: record.result_folder() for record in records}
+    places = {record.job_id: record.standing() for record in records}
     if as_json:
-        _say_json(batch, records, folders, unreadable)
+        _say_json(batch, records, places, unreadable)
     else:
-        _say_table(records, folders)
-    gone = [r for r in records if r.state in _HAVE_RESULT and folders[r.job_id] is None]
-    _tell_what_is_missing([_gone(record) for record in gone], unreadable)
+        _say_table(records, places)
+    gone = [_gone(r, places[r.job_id]) for r in records if has_result(r) and not places[r.job_id].folder]
+    _tell_what_is_missing(gone, unreadable)
 
 
 def show_csv(job: str) -> None:
@@ -75,15 +75,20 @@ def show_csv(job: str) -> None:
         say_csv([COLUMNS, *_rows(read_result(Path(job)))])
         return
     with open_queue(load_settings()) as queue:
-        records = queue.shown([queue.records.find(job)])
+        records = queue.shown([queue.records.find_result(job)])
     _say_findings(records, ())
+
+
+def has_result(record: Record) -> bool:
+    """Whether the job has published a result, wherever that is by now."""
+    return record.state in _HAVE_RESULT
 
 
 def _urgency(record: Record) -> tuple[bool, float, str]:
     return (record.tally.scanned == 0, -record.tally.highest, record.study_instance_uid)
 
 
-def _say_table(records: Sequence[Record], folders: Mapping[str, Path | None]) -> None:
+def _say_table(records: Sequence[Record], places: Mapping[str, Standing]) -> None:
     from bcd_model.words import DISCLAIMER
     from converters import wording
     from worker.summary import values_of
@@ -95,7 +100,7 @@ def _say_table(records: Sequence[Record], folders: Mapping[str, Path | None]) ->
             record.state,
             f"{record.tally.flagged} of {record.films}" if record.tally.scanned else "",
             percent(record.tally.highest).rjust(7) if record.tally.scanned else "",
-            folders[record.job_id] or "",
+            places[record.job_id].folder or "",
         )
         for record in records
     ]
@@ -109,7 +114,7 @@ def _say_table(records: Sequence[Record], folders: Mapping[str, Path | None]) ->
 
 
 def _say_json(
-    batch: str, records: Sequence[Record], folders: Mapping[str, Path | None], unreadable: Collection[str]
+    batch: str, records: Sequence[Record], places: Mapping[str, Standing], unreadable: Collection[str]
 ) -> None:
     from bcd_model.words import DISCLAIMER
 
@@ -126,7 +131,8 @@ def _say_json(
             "films_flagged": record.tally.flagged,
             "highest_probability": record.tally.highest,
             "prevalence": record.settings["prevalence"],
-            "result": str(folders[record.job_id]) if folders[record.job_id] else None,
+            "result": str(places[record.job_id].folder) if places[record.job_id].folder else None,
+            "result_replaced_by": places[record.job_id].other_job or None,
         }
         for record in records
     ]
@@ -152,11 +158,13 @@ def _say_findings(records: Sequence[Record], unreadable: Collection[str]) -> Non
 def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
     from bcd_model.errors import InputError
     from converters.result_json import read_result
+    from worker.job import Standing
 
-    folder = record.result_folder()
+    standing = record.standing()
+    folder = standing.folder
     if folder is None:
-        if record.state in _HAVE_RESULT:
-            missing.append(_gone(record))
+        if has_result(record):
+            missing.append(_gone(record, standing))
         else:
             yield _row(
                 study=record.study_instance_uid, job=record.job_id, state=record.state, reason=record.reason
@@ -167,11 +175,8 @@ def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
     except InputError as error:
         missing.append(f"study {record.study_instance_uid}: {error}")
         return
-    if result["job_id"] != record.job_id:
-        missing.append(
-            f"study {record.study_instance_uid}: {folder} holds the result of another job "
-            f"({result['job_id']}) by now; bcd-admin results {folder} shows it"
-        )
+    if result["job_id"] != record.job_id:  # replaced since it was looked at
+        missing.append(_gone(record, Standing(None, folder, result["job_id"])))
         return
     yield from _rows(result)
 
@@ -218,7 +223,10 @@ def _row(**values: object) -> list[object]:
     return [values.get(column) for column in COLUMNS]
 
 
-def _gone(record: Record) -> str:
+def _gone(record: Record, standing: Standing) -> str:
+    if standing.other is not None:
+        shown = f"; bcd-admin results {standing.other} shows it" if standing.other_job else ""
+        return f"study {record.study_instance_uid}: {standing.explained()}{shown}"
     where = record.outs[-1] / record.study_instance_uid
     return f"study {record.study_instance_uid}: its result is not in {where} any more"
 

@@ -34,7 +34,8 @@ def scan(
     from worker.execution import make_scanner, outcome_of
     from worker.growth import contents_of
     from worker.pipeline import new_job, scan_study
-    from worker.publish import ResultWriter, check_target, prepare_root, publish, published
+    from worker.publish import ResultWriter, check_target, prepare_root, publish
+    from worker.published import published
     from worker.settings import load_settings
 
     settings = load_settings()

@@ -64,7 +64,11 @@ def look_through(files: Sequence[Upload], folder: Path, bounds: Bounds) -> Conte
     except InputError as error:
         skipped += [Skipped(name, _why_none(path)) for path, name in films.items()]
         raise ProblemError(422, _NO_FILMS, skipped=skipped) from error
-    left = {left.path: left.reason for left in (*found.skipped, *found.unplaced)}
+    left = {left.path: left.reason for left in found.skipped}
+    left |= {
+        lost.path: f"not scanned, and it may be a film of any of the studies: {lost.reason}"
+        for lost in found.unplaced
+    }
     used = {film.path for study in found.studies for film in study.films}
     skipped += [Skipped(name, left.get(path, _NOT_USED)) for path, name in films.items() if path not in used]
     return Contents(found.studies, tuple(skipped))

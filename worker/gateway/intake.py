@@ -139,8 +139,7 @@ class Intake:
         with self.deciding.held(job):
             self.grants.add(token.id, job)  # first, so that no job is without a token that sees it
             if films.study is None:
-                days = self.settings.record_days
-                self.records.refuse(submitter.make_record(study), _MISSING, OutputError.exit_code, days=days)
+                self.records.refuse(submitter.make_record(study), _MISSING, OutputError.exit_code)
                 return Submitted(job, study.study_instance_uid, "refused", _MISSING)
             kept = self.folders.keep(study, job, folder)
             for part in films.parts[:1]:  # the one that the new result replaces

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
 from .words import ABNORMAL, CLASSES, MIN_CORNERS, Film, Finding, Point, Probability, Study
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RESULT = "result.json"
 CAD_SR = "cad_sr.dcm"
 HEATMAP = "heatmap"
@@ -46,7 +46,7 @@ def _study(content: Mapping[str, Any]) -> Study:
         model=f"{model['name']} {model['version']}",
         threshold=_number(content["operating_point"]["threshold"]),
         films=tuple(_film(entry) for entry in content["films"]),
-        warnings=tuple(str(text) for text in content["warnings"]),
+        warnings=(*_unseen(content["not_looked_at"]), *(str(text) for text in content["warnings"])),
         prevalence=_share(content["operating_point"]["prevalence"]),
     )
 
@@ -63,12 +63,24 @@ def _film(entry: Mapping[str, Any]) -> Film:
         size=(int(rows), int(columns)) if rows and columns else None,
         label=entry["class"],
         failed=entry["status"] != "scanned",
-        reason=str(entry["reason"] or ""),
+        reason=_reason(entry),
         warnings=tuple(str(text) for text in entry["warnings"]),
         findings=tuple(
             _finding(found, uid or "", number) for number, found in enumerate(entry["findings"], start=1)
         ),
     )
+
+
+def _unseen(views: Sequence[Any]) -> tuple[str, ...]:
+    """The warning that views of the study were not looked at."""
+    return (f"NOT LOOKED AT: {', '.join(str(view) for view in views)}",) if views else ()
+
+
+def _reason(entry: Mapping[str, Any]) -> str:
+    """Why a film was not scanned."""
+    if entry["status"] == "excluded":
+        return f"excluded: {entry['rule']}"
+    return str(entry["reason"] or "")
 
 
 def _finding(entry: Mapping[str, Any], film: str, number: int) -> Finding:

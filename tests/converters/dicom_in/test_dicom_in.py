@@ -48,9 +48,11 @@ def test_film_like_those_of_the_training(save_film: SaveFilm) -> None:
     film = read.film
     np.testing.assert_array_equal(film.pixels, (RAMP / 255).astype(np.float32))
     assert film.pixels.dtype == np.float32
-    assert (film.spacing, film.spacing_assumed) == ((0.2, 0.2), False)
+    assert (film.spacing, film.spacing_assumed) == ((1.0, 1.0), False)
     assert (film.laterality, film.view) == ("L", "MLO")
-    assert (film.sop_instance_uid, film.file, film.warnings) == ("1.2.3.9", "film.dcm", ())
+    assert (film.sop_instance_uid, film.file) == ("1.2.3.9", "film.dcm")
+    (warning,) = film.warnings  # of nothing but the size of its pixels: the file is small
+    assert "1 x 1 mm pixels;" in warning
     assert "PixelData" not in read.header
     assert read.header.StudyInstanceUID == "1.2.3.4.1"
 

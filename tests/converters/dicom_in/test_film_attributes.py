@@ -10,6 +10,7 @@ from converters import film_attributes
 
 
 def header(**elements: object) -> Dataset:
+    """A header of 1200 x 900 pixels, of which 0.1 mm ones make 120 x 90 mm."""
     dataset = Dataset()
     dataset.Rows, dataset.Columns, dataset.BitsStored = 1200, 900, 8
     for keyword, value in elements.items():
@@ -91,18 +92,19 @@ def test_spot_magnified_and_raw_views_are_not_of_the_kind_of_whole_ones() -> Non
         ({"ImagerPixelSpacing": [0.1, 0.07]}, (0.1, 0.07)),
         (
             {
-                "ImagerPixelSpacing": [0.5, 0.5],
+                "ImagerPixelSpacing": [0.3, 0.3],
                 "PixelSpacing": [0.25, 0.25],
                 "PixelSpacingCalibrationType": "FIDUCIAL",
             },
             (0.25, 0.25),
         ),
-        ({"PixelSpacing": [0.05, 0.05]}, (0.05, 0.05)),
-        ({"NominalScannedPixelSpacing": [0.043, 0.043]}, (0.043, 0.043)),
+        ({"PixelSpacing": [0.06, 0.06]}, (0.06, 0.06)),
+        ({"NominalScannedPixelSpacing": [0.083, 0.083]}, (0.083, 0.083)),
+        ({"ImagerPixelSpacing": 0.1}, (0.1, 0.1)),
         ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.1, 0.1]}, (0.1, 0.1)),
         (
-            {"ImagerPixelSpacing": [0.09, 0.09], "EstimatedRadiographicMagnificationFactor": 1.8},
-            (0.05, 0.05),
+            {"ImagerPixelSpacing": [0.18, 0.18], "EstimatedRadiographicMagnificationFactor": 1.8},
+            (0.1, 0.1),
         ),
         (
             {"ImagerPixelSpacing": [0.09, 0.09], "EstimatedRadiographicMagnificationFactor": 1.06},
@@ -116,7 +118,9 @@ def test_spacing_that_is_stated(elements: dict[str, object], expected: tuple[flo
     assert not assumed
 
 
-@pytest.mark.parametrize("elements", [{}, {"PixelSpacing": [1000, 1000]}, {"ImagerPixelSpacing": [0.1]}])
+@pytest.mark.parametrize(
+    "elements", [{}, {"PixelSpacing": [1000, 1000]}, {"ImagerPixelSpacing": [0.1, 0.1, 0.1]}]
+)
 def test_spacing_that_is_not_is_assumed_from_the_size_of_a_film(elements: dict[str, object]) -> None:
     spacing, assumed, remarks = film_attributes.spacing(header(**elements))
     assert spacing == pytest.approx((0.2, 0.2))  # 240 mm / 1200 rows
@@ -135,3 +139,98 @@ def test_what_is_unlike_the_training_films_is_one_sentence() -> None:
         assert word in remark
     capture = header(SOPClassUID=SecondaryCaptureImageStorage)
     assert "secondary capture" in film_attributes.unlike_training(capture, (0.2, 0.2))[0]
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        [2.0, 2.0],  # sides of 2.4 m
+        [0.42, 0.42],  # 504 mm
+        [0.05, 0.05],  # 45 mm
+        [0.1, 0.21],  # more than twice as wide as high
+        [0.21, 0.1],
+        [-0.1, 0.1],
+        [1e-300, 1e-300],
+        [400, 400],  # microns
+    ],
+)
+@pytest.mark.parametrize("keyword", ["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"])
+def test_kind_13_a_spacing_that_no_mammogram_has_is_not_believed(keyword: str, stated: list[float]) -> None:
+    spacing, assumed, (remark,) = film_attributes.spacing(header(**{keyword: stated}))
+    assert spacing == pytest.approx((0.2, 0.2))
+    assert assumed
+    assert remark.startswith("implausible pixel spacing in the file: 0.2 mm assumed")
+
+
+@pytest.mark.parametrize("stated", [[0.056, 0.056], [0.41, 0.41], [0.1, 0.2], [0.2, 0.1]])
+def test_kind_13_a_spacing_just_within_the_bounds_is_believed(stated: list[float]) -> None:
+    assert film_attributes.spacing(header(PixelSpacing=stated)) == (tuple(stated), False, ())
+
+
+def test_kind_13_a_spacing_of_lower_rank_is_taken_for_an_implausible_one_with_a_warning() -> None:
+    found = header(PixelSpacing=[2, 2], ImagerPixelSpacing=[0.1, 0.1])
+    spacing, assumed, (remark,) = film_attributes.spacing(found)
+    assert (spacing, assumed) == ((0.1, 0.1), False)
+    assert remark == "Pixel Spacing would give an image of implausible size: not used"
+
+
+def test_kind_13_a_magnified_view_is_as_large_as_its_spacing_divided() -> None:
+    found = header(ImagerPixelSpacing=[0.6, 0.6], EstimatedRadiographicMagnificationFactor=1.8)
+    spacing, assumed, _ = film_attributes.spacing(found)
+    assert (spacing, assumed) == (pytest.approx((1 / 3, 1 / 3)), False)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(48, 30_000), (30_000, 48), (100, 1000)])
+def test_kind_13_an_image_too_oblong_for_any_spacing_fails(rows: int, columns: int) -> None:
+    strip = header(Rows=rows, Columns=columns, PixelSpacing=[1.0, 0.02])
+    with pytest.raises(ValueError, match=f"{rows} x {columns} pixels: too oblong for a mammogram"):
+        film_attributes.spacing(strip)
+    assert "too oblong" in film_attributes.why_no_spacing(strip)
+
+
+def test_pixel_aspect_ratio_shapes_the_assumed_spacing() -> None:
+    found = header(Rows=600, PixelAspectRatio=[2, 1])
+    spacing, assumed, (remark,) = film_attributes.spacing(found)
+    assert spacing == pytest.approx((0.4, 0.2))  # 240 mm / 600 rows
+    assert assumed
+    assert "0.4 x 0.2 mm assumed" in remark
+    assert film_attributes.spacing(header(PixelAspectRatio=[50, 1]))[0] == pytest.approx((0.2, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("elements", "word"),
+    [
+        ({"ImageLaterality": "L", "Laterality": "R"}, "name different breasts"),
+        ({"ImageLaterality": "L", "Laterality": "L"}, ""),
+        ({"ImageLaterality": "L", "Laterality": "B"}, ""),
+        ({"Laterality": "R"}, ""),
+        ({"PixelAspectRatio": [1, 1]}, "Pixel Aspect Ratio and no pixel spacing"),
+        ({"PixelAspectRatio": [1, 1], "PixelSpacing": [0.1, 0.1]}, ""),
+        ({"PixelAspectRatio": [2, 1], "PixelSpacing": [0.1, 0.1]}, "contradict"),
+        ({"PixelAspectRatio": [4, 3], "PixelSpacing": [0.2, 0.15]}, ""),
+        ({"PatientOrientation": ["P", "FR"], "ImageLaterality": "L", "ViewPosition": "MLO"}, ""),
+        ({"PatientOrientation": ["A", "FL"], "ImageLaterality": "R", "ViewPosition": "MLO"}, ""),
+        ({"PatientOrientation": ["A", "FR"], "ImageLaterality": "L", "ViewPosition": "MLO"}, ""),
+        ({"PatientOrientation": ["P", "HL"], "ImageLaterality": "L", "ViewPosition": "MLO"}, ""),
+        (
+            {"PatientOrientation": ["A", "FL"], "ImageLaterality": "L", "ViewPosition": "MLO"},
+            "that of the other breast",
+        ),
+        (
+            {"PatientOrientation": ["P", "FR"], "ImageLaterality": "R", "ViewPosition": "MLO"},
+            "that of the other breast",
+        ),
+        ({"PatientOrientation": ["P", "F"], "ImageLaterality": "L", "ViewPosition": "ML"}, ""),
+        ({"PatientOrientation": ["P", "L"], "ImageLaterality": "R", "ViewPosition": "CC"}, ""),
+        ({"PatientOrientation": ["A", "R"], "ImageLaterality": "L", "ViewPosition": "CC"}, ""),
+        ({"PatientOrientation": ["A", "FR"], "ViewPosition": "CC"}, "not that of a view from above"),
+        ({"PatientOrientation": ["A", "R"], "ViewPosition": "MLO"}, "not that of a view from the side"),
+        ({"PatientOrientation": ["A", "R"], "ViewPosition": "LM"}, "not that of a view from the side"),
+        ({"PatientOrientation": ["", ""], "ViewPosition": "CC"}, ""),
+        ({"PatientOrientation": ["LE", "RT"], "ViewPosition": "CC"}, ""),  # of a quadruped
+    ],
+)
+def test_contradictions_are_warned_of(elements: dict[str, object], word: str) -> None:
+    found = film_attributes.contradictions(header(**elements))
+    assert len(found) == (1 if word else 0)
+    assert all(word in warning for warning in found)

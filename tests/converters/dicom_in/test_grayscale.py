@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, apply_windowing
 
+from bcd_model.errors import FilmError
 from converters.dicom_in import read_film
 from converters.grayscale import to_unit_range
 from converters.pgm import read_pgm
@@ -21,6 +24,7 @@ from converters.pgm import read_pgm
 MakeFilm = Callable[..., FileDataset]
 SaveFilm = Callable[..., Path]
 
+WINDOW = {"WindowCenter": 2048, "WindowWidth": 4096}
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
@@ -47,6 +51,15 @@ def pixels(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     return to_unit_range(stored, dataset).pixels
 
 
+def if_a_picture(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """The pixels of a made-up gray scale; one that leaves no picture is another test's matter."""
+    try:
+        return pixels(stored, dataset)
+    except ValueError as error:
+        assume("picture" not in str(error) and "blank" not in str(error))
+        raise
+
+
 def test_8_bit_film_with_full_window_is_value_over_255_exactly() -> None:
     expected = (RAMP / 255).astype(np.float32)
     np.testing.assert_array_equal(pixels(RAMP, header(WindowCenter=128, WindowWidth=256)), expected)
@@ -65,7 +78,7 @@ def test_8_bit_film_without_window_is_value_over_255_exactly() -> None:
     signed=st.sampled_from([0, 1]),
     function=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
     center=st.floats(-3000, 70000).map(lambda value: round(value, 2)),
-    width=st.floats(1, 70000).map(lambda value: round(value, 2)),
+    width=st.floats(1.01, 70000).map(lambda value: round(value, 2)),
     slope=st.floats(0.01, 4).map(lambda value: round(value, 3)),
     intercept=st.integers(-1024, 1024),
 )
@@ -81,7 +94,7 @@ def test_window_after_rescale_agrees_with_pydicom(
         shown = apply_windowing(apply_modality_lut(stored, dataset), dataset)
     smallest = low * slope + intercept
     expected = (shown - smallest) / (((1 << bits) - 1) * slope)
-    np.testing.assert_allclose(pixels(stored, dataset), expected, atol=2e-6)
+    np.testing.assert_allclose(if_a_picture(stored, dataset), expected, atol=2e-6)
 
 
 def test_first_of_several_windows() -> None:
@@ -91,14 +104,14 @@ def test_first_of_several_windows() -> None:
 
 
 @given(
-    entries=st.lists(st.integers(0, 4095), min_size=2, max_size=300),
+    entries=st.lists(st.integers(0, 4095), min_size=20, max_size=300).map(lambda entries: [*entries, 4095]),
     first=st.integers(0, 250),
 )
 def test_voi_lut_comes_before_the_window_and_agrees_with_pydicom(entries: list[int], first: int) -> None:
     dataset = header(WindowCenter=1, WindowWidth=2, VOILUTSequence=[lut(first, entries, 12)])
     stored = RAMP.astype(np.uint16)
     expected = apply_voi_lut(stored, dataset) / 4095
-    np.testing.assert_allclose(pixels(stored, dataset), expected, atol=1e-6)
+    np.testing.assert_allclose(if_a_picture(stored, dataset), expected, atol=1e-6)
 
 
 def test_modality_lut_comes_before_the_window() -> None:
@@ -166,15 +179,15 @@ def test_negative_slope_without_window_keeps_the_order_of_the_output() -> None:
     np.testing.assert_allclose(pixels(RAMP, dataset), 1 - RAMP / 255, atol=1e-6)
 
 
-def test_blank_film_is_told() -> None:
-    got = to_unit_range(RAMP, header(WindowCenter=5000, WindowWidth=10))
-    assert any(warning.startswith("blank") for warning in got.warnings)
+def test_blank_film_is_a_failed_film() -> None:
+    with pytest.raises(ValueError, match="blank"):
+        to_unit_range(RAMP, header(WindowCenter=5000, WindowWidth=10))
 
 
 def test_window_without_width_is_not_used() -> None:
     got = to_unit_range(RAMP, header(WindowCenter=5, WindowWidth=0))
     np.testing.assert_allclose(got.pixels, RAMP / 255, atol=1e-6)
-    assert any("no width" in warning for warning in got.warnings)
+    assert any("no width above 0" in warning for warning in got.warnings)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +208,125 @@ def test_lut_shorter_than_it_says() -> None:
     item.LUTDescriptor = [200, 0, 8]
     with pytest.raises(ValueError, match="shorter"):
         to_unit_range(RAMP, header(VOILUTSequence=[item]))
+
+
+FILM = (np.add.outer(np.arange(200), np.arange(150)) * 11).astype(np.uint16)  # 0 to 3828
+
+
+@pytest.mark.parametrize(
+    ("elements", "message"),
+    [
+        ({"RescaleSlope": "1e308", "RescaleIntercept": 0}, "lead beyond all numbers"),
+        ({"RescaleSlope": "-1e308", "RescaleIntercept": 0}, "lead beyond all numbers"),
+        ({"RescaleSlope": 1, "RescaleIntercept": "1.5e308"}, "blank"),
+        ({"RescaleSlope": "1e308", "RescaleIntercept": "-1e308"}, "lead beyond all numbers"),
+        ({"RescaleSlope": "1e-320", "RescaleIntercept": 0, **WINDOW}, "blank"),
+        ({"RescaleSlope": "NaN", "RescaleIntercept": 0}, "Rescale Slope is no finite number"),
+        ({"RescaleSlope": 1, "RescaleIntercept": "inf"}, "Rescale Intercept is no finite number"),
+        ({"RescaleSlope": "1e400", "RescaleIntercept": 0}, "Rescale Slope is no finite number"),
+        ({"WindowCenter": "1e300", "WindowWidth": "1e300"}, "blank"),
+        ({"WindowCenter": "1e308", "WindowWidth": "1e-300", "VOILUTFunction": "LINEAR_EXACT"}, "blank"),
+        ({"WindowCenter": 2000, "WindowWidth": "1e300"}, "blank"),
+        ({"WindowCenter": "nan", "WindowWidth": 4096}, "Window Center is no finite number"),
+        ({"WindowCenter": 2048, "WindowWidth": "-inf"}, "Window Width is no finite number"),
+        ({"WindowCenter": 9000, "WindowWidth": 10}, "blank"),
+        ({"WindowCenter": 2000, "WindowWidth": 2}, "no picture: its gray scale leaves"),
+        ({"WindowCenter": 2000, "WindowWidth": "1e-300", "VOILUTFunction": "SIGMOID"}, "no picture"),
+        ({"WindowCenter": 2000, "WindowWidth": 1}, "no picture"),
+        ({"WindowCenter": 300, "WindowWidth": 120}, "% of it black or white"),
+        ({"VOILUTSequence": [lut(0, [0, 65535], 16)]}, "no picture"),
+        ({"VOILUTSequence": [lut(0, [7] * 4096, 12)]}, "blank"),
+        ({"VOILUTSequence": [lut(60000, list(range(4000)), 12)]}, "blank"),
+        ({"ModalityLUTSequence": [lut(0, [5, 5], 8)], **WINDOW}, "blank"),
+        ({"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 4095, **WINDOW}, "blank"),
+    ],
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_kind_10_a_gray_scale_that_leaves_no_picture_is_a_failed_film(
+    save_film: SaveFilm, elements: dict[str, object], message: str, photometric: str
+) -> None:
+    placeholders = {"WindowCenter": None, "WindowWidth": None, "PhotometricInterpretation": photometric}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of values that are no numbers
+        path = save_film("film.dcm", FILM, BitsStored=12, **(placeholders | elements))
+    with pytest.raises(FilmError, match=f"film.dcm: .*{message}"):
+        read_film(path)
+
+
+@given(
+    slope=st.floats(),
+    intercept=st.floats(),
+    center=st.floats(),
+    width=st.floats(),
+    function=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
+    photometric=st.sampled_from(["MONOCHROME1", "MONOCHROME2"]),
+    window=st.booleans(),
+)
+def test_kind_10_pixels_are_finite_and_between_0_and_1_or_there_are_none(
+    slope: float, intercept: float, center: float, width: float, function: str, photometric: str, window: bool
+) -> None:
+    dataset = header(12)
+    dataset.PhotometricInterpretation = photometric
+    found = {"RescaleSlope": slope, "RescaleIntercept": intercept}
+    if window:
+        found |= {"WindowCenter": center, "WindowWidth": width}
+        dataset.VOILUTFunction = function
+    for keyword, value in found.items():
+        dataset.add(DataElement(keyword, "DS", value, already_converted=True))
+    try:
+        got = pixels(FILM[:64, :64], dataset)
+    except ValueError:
+        return
+    assert np.isfinite(got).all()
+    assert got.min() >= 0
+    assert got.max() <= 1
+    assert got.max() - got.min() > 0.003
+
+
+def test_kind_10_few_gray_levels_that_are_the_films_own_are_a_picture() -> None:
+    """The rule is for a gray scale that throws levels away."""
+    steps = np.repeat(np.arange(6, dtype=np.uint8) * 40, 100).reshape(20, 30)
+    assert len(np.unique(pixels(steps, header(WindowCenter=128, WindowWidth=256)))) == 6
+
+
+@pytest.mark.parametrize("width", [1, 0.8, 0.5])
+def test_a_window_too_narrow_for_linear_is_linear_exact(width: float) -> None:
+    """With a Rescale Slope that makes all values small."""
+    dataset = header(12, RescaleSlope=1 / 4095, RescaleIntercept=0, WindowCenter=0.5, WindowWidth=width)
+    got = to_unit_range(FILM, dataset)
+    np.testing.assert_allclose(got.pixels, np.clip((FILM / 4095 - 0.5) / width + 0.5, 0, 1), atol=1e-6)
+    assert any(f"a width of {width:g}: taken as LINEAR_EXACT" in warning for warning in got.warnings)
+
+
+def test_a_window_that_makes_most_of_the_breast_white_is_warned_of() -> None:
+    got = to_unit_range(FILM, header(12, WindowCenter=600, WindowWidth=1200))
+    assert any("saturated white" in warning for warning in got.warnings)
+    assert to_unit_range(FILM, header(12, **WINDOW)).warnings == ()
+
+
+def test_a_window_that_is_not_used_is_not_called_absent() -> None:
+    got = to_unit_range(FILM, header(12, WindowCenter=600, WindowWidth=-5))
+    assert any("its window is not used" in warning for warning in got.warnings)
+    assert not any("no window" in warning for warning in got.warnings)
+
+
+@pytest.mark.parametrize("first", [33000, 33000 - 65536])
+def test_a_first_value_of_a_lut_in_either_sign(first: int) -> None:
+    stored = FILM + np.uint16(33000)
+    item = lut(0, list(range(4096)), 12)
+    item["LUTDescriptor"].VR = "SS" if first < 0 else "US"
+    item.LUTDescriptor = [4096, first, 12]
+    np.testing.assert_allclose(pixels(stored, header(16, VOILUTSequence=[item])), FILM / 4095, atol=1e-6)
+
+
+def test_a_voi_lut_whose_entries_keep_to_a_part_of_their_bits_is_shown_up_to_the_largest() -> None:
+    """Third value of the descriptor: the size of the memory for an entry, by some."""
+    narrow = to_unit_range(FILM, header(12, VOILUTSequence=[lut(0, list(range(4096)), 16)]))
+    np.testing.assert_allclose(narrow.pixels, FILM / 4095, atol=1e-6)
+    assert any("end at 4095 of 65535" in warning for warning in narrow.warnings)
+    half = to_unit_range(FILM, header(12, VOILUTSequence=[lut(0, [9 * i for i in range(4096)], 16)]))
+    np.testing.assert_allclose(half.pixels, 9 * FILM.astype(np.int64) / 65535, atol=1e-6)
+    assert half.warnings == ()
 
 
 @pytest.mark.debian

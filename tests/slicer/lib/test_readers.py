@@ -94,7 +94,7 @@ def test_what_is_no_report(tmp_path, case):
     (tmp_path / "result.json").write_text('{"schema_version": 99}')
     with pytest.raises(errors.InputError, match="99"):
         read_result(tmp_path)
-    (tmp_path / "result.json").write_text('{"schema_version": 1}')
+    (tmp_path / "result.json").write_text('{"schema_version": 2}')
     with pytest.raises(errors.InputError, match="damaged"):
         read_result(tmp_path)
 

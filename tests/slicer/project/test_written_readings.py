@@ -66,7 +66,7 @@ def test_the_json_is_a_truth_that_evaluate_can_take(made, tmp_path):
 @pytest.mark.parametrize("side", ["L", None])
 def test_a_wrapped_picture_is_a_film_to_the_scan(tmp_path, side):
     said = secondary_capture.Description((0.2, 0.1), side, "MLO" if side else None)
-    pixels = np.arange(120 * 90, dtype=np.uint16).reshape(120, 90)
+    pixels = np.arange(600 * 900, dtype=np.uint32).astype(np.uint16).reshape(600, 900)
     path = secondary_capture.wrap(pixels, said, tmp_path)[2]
     header = pydicom.dcmread(path)
     assert judge(header).kind == "film"

@@ -1,0 +1,131 @@
+"""What stands in a results folder, and whose it is: by the job id in ``result.json``, never by its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from converters.outcome import Extent
+from converters.result_json import FILE_NAME
+
+_MOST = 64 << 20  # bytes of a result.json that is read
+_HEAD = 4096  # bytes in which our own states its job
+# The first three keys as our writer writes them; whatever else is read as a whole.
+_JOB = re.compile(
+    rb'\{\s*"schema_version": \d+,\s*"disclaimer": "(?:[^"\\]|\\.)*",\s*"job_id": "([0-9A-Za-z]+)"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a results folder says of the job that made it.
+
+    Attributes:
+        created: the time of the job from which the UIDs and dates of its objects follow.
+        films: how many there are; of these, ``failed`` could not be scanned, ``excluded`` were left out by a
+            rule, and ``flagged`` have a finding at or above the operating point.
+        looked_at: how much of the study was looked at.
+        highest: the highest probability of abnormality of any finding; 0 if there is none.
+        contents: SOP Instance UID and SHA-256 of each film; version 0.1 told no SHA-256.
+    """
+
+    job_id: str
+    created: datetime | None
+    films: int
+    failed: int
+    excluded: int
+    looked_at: Extent
+    flagged: int
+    highest: float
+    contents: tuple[tuple[str | None, str | None], ...] = ()
+
+
+def published(folder: Path) -> Published | None:
+    """The result that stands in ``folder``; None if there is none that can be read."""
+    fd = _opened(folder)
+    if fd is None:
+        return None
+    try:
+        return published_at(fd)
+    finally:
+        os.close(fd)
+
+
+def published_at(folder: int) -> Published | None:
+    """As `published`, for an open folder."""
+    try:
+        content = json.loads(_read(folder, _MOST))
+        films = content["films"]
+        outcomes = [film["status"] for film in films]
+        findings = [film.get("findings", []) for film in films]
+        told = content.get("created")
+        created = datetime.fromisoformat(told) if told else None
+        return Published(
+            str(content["job_id"]),
+            created if created is not None and created.tzinfo is not None else None,
+            len(films),
+            failed=outcomes.count("failed"),
+            excluded=outcomes.count("excluded"),
+            looked_at=content.get("looked_at") or _looked_at(outcomes),
+            flagged=sum(any(finding["presented"] for finding in of_film) for of_film in findings),
+            highest=max(
+                (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
+            ),
+            contents=tuple((film["sop_instance_uid"], film.get("sha256")) for film in films),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _looked_at(outcomes: Sequence[str]) -> Extent:
+    """How much of a study was looked at, of a result of version 0.1, which does not say so."""
+    scanned = outcomes.count("scanned")
+    return "all" if scanned == len(outcomes) else "some" if scanned else "none"
+
+
+def job_of(folder: Path) -> str | None:
+    """The job whose result stands in ``folder``, "" if that cannot be told; None if there is no result."""
+    fd = _opened(folder)
+    if fd is None:
+        return None
+    try:
+        found = _JOB.match(_read(fd, _HEAD))
+        if found is not None:
+            return found[1].decode()
+        content = json.loads(_read(fd, _MOST))
+        return str(content["job_id"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    finally:
+        os.close(fd)
+
+
+def _opened(folder: Path) -> int | None:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError):  # a share that is away, a path that is none
+        return None
+
+
+def _read(folder: int, most: int) -> bytes:
+    """The ``result.json`` of an open folder, no more than the first ``most`` bytes.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError, ValueError: what is called so is a link, no file, or too large to be one of ours.
+    """
+    # A pipe of that name must not hold the reader up.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(FILE_NAME, flags, dir_fd=folder), "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST:
+            raise ValueError("no result.json")
+        return stream.read(most)
