@@ -237,9 +237,9 @@ def _check_pixels(data: bytes, verdict: Verdict) -> None:
         else:
             lengths = [len(stored)]
             right = len(stored) in (count * size, count * size + count * size % 2)
+        counted = syntax == RLELossless or (isinstance(stored, bytes) and not syntax.is_encapsulated)
     except Exception:  # noqa: BLE001 - pydicom may raise anything on a mutant
         return
-    counted = syntax == RLELossless or (isinstance(stored, bytes) and not syntax.is_encapsulated)
     if counted and not right:
         verdict.fault("film as read beside", f"{count} pixels of {size} bytes came from ({lengths})")
 
