@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 from hostile import UPLOADS, film
-from wire import MARKED, memory, memory_of_all
+from wire import MARKED, PART, connect, head, memory, memory_of_all
 
 from worker.engine_host import wait_for
 from worker.gateway.inspector import Inspector
@@ -91,6 +92,41 @@ def test_many_uploads_of_one_token_leave_another_its_turn(one: Any, other: Any) 
             assert time.monotonic() - since < MOST_SECONDS
             time.sleep(0.3)
     assert {answer.result().status_code for answer in sent} <= {413, 422}
+
+
+def test_a_body_in_chunks_of_one_byte_is_cut_off_and_delays_nobody(one: Any, other: Any) -> None:
+    """Each costs a turn of the one thread that receives all bodies."""
+    small, over = b"1\r\nx\r\n" * 10_000, threading.Event()
+
+    def send() -> int:
+        connections = 0
+        while not over.is_set():
+            connections += 1
+            with connect(one.url) as connection, suppress(OSError):
+                connection.sendall(head(one, "Transfer-Encoding: chunked"))
+                connection.sendall(b"%x\r\n%b\r\n" % (len(PART), PART))
+                while not over.is_set():
+                    connection.sendall(small)
+        return connections
+
+    large = film(next(NUMBERS), pixels=bytes(64 * 64) + os.urandom(1 << 20))
+    with ThreadPoolExecutor(2) as pool:
+        sending = [pool.submit(send)]
+        try:
+            for number in range(3):
+                since = time.monotonic()
+                assert other.submit(("film.dcm", large + bytes([number]))).status_code == 202
+                assert time.monotonic() - since < MOST_SECONDS
+        finally:
+            over.set()
+    assert all(sent.result() > 1 for sent in sending)
+
+
+def test_a_body_in_many_reasonable_chunks_is_taken(one: Any) -> None:
+    body = PART + film(next(NUMBERS), pixels=bytes(64 * 64) + os.urandom(6 << 20)) + b"\r\n--xyz--\r\n"
+    pieces = (body[at : at + 1000] for at in range(0, len(body), 1000))
+    answer = one.post("/jobs", data=pieces, headers={"Content-Type": "multipart/form-data; boundary=xyz"})
+    assert answer.status_code == 202, answer.text
 
 
 @pytest.fixture

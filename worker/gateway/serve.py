@@ -15,7 +15,7 @@ import uvicorn
 from bcd_model.errors import QueueError, SettingsError, UsageError
 from worker.gateway.app import BASE, make_asgi, make_gateway
 from worker.gateway.memory import share_heaps
-from worker.gateway.protocol import patient_protocol
+from worker.gateway.protocol import HEADER_BYTES, patient_protocol
 from worker.gateway.result_files import keep_open
 from worker.gateway.state import Gateway
 from worker.job import UNDER_WAY
@@ -28,7 +28,6 @@ _MOST_CONNECTIONS = 4096
 _RESERVED_FILES = 2048  # descriptors that are not for connections; half of them for zips
 _EXPIRY_SECONDS = 600.0
 _CLOCK_SECONDS = 10.0
-_HEADER_BYTES = 16 << 10
 
 
 @contextmanager
@@ -122,7 +121,7 @@ def _configuration(here: Gateway) -> uvicorn.Config:
         limit_concurrency=_most_connections(),
         timeout_keep_alive=idle,
         timeout_graceful_shutdown=_STOPS,
-        h11_max_incomplete_event_size=_HEADER_BYTES,
+        h11_max_incomplete_event_size=HEADER_BYTES,
     )
 
 
