@@ -14,6 +14,7 @@ import resource
 import select
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -95,8 +96,10 @@ def _start(work: Work) -> _Child:
         os.close(answers[0])
         try:
             _serve(work, orders[0], answers[1])
-        finally:
-            os._exit(0)
+        except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as its parent
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
     os.close(orders[0])
     os.close(answers[1])
     child = _Child(process, orders[1], answers[0], 0)

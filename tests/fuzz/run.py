@@ -1,6 +1,6 @@
 """Damaged films through grouping, reading and writing, each in a limited child; Linux.
 
-    python tests/fuzz/run.py [--mutants N] [--seed S] [--jobs J] [--only N] [--keep FOLDER]
+    python tests/fuzz/run.py [--mutants N] [--first N] [--seed S] [--jobs J] [--only N] [--keep FOLDER]
 
 A mutant is a small valid film (`seeds`) with one to four things wrong with it (`mutators`); its number and
 the seed decide its bytes. `target` says what counts as a fault; more than 5 s of processor time or 1 GB of
@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign and print what came of it."""
     options = _parser().parse_args(arguments)
     prepare()
-    numbers = range(options.mutants) if options.only is None else [options.only]
+    numbers = range(options.first, options.first + options.mutants)
+    if options.only is not None:
+        numbers = range(options.only, options.only + 1)
     since = time.monotonic()
     table: defaultdict[str, Counter[str]] = defaultdict(Counter)
     faulty: list[tuple[Report, list[str]]] = []
@@ -82,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Damaged films through grouping, reading and writing.")
     parser.add_argument("--mutants", type=int, default=10000, metavar="N")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first mutant")
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--jobs", type=int, default=1, metavar="J", help="children at the same time")
     parser.add_argument(
