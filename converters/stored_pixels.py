@@ -5,12 +5,11 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
@@ -23,7 +22,7 @@ from pydicom.uid import (
 )
 
 from bcd_model.errors import FilmError
-from converters import codestream
+from converters import codestream, decoding
 from converters.codestream import CodestreamError, Expected
 from converters.data_elements import PixelData
 from converters.dicom_file import MALFORMED, DicomFile, FileBytes, integer, quiet
@@ -124,7 +123,7 @@ def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
                 stored = _decoded(frame, dicom, expected)
     except CodestreamError as error:
         raise FilmError(f"{file.name}: {error}", "export it again") from error
-    except MALFORMED as error:
+    except (*MALFORMED, OSError) as error:
         raise FilmError(f"{file.name}: its pixels ({syntax.name}) cannot be decoded", CONVERT) from error
     values = stored.values
     if values.shape != (expected.rows, expected.columns) or values.dtype.itemsize > 2:
@@ -255,9 +254,13 @@ def _decoded(frame: bytes, dicom: DicomFile, expected: Expected) -> StoredPixels
         "pixel_representation": integer(header, "PixelRepresentation") or 0,
         "pixel_keyword": "PixelData",
     }
-    with quiet():
-        found, _ = get_decoder(syntax).as_array(encapsulate([frame], has_bot=False), index=0, **options)
-    values = np.asarray(found)
-    if values.dtype.kind not in "iu":
+    found: npt.NDArray[Any]
+    if syntax in JPEGLSTransferSyntaxes:
+        found = decoding.decode_apart(frame, str(syntax), options)
+    else:
+        with quiet():
+            found = decoding.decode(frame, str(syntax), options)
+    if found.dtype.kind not in "iu":
         raise CodestreamError(codestream.DAMAGED)
+    values = cast(Stored, found)
     return StoredPixels(values, min(max(stored, precision), 8 * values.dtype.itemsize))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import struct
 import subprocess
 import sys
@@ -36,9 +37,9 @@ ITEM = struct.pack("<HH", 0xFFFE, 0xE000)
 SEQUENCE_END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
 
 
-def codestream(make_film: MakeFilm, syntax: str, pixels: np.ndarray = RAMP) -> bytes:
+def codestream(make_film: MakeFilm, syntax: str, pixels: np.ndarray = RAMP, **elements: object) -> bytes:
     pytest.importorskip({JPEGLSLossless: "jpeg_ls", JPEG2000Lossless: "openjpeg"}.get(syntax, "numpy"))
-    film = make_film(pixels)
+    film = make_film(pixels, **elements)
     film.compress(syntax, generate_instance_uid=False)
     return next(generate_frames(film.PixelData, number_of_frames=1))
 
@@ -425,3 +426,24 @@ def test_kind_11_rle_segments_of_16_bits_may_not_share_bytes(make_film: MakeFilm
 def test_kind_11_rle_with_padding_and_no_operations_is_read(make_film: MakeFilm, tmp_path: Path) -> None:
     path = with_fragments(make_film(), tmp_path / "film.dcm", RLELossless, rle(b"\x80" + FLAT + b"\0"))
     np.testing.assert_allclose(read_film(path).film.pixels, RAMP / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(("at", "value"), [(6, 2), (23, 128)], ids=["precision", "NEAR"])
+def test_kind_14_a_decoder_that_does_not_come_to_an_end_is_ended(
+    make_film: MakeFilm, tmp_path: Path, at: int, value: int
+) -> None:
+    """CharLS goes on for minutes where the parameters of the coding are not the image's."""
+    noise = np.random.default_rng(1).integers(0, 4000, (375, 375)).astype(np.uint16)
+    pixels = np.kron(noise, np.ones((4, 4), np.uint16))
+    stream = bytearray(codestream(make_film, JPEGLSLossless, pixels, BitsStored=12))
+    stream[at] = value
+    film = make_film(pixels, BitsStored=12, ImagerPixelSpacing=[0.2, 0.2])
+    path = with_fragments(film, tmp_path / "film.dcm", JPEGLSLossless, bytes(stream))
+    before = processor_seconds_of_children()
+    is_refused(path, "cannot be decoded")
+    assert processor_seconds_of_children() - before < 7
+
+
+def processor_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
