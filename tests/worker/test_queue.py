@@ -268,7 +268,7 @@ def test_a_prevalence_of_ones_own_is_another_job_with_the_same_findings(
     assert after["operating_point"]["threshold"] < before["operating_point"]["threshold"]
     for mine, theirs in zip(after["films"], before["films"], strict=True):
         assert mine["class"] == theirs["class"]
-        assert mine["probability"]["normal"] > theirs["probability"]["normal"]
+        assert mine["film_probability"]["normal"] > theirs["film_probability"]["normal"]
         assert [(f["center"], f["presented"]) for f in mine["findings"]] == [
             (f["center"], f["presented"]) for f in theirs["findings"]
         ]
