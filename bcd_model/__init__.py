@@ -8,4 +8,4 @@ from bcd_model.words import DISCLAIMER, Film, FilmScan, Finding
 
 __all__ = ["DISCLAIMER", "Film", "FilmScan", "Finding", "__version__"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -30,8 +30,8 @@ _SHARE_LEFT_OUT = 0.001
 _BLOCK = 1 << 20
 _FAR = float(1 << 40)
 _GRAY_LEVELS = 255
-# Of 254 MIAS films and 7 other real ones at least 198 gray levels are used, at least 19 % of the pixels lie
-# between black and white, and at most 1.3 % of those that are not black are white.
+# Of 254 MIAS films at least 198 gray levels are used, at least 19 % of the pixels lie between black and
+# white, and at most 1.3 % of those that are not black are white.
 _LEAST_LEVELS = 8
 _LEAST_BETWEEN = 0.02
 _MOST_WHITE = 0.2

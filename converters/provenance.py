@@ -8,13 +8,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
-from importlib.metadata import version
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from bcd_model import __version__
 from bcd_model.words import DISCLAIMER
 from converters import film_facts
 from converters.codes import PROCESSING_EQUIPMENT
@@ -26,7 +26,7 @@ from converters.result import FilmResult, StudyResult
 MANUFACTURER = "BCD"
 PRODUCT = "bcd-cad"
 """Manufacturer and Manufacturer's Model Name of every result object: how our own are known again."""
-SOFTWARE_VERSION = version(PRODUCT)
+SOFTWARE_VERSION = __version__
 RESEARCH = "Research use only"
 
 # Attributes of the Patient, Clinical Trial Subject, General Study and Patient Study modules

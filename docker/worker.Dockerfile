@@ -47,7 +47,7 @@ FROM ${PYTHON_IMAGE} AS worker
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="bcd-cad" \
       org.opencontainers.image.description="Computer-aided detection on mammograms: DICOM in, CNN scan, CAD SR out. Research use only." \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.documentation="docs/how-to/containers.md"
