@@ -70,5 +70,8 @@ def _part(result: StudyResult, indices: Sequence[int], at: int, patients: int) -
         films=tuple(result.films[index] for index in indices),
         numbers=tuple(result.numbers[index] for index in indices),
         patient=at,
-        warnings=(*result.warnings, f"its films name {patients} patients: this is of one of them"),
+        warnings=(
+            *result.warnings,
+            f"this is of one of the {patients} patients that the films of the study name",
+        ),
     )

@@ -6,8 +6,10 @@ Each change is one script (`worker.transitions`). What only reads is in `worker.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from redis.commands.core import Script
@@ -26,7 +28,7 @@ from worker.job import (
     tally_fields,
     to_fields,
 )
-from worker.stored_records import StoredRecords
+from worker.stored_records import UNPLACED, StoredRecords
 
 Answer = Literal["queued", "under way", "done"]
 """What a submission comes to: new work, work already begun, or work already done."""
@@ -34,6 +36,7 @@ Answer = Literal["queued", "under way", "done"]
 MAX_LOST: Final = 3
 """So often may a job end the process that works on it, before it is put aside."""
 
+_PATHS = 1000  # in one command
 _SWEPT = 200  # jobs that one sweep puts right, of each kind
 _MESSAGE_LOST = 10.0  # seconds after which a job without a message is sent again
 _WORKER_GONE = 4  # leases without a sign of life, until a worker counts as gone
@@ -156,6 +159,20 @@ class Records(StoredRecords):
     def supersede(self, old: str, new: str, reason: str) -> bool:
         """Put job ``new`` in the place of ``old`` in its batch, and end ``old`` if it is under way."""
         return bool(self._run(transitions.SUPERSEDE, old, new, reason, now().isoformat()))
+
+    def note_unplaced(self, batch: str, unplaced: Sequence[Path], placed: Sequence[Path]) -> None:
+        """Remember the files of a batch that may be films of any study, and forget those that are placed."""
+
+        def write() -> None:
+            key = UNPLACED + batch
+            pipeline = self._redis.pipeline()
+            for start in range(0, len(placed), _PATHS):
+                pipeline.srem(key, *(os.fsencode(path) for path in placed[start : start + _PATHS]))
+            for start in range(0, len(unplaced), _PATHS):
+                pipeline.sadd(key, *(os.fsencode(path) for path in unplaced[start : start + _PATHS]))
+            pipeline.execute()
+
+        self._link.call(write)
 
     def cancel(self, job: str, reason: str, *, unless_shared: bool = False) -> bool:
         """End a job that has not ended; a running one stops before its next film. Whether it was ended.

@@ -31,6 +31,7 @@ from worker.redis_link import RedisLink
 _INDEX = "bcd:jobs"
 _BATCH = "bcd:batch:"
 _STUDY = "bcd:study:"
+UNPLACED = "bcd:unplaced:"  # a set of paths, for each batch
 _SHORT = (
     "study_instance_uid",
     "state",
@@ -207,6 +208,10 @@ class StoredRecords:
     def batches(self) -> list[str]:
         """Names of the batches, the last one used first."""
         return self._link.call(lambda: cast("list[str]", self._redis.zrevrange("bcd:batches", 0, -1)))
+
+    def unplaced(self, batch: str) -> int:
+        """How many files were submitted with a batch that may be films of any study."""
+        return int(self._link.call(lambda: self._redis.scard(UNPLACED + batch)))
 
     def batch_begun(self, batch: str) -> float:
         """When a batch was first submitted, seconds since 1970; 0 if there is none."""

@@ -60,6 +60,7 @@ class Summary:
 
     Attributes:
         jobs: how many there are; ``gone`` more had a record once, ``unreadable`` more have a damaged one.
+        unplaced: files that may be films of any study, and are in none of the jobs.
         at_work: whether somebody works on jobs.
         states: jobs by state.
         films: of all jobs; ``scanned``, ``failed`` and ``excluded`` (by a rule) of those that have ended,
@@ -80,6 +81,7 @@ class Summary:
     jobs: int
     gone: int
     unreadable: int
+    unplaced: int
     at_work: bool
     states: Mapping[State, int]
     films: int
@@ -121,6 +123,7 @@ class Summary:
             "studies": self.jobs,
             "records_gone": self.gone,
             "records_unreadable": self.unreadable,
+            "files_unplaced": self.unplaced,
             "at_work": self.at_work,
             "states": dict(self.states),
             "began": _iso(self.began),
@@ -149,6 +152,7 @@ def summarise(
     since: float = 0.0,
     gone: int = 0,
     unreadable: int = 0,
+    unplaced: int = 0,
     at_work: bool = True,
 ) -> Summary:
     """The figures of ``records``.
@@ -157,6 +161,7 @@ def summarise(
         since: when they were first submitted together; what was done before says nothing of their pace.
         gone: how many records are not there any more.
         unreadable: how many are there and damaged.
+        unplaced: how many files of the submission may be films of any study.
         at_work: whether somebody works on jobs.
     """
     states = [record.state for record in records]
@@ -172,6 +177,7 @@ def summarise(
         jobs=len(records),
         gone=gone,
         unreadable=unreadable,
+        unplaced=unplaced,
         at_work=at_work,
         states={state: states.count(state) for state in STATES},
         films=sum(record.films for record in records),

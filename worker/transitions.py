@@ -469,7 +469,7 @@ end
 for _, batch in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:batches', '-inf', old)) do
   redis.call('ZREM', 'bcd:batches', batch)
   redis.call('ZREM', 'bcd:batches:begun', batch)
-  redis.call('DEL', 'bcd:batch:' .. batch)
+  redis.call('DEL', 'bcd:batch:' .. batch, 'bcd:unplaced:' .. batch)
 end
 return cjson.encode({send = send, requeued = requeued, aside = aside, damaged = damaged})
 """

@@ -115,3 +115,18 @@ def test_a_file_that_may_be_a_film_of_any_study_is_named_and_is_no_success(
     assert [item["file"] for item in answer.json["unplaced"]] == [str(damaged)]
     assert "NOT SCANNED" in answer.err
     assert len(answer.json["results"]) == 2
+
+
+def test_such_a_file_stands_in_the_summary_of_its_batch(kept: Any, studies: Path, tmp_path: Path) -> None:
+    for number, path in enumerate(sorted(studies.glob("*/*.dcm"))):
+        (tmp_path / f"{number}.dcm").write_bytes(path.read_bytes())
+    damaged = tmp_path / "damaged.dcm"
+    damaged.write_bytes((tmp_path / "0.dcm").read_bytes()[:400])
+    films = sorted(tmp_path.glob("*.dcm"))
+    assert kept("submit", *films, "--out", tmp_path / "out", "--batch", "unplaced", "--wait").code == 1
+    told = kept("status", "--batch", "unplaced")
+    assert told.code == 1
+    assert "1 file NOT SCANNED that may be films of any study" in told.out
+    damaged.write_bytes((tmp_path / "0.dcm").read_bytes())  # a copy of one of them, after all
+    kept("submit", damaged, "--out", tmp_path / "out", "--batch", "unplaced", "--wait")
+    assert kept("status", "--batch", "unplaced", "--json").json["files_unplaced"] == 0

@@ -58,7 +58,7 @@ def status(
         say_json({"batch": batch, **summary.as_json()})
     else:
         _say_lines([*_batch_lines(batch, summary), *_next_lines(batch, summary)])
-    raise typer.Exit(1 if summary.missed or summary.unreadable else 0)
+    raise typer.Exit(1 if summary.missed or summary.unreadable or summary.unplaced else 0)
 
 
 class _Reader:
@@ -92,6 +92,7 @@ class _Reader:
             since=self._records.batch_begun(self._batch),
             gone=len(ids) - len(records) - unreadable,
             unreadable=unreadable,
+            unplaced=self._records.unplaced(self._batch),
             at_work=self._somebody_works(),
         )
 
@@ -178,6 +179,9 @@ def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
         "batch": batch,
         "studies": f"{summary.jobs:,}{': ' if summary.jobs else ''}{count_of(summary.states)}{lost}",
         "films": f"{summary.films:,}: {', '.join(films)}" if summary.jobs else "",
+        "unplaced": f"{counted(summary.unplaced, 'file')} NOT SCANNED that may be films of any study"
+        if summary.unplaced
+        else "",
         "findings": f"in {counted(summary.flagged_films, 'film')} of "
         f"{counted(summary.flagged_studies, 'study', 'studies')}, from P(abnormal) {points}; {holding}"
         if summary.jobs

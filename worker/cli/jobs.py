@@ -107,6 +107,9 @@ def submit(
             wanted = lane_for(len(studies), batch or "", lane.value if lane else None)
             submitter = make_submitter(queue, root, wanted, batch or "", force=force)
             queue_studies(submitter, studies, submitted, quiet=as_json)
+            if batch is not None:
+                placed = [film.path for study in studies for film in study.films]
+                queue.records.note_unplaced(batch, [lost.path for lost in found.unplaced], placed)
             records = wait_for_jobs(queue, submitted) if waiting else []
         under_way = [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
         if under_way:
