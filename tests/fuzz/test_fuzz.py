@@ -18,6 +18,7 @@ SEED = 20
 
 
 @linux
+@pytest.mark.timeout(900)  # half a minute on two idle cores
 def test_500_damaged_films_cost_no_more_than_themselves() -> None:
     jobs = len(os.sched_getaffinity(0))
     command = [sys.executable, str(RUN), "--mutants", "500", "--seed", str(SEED), "--jobs", str(jobs)]
