@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import copy
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import correct_ambiguous_vr
+from pydicom.tag import Tag
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from bcd_model.words import Finding
 from converters import film_facts, wording
-from converters.dicom_file import numbers, text, values
+from converters.dicom_file import items, numbers, text, values
 from converters.grayscale import first_window, window_function
 from converters.provenance import (
     RESEARCH,
@@ -27,6 +29,8 @@ from converters.provenance import (
     time_of,
 )
 from converters.result import FilmResult, StudyResult
+
+_LUT_DESCRIPTOR = Tag(0x0028, 0x3002)
 
 # Graphic layers, in drawing order: name, description, CIELab (L*, a*, b*).
 _LAYERS = {
@@ -105,6 +109,8 @@ def _add_gray_scale(state: Dataset, header: Dataset) -> None:
     source = copy.deepcopy(header)
     # Elements "US or SS" of an implicit VR file can only be told apart beside its pixel description.
     correct_ambiguous_vr(source, True)
+    for item in (*items(source, "ModalityLUTSequence"), *items(source, "VOILUTSequence")):
+        _mend_descriptor(item)
     if source.get("ModalityLUTSequence"):
         state.ModalityLUTSequence = source.ModalityLUTSequence
     elif numbers(source, "RescaleSlope") and numbers(source, "RescaleIntercept"):
@@ -131,6 +137,23 @@ def _add_gray_scale(state: Dataset, header: Dataset) -> None:
         or text(source, "PresentationLUTShape") == "INVERSE"
     )
     state.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
+
+
+def _mend_descriptor(item: Dataset) -> None:
+    """Give LUT Descriptor (0028,3002) a representation that its numbers fit in.
+
+    In a film of another representation they read as numbers of the other sign (PS3.3 C.11.1.1: the number of
+    entries and of bits are unsigned, the first value mapped is signed or not as the input is).
+    """
+    descriptor = numbers(item, "LUTDescriptor")
+    if len(descriptor) != 3:
+        return
+    entries, first, bits = (int(number) for number in descriptor)
+    entries %= 1 << 16
+    signed = first < 0
+    if signed and entries >= 1 << 15:
+        entries -= 1 << 16
+    item[_LUT_DESCRIPTOR] = DataElement(_LUT_DESCRIPTOR, "SS" if signed else "US", [entries, first, bits])
 
 
 def _caption(film: FilmResult, result: StudyResult) -> Dataset:

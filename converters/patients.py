@@ -14,7 +14,6 @@ from pydicom.dataset import Dataset
 
 from bcd_model.words import Projection
 from converters import film_attributes
-from converters.dicom_file import uid
 from converters.identity import Identity, identity, text_of
 from converters.result import FilmResult, StudyResult
 
@@ -22,11 +21,17 @@ from converters.result import FilmResult, StudyResult
 def identity_of(film: FilmResult) -> Identity | None:
     """The patient of ``film``; None if its header cannot be read that far.
 
-    The Study Instance UID stands behind the patient: a header that does not come to it was cut off.
+    A header that has nothing behind the elements of the patient (group 0010) may have been cut off in them.
     """
-    if film.header is None or uid(film.header, "StudyInstanceUID") is None:
+    if (
+        film.header is None
+        or max((element.tag.group for element in film.header), default=0) <= _PATIENT_GROUP
+    ):
         return None
     return identity(film.header)
+
+
+_PATIENT_GROUP = 0x0010
 
 
 def projection(header: Dataset, *kind: str) -> Projection:
