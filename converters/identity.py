@@ -8,6 +8,8 @@ from pydicom.dataset import Dataset
 
 from converters.dicom_file import values
 
+_UNDECODED = "\ufffd"
+
 _DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
 
 
@@ -43,5 +45,10 @@ def identity(header: Dataset) -> Identity:
 
 
 def text_of(header: Dataset, keyword: str) -> str:
-    """All values of a text element, without padding; "" if it is absent or empty."""
-    return "\\".join(str(value) for value in values(header, keyword)).strip(" \0")
+    """All values of a text element, without padding; "" if it is absent or empty.
+
+    A text that cannot be decoded is told by its bytes: two of them that are shown alike are two.
+    """
+    text = "\\".join(str(value) for value in values(header, keyword)).strip(" \0")
+    raw = getattr(header.get_item(keyword), "raw", b"") if keyword in header else b""
+    return f"{raw!r}" if _UNDECODED in text and raw else text

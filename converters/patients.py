@@ -37,17 +37,17 @@ _PATIENT_GROUP = 0x0010
 def projection(header: Dataset, *kind: str) -> Projection:
     """What a film shows, for the comparison of the two breasts.
 
-    Films are compared only if their headers state a patient, agree on it in full, and are of one day: a
+    Films are compared only if their headers state a patient and a study date, and agree on both in full: a
     film that does not is given no view, so that there is nothing to compare it with.
 
     Args:
         kind: what else two films must share.
     """
-    patient = identity(header)
-    if not patient.stated:
+    patient, date = identity(header), text_of(header, "StudyDate")
+    if not (patient.stated and date):
         return Projection("", None, None)
     return Projection(
-        repr((patient, text_of(header, "StudyDate"))),
+        repr((patient, date)),
         film_attributes.view(header),
         film_attributes.laterality(header),
         (*kind, *film_attributes.kind(header)),
@@ -75,8 +75,6 @@ def _part(result: StudyResult, indices: Sequence[int], at: int, patients: int) -
         films=tuple(result.films[index] for index in indices),
         numbers=tuple(result.numbers[index] for index in indices),
         patient=at,
-        warnings=(
-            *result.warnings,
-            f"this is of one of the {patients} patients that the films of the study name",
-        ),
+        # The study's own warnings may speak of the other's films.
+        warnings=(f"this is of one of the {patients} patients that the films of the study name",),
     )

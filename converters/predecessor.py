@@ -27,13 +27,13 @@ def read_predecessor(folder: Path, job_id: str, model: ModelIdentity) -> Predece
     """
     try:
         result = read_result(folder)
-    except InputError:
-        return None
+    except InputError:  # none, or one of another version, whose reports are reports all the same
+        documents = tuple(_documents(folder, ours=False))
+        return Predecessor(documents) if documents else None
     ours = result["job_id"] == job_id
     documents = tuple(_documents(folder, ours=ours))
     same_model = result["model"]["digest"] == model.digest
-    findings = {film["sop_instance_uid"]: _findings(film) for film in result["films"] if same_model}
-    findings.pop(None, None)
+    findings = {film["sha256"]: _findings(film) for film in result["films"] if same_model and film["sha256"]}
     return Predecessor(documents, findings)
 
 

@@ -101,7 +101,7 @@ class Predecessor:
 
     Attributes:
         documents: its structured reports.
-        findings: by SOP Instance UID of the film; none if another model made them.
+        findings: by SHA-256 of the film's file; none if another model made them.
     """
 
     documents: tuple[EarlierDocument, ...] = ()
@@ -150,7 +150,7 @@ class StudyResult:
     def tracking_uid(self, film: FilmResult, index: int) -> str:
         """UID that follows finding ``index`` of ``film`` through every result object, and through results.
 
-        A place that the replaced result reported in the same film keeps its UID: the new centre lies
+        A place that the replaced result reported in the same file keeps its UID: the new centre lies
         within the old finding's radius. Each is kept once, by the nearest.
         """
         if film not in self._tracking:
@@ -164,7 +164,7 @@ class StudyResult:
             for index in range(len(findings))
         ]
         known = self.predecessor.findings if self.predecessor is not None else {}
-        earlier = known.get(film.sop_instance_uid or "", ())
+        earlier = known.get(film.sha256, ())
         near = sorted(
             (distance, index, number)
             for index, finding in enumerate(findings)
@@ -172,13 +172,16 @@ class StudyResult:
             if (distance := _distance(finding.center, old.center)) <= old.radius
         )
         kept: set[int] = set()
-        named: set[int] = set()
+        named: dict[int, str] = {}
         for _, index, number in near:
             if index not in named and number not in kept:
-                named.add(index)
+                named[index] = earlier[number].tracking_uid
                 kept.add(number)
-                new[index] = earlier[number].tracking_uid
-        return tuple(new)
+        used = {old.tracking_uid for old in earlier}
+        return tuple(
+            named.get(index) or (uid if uid not in used else self.job.uid("another finding", uid))
+            for index, uid in enumerate(new)
+        )
 
 
 def _distance(one: Point, other: Point) -> float:

@@ -25,6 +25,7 @@ from converters.identity import Identity, identity
 from converters.result import Rule
 
 _UNREADABLE = "its DICOM header cannot be read"
+_LEAST_BYTES = 512  # of a file without any data element
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 
 
@@ -210,6 +211,9 @@ def _sort_in(heap: _Heap, path: Path, times: int) -> None:
 
 def _sort_in_dicom(heap: _Heap, path: Path, found: Survey, times: int) -> None:
     dicom = found.dicom
+    if path.stat().st_size < _LEAST_BYTES and (dicom is None or not (dicom.header or dicom.header.file_meta)):
+        heap.skipped.append(Skipped(path, "too short to hold a film"))
+        return
     if dicom is None:
         heap.lost.append(FilmSource(path, None, found.sha256, found.fault))
         return
@@ -273,6 +277,8 @@ def _finish(name: str, study: _Study) -> StudyInput:
             films += distinct
         else:
             films.append(_Found(_contradiction([film.source for film in distinct])))
+            paths = ", ".join(str(film.source.path) for film in distinct)
+            warnings.append(f"{len(distinct)} different files have one SOP Instance UID ({paths})")
     if len(study.patients) > 1:
         warnings.append(f"its films name {len(study.patients)} patients; each has documents of its own")
     sources = _without_twins(films)
@@ -297,9 +303,8 @@ def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:
 
 def _contradiction(films: Sequence[FilmSource]) -> FilmSource:
     """Several files that claim to be the same SOP instance, as one failed film."""
-    names = ", ".join(film.path.name for film in films)
     digest = hashlib.sha256("\n".join(film.sha256 for film in films).encode()).hexdigest()
-    reason = f"{len(films)} different files have its SOP Instance UID ({names}); keep the right one"
+    reason = f"{len(films)} different files have its SOP Instance UID; keep the right one"
     return FilmSource(films[0].path, films[0].sop_instance_uid, digest, reason)
 
 

@@ -304,7 +304,9 @@ def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
         if patient and may_pass(error):
             raise FilmError(f"{source.path.name} cannot be read: {error.strerror}") from error
         return None
-    if found.dicom is None or (source.reason is None and found.sha256 != source.sha256):
+    if (
+        found.dicom is None or found.sha256 != source.sha256
+    ):  # another file stands there now, or it is several
         return None
     header = found.dicom.header
     same = source.sop_instance_uid is not None and uid(header, "SOPInstanceUID") == source.sop_instance_uid

@@ -81,7 +81,8 @@ def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool, films:
     if there.job_id != job_id and not replace and not grows(films, there.contents):
         os.close(fd)
         message = f"{folder} holds the result of another job ({there.job_id})"
-        raise OutputError(message, "replace it with --force or give another --out")
+        remedy = "give all films of the study together, replace it with --force, or give another --out"
+        raise OutputError(message, remedy)
     return fd
 
 

@@ -168,7 +168,9 @@ def test_no_name_of_a_file_is_told(films: tuple[Path, Path]) -> None:
     shutil.copy(folder / "DOE (JANE) 1.dcm", folder / "DOE (JANE) 2.dcm")
     change(folder / "DOE (JANE) 2.dcm", SeriesDescription="again")
     matched = match_truth(studies(films[1]), [films[1] / "truth.json"])
-    assert matched.unusable == ("film phantom001: left out: 2 different files have its SOP Instance UID",)
+    assert matched.unusable == (
+        "film phantom001: left out: 2 different files have its SOP Instance UID; keep the right one",
+    )
 
 
 def test_patients_that_the_headers_contradict_are_told(films: tuple[Path, Path]) -> None:

@@ -10,6 +10,7 @@ import pytest
 import result_builder as build
 from pydicom.dataset import Dataset
 
+from converters.dicom_file import read_header
 from converters.identity import identity
 from converters.outcome import coverage
 from converters.patients import by_patient, projection
@@ -128,3 +129,24 @@ def test_films_without_a_patient_id_are_not_compared():
     for number in (1, 2):
         shown = projection(others(build.header(number), PatientID=""))
         assert (shown.view, shown.laterality) == (None, None)
+
+
+def test_names_that_cannot_be_decoded_are_told_by_their_bytes(tmp_path):
+    """Shown alike, they are two women for all that."""
+    paths = []
+    for number, name in enumerate(("王秀英", "李桂兰"), start=1):
+        head = build.header(number, laterality="LR"[number - 1])
+        film = build.scanned(number, head=head, laterality="LR"[number - 1], shape=(300, 300))
+        paths.append(tmp_path / f"{number}.dcm")
+        build.write_film(film, paths[-1])
+        data = paths[-1].read_bytes()
+        wrong = name.encode("gb18030")
+        told = "Tester^Björk".encode("latin-1")
+        assert data.count(told) == 1
+        paths[-1].write_bytes(
+            data.replace(told, wrong.ljust(len(told))).replace(b"ISO_IR 100", b"ISO_IR 192")
+        )
+    one, two = (read_header(path) for path in paths)
+    assert "\ufffd" in str(one.PatientName)
+    assert identity(one) != identity(two)
+    assert identity(one) == identity(read_header(paths[0]))

@@ -20,6 +20,8 @@ from bcd_model.words import (
     OperatingPoint,
     Probability,
 )
+from converters.outcome import coverage
+from converters.patients import by_patient
 from converters.studies import find_studies
 from worker.execution import outcome_of
 from worker.pipeline import new_job, scan_study
@@ -341,3 +343,31 @@ def test_films_without_a_patient_id_are_scanned_alone_and_that_is_told(studies: 
     result = scan_study(study, scanner, new_job(study, scanner))
     assert scanner.beside == [None, None]
     assert any("no Patient ID" in text for text in result.warnings)
+
+
+def test_a_failed_film_whose_file_is_anothers_by_now_names_nobody(studies: Path, tmp_path: Path) -> None:
+    """It failed as it was submitted; whoever's film stands there now is none of this study."""
+    first, _ = copy_studies(studies, tmp_path)
+    film = dcmread(first)
+    film.NumberOfFrames = 3
+    film.save_as(first)
+    study = find_studies([tmp_path]).studies[0]
+    film.PatientName, film.PatientID = "Other^Olga", "P2"
+    film.save_as(first)
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    failed = next(film for film in result.films if film.file == first.name)
+    assert (failed.outcome, failed.header) == ("failed", None)
+    assert len(by_patient(result)) == 1
+
+
+def test_two_films_of_one_uid_count_for_every_patient(studies: Path, tmp_path: Path) -> None:
+    first, _ = copy_studies(studies, tmp_path)
+    film = dcmread(first)
+    film.PatientName, film.PatientID = "Other^Olga", "P2"
+    film.save_as(tmp_path / "other.dcm")
+    film.SOPInstanceUID = f"{film.SOPInstanceUID[:60]}.7"
+    film.file_meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID
+    film.save_as(tmp_path / "hers.dcm")
+    study = find_studies([tmp_path]).studies[0]
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    assert [coverage(part).extent for part in by_patient(result)] == ["some", "some"]
