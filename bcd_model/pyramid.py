@@ -6,6 +6,7 @@ one of them the window is about twice as wide as the lesion.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +29,9 @@ STRIDE = 4
 
 MOST_MM = 510.0
 """Longest side of a film in mm: of one more extended the levels would take more memory than a scan has."""
+
+MOST_PIXELS = 1 << 24
+"""Of a film that is scanned pixel by pixel; the largest detectors have 14 million."""
 
 MARGIN = WINDOW // 2
 """Border of zeros around the pixels of a level."""
@@ -91,12 +95,31 @@ def build_pyramid(film: Film, steps: tuple[float, ...] = STEPS_MM) -> Pyramid:
         FilmError: by its spacing the film is larger than any.
     """
     _check_size(film)
-    pixels, spacing = film.pixels, film.spacing
+    pixels, spacing = _averaged(film)
     mask = breast_mask(pixels, spacing)
     source = to_image(normalise(pixels, mask), spacing)
     breast = to_image(mask.astype(np.uint8), spacing)
     levels = tuple(_level(source, breast, step) for step in steps)
-    return Pyramid(levels, spacing, find_clusters(source, breast))
+    return Pyramid(levels, film.spacing, find_clusters(source, breast))
+
+
+def _averaged(film: Film) -> tuple[Pixels, tuple[float, float]]:
+    """The film, or means of blocks of its pixels if it has more than any detector, and their spacing.
+
+    What a scan needs of memory and time is bounded so, however many pixels a film of a few hundred mm has.
+    The blocks begin at the film's corner; the last of a row and of a column repeat its last pixels.
+    """
+    factor = math.ceil(math.sqrt(film.pixels.size / MOST_PIXELS))
+    if factor <= 1:
+        return film.pixels, film.spacing
+    padding = [(0, -n % factor) for n in film.shape]
+    rows, columns = ((n + after) // factor for n, (_, after) in zip(film.shape, padding, strict=True))
+    means = np.empty((rows, columns), dtype=np.float32)
+    for row in range(rows):
+        strip = film.pixels[row * factor : (row + 1) * factor]
+        strip = np.pad(strip, [(0, factor - len(strip)), padding[1]], mode="edge")
+        means[row] = strip.reshape(factor, columns, factor).mean(axis=(0, 2))
+    return means, (film.spacing[0] * factor, film.spacing[1] * factor)
 
 
 def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_MM) -> Pixels:

@@ -49,8 +49,8 @@ from converters.grayscale import first_window
 from converters.provenance import MANUFACTURER, PRODUCT
 from converters.result import Rule
 
-MAX_PIXELS = 1 << 27
-"""About 134 million; a 24 x 30 cm film scanned at 25 micron has 115 million."""
+MAX_PIXELS = 1 << 26
+"""About 67 million; a 24 x 30 cm film scanned at 35 micron has 59 million."""
 
 Kind = Literal["film", "unusable", "no film"]
 

@@ -100,6 +100,10 @@ def _corrected(term: str) -> str:
     return {"ISO 2022 GBK": "GBK", "ISO 2022 58": "ISO 2022 IR 58"}.get(words, words)
 
 
+_MOST_ESCAPES = 200
+"""Escape sequences in one value; a name of 64 characters has no more."""
+
+
 def decode(value: bytes, terms: Sequence[str] | None) -> tuple[str, bool]:
     """``value`` as text, and whether its bytes are possible in the character set.
 
@@ -117,6 +121,8 @@ def decode(value: bytes, terms: Sequence[str] | None) -> tuple[str, bool]:
     codecs = [_CODECS.get(term, _DEFAULT) for term in terms] or [_DEFAULT]
     if b"\x1b" not in value or codecs[0] in ("utf_8", "gb18030", "gbk"):
         return _decoded(value, codecs[0])
+    if value.count(b"\x1b") > _MOST_ESCAPES:
+        return value.decode("ascii", "replace"), False
     texts: list[str] = []
     fits = True
     for fragment in _FRAGMENT.findall(value):

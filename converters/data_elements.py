@@ -35,6 +35,7 @@ PREAMBLE = 128
 PREFIX = b"DICM"
 UNDEFINED = 0xFFFFFFFF
 
+DAMAGED = "its header is damaged: an item stands in no sequence"
 CUT_SHORT = "cut short: it ends within its header"
 DEFLATED = "deflated data sets are not read; convert it with dcmconv +te"
 TOO_MANY_ELEMENTS = f"its header has more than {elements.MOST_ELEMENTS} data elements"
@@ -121,6 +122,8 @@ class _Frame:
 
     Attributes:
         limit: the position behind its last byte, as far as it is known.
+        stated: whether its own length is stated: then no delimiter ends it.
+        begun: whether a sequence has had an item.
         target: where the elements of a data set or an item go; None if it is passed over.
         items: where the items of a sequence go; None if it is passed over.
     """
@@ -133,6 +136,8 @@ class _Frame:
     tag: int = 0
     keyword: str = ""
     untouched: bool = True
+    stated: bool = False
+    begun: bool = False
 
 
 @dataclass(slots=True)
@@ -313,7 +318,7 @@ class _Walk:
             elif group == 0xFFFE:
                 self._delimiter(stack, tag, struct.unpack_from(f"{self.order}L", head, 4)[0])
             elif frame.is_sequence:
-                self._leave(stack)  # no item: the sequence has ended without saying so
+                self._leave_where_no_item_is(stack)
             elif self._element(stack, frame, tag, head):
                 break
         while len(stack) > 1:
@@ -325,11 +330,40 @@ class _Walk:
         if frame.items is not None and stack[-1].target is not None:
             _put(stack[-1].target, DataElement(frame.tag, "SQ", ItemSequence(frame.items)))
 
+    def _leave_where_no_item_is(self, stack: list[_Frame]) -> None:
+        """A sequence holds something else than items: none of it may be taken for elements around it."""
+        frame = stack[-1]
+        if frame.stated:
+            self._skip(frame.limit - self.stream.position)
+        elif not frame.begun:
+            self._skip_behind_delimiter()
+        # else the sequence has ended without saying so, as those of some writers do
+        self._leave(stack)
+
+    def _skip_behind_delimiter(self) -> None:
+        """Pass over bytes that are no items, up to the delimiter of the sequence that they stand in."""
+        end = struct.pack(f"{self.order}HHL", _SEQUENCE_END >> 16, _SEQUENCE_END & 0xFFFF, 0)
+        while True:
+            ahead = self.stream.peek(_LOOK_AHEAD)
+            at = ahead.find(end)
+            if at >= 0:
+                self.stream.skip(at + len(end))
+                return
+            if len(ahead) < len(end):
+                self._cut()
+                return
+            self.stream.skip(len(ahead) - len(end) + 1)
+
     def _delimiter(self, stack: list[_Frame], tag: int, length: int) -> None:
         """An item, or the end of an item or a sequence of undefined length (PS3.5 7.5)."""
         frame = stack[-1]
+        if len(stack) == 1:  # in no sequence: what follows would be taken for elements of the film
+            self.blame(DAMAGED)
+            self.stopped = True
+            return
         self.stream.skip(8)
         if tag == _ITEM and frame.is_sequence:
+            frame.begun = True
             target = self._item(frame)
             if target is None and self.fault and frame.limit != _NOWHERE:
                 self._skip(frame.limit - self.stream.position)  # it is refused: no more of it is looked at
@@ -338,13 +372,15 @@ class _Walk:
                 self._skip(min(length, frame.limit - self.stream.position))
                 return
             end = _NOWHERE if length == UNDEFINED else self.stream.position + length
-            stack.append(_Frame(min(end, frame.limit), frame.implicit, target=target))
-        elif tag == _ITEM_END and not frame.is_sequence and len(stack) > 1:
+            stated = length != UNDEFINED
+            stack.append(_Frame(min(end, frame.limit), frame.implicit, target=target, stated=stated))
+        elif tag == _ITEM_END and not frame.is_sequence and not frame.stated:
             self._leave(stack)
-        elif tag == _SEQUENCE_END and len(stack) > 1:
+        elif tag == _SEQUENCE_END and not frame.stated:
             if not frame.is_sequence:
                 self._leave(stack)
-            self._leave(stack)
+            if not stack[-1].stated:
+                self._leave(stack)
 
     def _item(self, frame: _Frame) -> Dataset | None:
         """A new item of a sequence that is kept; None if the item is passed over."""
@@ -422,7 +458,10 @@ class _Walk:
         # What has the VR UN is in implicit VR within (PS3.5 6.2.2).
         implicit = frame.implicit or vr == "UN"
         keyword = known[0] if known is not None else ""
-        stack.append(_Frame(end, implicit, is_sequence=True, items=items, tag=tag, keyword=keyword))
+        stated = length != UNDEFINED
+        stack.append(
+            _Frame(end, implicit, is_sequence=True, items=items, tag=tag, keyword=keyword, stated=stated)
+        )
 
     def _value(self, frame: _Frame, tag: int, vr: str, length: int, known: tuple[str, str]) -> None:
         keyword, expected = known
@@ -482,7 +521,12 @@ class _Walk:
 
     def decode(self) -> bool:
         """Turn what was kept into data elements; whether its texts fit its character set."""
-        raw = {(id(each.target), each.tag): each for each in self._raw}.values()
+        kept: dict[tuple[int, int], _Raw] = {}
+        for each in self._raw:
+            first = kept.setdefault((id(each.target), each.tag), each)
+            if first.value.strip(b" \0") != each.value.strip(b" \0"):
+                self.blame(f"has two different values of its {_name(each.tag)}")
+        raw = kept.values()
         terms: tuple[str, ...] | None = ()
         signed = False
         for each in raw:

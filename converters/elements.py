@@ -152,8 +152,8 @@ _IN_ITEMS = (
 
 TEXT_BYTES = 1 << 14
 """What the value of an element other than a table may take; LO holds 64 characters, LT 10,240."""
-TABLE_BYTES = 1 << 17
-"""What LUT Data may take: 65,536 entries of 16 bits."""
+TABLE_BYTES = (1 << 17) + 64
+"""What LUT Data may take: 65,536 entries of 16 bits, and a little padding."""
 MOST_ITEMS = 64
 """Of one sequence."""
 MOST_KEPT = 1000

@@ -22,6 +22,8 @@ TRAINING_BITS = 8
 ASSUMED_LONG_SIDE = 240.0
 """mm; the long side of an 18 x 24 cm film, taken for the image's where no spacing is stated."""
 
+MOST_STEP = 1.0
+"""mm between pixels, as far as they are stated."""
 LEAST_SIDE, MOST_SIDE = 50.0, 500.0
 """mm; what the sides of a mammogram may be: a biopsy's field of 5 cm, more than a film of 35 x 43 cm."""
 MOST_OBLONG = 2.0
@@ -162,7 +164,7 @@ def spacing(header: Dataset) -> tuple[tuple[float, float], bool, tuple[str, ...]
         pair = (stated[0], stated[-1])
         factor, remarks = _magnification(header) if keyword == "ImagerPixelSpacing" else (1.0, ())
         found = (pair[0] / factor, pair[1] / factor)
-        if len(stated) > 2 or not _plausible(found, (rows, columns)):
+        if len(stated) > 2 or max(found) > MOST_STEP or not _plausible(found, (rows, columns)):
             implausible.append(keyword)
             continue
         return found, False, (*remarks, *_not_believed(implausible, header))

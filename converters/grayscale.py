@@ -8,9 +8,10 @@ and the image is then looked up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -131,11 +132,12 @@ def _judge_picture(unit: Values, values: npt.NDArray[np.int64], seen: npt.NDArra
     levels = np.unique(np.round(unit[there] * _GRAY_LEVELS)).size
     if levels < _LEAST_LEVELS < np.unique(values[there]).size:
         raise ValueError(f"no picture: its gray scale leaves {levels} gray levels")
-    between = int(seen[(unit > 0) & (unit < 1)].sum())
-    if between < _LEAST_BETWEEN * total:
-        raise ValueError(f"no picture: its gray scale makes {1 - between / total:.1%} of it black or white")
+    between, bright_at_all = int(seen[(unit > 0) & (unit < 1)].sum()), int(seen[unit > 0].sum())
+    if between < _LEAST_BETWEEN * bright_at_all:
+        share = 1 - between / bright_at_all
+        raise ValueError(f"no picture: its gray scale makes {share:.1%} of what is not black white")
     white = int(seen[unit >= 1].sum())
-    bright = white / int(seen[unit > 0].sum())
+    bright = white / bright_at_all
     if bright > _MOST_WHITE:
         return [f"{bright:.0%} of what is not black is saturated white: its window may not be meant for it"]
     return []
@@ -191,7 +193,7 @@ def _stated(header: Dataset, keyword: str) -> tuple[float, ...]:
         ValueError: what it has is no finite number: what it was to say is not known.
     """
     found = numbers(header, keyword)
-    if not found and texts(header, keyword) not in ((), ("",)):
+    if not found and any(texts(header, keyword)):
         raise ValueError(f"its {dictionary_description(keyword)} is no finite number")
     return found
 
@@ -202,7 +204,9 @@ def _voi(modality: Values, header: Dataset, remarks: list[str]) -> Values | None
     if luts:
         table, bits = _look_up(modality, luts[0], "VOI LUT")
         return table / _voi_range(luts[0], bits, remarks)
-    if not _stated(header, "WindowCenter") or not _stated(header, "WindowWidth"):
+    if not _windows(header):
+        for keyword in ("WindowCenter", "WindowWidth"):
+            _stated(header, keyword)  # what is there and is no number is not passed over
         return None
     if _stated_function(header) not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         raise ValueError("its VOI LUT Function is not LINEAR, LINEAR_EXACT or SIGMOID")
@@ -231,10 +235,30 @@ def _voi_range(item: Dataset, bits: int, remarks: list[str]) -> float:
 
 def first_window(header: Dataset) -> tuple[float, float] | None:
     """Centre and width of the first window; None if there is none or it has no width above 0."""
-    centers, widths = numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
-    if not centers or not widths:
-        return None
-    return (centers[0], widths[0]) if widths[0] > 0 else None
+    pairs = [pair for pair in _windows(header) if pair[1] > 0]
+    return pairs[0] if pairs else None
+
+
+def _windows(header: Dataset) -> list[tuple[float, float]]:
+    """The pairs of centre and width that are numbers, in their order."""
+    stated = (_finite(header, keyword) for keyword in ("WindowCenter", "WindowWidth"))
+    return [
+        (center, width)
+        for center, width in zip(*stated, strict=False)
+        if center is not None and width is not None
+    ]
+
+
+def _finite(header: Dataset, keyword: str) -> list[float | None]:
+    """Each value of a numeric element; None in the place of one that is no finite number."""
+    found: list[float | None] = []
+    for value in values(header, keyword):
+        try:
+            number = float(cast(float, value))
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        found.append(number if math.isfinite(number) else None)
+    return found
 
 
 def _stated_function(header: Dataset) -> str:

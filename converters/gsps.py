@@ -16,7 +16,7 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from bcd_model.words import Finding
 from converters import film_facts, wording
-from converters.dicom_file import items, numbers, text, values
+from converters.dicom_file import items, numbers, text
 from converters.grayscale import first_window, window_function
 from converters.provenance import (
     RESEARCH,
@@ -121,9 +121,8 @@ def _add_gray_scale(state: Dataset, header: Dataset) -> None:
     voi = Dataset()
     if source.get("VOILUTSequence"):
         voi.VOILUTSequence = [source.VOILUTSequence[0]]
-    elif first_window(source) is not None:
-        voi.WindowCenter = values(source, "WindowCenter")[0]
-        voi.WindowWidth = values(source, "WindowWidth")[0]
+    elif (window := first_window(source)) is not None:
+        voi.WindowCenter, voi.WindowWidth = (_decimal(value) for value in window)
         function = window_function(source)
         if function != "LINEAR" or text(source, "VOILUTFunction"):
             voi.VOILUTFunction = function

@@ -6,7 +6,7 @@ import numpy as np
 
 from bcd_model.words import Pixels
 
-INVERTED = "looks inverted: its background is brighter than its breast, and nothing in the file says so"
+INVERTED = "looks inverted as its header shows it: the background is brighter than the breast"
 
 _GRID = 256  # pixels of the long side that are looked at
 _RANGE = (0.005, 0.995)

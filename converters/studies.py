@@ -150,7 +150,10 @@ def find_studies(paths: Sequence[Path]) -> Discovery:
     times: dict[Path, int] = {}
     names: dict[Path, Path] = {}
     for path in (file for given in paths for file in _files(given, heap)):
-        real = path.resolve()
+        real = _resolved(path)
+        if real is None:
+            heap.skipped.append(Skipped(path, "a link that leads to itself"))
+            continue
         times[real] = times.get(real, 0) + 1
         names[real] = min(path.absolute(), names.get(real, path.absolute()))
     for real, path in sorted(names.items(), key=lambda item: item[1]):
@@ -180,15 +183,23 @@ def _files(given: Path, heap: _Heap) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
         heap.unplaced.append(Skipped(Path(error.filename), f"cannot be opened: {error.strerror}"))
 
-    root = given.resolve()
+    root = _resolved(given) or given
     for folder, folders, names in os.walk(given, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted((*folders, *names)):
             path = Path(folder, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            if path.is_symlink() and not (_resolved(path) or path).is_relative_to(root):
                 heap.skipped.append(Skipped(path, "a link to outside the folder: not followed"))
             elif name not in folders and not name.startswith("."):
                 yield path
+
+
+def _resolved(path: Path) -> Path | None:
+    """``path`` without links; None if they lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return None
 
 
 def _sort_in(heap: _Heap, path: Path, times: int) -> None:

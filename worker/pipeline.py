@@ -172,7 +172,14 @@ def _scan_film(
         if patient and may_pass(error):
             raise
         return _failed(source, str(error))
-    return replace(_failed(source, None), header=read.header, film=read.film, scan=scan)
+    return FilmResult(
+        source.path.name,
+        source.sop_instance_uid,
+        header=read.header,
+        film=read.film,
+        scan=scan,
+        sha256=source.sha256,
+    )
 
 
 def _failed(source: FilmSource, reason: str | None) -> FilmResult:

@@ -90,14 +90,12 @@ def test_an_even_breast_is_normal(blob_model: Model) -> None:
 
 @pytest.mark.parametrize("shape", [(64, 64), (8, 8), (1, 1), (3, 200)])
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_a_film_without_a_breast_is_scanned_with_a_warning(
+def test_a_film_without_a_breast_is_not_scanned(
     blob_model: Model, shape: tuple[int, int], value: float
 ) -> None:
     film = Film(np.full(shape, value, dtype=np.float32), (0.2, 0.2))
-    scan = Scanner(blob_model).scan(film)
-    assert scan.findings == ()
-    assert scan.label == "normal"
-    assert any("no breast" in warning for warning in scan.warnings)
+    with pytest.raises(FilmError, match="no breast was found in it: nothing was scanned"):
+        Scanner(blob_model).scan(film)
 
 
 def test_same_film_same_scan(blob_model: Model) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from worker.cli import readings
-from worker.cli.console import counted, percent, say, say_json, say_table
+from worker.cli.console import counted, on_one_line, percent, say, say_json, say_table
 from worker.cli.jobs import BATCH, JSON
 from worker.cli.session import check_selection, open_queue
 
@@ -79,7 +79,7 @@ def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
     if result["looked_at"] != "all":
         say(_what_was_missed(result))
     for text in result["warnings"]:
-        say(f"warning: {text}")
+        say(on_one_line(f"warning: {text}"))
     for film in result["films"]:
         say()
         _show_film(film, everything=everything)
@@ -100,9 +100,9 @@ def _show_film(film: Mapping[str, Any], *, everything: bool) -> None:
     from converters import wording
 
     side = " ".join(filter(None, (film["laterality"], film["view"])))
-    title = f"film {film['sop_instance_uid'] or film['file']}" + (f" ({side})" if side else "")
+    title = on_one_line(f"film {film['sop_instance_uid'] or film['file']}" + (f" ({side})" if side else ""))
     if film["status"] == "failed":
-        say(f"{title}: failed: {film['reason']}")
+        say(on_one_line(f"{title}: failed: {film['reason']}"))
         return
     if film["status"] == "excluded":
         say(f"{title}: excluded: {wording.RULES[film['rule']]}")
@@ -111,7 +111,7 @@ def _show_film(film: Mapping[str, Any], *, everything: bool) -> None:
     hidden = len(film["findings"]) - len(shown)
     say(f"{title}: {film['class']}")
     for text in film["warnings"]:
-        say(f"  warning: {text}")
+        say(on_one_line(f"  warning: {text}"))
     if shown:
         say_table(FINDING_COLUMNS, [finding_row(n, finding) for n, finding in enumerate(shown, start=1)])
     else:

@@ -233,7 +233,6 @@ FILM = (np.add.outer(np.arange(200), np.arange(150)) * 11).astype(np.uint16)  # 
         ({"WindowCenter": 2000, "WindowWidth": 2}, "no picture: its gray scale leaves"),
         ({"WindowCenter": 2000, "WindowWidth": "1e-300", "VOILUTFunction": "SIGMOID"}, "no picture"),
         ({"WindowCenter": 2000, "WindowWidth": 1}, "no picture"),
-        ({"WindowCenter": 300, "WindowWidth": 120}, "% of it black or white"),
         ({"VOILUTSequence": [lut(0, [0, 65535], 16)]}, "no picture"),
         ({"VOILUTSequence": [lut(0, [7] * 4096, 12)]}, "blank"),
         ({"VOILUTSequence": [lut(60000, list(range(4000)), 12)]}, "blank"),
@@ -251,6 +250,32 @@ def test_kind_10_a_gray_scale_that_leaves_no_picture_is_a_failed_film(
         path = save_film("film.dcm", FILM, BitsStored=12, **(placeholders | elements))
     with pytest.raises(FilmError, match=f"film.dcm: .*{message}"):
         read_film(path)
+
+
+def test_kind_10_a_picture_that_is_nearly_all_white_is_a_failed_film(save_film: SaveFilm) -> None:
+    path = save_film("film.dcm", FILM, BitsStored=12, WindowCenter=300, WindowWidth=120)
+    with pytest.raises(FilmError, match="of what is not black white"):
+        read_film(path)
+
+
+def test_a_small_breast_on_a_large_detector_is_a_picture(save_film: SaveFilm) -> None:
+    pixels = np.zeros((1000, 800), np.uint16)
+    pixels[400:500, 0:100] = FILM[:100, :100] + 500  # 1.3 % of the image
+    path = save_film("film.dcm", pixels, BitsStored=12, WindowCenter=2048, WindowWidth=4096)
+    assert read_film(path).film.pixels.max() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("center", "width"),
+    [("1500\\\\1600", "2500\\\\2600"), ("1500\\9999", "2500\\9999"), ("\\1500", "\\2500")],
+)
+def test_the_first_window_that_is_one_is_taken(save_film: SaveFilm, center: str, width: str) -> None:
+    plain = save_film("plain.dcm", FILM, BitsStored=12, WindowCenter=1500, WindowWidth=2500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        odd = save_film("odd.dcm", FILM, BitsStored=12, WindowCenter=center, WindowWidth=width)
+    odd.write_bytes(odd.read_bytes().replace(b"9999", b"n/a "))
+    np.testing.assert_array_equal(read_film(odd).film.pixels, read_film(plain).film.pixels)
 
 
 @given(

@@ -146,8 +146,8 @@ def test_kind_15_lut_data_is_as_long_as_65536_entries(make_film: MakeFilm, tmp_p
     stored = RAMP.astype(np.uint16) * 400
     path = with_elements(make_film(stored), tmp_path / "film.dcm", writer, lut(table.tobytes()), 0x7FE00010)
     np.testing.assert_allclose(read_film(path).film.pixels, stored / 65535, atol=1e-6)
-    with_elements(make_film(stored), path, writer, lut(table.tobytes() + b"\0\0"), 0x7FE00010)
-    with pytest.raises(FilmError, match="its LUT Data takes 131074 bytes; 131072 are read"):
+    with_elements(make_film(stored), path, writer, lut(table.tobytes() + bytes(66)), 0x7FE00010)
+    with pytest.raises(FilmError, match="its LUT Data takes 131138 bytes; 131136 are read"):
         read_film(path)
 
 
@@ -432,3 +432,34 @@ def test_kind_5_why_a_study_uid_is_none(make_film: MakeFilm, save_film: SaveFilm
         "good.dcm": None,
         "long.dcm": "its Study Instance UID is longer than 64 characters",
     }
+
+
+IDENTITY = b"\x10\x00\x20\x00LO\x04\x00ZZZZ"
+
+
+@pytest.mark.parametrize(
+    "inserted",
+    [
+        # private bytes of undefined length that are no items
+        b"\x11\x00\x10\x10OB\0\0\xff\xff\xff\xff" + IDENTITY + b"\xfe\xff\xdd\xe0\0\0\0\0",
+        # a sequence of stated length that holds no item
+        b"\x10\x00\x02\x10SQ\0\0\x0c\0\0\0" + IDENTITY,
+        # an item that is ended, within its length
+        b"\x10\x00\x02\x10SQ\0\0\x1c\0\0\0\xfe\xff\x00\xe0\x14\0\0\0\xfe\xff\x0d\xe0\0\0\0\0" + IDENTITY,
+        # a sequence that is ended, within its length
+        b"\x10\x00\x02\x10SQ\0\0\x14\0\0\0\xfe\xff\xdd\xe0\0\0\0\0" + IDENTITY,
+        # the delimiter of a sequence in no sequence
+        b"\xfe\xff\xdd\xe0\0\0\0\0" + IDENTITY,
+        IDENTITY,
+    ],
+)
+def test_kind_1_what_stands_in_a_sequence_is_never_the_films_own(
+    save_film: SaveFilm, tmp_path: Path, inserted: bytes
+) -> None:
+    """The film is read as its own patient's, or it fails; it never becomes another's."""
+    path = save_film("film.dcm", PatientID="mias-002")
+    data = path.read_bytes()
+    own = data.index(b"\x10\x00\x20\x00LO") + 8 + 8
+    path.write_bytes(data[:own] + inserted + data[own:])
+    found = read_dicom(path)
+    assert str(found.header.get("PatientID")) == "mias-002"
