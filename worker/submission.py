@@ -16,7 +16,7 @@ from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.app import send
 from worker.growth import MissingFilmsError, contents_of, grown, holds, is_held
-from worker.job import ENDINGS, UNDER_WAY, DamagedRecordError, Lane, Record, Tally, job_id, now
+from worker.job import ENDINGS, UNDER_WAY, DamagedRecordError, Lane, Record, Tally, job_id, now, refusal_id
 from worker.pipeline import shaping
 from worker.publish import check_target
 from worker.published import Published, published
@@ -78,7 +78,11 @@ class Submitter:
         with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
             make_results_folder(self.out, self.settings.results_mode)
         if self.force:
-            return self._submit(study)
+            answer = self._submit(study)
+            for part in self._parts(study):
+                if part.final and part.wanted and answer.answer != "refused":
+                    self._take_place(part, answer.job_id)
+            return answer
         for _ in range(_ROUNDS):  # others may submit films of this study at the same time
             parts, standing = self._parts(study), published(self.out / study.study_instance_uid)
             known = standing is None or standing.job_id in {part.job_id for part in parts}
@@ -90,20 +94,26 @@ class Submitter:
                 study = grown(study, [part.study for part in parts if part.study is not None])
             except MissingFilmsError as error:
                 return self._refuse_for_missing(study, error.count)
-            answer = self._submit(study, [out for part in parts if not part.final for out in part.outs])
+            job = self.make_record(study).job_id
+            others = [part for part in parts if part.job_id != job]
+            answer = self._submit(study, [out for part in others if part.wanted for out in part.outs])
             if answer.answer == "refused":
                 break
-            for part in parts:
-                self._take_place(part, answer.job_id)
-            left = [part.study for part in self._parts(study) if part.study is not None]
-            if all(holds(contents_of(study), contents_of(part)) for part in left):
+            left = self._parts(study)
+            # also those that came meanwhile, as an earlier round's own
+            for part in {part.job_id: part for part in (*others, *left)}.values():
+                if _has(study, part):
+                    self._take_place(part, answer.job_id)
+            if all(_has(study, part) for part in left):
                 break
         return answer
 
     def _parts(self, study: StudyInput) -> list[Record]:
-        """The jobs of other films of ``study`` for this folder: under way, or their result stands there."""
+        """The jobs of ``study`` for this folder that are under way, have failed, or whose result stands.
+
+        The films of one that was cancelled by hand are not wanted; those of one that failed still are.
+        """
         standing = published(self.out / study.study_instance_uid)
-        files = {film.sha256 for film in study.films}
         parts = []
         for job in self.records.of_study(study.study_instance_uid):
             with suppress(DamagedRecordError):
@@ -111,24 +121,32 @@ class Submitter:
                 if record is None or record.study is None or self.out not in record.outs:
                     continue
                 stands = standing is not None and standing.job_id == job
-                if (stands or not record.final) and {film.sha256 for film in record.study.films} != files:
+                if stands or record.wanted:
                     parts.append(record)
         return parts
 
     def _take_place(self, part: Record, job: str) -> None:
-        """Let ``job`` stand for ``part``, whose films it has: in its batch, and if that is under way."""
-        if part.job_id != job and (not part.final or part.batch == self.batch):
-            self.records.supersede(part.job_id, job, f"superseded by job {job}, which has more of its films")
+        """Let ``job`` stand for ``part``, whose films it has: in its batches, and if that is under way."""
+        if part.job_id != job:
+            self.records.supersede(part.job_id, job, self.batch)
 
     def _refuse_for_missing(self, study: StudyInput, count: int) -> Submitted:
         reason = (
             f"refused: earlier films missing: {count} of this study's result cannot be read any more; "
             "submit all films of the study together, or replace its result with --force"
         )
-        return self._refuse(self.make_record(study), reason)
+        return self.refuse(self.make_record(study), reason, str(self.out))
 
-    def _refuse(self, record: Record, reason: str) -> Submitted:
-        self.records.refuse(record, reason, OutputError.exit_code)
+    def refuse(self, record: Record, reason: str, whose: str) -> Submitted:
+        """Keep ``record`` as a job that failed, so that its batch counts it.
+
+        Args:
+            whose: what tells the refusal from others of the job, if that itself is under way or done.
+        """
+        code = OutputError.exit_code
+        if not self.records.refuse(record, reason, code):
+            record = replace(record, job_id=refusal_id(record.job_id, whose))
+            self.records.refuse(record, reason, code)
         return Submitted(record.job_id, record.study_instance_uid, "refused", reason)
 
     def _submit(self, study: StudyInput, outs: Sequence[Path] = ()) -> Submitted:
@@ -144,7 +162,7 @@ class Submitter:
         try:
             check_target(folder, record.job_id, replace=self.force, films=contents_of(study))
         except OutputError as error:
-            return self._refuse(record, str(error))
+            return self.refuse(record, str(error), str(self.out))
         ours = published(folder)
         damaged = self.records.damaged(record.job_id)
         if damaged is not None:
@@ -188,6 +206,11 @@ class Submitter:
             replace=self.force,
             study=study,
         )
+
+
+def _has(study: StudyInput, part: Record) -> bool:
+    """Whether ``study`` has each film of ``part``."""
+    return part.study is not None and holds(contents_of(study), contents_of(part.study))
 
 
 def lane_for(studies: int, batch: str, lane: Lane | None) -> Lane:

@@ -149,3 +149,94 @@ def test_a_newer_file_of_a_film_takes_the_place_of_the_older(kept: Any, four: li
     assert (job["films"], job["state"]) == (2, "done")
     told = {film["file"] for film in result_of(out)["films"]}
     assert told == {"corrected.dcm", four[1].name}
+
+
+def submitted(site: Any, *arguments: object) -> str:
+    """The one job that a command line queues."""
+    answer = site("submit", *arguments, "--no-wait", "--json")
+    (job,) = answer.json["jobs"]
+    return str(job["job_id"])
+
+
+def fail(site: Any, job: str) -> None:
+    assert site.records.claim(job, "holder", 60) == "claimed"
+    assert site.records.end(job, "holder", state="failed", reason="the disk is full", exit_code=5)
+
+
+def test_films_of_a_job_that_failed_are_done_with_the_late_ones(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    first = submitted(site, four[0], "--out", out, "--batch", "tonight")
+    fail(site, first)
+    second = submitted(site, four[1], "--out", out, "--batch", "tonight")
+    assert site.records.get(second).films == 2
+    fail(site, second)
+    third = submitted(site, four[2], "--out", out)
+    assert site.records.get(third).films == 3
+    # the batch has the study once, and what failed does not come back as a part of it
+    assert site.records.ids("tonight") == [third]
+    assert [site.records.get(job).superseded_by for job in (first, second)] == [second, third]
+    retried = site("retry", first, second, "--json").json
+    assert sorted(retried["left"]) == sorted([first, second])
+
+
+def test_a_job_cancelled_by_hand_is_no_part_of_the_study(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    first = submitted(site, four[0], "--out", out)
+    assert site("cancel", first).code == 0
+    late = submitted(site, four[1], "--out", out)
+    assert site.records.get(late).films == 1
+
+
+def test_forced_films_take_the_place_of_those_that_failed(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    first = submitted(site, four[0], "--out", out, "--batch", "tonight")
+    fail(site, first)
+    four[0].unlink()
+    forced = submitted(site, four[1], "--out", out, "--force")
+    assert site.records.ids("tonight") == [forced]
+    late = submitted(site, four[2], "--out", out)
+    assert site.records.get(late).films == 2
+
+
+def test_a_refusal_leaves_the_record_of_a_finished_job_alone(kept: Any, four: list[Path], out: Path) -> None:
+    other = out.with_name("other")
+    done = kept("submit", four[1], "--out", out, "--wait", "--batch", "here", "--json").json["jobs"][0]
+    kept("submit", four[0], "--out", other, "--wait")
+    four[0].unlink()
+    refused = kept("submit", four[1], "--out", other, "--wait", "--batch", "elsewhere", "--json")
+    assert refused.code == 5
+    (job,) = refused.json["jobs"]
+    assert (job["submission"], job["job_id"] == done["job_id"]) == ("refused", False)
+    now = kept("status", done["job_id"], "--json").json
+    assert (now["state"], now["films_scanned"], now["result"]) == ("done", 1, done["result"])
+    assert kept("status", "--batch", "here").code == 0
+    told = kept("status", "--batch", "elsewhere", "--json").json
+    assert (told["studies"], told["states"]["failed"]) == (1, 1)
+    # to try the refused job alone again would lose what it was refused for
+    again = kept("retry", "--batch", "elsewhere", "--json").json
+    assert (again["retried"], again["left"]) == ([], [job["job_id"]])
+    told = kept("status", "--batch", "elsewhere", "--json").json
+    assert "earlier films missing" in told["failures"][0]["reason"]
+
+
+def test_a_study_stays_in_every_batch_it_was_submitted_with(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    for batch in ("one", "two"):
+        submitted(site, four[0], "--out", out, "--batch", batch)
+    for path in four[1:]:  # late films without a batch
+        last = submitted(site, path, "--out", out)
+    for batch in ("one", "two"):
+        assert site.records.ids(batch) == [last]
+    assert site.records.get(last).batch in ("one", "two")
+
+
+def test_a_forced_job_whose_place_was_taken_does_not_come_back(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    forced = submitted(site, four[0], "--out", out, "--force")
+    late = submitted(site, four[1], "--out", out)
+    gone = site.records.get(forced)
+    assert (gone.state, gone.superseded_by, gone.replace) == ("cancelled", late, False)
+    assert site("retry", forced, "--json").json["left"] == [forced]
+    assert site.records.get(forced).state == "cancelled"
+    # submitted again it is a part of the whole
+    assert submitted(site, four[0], "--out", out) == late
