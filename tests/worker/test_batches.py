@@ -175,9 +175,8 @@ def test_retry_leaves_the_work_to_an_engine_that_is_kept(kept: Any, patients: li
     (job,) = submitted.json["jobs"]
     for path in (kept.folder / "again").iterdir():
         shutil.rmtree(path)
-    assert (
-        kept("retry", job["job_id"]).out == "0 jobs queued again, 1 left as they are (done, under way, refused or superseded)\n"
-    )
+    retried = kept("retry", job["job_id"])
+    assert retried.out == "0 jobs queued again, 1 left as they are (done, under way, refused or superseded)\n"
     queued = kept("submit", *patients, "--out", "again", "--batch", "again", "--force", "--no-wait")
     assert queued.code == 0
     assert "to watch: bcd-admin status --batch again --watch" in queued.err
