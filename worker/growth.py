@@ -8,6 +8,7 @@ refused, for a result over the late ones alone would hide the others.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from bcd_model.errors import BcdError
 from converters.studies import FilmSource, StudyInput, find_studies
@@ -54,8 +55,16 @@ def grows(new: Contents, old: Contents) -> bool:
     return more and holds(new, old)
 
 
+def not_held(new: Contents, old: Contents) -> int:
+    """How many films of ``old`` are not among ``new``."""
+    return sum(not holds(new, [film]) for film in old)
+
+
 def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
     """``study`` and the films of ``earlier`` submissions; of two with one UID that of ``study`` is taken.
+
+    A film that was known to be unusable, as one of whose UID there are two files, stays as it was: which
+    file is the right one is said by sending that.
 
     Raises:
         MissingFilmsError: films of an earlier one are gone, changed, or cannot be read.
@@ -70,6 +79,9 @@ def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
     }
     if not kept:
         return study
+    unusable = [film for film in kept.values() if film.reason and film.sop_instance_uid]
+    for film in unusable:
+        del kept[film.sha256]
     there = [film.path for film in kept.values() if film.path.is_file()]
     try:
         found = find_studies([*(film.path for film in study.films), *there]).studies
@@ -79,4 +91,7 @@ def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
     missing = kept.keys() - {film.sha256 for film in (union.films if union is not None else ())}
     if union is None or missing:
         raise MissingFilmsError(max(1, len(missing)))
-    return union
+    uids = {film.sop_instance_uid for film in union.films}
+    films = [*union.films, *(film for film in unusable if film.sop_instance_uid not in uids)]
+    films.sort(key=lambda film: (film.sop_instance_uid or "", film.sha256))
+    return replace(union, films=tuple(films))

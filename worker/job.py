@@ -114,6 +114,8 @@ class Record:
         replace: whether another job's result there may be replaced (``--force``).
         study: the films; empty in listings.
         software_version: of the product for which it was submitted.
+        refused: whether its submission was refused, so that there is nothing to be retried.
+        superseded_by: id of the job in its place, which has its films; "" if there is none.
     """
 
     job_id: str
@@ -142,11 +144,18 @@ class Record:
     tally: Tally = NOTHING
     study: StudyInput | None = None
     software_version: str = SOFTWARE_VERSION
+    refused: bool = False
+    superseded_by: str = ""
 
     @property
     def final(self) -> bool:
         """True if nothing more will happen by itself."""
         return self.state not in UNDER_WAY
+
+    @property
+    def wanted(self) -> bool:
+        """True if its films still wait for a result: under way, or failed with no other job in its place."""
+        return not self.final or (self.state == "failed" and not self.superseded_by)
 
     @property
     def description(self) -> str:
@@ -203,6 +212,7 @@ class Record:
             "input_digest": self.input_digest,
             "result": str(standing.folder) if standing.folder else None,
             "result_replaced_by": standing.other_job or None,
+            "superseded_by": self.superseded_by or None,
         }
 
 
@@ -230,6 +240,11 @@ def job_id(
         software_version,
     ]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_ID_LENGTH]
+
+
+def refusal_id(job: str, whose: str) -> str:
+    """The id of a refusal while ``job`` itself is under way or done, elsewhere or for somebody else."""
+    return hashlib.sha256(f"refused\x1f{job}\x1f{whose}".encode()).hexdigest()[:_ID_LENGTH]
 
 
 def now() -> datetime:
@@ -285,6 +300,8 @@ def to_fields(record: Record) -> dict[str, object]:
         "reason": record.reason,
         "exit_code": record.exit_code,
         "replace": int(record.replace),
+        "refused": int(record.refused),
+        "superseded_by": record.superseded_by,
         "study": _study_to_json(record.study),
         **tally_fields(record.tally),
     }
@@ -379,6 +396,8 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
                 float(fields["highest"]),
                 _count(fields.get("excluded_films", "0")),  # a record of version 0.1 has none
             ),
+            refused=fields.get("refused") == "1",
+            superseded_by=fields.get("superseded_by") or "",
         )
         if not (record.films >= 1 and 0 <= record.tally.highest <= 1):
             raise ValueError("no record of a job")

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 from converters.outcome import Extent
 from converters.result_json import FILE_NAME
 
 _MOST = 64 << 20  # bytes of a result.json that is read
 _LOOKS = 100  # at a folder that others replace all the time
+_EXTENTS: tuple[Extent, ...] = get_args(Extent)
 _HEAD = 4096  # bytes in which our own states its job
 # The first three keys as our writer writes them; whatever else is read as a whole.
 _JOB = re.compile(
@@ -72,7 +74,7 @@ def published_at(folder: int) -> Published | None:
             len(films),
             failed=outcomes.count("failed"),
             excluded=outcomes.count("excluded"),
-            looked_at=content.get("looked_at") or _looked_at(outcomes),
+            looked_at=_extent(content.get("looked_at") or _looked_at(outcomes)),
             flagged=sum(any(finding["presented"] for finding in of_film) for of_film in findings),
             highest=max(
                 (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
@@ -87,6 +89,14 @@ def _looked_at(outcomes: Sequence[str]) -> Extent:
     """How much of a study was looked at, of a result of version 0.1, which does not say so."""
     scanned = outcomes.count("scanned")
     return "all" if scanned == len(outcomes) else "some" if scanned else "none"
+
+
+def _extent(told: object) -> Extent:
+    """``told``, if it is one of the three."""
+    for extent in _EXTENTS:
+        if extent == told:
+            return extent
+    raise ValueError("no result of ours says so")
 
 
 def job_of(folder: Path) -> str | None:

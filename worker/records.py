@@ -144,7 +144,7 @@ class Records(StoredRecords):
         )
 
     def refuse(self, record: Record, reason: str, exit_code: int) -> bool:
-        """Keep what cannot be worked on as a job that failed; False if the job is under way."""
+        """Keep what cannot be worked on as a job that failed; False if the job is under way or done."""
         arguments = (
             record.job_id,
             reason,
@@ -156,9 +156,14 @@ class Records(StoredRecords):
         )
         return bool(self._run(transitions.REFUSE, *arguments, *_flat(to_fields(record))))
 
-    def supersede(self, old: str, new: str, reason: str) -> bool:
-        """Put job ``new`` in the place of ``old`` in its batch, and end ``old`` if it is under way."""
-        return bool(self._run(transitions.SUPERSEDE, old, new, reason, now().isoformat()))
+    def supersede(self, old: str, new: str, batch: str = "") -> bool:
+        """Put job ``new``, which has the films of ``old``, in its place; end ``old`` if it is under way.
+
+        Args:
+            batch: if ``old`` is done it is replaced in this batch alone, else in all that have it.
+        """
+        reason = f"superseded by job {new}, which has its films"
+        return bool(self._run(transitions.SUPERSEDE, old, new, reason, now().isoformat(), batch))
 
     def note_unplaced(self, batch: str, unplaced: Sequence[Path], placed: Sequence[Path]) -> None:
         """Remember the files of a batch that may be films of any study, and forget those that are placed."""
@@ -183,7 +188,10 @@ class Records(StoredRecords):
         return bool(self._run(transitions.CANCEL, job, reason, int(unless_shared), now().isoformat()))
 
     def retry(self, job: str) -> bool:
-        """Queue again what failed, was cancelled or waits for its storage; whether there was anything."""
+        """Queue again what failed, was cancelled or waits for its storage; whether there was anything.
+
+        A job that was refused, or in whose place another stands, stays as it is.
+        """
         return bool(self._run(transitions.RETRY, job, now().isoformat()))
 
     def forget_messages(self) -> None:

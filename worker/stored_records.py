@@ -63,6 +63,8 @@ _SHORT = (
     "input_digest",
     "settings",
     "replace",
+    "refused",
+    "superseded_by",
 )
 _NAMED = 5  # jobs of many
 _PAGE = 500  # records read at a time

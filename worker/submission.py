@@ -13,10 +13,10 @@ from celery import Celery
 from bcd_model.errors import BcdError, OutputError, QueueError
 from bcd_model.prevalence import in_force
 from bcd_model.weights import WeightsInfo
-from converters.studies import StudyInput
+from converters.studies import FilmSource, StudyInput
 from worker.app import send
-from worker.growth import MissingFilmsError, contents_of, grown, holds, is_held
-from worker.job import ENDINGS, UNDER_WAY, DamagedRecordError, Lane, Record, Tally, job_id, now
+from worker.growth import MissingFilmsError, contents_of, grown, holds, is_held, not_held
+from worker.job import ENDINGS, UNDER_WAY, DamagedRecordError, Lane, Record, Tally, job_id, now, refusal_id
 from worker.pipeline import shaping
 from worker.publish import check_target
 from worker.published import Published, published
@@ -78,57 +78,102 @@ class Submitter:
         with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
             make_results_folder(self.out, self.settings.results_mode)
         if self.force:
-            return self._submit(study)
+            answer = self._submit(study)
+            for part in self._parts(study):
+                if part.final and part.wanted and answer.answer != "refused":
+                    self._take_place(part, answer.job_id)
+            return answer
         for _ in range(_ROUNDS):  # others may submit films of this study at the same time
             parts, standing = self._parts(study), published(self.out / study.study_instance_uid)
-            known = standing is None or standing.job_id in {part.job_id for part in parts}
-            if standing is not None and not known and not holds(contents_of(study), standing.contents):
-                if is_held(contents_of(study), standing.contents):
-                    return Submitted(standing.job_id, study.study_instance_uid, "done")
-                return self._refuse_for_missing(study, len(standing.contents))
+            whole = self._whole(study, standing, parts)
+            if whole is not None:
+                return self._submit(whole)
             try:
                 study = grown(study, [part.study for part in parts if part.study is not None])
             except MissingFilmsError as error:
                 return self._refuse_for_missing(study, error.count)
-            answer = self._submit(study, [out for part in parts if not part.final for out in part.outs])
+            missing = not_held(contents_of(study), standing.contents) if standing is not None else 0
+            if missing:  # as the queue has forgotten where they lie
+                return self._refuse_for_missing(study, missing)
+            job = self.make_record(study).job_id
+            others = [part for part in parts if part.job_id != job]
+            answer = self._submit(study, [out for part in others if part.wanted for out in part.outs])
             if answer.answer == "refused":
                 break
-            for part in parts:
-                self._take_place(part, answer.job_id)
-            left = [part.study for part in self._parts(study) if part.study is not None]
-            if all(holds(contents_of(study), contents_of(part)) for part in left):
+            left = self._parts(study)
+            # also those that came meanwhile, as an earlier round's own
+            for part in {part.job_id: part for part in (*others, *left)}.values():
+                if _has(study, part):
+                    self._take_place(part, answer.job_id)
+            if all(_has(study, part) for part in left):
                 break
         return answer
 
     def _parts(self, study: StudyInput) -> list[Record]:
-        """The jobs of other films of ``study`` for this folder: under way, or their result stands there."""
+        """The jobs of ``study`` for this folder that are under way, have failed, or whose result stands.
+
+        The films of one that was cancelled by hand are not wanted; those of one that failed still are.
+        """
         standing = published(self.out / study.study_instance_uid)
-        files = {film.sha256 for film in study.films}
         parts = []
-        for job in self.records.of_study(study.study_instance_uid):
+        jobs = self.records.of_study(study.study_instance_uid)
+        if standing is not None and standing.job_id not in jobs:  # one of version 0.1 is not listed there
+            jobs = [*jobs, standing.job_id]
+        for job in jobs:
             with suppress(DamagedRecordError):
                 record = self.records.get(job)
                 if record is None or record.study is None or self.out not in record.outs:
                     continue
                 stands = standing is not None and standing.job_id == job
-                if (stands or not record.final) and {film.sha256 for film in record.study.films} != files:
+                if stands or record.wanted:
                     parts.append(record)
         return parts
 
+    def _whole(
+        self, study: StudyInput, standing: Published | None, parts: Sequence[Record]
+    ) -> StudyInput | None:
+        """The study whose result stands if that is what ``study``, a part of it, would be done as; else None.
+
+        Where its other films lie is not known. They need not be read again: they were all looked at, with the
+        same model and settings, and no others are under way.
+        """
+        if standing is None or standing.looked_at != "all":
+            return None
+        given = {film.sha256: film for film in study.films}
+        if not is_held(contents_of(study), standing.contents) or len(given) == standing.films:
+            return None
+        if any(part.job_id != standing.job_id or part.state != "done" for part in parts):
+            return None
+        nowhere = Path("/")  # which is no file
+        films = [
+            given.get(sha256 or "") or FilmSource(nowhere, uid, sha256 or "")
+            for uid, sha256 in standing.contents
+        ]
+        whole = StudyInput(study.study_instance_uid, tuple(films))
+        return whole if self.make_record(whole).job_id == standing.job_id else None
+
     def _take_place(self, part: Record, job: str) -> None:
-        """Let ``job`` stand for ``part``, whose films it has: in its batch, and if that is under way."""
-        if part.job_id != job and (not part.final or part.batch == self.batch):
-            self.records.supersede(part.job_id, job, f"superseded by job {job}, which has more of its films")
+        """Let ``job`` stand for ``part``, whose films it has: in its batches, and if that is under way."""
+        if part.job_id != job:
+            self.records.supersede(part.job_id, job, self.batch)
 
     def _refuse_for_missing(self, study: StudyInput, count: int) -> Submitted:
         reason = (
             f"refused: earlier films missing: {count} of this study's result cannot be read any more; "
             "submit all films of the study together, or replace its result with --force"
         )
-        return self._refuse(self.make_record(study), reason)
+        return self.refuse(self.make_record(study), reason, str(self.out))
 
-    def _refuse(self, record: Record, reason: str) -> Submitted:
-        self.records.refuse(record, reason, OutputError.exit_code)
+    def refuse(self, record: Record, reason: str, whose: str) -> Submitted:
+        """Keep ``record`` as a job that failed, so that its batch counts it.
+
+        Args:
+            whose: what tells the refusal from others of the job, if that itself is under way or done.
+        """
+        code = OutputError.exit_code
+        if not self.records.refuse(record, reason, code):
+            record = replace(record, job_id=refusal_id(record.job_id, whose))
+            self.records.refuse(record, reason, code)
         return Submitted(record.job_id, record.study_instance_uid, "refused", reason)
 
     def _submit(self, study: StudyInput, outs: Sequence[Path] = ()) -> Submitted:
@@ -144,7 +189,7 @@ class Submitter:
         try:
             check_target(folder, record.job_id, replace=self.force, films=contents_of(study))
         except OutputError as error:
-            return self._refuse(record, str(error))
+            return self.refuse(record, str(error), str(self.out))
         ours = published(folder)
         damaged = self.records.damaged(record.job_id)
         if damaged is not None:
@@ -190,6 +235,11 @@ class Submitter:
         )
 
 
+def _has(study: StudyInput, part: Record) -> bool:
+    """Whether ``study`` has each film of ``part``."""
+    return part.study is not None and holds(contents_of(study), contents_of(part.study))
+
+
 def lane_for(studies: int, batch: str, lane: Lane | None) -> Lane:
     """The lane of a submission that may not have named one: a batch, or so many that they are one."""
     return lane or ("batch" if batch or studies > _MANY else "interactive")
@@ -211,6 +261,8 @@ def wait(
     changed: Callable[[Record], None] = lambda _: None,
 ) -> list[Record]:
     """Wait until every job has ended; return their records in the order of ``ids``.
+
+    Where another job took the place of one, that is waited for, too, and its record comes after these.
 
     One whose record cannot be read is not waited for, and left out; ``records.on_damage`` is told.
 
@@ -234,6 +286,10 @@ def wait(
                     changed(current[job])
                 if current[job].final:
                     ended.add(job)
+                    heir = current[job].superseded_by
+                    if heir and heir not in order:
+                        order.append(heir)
+                        pending.append(heir)
                 continue
             try:
                 if records.get(job) is None:
@@ -254,14 +310,25 @@ def exit_code(
 ) -> int:
     """0 if all is done; if nothing is, the one code all failures share; else 1.
 
+    A job in whose place another of ``records`` stands does not count: that has its films.
+
     Args:
         unreadable: jobs whose records cannot be read; each is a failure.
     """
-    codes = [record.exit_code for record in records] + [DamagedRecordError.exit_code for _ in unreadable]
+    codes = [record.exit_code for record in records if stands_for(record, records) is record]
+    codes += [DamagedRecordError.exit_code for _ in unreadable]
     codes += [OutputError.exit_code for answer in submitted if answer.answer == "refused"]
     if not any(codes):
         return 0
     return codes[0] if len(set(codes)) == 1 else BcdError.exit_code
+
+
+def stands_for(record: Record, records: Sequence[Record]) -> Record:
+    """The one of ``records`` that stands in the place of ``record`` in the end; itself if there is none."""
+    by_id = {each.job_id: each for each in records}
+    for _ in records:
+        record = by_id.get(record.superseded_by, record)
+    return record
 
 
 def resume(app: Celery, records: Records) -> int:

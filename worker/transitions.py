@@ -235,9 +235,9 @@ REFUSE: Final = (
 -- id, reason, exit code, outs, created, batch, updated, then the fields
 local id, batch = ARGV[1], ARGV[6]
 local state = get(id, 'state')
-if state == 'queued' or state == 'running' then return 0 end
+if state and state ~= 'failed' and state ~= 'cancelled' then return 0 end
 for i = 8, #ARGV, 2 do set(id, ARGV[i], ARGV[i + 1]) end
-set(id, 'outs', ARGV[4], 'joined', 0, 'batch', batch)
+set(id, 'outs', ARGV[4], 'joined', 0, 'batch', batch, 'refused', 1)
 redis.call('ZADD', 'bcd:jobs', 'NX', ARGV[5], id)
 redis.call('ZADD', study_key(id), ARGV[5], id)
 enlist(id, batch, ARGV[5])
@@ -245,29 +245,34 @@ finish(id, 'failed', ARGV[7], ARGV[2], ARGV[3])
 return 1
 """
 )
-"""A submission that cannot be worked on stands as a job that failed: 1; 0 if the job is under way."""
+"""A submission that cannot be worked on stands as a job that failed: 1; 0 if the job is under way or done."""
 
 SUPERSEDE: Final = (
     _COMMON
     + _EVEN_IF_FULL
     + """
--- the job that goes, the job that takes its place, reason, updated
+-- the job that goes, the job that takes its place, reason, updated, batch
 local old, new = ARGV[1], ARGV[2]
 if kind(old) ~= 'hash' or kind(new) ~= 'hash' then return 0 end
-local batch = get(old, 'batch')
-if batch and batch ~= '' then
+local state = get(old, 'state')
+-- what is done stays in the batches of other days
+local done = state == 'done' or state == 'done with failures'
+for _, batch in ipairs(done and {ARGV[5]} or redis.call('ZRANGE', 'bcd:batches', 0, -1)) do
   local since = redis.call('ZSCORE', 'bcd:batch:' .. batch, old)
   if since then
     redis.call('ZREM', 'bcd:batch:' .. batch, old)
     redis.call('ZADD', 'bcd:batch:' .. batch, 'NX', since, new)
+    if (get(new, 'batch') or '') == '' then set(new, 'batch', batch) end
   end
 end
-local state = get(old, 'state')
+if done then return 1 end
+-- nor may it come back and replace the whole by its part
+set(old, 'superseded_by', new, 'replace', 0)
 if state == 'queued' or state == 'running' then finish(old, 'cancelled', ARGV[4], ARGV[3], 1) end
 return 1
 """
 )
-"""A job takes the place of another in its batch, and ends it if it is under way."""
+"""A job takes the place of another in its batches, and ends it if it is under way."""
 
 CLAIM: Final = (
     _COMMON
@@ -390,6 +395,7 @@ local id = ARGV[1]
 local state = get(id, 'state')
 local later = redis.call('ZSCORE', 'bcd:later', id)
 if not known(get(id, 'lane')) then return 0 end
+if (get(id, 'superseded_by') or '') ~= '' or get(id, 'refused') == '1' then return 0 end
 if not (state == 'failed' or state == 'cancelled' or state == 'done with failures' or later) then return 0 end
 set(id, 'attempts', 0, 'lost', 0, 'tries', 0, 'begun', 0, 'ended', 0, 'exit_code', 0, 'joined', 0)
 set(id, 'troubled', 0)
@@ -397,7 +403,10 @@ wait_again(id, ARGV[2], '')
 return 1
 """
 )
-"""Once more what failed, was cancelled or waits for its storage; 0 if there is nothing to do again."""
+"""Once more what failed, was cancelled or waits for its storage; 0 if there is nothing to do again.
+
+What was refused has to be submitted again, and what was superseded is done by the job in its place.
+"""
 
 SWEEP: Final = (
     _COMMON

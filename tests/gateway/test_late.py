@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
+from worker.records import Records
+
 pytestmark = pytest.mark.redis
 
 
@@ -64,6 +66,7 @@ def test_late_films_of_a_job_that_waits_take_its_place(own_site: Any, study: lis
     states = [client.get(f"/jobs/{job['job_id']}").json() for job in (first, second, third)]
     assert [state["state"] for state in states] == ["cancelled", "cancelled", "queued"]
     assert "superseded by job" in states[0]["reason"]
+    assert [state["superseded_by"] for state in states] == [second["job_id"], third["job_id"], None]
     early = client.get(f"/jobs/{third['job_id']}/results")
     assert early.status_code == 409
     own_site.work()
@@ -99,3 +102,36 @@ def test_the_films_of_another_token_are_no_part_of_it(own_site: Any, study: list
     assert one.get(f"/jobs/{first['job_id']}").json()["state"] == "queued", "it is not ended for others"
     (forced,) = one.submit(study[3], force="true").json()["jobs"]
     assert forced["films"] == 1, json.dumps(forced)
+
+
+def test_films_of_a_job_that_failed_are_done_with_the_late_ones(own_site: Any, study: list[Path]) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    (first,) = client.submit(*study[:2]).json()["jobs"]
+    records = Records(own_site.broker)
+    assert records.claim(first["job_id"], "holder", 60) == "claimed"
+    assert records.end(first["job_id"], "holder", state="failed", reason="the disk is full")
+    (late,) = client.submit(study[2]).json()["jobs"]
+    assert (late["submission"], late["films"]) == ("queued", 3)
+    assert records.claim(late["job_id"], "holder", 60) == "claimed"
+    assert records.end(late["job_id"], "holder", state="failed", reason="the disk is full")
+    # some of them again: nothing is done yet
+    (again,) = client.submit(study[0]).json()["jobs"]
+    assert (again["job_id"], again["submission"], again["films"]) == (late["job_id"], "queued", 3)
+    assert client.get(f"/jobs/{first['job_id']}").json()["superseded_by"] == late["job_id"]
+
+
+def test_a_refusal_leaves_the_job_of_another_token_alone(own_site: Any, study: list[Path]) -> None:
+    own_site.serve()
+    one, other = own_site.client("one"), own_site.client("other")
+    own_site.work()
+    (done,) = one.submit(*study[2:]).json()["jobs"]
+    before = one.ended(done["job_id"])
+    (first,) = other.submit(*study[:2]).json()["jobs"]
+    other.ended(first["job_id"])
+    shutil.rmtree(own_site.folder / "uploads" / first["job_id"])  # as they expire
+    (refused,) = other.submit(*study[2:]).json()["jobs"]
+    assert (refused["submission"], refused["state"]) == ("refused", "failed")
+    assert refused["job_id"] != done["job_id"]
+    assert other.get(f"/jobs/{refused['job_id']}").json()["reason"].startswith("refused: ")
+    assert one.get(f"/jobs/{done['job_id']}").json() == before

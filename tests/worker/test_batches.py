@@ -142,7 +142,7 @@ def test_retry_queues_again_what_did_not_end_well(site: Site) -> None:
     waiting = site.add("night")
     answer = site("retry", "--batch", "night")
     assert answer.code == 0, answer.err
-    assert answer.out == "4 jobs queued again, 2 left as they are (done, or under way)\n"
+    assert answer.out == "4 jobs queued again, 2 left as they are (done, under way, refused or superseded)\n"
     assert answer.err.endswith("to watch: bcd-admin status --batch night --watch\n")
     states = site("jobs", "--batch", "night", "--json").json["states"]
     assert (states["queued"], states["done"]) == (5, 1)
@@ -165,7 +165,7 @@ def test_retry_waits_where_nobody_else_works(admin: Any, patients: list[Path], t
     assert admin("status", "--batch", "night").code == 0
     assert (
         admin("retry", "--batch", "night").out
-        == "0 jobs queued again, 2 left as they are (done, or under way)\n"
+        == "0 jobs queued again, 2 left as they are (done, under way, refused or superseded)\n"
     )
 
 
@@ -175,9 +175,8 @@ def test_retry_leaves_the_work_to_an_engine_that_is_kept(kept: Any, patients: li
     (job,) = submitted.json["jobs"]
     for path in (kept.folder / "again").iterdir():
         shutil.rmtree(path)
-    assert (
-        kept("retry", job["job_id"]).out == "0 jobs queued again, 1 left as they are (done, or under way)\n"
-    )
+    retried = kept("retry", job["job_id"])
+    assert retried.out == "0 jobs queued again, 1 left as they are (done, under way, refused or superseded)\n"
     queued = kept("submit", *patients, "--out", "again", "--batch", "again", "--force", "--no-wait")
     assert queued.code == 0
     assert "to watch: bcd-admin status --batch again --watch" in queued.err

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from pydicom import dcmread
+
+from bcd_model.weights import read_info
+from converters.studies import find_studies
+from worker.app import make_app
+from worker.job import Record, Tally
+from worker.published import published
+from worker.records import Records
+from worker.settings import Settings
+from worker.submission import Submitted, Submitter
 
 Run = Callable[..., Any]
 
@@ -149,3 +159,237 @@ def test_a_newer_file_of_a_film_takes_the_place_of_the_older(kept: Any, four: li
     assert (job["films"], job["state"]) == (2, "done")
     told = {film["file"] for film in result_of(out)["films"]}
     assert told == {"corrected.dcm", four[1].name}
+
+
+def submitted(site: Any, *arguments: object) -> str:
+    """The one job that a command line queues."""
+    answer = site("submit", *arguments, "--no-wait", "--json")
+    (job,) = answer.json["jobs"]
+    return str(job["job_id"])
+
+
+def fail(site: Any, job: str) -> None:
+    assert site.records.claim(job, "holder", 60) == "claimed"
+    assert site.records.end(job, "holder", state="failed", reason="the disk is full", exit_code=5)
+
+
+def test_films_of_a_job_that_failed_are_done_with_the_late_ones(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    first = submitted(site, four[0], "--out", out, "--batch", "tonight")
+    fail(site, first)
+    second = submitted(site, four[1], "--out", out, "--batch", "tonight")
+    assert site.records.get(second).films == 2
+    fail(site, second)
+    third = submitted(site, four[2], "--out", out)
+    assert site.records.get(third).films == 3
+    # the batch has the study once, and what failed does not come back as a part of it
+    assert site.records.ids("tonight") == [third]
+    assert [site.records.get(job).superseded_by for job in (first, second)] == [second, third]
+    retried = site("retry", first, second, "--json").json
+    assert sorted(retried["left"]) == sorted([first, second])
+
+
+def test_a_job_cancelled_by_hand_is_no_part_of_the_study(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    first = submitted(site, four[0], "--out", out)
+    assert site("cancel", first).code == 0
+    late = submitted(site, four[1], "--out", out)
+    assert site.records.get(late).films == 1
+
+
+def test_forced_films_take_the_place_of_those_that_failed(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    first = submitted(site, four[0], "--out", out, "--batch", "tonight")
+    fail(site, first)
+    four[0].unlink()
+    forced = submitted(site, four[1], "--out", out, "--force")
+    assert site.records.ids("tonight") == [forced]
+    late = submitted(site, four[2], "--out", out)
+    assert site.records.get(late).films == 2
+
+
+def test_a_refusal_leaves_the_record_of_a_finished_job_alone(kept: Any, four: list[Path], out: Path) -> None:
+    other = out.with_name("other")
+    done = kept("submit", four[1], "--out", out, "--wait", "--batch", "here", "--json").json["jobs"][0]
+    kept("submit", four[0], "--out", other, "--wait")
+    four[0].unlink()
+    refused = kept("submit", four[1], "--out", other, "--wait", "--batch", "elsewhere", "--json")
+    assert refused.code == 5
+    (job,) = refused.json["jobs"]
+    assert (job["submission"], job["job_id"] == done["job_id"]) == ("refused", False)
+    now = kept("status", done["job_id"], "--json").json
+    assert (now["state"], now["films_scanned"], now["result"]) == ("done", 1, done["result"])
+    assert kept("status", "--batch", "here").code == 0
+    told = kept("status", "--batch", "elsewhere", "--json").json
+    assert (told["studies"], told["states"]["failed"]) == (1, 1)
+    # to try the refused job alone again would lose what it was refused for
+    again = kept("retry", "--batch", "elsewhere", "--json").json
+    assert (again["retried"], again["left"]) == ([], [job["job_id"]])
+    told = kept("status", "--batch", "elsewhere", "--json").json
+    assert "earlier films missing" in told["failures"][0]["reason"]
+
+
+def test_a_study_stays_in_every_batch_it_was_submitted_with(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    for batch in ("one", "two"):
+        submitted(site, four[0], "--out", out, "--batch", batch)
+    for path in four[1:]:  # late films without a batch
+        last = submitted(site, path, "--out", out)
+    for batch in ("one", "two"):
+        assert site.records.ids(batch) == [last]
+    assert site.records.get(last).batch in ("one", "two")
+
+
+def test_a_forced_job_whose_place_was_taken_does_not_come_back(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    forced = submitted(site, four[0], "--out", out, "--force")
+    late = submitted(site, four[1], "--out", out)
+    gone = site.records.get(forced)
+    assert (gone.state, gone.superseded_by, gone.replace) == ("cancelled", late, False)
+    assert site("retry", forced, "--json").json["left"] == [forced]
+    assert site.records.get(forced).state == "cancelled"
+    # submitted again it is a part of the whole
+    assert submitted(site, four[0], "--out", out) == late
+
+
+def store(kept: Any) -> redis.Redis:
+    """The Redis of the engine that is kept."""
+    found: redis.Redis = kept.records()._redis
+    return found
+
+
+def wipe(kept: Any) -> None:
+    """Forget every job; the worker stays."""
+    for key in store(kept).keys("bcd:*"):
+        if key != "bcd:workers":
+            store(kept).delete(key)
+
+
+def test_after_redis_was_wiped_a_part_of_a_standing_study_is_done(
+    kept: Any, four: list[Path], out: Path
+) -> None:
+    kept("submit", *four[:2], "--out", out, "--wait")
+    before = result_of(out)
+    wipe(kept)
+    for path, waiting in ((four[0], "--wait"), (four[1], "--no-wait")):
+        again = kept("submit", path, "--out", out, "--batch", "wiped", waiting, "--json")
+        (job,) = again.json["jobs"]
+        assert (again.code, job["submission"], job["job_id"]) == (0, "done", before["job_id"])
+        assert (job["state"], job["films"], job["films_scanned"]) == ("done", 2, 2)
+    told = kept("status", "--batch", "wiped", "--json")
+    assert (told.code, told.json["studies"], told.json["films_scanned"]) == (0, 1, 2)
+    # of the two films only one is missing
+    late = kept("submit", four[0], four[2], "--out", out, "--batch", "wiped", "--no-wait", "--json")
+    assert late.code == 5
+    assert "earlier films missing: 1 of" in late.json["jobs"][0]["reason"]
+    assert result_of(out) == before
+
+
+def test_after_redis_was_wiped_a_part_is_refused_if_it_would_be_done_otherwise(
+    kept: Any, four: list[Path], out: Path
+) -> None:
+    kept("submit", *four[:2], "--out", out, "--wait")
+    wipe(kept)
+    again = kept(
+        "submit", four[0], "--out", out, "--batch", "other", "--wait", "--json", BCD_PREVALENCE="0.1"
+    )
+    assert again.code == 5
+    assert "earlier films missing: 1 of" in again.json["jobs"][0]["reason"]
+    told = kept("status", "--batch", "other", "--json").json
+    assert (told["studies"], told["states"]["failed"]) == (1, 1)
+
+
+def test_two_files_of_one_uid_stay_one_failed_film_of_the_study(
+    kept: Any, four: list[Path], out: Path
+) -> None:
+    film = dcmread(four[1])
+    film.AccessionNumber = "9"
+    film.save_as(four[1].with_name("other.dcm"), enforce_file_format=True)
+    first = kept("submit", four[0].parent, "--out", out, "--wait", "--json")
+    assert first.json["jobs"][0]["films_failed"] == 1
+    late = kept("submit", four[2], "--out", out, "--wait", "--json")
+    (job,) = late.json["jobs"]
+    assert (job["state"], job["films"], job["films_failed"]) == ("done with failures", 3, 1)
+    # the right one mends it
+    right = kept("submit", four[1], "--out", out, "--wait", "--json")
+    (job,) = right.json["jobs"]
+    assert (job["state"], job["films"], job["films_failed"]) == ("done", 3, 0)
+
+
+def test_a_job_of_version_0_1_is_found_although_its_study_does_not_list_it(
+    kept: Any, four: list[Path], out: Path
+) -> None:
+    kept("submit", four[0], "--out", out, "--wait")
+    store(kept).delete(f"bcd:study:{result_of(out)['study_instance_uid']}")
+    late = kept("submit", four[1], "--out", out, "--wait", "--json")
+    (job,) = late.json["jobs"]
+    assert (job["state"], job["films"]) == ("done", 2)
+
+
+def test_a_result_that_says_what_none_says_is_no_result(kept: Any, four: list[Path], out: Path) -> None:
+    kept("submit", four[0], "--out", out, "--wait")
+    (path,) = out.glob("*/result.json")
+    path.write_text(json.dumps({**result_of(out), "looked_at": "most"}))
+    assert published(path.parent) is None
+    again = kept("submit", four[0], "--out", out, "--wait", "--json")
+    assert again.code == 5
+    assert "is no result of this software" in again.json["jobs"][0]["reason"]
+
+
+def test_a_study_looked_at_in_part_is_not_told_as_done(kept: Any, four: list[Path], out: Path) -> None:
+    film = dcmread(four[1])
+    film.NumberOfFrames = "3"
+    film.save_as(four[1], enforce_file_format=True)
+    first = kept("submit", four[0].parent, "--out", out, "--wait", "--json")
+    assert (first.code, first.json["jobs"][0]["state"]) == (1, "done with failures")
+    again = kept("submit", four[0].parent, "--out", out, "--no-wait", "--json")
+    (job,) = again.json["jobs"]
+    assert (again.code, job["submission"], job["state"]) == (1, "done", "done with failures")
+    assert "3 frames" in job["reason"]
+    told = kept("submit", four[0].parent, "--out", out, "--no-wait")
+    assert told.code == 1
+    assert "done with failures" in told.out
+
+
+def test_who_waits_for_a_job_waits_for_the_one_in_its_place(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    command = ("submit", four[0], "--out", out, "--wait", "--json")
+    waiting = site.admin.start(*command, BCD_BROKER_URL=site.url)
+    try:
+        site.admin.eventually(lambda: site.records.ids())
+        (first,) = site.records.ids()
+        late = submitted(site, four[1], "--out", out)
+        assert site.records.claim(late, "holder", 60) == "claimed"
+        assert site.records.end(late, "holder", state="done", tally=Tally(scanned=2))
+        told, _ = waiting.communicate(timeout=60)
+    finally:
+        waiting.kill()
+    assert waiting.returncode == 0
+    (job,) = json.loads(told)["jobs"]
+    assert (job["job_id"], job["state"], job["films_scanned"]) == (late, "done", 2)
+    gone = site("status", first, "--json").json
+    assert (gone["state"], gone["superseded_by"]) == ("cancelled", late)
+
+
+def test_halves_submitted_at_once_are_one_job(site: Any, weights: Path, four: list[Path]) -> None:
+    """The other half is submitted as a whole between what this one looks up and what it writes."""
+    settings = Settings(broker_url=site.url)
+    halves = [find_studies([path]).studies[0] for path in four[:2]]
+    out = site.admin.folder / "out"
+
+    def submitter(records: Records) -> Submitter:
+        return Submitter(records, make_app(settings), read_info(weights), settings, out, "batch", "tonight")
+
+    class Slow(Records):
+        other: Submitted | None = None
+
+        def submit(self, record: Record, **options: Any) -> Any:
+            if self.other is None:
+                self.other = submitter(site.records).submit(halves[1])
+            return super().submit(record, **options)
+
+    answer = submitter(Slow(site.url)).submit(halves[0])
+    assert site.records.ids("tonight") == [answer.job_id]
+    assert site.records.get(answer.job_id).films == 2
+    states = site.records.states()
+    assert (states["queued"], states["cancelled"]) == (1, 2)

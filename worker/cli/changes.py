@@ -68,6 +68,8 @@ def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: boo
 def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
     """Do again what failed, was cancelled, is done with failures, or waits to be tried again.
 
+    A study that was refused has to be submitted again. A superseded job is left: another has its films.
+
     Without a queue of your own (BCD_BROKER_URL) and without 'bcd-admin up', it waits for the jobs like
     'submit', and Ctrl-C cancels them.
     """
@@ -103,7 +105,7 @@ def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool
         facts = {"retried": retried, "left": left, "unreadable": unreadable}
         say_json(facts | {"jobs": [record.as_json() for record in ended]})
     else:
-        rest = f", {len(left):,} left as they are (done, or under way)" if left else ""
+        rest = f", {len(left):,} left as they are (done, under way, refused or superseded)" if left else ""
         rest += f", {len(unreadable):,} left that cannot be read" if unreadable else ""
         say(f"{counted(len(retried), 'job')} queued again{rest}")
         if ended:

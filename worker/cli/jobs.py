@@ -110,7 +110,10 @@ def submit(
             if batch is not None:
                 placed = [film.path for study in studies for film in study.films]
                 queue.records.note_unplaced(batch, [lost.path for lost in found.unplaced], placed)
-            records = wait_for_jobs(queue, submitted) if waiting else []
+            if waiting:
+                records = wait_for_jobs(queue, submitted)
+            else:  # what is done may be so in part
+                records = queue.records.listing([a.job_id for a in submitted if a.answer == "done"])
         under_way = [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
         if under_way:
             warn_if_nobody_works(queue)
@@ -198,7 +201,7 @@ def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
     ids = [answer.job_id for answer in submitted if answer.answer != "refused"]
     records = queue.records.listing(ids)
     ids = [job for job in ids if job not in queue.unreadable]
-    if len(records) == len(ids) and all(record.final for record in records):
+    if len(records) == len(ids) and all(record.final and not record.superseded_by for record in records):
         return records
     films = {record.job_id: record.films for record in records}
     scanned: dict[str, int] = {}
@@ -235,7 +238,9 @@ def report(
     as_json: bool,
 ) -> None:
     """What came of a submission: the jobs, and where their results are; the files that are of no study."""
-    by_id = {record.job_id: record for record in records}
+    from worker.submission import stands_for
+
+    by_id = {record.job_id: stands_for(record, records) for record in records}
     if as_json:
         jobs = [
             _as_json(answer, by_id.get(answer.job_id), answer.job_id in unreadable) for answer in submitted
@@ -252,7 +257,8 @@ def report(
         state, reason = _UNREADABLE if lost else (answer.answer, answer.reason)
         if record is not None:
             state, reason = record.state, record.reason or reason
-        rows.append((answer.job_id, state, answer.study_instance_uid, reason))
+        job = record.job_id if record is not None else answer.job_id
+        rows.append((job, state, answer.study_instance_uid, reason))
     if rows:
         say_table(("JOB", "STATE", "STUDY", "REASON"), rows)
     if records:
@@ -275,6 +281,9 @@ def _summary(submitted: Sequence[Submitted], films: int) -> str:
 
 
 def _outcome(records: Sequence[Record]) -> str:
+    from worker.submission import stands_for
+
+    records = [record for record in records if stands_for(record, records) is record]
     states = [record.state for record in records]
     parts = [f"{states.count(state):,} {state}" for state in dict.fromkeys(sorted(states))]
     roots = sorted({str(record.outs[-1]) for record in records})

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from celery import Celery
 
-from bcd_model.errors import OutputError
 from bcd_model.weights import WeightsInfo
 from converters.studies import StudyInput
 from worker.gateway.contents import Bounds, look_through
@@ -117,7 +116,7 @@ class Intake:
         return self._submitter(Path(), force=False).make_record(study).job_id
 
     def _together(self, study: StudyInput, token: Token, *, force: bool) -> Together:
-        return Together(study) if force else self.late.together(study, token)
+        return self.late.alone(study, token) if force else self.late.together(study, token)
 
     def _submit(
         self, given: StudyInput, films: Together, folder: Path, token: Token, *, force: bool
@@ -137,15 +136,17 @@ class Intake:
         job = self._job(study)
         submitter = self._submitter(self.folders.result_root(job), force)
         with self.deciding.held(job):
-            self.grants.add(token.id, job)  # first, so that no job is without a token that sees it
             if films.study is None:
-                self.records.refuse(submitter.make_record(study), _MISSING, OutputError.exit_code)
-                return Submitted(job, study.study_instance_uid, "refused", _MISSING)
+                refused = submitter.refuse(submitter.make_record(study), _MISSING, token.id)
+                self.grants.add(token.id, refused.job_id)
+                return refused
+            self.grants.add(token.id, job)  # first, so that no job is without a token that sees it
             kept = self.folders.keep(study, job, folder)
-            for part in films.parts[:1]:  # the one that the new result replaces
-                self.folders.put_before(part.job_id, job, study.study_instance_uid, folder)
+            if films.replaced:
+                self.folders.put_before(films.replaced, job, study.study_instance_uid, folder)
             submitted = submitter.submit(kept)
-        self.late.take_place(films.parts, job, token)
+        if submitted.answer != "refused":
+            self.late.take_place(films.parts, job, token)
         return submitted
 
     def _submitter(self, out: Path, force: bool) -> Submitter:

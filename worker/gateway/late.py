@@ -26,11 +26,13 @@ class Together:
         study: with all its films; None if earlier ones cannot be read any more.
         parts: the token's jobs whose place the new one takes, the newest first.
         known: a job that has all these films, and others; "" if there is none.
+        replaced: the job whose result the new one replaces; "" if there is none.
     """
 
     study: StudyInput | None
     parts: tuple[Record, ...] = ()
     known: str = ""
+    replaced: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +52,37 @@ class Late:
             ProblemError: from looking through them.
             QueueError: the queue cannot be reached.
         """
-        parts = self._parts(study, token.id)
+        found = self._found(study, token.id)
+        parts = _without_held(found)
         for part in parts:
-            if part.study is not None and is_held(contents_of(study), contents_of(part.study)):
+            held = part.study is not None and is_held(contents_of(study), contents_of(part.study))
+            if held and part.state != "failed":
                 return Together(study, parts, part.job_id)
         earlier = tuple(part.study for part in parts if part.study is not None)
-        if not earlier:
-            return Together(study)
-        return Together(self.inspector.run(partial(_grown, study, earlier)), parts)
+        if all(holds(contents_of(study), contents_of(each)) for each in earlier):
+            return Together(study, parts)  # also if there is none: no file need be looked at
+        results, uid = self.folders.results, study.study_instance_uid
+        standing = (record.job_id for record in found if stands(results, record.job_id, uid))
+        whole = self.inspector.run(partial(_grown, study, earlier))
+        return Together(whole, parts, replaced=next(standing, ""))
+
+    def alone(self, study: StudyInput, token: Token) -> Together:
+        """``study`` as it is (``force``), in the place of the token's jobs of it that have failed."""
+        return Together(study, tuple(part for part in self._found(study, token.id) if part.state == "failed"))
 
     def take_place(self, parts: Sequence[Record], job: str, token: Token) -> None:
-        """End those of ``parts`` that are under way, for ``job`` has all their films, unless others wait."""
+        """Let ``job`` stand for those of ``parts`` that are not done, unless others wait for them."""
         others = [other.id for other in self.tokens.all() if other.id != token.id]
         for part in parts:
             ours_alone = part.outs == (self.folders.result_root(part.job_id),)
             if part.job_id != job and ours_alone and not self.grants.shared(part.job_id, others):
-                reason = f"superseded by job {job}, which has more of its films"
-                self.records.supersede(part.job_id, job, reason)
+                self.records.supersede(part.job_id, job)
 
-    def _parts(self, study: StudyInput, token: str) -> tuple[Record, ...]:
-        """The jobs of other films of the study; none whose films another of them has, too."""
+    def _found(self, study: StudyInput, token: str) -> list[Record]:
+        """The token's jobs of other films of the study that are wanted, the newest first.
+
+        They are under way, have failed, or have a result.
+        """
         files = {film.sha256 for film in study.films}
         found = []
         for job in self.records.of_study(study.study_instance_uid):
@@ -77,15 +90,19 @@ class Late:
                 record = self.records.get(job) if self.grants.has(token, job) else None
                 if record is None or record.study is None:
                     continue
-                there = not record.final or stands(self.folders.results, job, study.study_instance_uid)
+                there = record.wanted or stands(self.folders.results, job, study.study_instance_uid)
                 if there and {film.sha256 for film in record.study.films} != files:
                     found.append(record)
-        found.sort(key=lambda record: record.created, reverse=True)
-        kept: list[Record] = []
-        for record in sorted(found, key=lambda record: record.films, reverse=True):
-            if not any(_has(other, record) for other in kept):
-                kept.append(record)
-        return tuple(sorted(kept, key=lambda record: record.created, reverse=True))
+        return sorted(found, key=lambda record: record.created, reverse=True)
+
+
+def _without_held(found: Sequence[Record]) -> tuple[Record, ...]:
+    """``found`` without those whose films another of them has, too."""
+    kept: list[Record] = []
+    for record in sorted(found, key=lambda record: record.films, reverse=True):
+        if not any(_has(other, record) for other in kept):
+            kept.append(record)
+    return tuple(sorted(kept, key=lambda record: record.created, reverse=True))
 
 
 def _has(record: Record, other: Record) -> bool:

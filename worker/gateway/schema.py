@@ -31,6 +31,7 @@ class Job(BaseModel):
     created: str = Field(description="ISO 8601")
     updated: str
     reason: str | None = Field(description="why it failed, or waits")
+    superseded_by: str | None = Field(description="the job in its place, which has its films")
     films_scanned: int
     films_failed: int
     films_excluded: int = Field(description="films left out of the scan by a rule")
@@ -177,6 +178,7 @@ def job_of(record: Record, *, results: Path, submission: Submission | None = Non
         created=record.created.isoformat(),
         updated=record.updated.isoformat(),
         reason=_reason(record, results / record.job_id),
+        superseded_by=record.superseded_by or None,
         films_scanned=record.tally.scanned,
         films_failed=record.tally.failed,
         films_excluded=record.tally.excluded,
