@@ -315,7 +315,7 @@ def exit_code(
     Args:
         unreadable: jobs whose records cannot be read; each is a failure.
     """
-    codes = [record.exit_code for record in records if stands_for(record, records) is record]
+    codes = [record.exit_code for record in last_of(records)]
     codes += [DamagedRecordError.exit_code for _ in unreadable]
     codes += [OutputError.exit_code for answer in submitted if answer.answer == "refused"]
     if not any(codes):
@@ -323,12 +323,22 @@ def exit_code(
     return codes[0] if len(set(codes)) == 1 else BcdError.exit_code
 
 
-def stands_for(record: Record, records: Sequence[Record]) -> Record:
-    """The one of ``records`` that stands in the place of ``record`` in the end; itself if there is none."""
-    by_id = {each.job_id: each for each in records}
-    for _ in records:
-        record = by_id.get(record.superseded_by, record)
-    return record
+def last_of(records: Sequence[Record]) -> list[Record]:
+    """``records`` without those in whose place another of them stands."""
+    return list({record.job_id: record for record in heirs(records).values()}.values())
+
+
+def heirs(records: Sequence[Record]) -> dict[str, Record]:
+    """For each of ``records``, by its id, the one that stands in its place in the end; as a rule itself."""
+    by_id = {record.job_id: record for record in records}
+    found = {}
+    for job, record in by_id.items():
+        passed = {job}
+        while record.superseded_by in by_id and record.superseded_by not in passed:
+            record = by_id[record.superseded_by]
+            passed.add(record.job_id)
+        found[job] = record
+    return found
 
 
 def resume(app: Celery, records: Records) -> int:

@@ -238,9 +238,9 @@ def report(
     as_json: bool,
 ) -> None:
     """What came of a submission: the jobs, and where their results are; the files that are of no study."""
-    from worker.submission import stands_for
+    from worker.submission import heirs
 
-    by_id = {record.job_id: stands_for(record, records) for record in records}
+    by_id = heirs(records)
     if as_json:
         jobs = [
             _as_json(answer, by_id.get(answer.job_id), answer.job_id in unreadable) for answer in submitted
@@ -281,9 +281,9 @@ def _summary(submitted: Sequence[Submitted], films: int) -> str:
 
 
 def _outcome(records: Sequence[Record]) -> str:
-    from worker.submission import stands_for
+    from worker.submission import last_of
 
-    records = [record for record in records if stands_for(record, records) is record]
+    records = last_of(records)
     states = [record.state for record in records]
     parts = [f"{states.count(state):,} {state}" for state in dict.fromkeys(sorted(states))]
     roots = sorted({str(record.outs[-1]) for record in records})
