@@ -29,7 +29,7 @@ _OPTIONS: Mapping[str, Set[str]] = {
     "redis+socket": frozenset({"virtual_host"}),
 }
 BROKER_SCHEMES = tuple(_OPTIONS)
-NOT_SETTINGS = frozenset({"BCD_MIAS_DIR", "BCD_DICOM_SAMPLES"})
+NOT_SETTINGS = frozenset({"BCD_MIAS_DIR", "BCD_DICOM_SAMPLES", "BCD_CASES_DIR", "BCD_CESM_DIR"})
 """Variables with our prefix that only the test suite reads."""
 
 _MOST_PROCESSES = 4  # by default; each holds PyTorch and the model, about half a gigabyte
