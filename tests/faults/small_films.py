@@ -6,6 +6,7 @@ brightness and a mark of its own, so that no two studies have the same content o
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import tempfile
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def make_study(folder: Path, name: str, *, films: int = 1, side: int = SMALL) ->
     series = _uid(name, "series")
     (folder / name).mkdir(parents=True)
     for number in range(films):
-        film = _phantom(side).copy()
+        film = copy.deepcopy(_phantom(side))  # copy() would share its elements, and each film darken the next
         film.StudyInstanceUID, film.SeriesInstanceUID = study, series
         film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = _uid(name, "film", str(number))
         film.InstanceNumber = number + 1
