@@ -229,7 +229,8 @@ def _sort_in_dicom(heap: _Heap, path: Path, found: Survey, times: int) -> None:
         heap.lost.append(FilmSource(path, None, found.sha256, found.fault))
         return
     header = dicom.header
-    if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+    directory = header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+    if directory and dicom.pixel_data is None:
         return
     verdict = judge(header)
     if verdict.kind == "no film" and not (dicom.fault and may_be_film(header)):
