@@ -289,8 +289,8 @@ def _finish(name: str, study: _Study) -> StudyInput:
             films += distinct
         else:
             films.append(_Found(_contradiction([film.source for film in distinct])))
-            paths = ", ".join(str(film.source.path) for film in distinct)
-            warnings.append(f"{len(distinct)} different files have one SOP Instance UID ({paths})")
+            names = ", ".join(film.source.path.name for film in distinct)
+            warnings.append(f"{len(distinct)} different files have one SOP Instance UID ({names})")
     if len(study.patients) > 1:
         warnings.append(f"its films name {len(study.patients)} patients; each has documents of its own")
     sources = _without_twins(films)

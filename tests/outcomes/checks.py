@@ -108,12 +108,14 @@ class _Checks:
         self._study = study
         self._objects = objects
         self._told = told["films"]
-        self._status = {name: film["status"] for film in self._told for name in _files(film)}
+        groups = [set(re.findall(r"film\d+\.dcm", text)) for text in told["warnings"] if "different" in text]
+        self._files = {id(film): _files(film, groups) for film in self._told}
+        self._status = {name: film["status"] for film in self._told for name in self._files[id(film)]}
 
     def films(self, found: Discovery) -> None:
         """Each film stands in the result once, with an outcome that it may have."""
         for film in self._study.films:
-            entries = [entry for entry in self._told if film.file in _files(entry)]
+            entries = [entry for entry in self._told if film.file in self._files[id(entry)]]
             if not film.expected:
                 passed_over = any(skipped.path.name == film.file for skipped in found.skipped)
                 if entries or not passed_over:
@@ -243,6 +245,8 @@ class _Checks:
         self.faults.append(f"study {self._study.number}: {who}{what}")
 
 
-def _files(entry: dict[str, Any]) -> set[str]:
-    """The files that an entry of result.json is about: of a contradiction, all that its reason names."""
-    return {str(entry["file"]), *re.findall(r"film\d+\.dcm", str(entry["reason"]))}
+def _files(entry: dict[str, Any], groups: list[set[str]]) -> set[str]:
+    """The files that an entry of result.json is about: of a contradiction, all that the warnings name."""
+    own = str(entry["file"])
+    contradiction = "different files" in str(entry["reason"])
+    return {own}.union(*(group for group in groups if contradiction and own in group))
