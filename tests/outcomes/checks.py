@@ -159,7 +159,9 @@ class _Checks:
             whose = [each.patient for each in documents]
             if len(set(whose)) != len(whose):
                 self._fault(None, f"several documents of one patient: {whose}")
-            for patient in {film.patient for film in self._study.films if film.pointed_to and film.expected}:
+            # Nobody knows which of several files of one UID is right: they name no patient.
+            named = [each for each in self._study.films if each.pointed_to and each.kind != "contradiction"]
+            for patient in {film.patient for film in named if film.expected}:
                 if patient not in whose:
                     self._fault(None, f"no document {sop_class} of {patient}")
             for each in documents:
