@@ -13,7 +13,7 @@ from bcd_model.words import Film, Label, Lesion, Projection
 from converters.dicom_file import integer, read_header, values
 from converters.dicom_in import read_film
 from converters.patients import projection
-from converters.studies import FilmSource, StudyInput
+from converters.studies import StudyInput
 from converters.truth import FilmTruth, read_truth
 from converters.wording import RULES
 
@@ -118,7 +118,7 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
                 unusable.append(f"film {known.name}: left out: {RULES[source.rule]}")
                 continue
             if source.reason is not None:
-                unusable.append(f"film {known.name}: left out: {_reason(source)}")
+                unusable.append(f"film {known.name}: left out: {source.reason}")
                 continue
             try:
                 header = read_header(source.path)
@@ -162,12 +162,6 @@ def _read_all(paths: Sequence[Path]) -> dict[str, FilmTruth]:
                 raise TruthError(f"{path}: film {uid} is in another file of truth, too", "name one of them")
             truth[uid] = film
     return truth
-
-
-def _reason(source: FilmSource) -> str:
-    """Why a film cannot be used, without names of files: these may hold a patient's."""
-    reason = source.reason or ""
-    return reason.partition(" (")[0] if source.path.name in reason else reason
 
 
 def _check_places(header: Dataset, truth: FilmTruth) -> None:

@@ -51,13 +51,11 @@ class Coverage:
 def coverage(result: StudyResult) -> Coverage:
     """What became of the films of ``result``."""
     outcomes = [film.outcome for film in result.films]
-    shown = {_projection(film) for film in result.films if _shows_view(film)}
-    missed = [_name(film) for film in result.films if is_unseen(film, shown)]
     return Coverage(
         scanned=outcomes.count("scanned"),
         failed=outcomes.count("failed"),
         excluded=outcomes.count("excluded"),
-        unseen=tuple(dict.fromkeys(missed)),
+        unseen=tuple(dict.fromkeys(_name(film) for film in uncovered(result))),
         findings=any(film.scan is not None and film.scan.findings for film in result.films),
     )
 
@@ -65,10 +63,10 @@ def coverage(result: StudyResult) -> Coverage:
 def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
     """The films that were not scanned and whose view no scanned film shows."""
     shown = {_projection(film) for film in result.films if _shows_view(film)}
-    return tuple(film for film in result.films if is_unseen(film, shown))
+    return tuple(film for film in result.films if _is_unseen(film, shown))
 
 
-def is_unseen(film: FilmResult, shown: set[_Projection | None]) -> bool:
+def _is_unseen(film: FilmResult, shown: set[_Projection | None]) -> bool:
     """Whether ``film`` was not scanned and none of ``shown`` is its view."""
     projection = _projection(film)
     return film.outcome != "scanned" and (projection is None or projection not in shown)
