@@ -22,7 +22,7 @@ from pydicom.uid import (
 )
 
 from bcd_model.errors import FilmError
-from converters import codestream, decoding
+from converters import codestream, decoding, layout
 from converters.codestream import CodestreamError, Expected
 from converters.data_elements import PixelData
 from converters.dicom_file import MALFORMED, DicomFile, FileBytes, integer, quiet
@@ -128,7 +128,26 @@ def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
     values = stored.values
     if values.shape != (expected.rows, expected.columns) or values.dtype.itemsize > 2:
         raise FilmError(f"{file.name}: its pixels do not come out as its header says", "export it again")
+    if not syntax.is_encapsulated or syntax == RLELossless:
+        _check_layout(file, stored)
     return stored
+
+
+def _check_layout(file: FileBytes, stored: StoredPixels) -> None:
+    """Pixels without a size of their own lie in the rows and bits that the header states."""
+    rows, columns = stored.values.shape
+    width = layout.better_width(stored.values)
+    if width is not None:
+        raise FilmError(
+            f"{file.name}: its pixels do not lie in {rows} rows of {columns}, as its header says, "
+            f"but rather in rows of {width}",
+            "export it again",
+        )
+    if layout.wraps(stored.values, stored.bits):
+        raise FilmError(
+            f"{file.name}: its pixel values take more than the {stored.bits} bits of Bits Stored",
+            "export it again",
+        )
 
 
 def _bits_stored(header: Dataset) -> int:
