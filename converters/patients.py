@@ -75,6 +75,7 @@ def _part(result: StudyResult, indices: Sequence[int], at: int, patients: int) -
         films=tuple(result.films[index] for index in indices),
         numbers=tuple(result.numbers[index] for index in indices),
         patient=at,
+        patients=patients,
         # The study's own warnings may speak of the other's films.
         warnings=(f"this is of one of the {patients} patients that the films of the study name",),
     )

@@ -22,6 +22,7 @@ from converters import film_facts, wording
 from converters.dicom_file import values
 from converters.film_attributes import TRAINING_BITS, TRAINING_SPACING
 from converters.outcome import coverage
+from converters.patients import identity_of
 from converters.provenance import PRODUCT, SOFTWARE_VERSION, moment, study_header
 from converters.report_picture import Picture, picture, polygon
 from converters.result import FilmResult, StudyResult
@@ -105,7 +106,7 @@ def _film(result: StudyResult, film: FilmResult, number: int) -> dict[str, Any]:
     name = film_facts.name(film, number)
     shown: dict[str, Any] = {
         "name": name[0].upper() + name[1:],
-        "file": _shown(film.file),
+        "file": _file(result, film),
         "uid": film.sop_instance_uid or "not known",
         "number": number,
         "outcome": film.outcome,
@@ -130,6 +131,17 @@ def _film(result: StudyResult, film: FilmResult, number: int) -> dict[str, Any]:
         "findings": [entry for presented, entry in listed if presented],
         "below": [entry for presented, entry in listed if not presented],
     }
+
+
+def _file(result: StudyResult, film: FilmResult) -> str:
+    """The name of the film's file.
+
+    A film that does not tell its patient is on the page of each patient, and its file may be named after
+    another one.
+    """
+    if result.patients > 1 and identity_of(film) is None:
+        return "not named here, as the file does not tell its patient; result.json names it"
+    return _shown(film.file)
 
 
 def _finding(film: Film, number: int, finding: Finding, small: Picture) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class StudyResult:
         warnings: what concerns the study as a whole (a film given twice, films of several patients).
         numbers: what people call the films, from 1 in the study; by default their order here.
         patient: the ordinal, from 1, of the patient whose films these are (`converters.patients`).
+        patients: how many patients the films of the whole study name.
         predecessor: the result that this one replaces.
     """
 
@@ -131,6 +132,7 @@ class StudyResult:
     warnings: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     patient: int = 1
+    patients: int = 1
     predecessor: Predecessor | None = None
     _tracking: dict[FilmResult, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False)
 

@@ -10,10 +10,12 @@ import pytest
 import result_builder as build
 from pydicom.dataset import Dataset
 
+from converters import result_json
 from converters.dicom_file import read_header
 from converters.identity import identity
 from converters.outcome import coverage
 from converters.patients import by_patient, projection
+from converters.report import build_report
 from converters.result_objects import write_results
 
 IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
@@ -92,6 +94,19 @@ def test_a_film_of_nobody_counts_for_all():
     parts = by_patient(result)
     assert [coverage(part).extent for part in parts] == ["some", "some"]
     assert [part.numbers for part in parts] == [(1, 3), (2, 3)]
+
+
+def test_a_page_does_not_name_a_file_that_may_be_of_another_patient():
+    """A file is often named after the patient."""
+    result = build.CASES["two patients"]()
+    (lost,) = (film for film in result.films if film.header is None)
+    own = [film for film in result.films if film is not lost]
+    for part, film in zip(by_patient(result), own, strict=True):
+        page = build_report(part).decode()
+        assert film.file in page
+        assert lost.file not in page
+        assert result_json.FILE_NAME in page
+    assert lost.file in build_report(dataclasses.replace(result, films=(own[0], lost), numbers=())).decode()
 
 
 def test_one_patient_is_one_however_the_name_is_padded():

@@ -227,15 +227,21 @@ class _Checks:
             self._fault(None, f"exit code {code}, though every film was scanned")
 
     def pages(self, folder: Path) -> None:
-        """A page names one patient: no film that names another is on it."""
-        for path in sorted(folder.glob("report*.html")):
+        """A page names one patient: no file of a film that names another is on it.
+
+        Files of one UID name nobody. They stand on a page by name only where the study names one patient.
+        """
+        pages = sorted(folder.glob("report*.html"))
+        for path in pages:
             page = path.read_text(encoding="utf-8")
             whose = {film.patient for film in self._study.films if film.expected}
             names = {patient for patient in whose if patient[0] and re.search(rf"\b{patient[0]}\b", page)}
             if len({patient[0] for patient in names}) > 1:
                 self._fault(None, f"{path.name} names several patients: {names}")
             for film in self._study.films:
-                told = film.expected and film.readable and film.patient[0] and f"{film.file}<" in page
+                told = film.expected and film.readable and film.patient[0] and film.file in page
+                if film.kind == "contradiction" and len(pages) == 1:
+                    continue
                 if told and not re.search(rf"\b{film.patient[0]}\b", page):
                     self._fault(film, f"is on {path.name}, which names another patient")
 
