@@ -1,0 +1,116 @@
+"""The films whose results are held, and the commands whose answers are: all through the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from content import Names, of_answer, of_results, rounded
+from pydicom.dataset import Dataset
+
+from converters.mias_dicom import convert_mias
+from converters.phantom import write_phantom
+
+MIAS_STUDIES = 20
+
+
+def demo(work: Path) -> dict[str, Any]:
+    """The results of ``bcd-admin demo``, and what the other commands say of them."""
+    site = _Site(work)
+    site.run("demo", "--out", "demo")
+    results = work / "demo" / "results"
+    names = Names()
+    found = of_results(results, names)
+    study = min(results.iterdir()).name
+    found["submit"] = site.answer(names, "submit", "demo/dicom", "--out", "results", "--batch", "night")
+    found["submit again"] = site.answer(names, "submit", "demo/dicom", "--out", "results", "--batch", "night")
+    found["jobs"] = site.answer(names, "jobs")
+    found["status"] = site.answer(names, "status", study)
+    found["status of a batch"] = site.answer(names, "status", "--batch", "night")
+    found["results"] = site.answer(names, "results", study)
+    found["results of a batch"] = site.answer(names, "results", "--batch", "night")
+    found["scan"] = site.answer(names, "scan", "demo/dicom", "--out", "scanned")
+    found["model"] = site.answer(names, "model")
+    return found
+
+
+def four_views(work: Path) -> dict[str, Any]:
+    """One phantom study of both breasts in both views, and a file that is no film."""
+    films, dicom, study = work / "films", work / "dicom", work / "study"
+    write_phantom(films, patients=2, seed=3)
+    convert_mias(films, dicom)
+    study.mkdir()
+    paths = sorted(dicom.rglob("*.dcm"))
+    first = pydicom.dcmread(paths[0])
+    for number, path in enumerate(paths):
+        film = pydicom.dcmread(path)
+        for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "StudyDate", "StudyTime", "StudyID"):
+            setattr(film, keyword, first.get(keyword))
+        if number >= 2:
+            film.ViewCodeSequence = [_code("399162004", "cranio-caudal")]
+        film.save_as(study / f"film{number}.dcm")
+    (study / "notes.txt").write_text("no film")
+    site = _Site(work)
+    names = Names()
+    answer = site.answer(names, "scan", "study", "--out", "results")
+    return {"scan": answer} | of_results(work / "results", names)
+
+
+def mias(work: Path) -> dict[str, Any]:
+    """Twenty studies of MIAS, evenly over the collection."""
+    dicom = work / "dicom"
+    convert_mias(Path(os.environ["BCD_MIAS_DIR"]), dicom)
+    studies = sorted(path for path in dicom.iterdir() if path.is_dir())
+    chosen = studies[:: len(studies) // MIAS_STUDIES][:MIAS_STUDIES]
+    site = _Site(work)
+    site.run("scan", *map(str, chosen), "--out", "results")
+    return of_results(work / "results", Names())
+
+
+SITES: dict[str, Callable[[Path], dict[str, Any]]] = {"demo": demo, "four_views": four_views, "mias": mias}
+
+
+def content(name: str, work: Path) -> dict[str, Any]:
+    """What is held of the site ``name``, made below ``work``."""
+    found: dict[str, Any] = rounded(SITES[name](work))
+    return found
+
+
+class _Site:
+    """Commands that run in one folder, with records and settings of their own."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("BCD_")}
+        self._environment = kept | {
+            "BCD_STATE_DIR": str(work / "state"),
+            "BCD_TORCH_THREADS": "1",  # sums in the same order on every machine
+        }
+
+    def run(self, *arguments: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-m", "worker", *arguments],
+            cwd=self._work,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode not in (0, 1):
+            raise RuntimeError(f"{arguments}: exit code {ran.returncode}: {ran.stderr}")
+        return ran.stdout
+
+    def answer(self, names: Names, *arguments: str) -> Any:
+        return of_answer(json.loads(self.run(*arguments, "--json")), names)
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", meaning
+    return item
