@@ -7,6 +7,7 @@ codestreams: ISO/IEC 10918-1 (JPEG), 14495-1 (JPEG-LS), 15444-1 (JPEG 2000).
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,6 +107,10 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         at += 2 + size
 
 
+_NEXT_IMAGE = re.compile(rb"\xff\xd9\x00*(?:\xff\xd8\xff|\xff\x4f\xff\x51|\x00{3}\x0cjP  )")
+"""EOI or EOC, padding, then SOI, SOC or the signature of a JP2 file."""
+
+
 def _check(expected: Expected, rows: int, columns: int, components: int, precision: int, size: int) -> None:
     if (rows, columns) != (expected.rows, expected.columns):
         raise CodestreamError(SAME_SIZE)
@@ -117,6 +122,18 @@ def _check(expected: Expected, rows: int, columns: int, components: int, precisi
         )
     if rows * columns > max(_SMALL, _PIXELS_PER_BYTE * size):
         raise CodestreamError("its compressed image has fewer bytes than a picture of its size needs")
+
+
+def check_single(data: bytes) -> None:
+    """Check that one image's codestream is all that ``data`` holds.
+
+    In a codestream the marker of its end stands nowhere else (ISO/IEC 10918-1 B.1.1.5, 15444-1 B.10.1).
+
+    Raises:
+        CodestreamError: another one follows it: several frames, of which a decoder shows the first.
+    """
+    if _NEXT_IMAGE.search(data):
+        raise CodestreamError("it holds several compressed images where its header says 1 frame")
 
 
 def unwrapped(data: bytes) -> bytes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from bcd_model.words import Laterality, Point
+from bcd_model.words import Laterality, Pixels, Point
 from converters import film_attributes
 from converters.dicom_file import integer, text, texts, uid, values
 from converters.result import FilmResult
@@ -143,3 +145,14 @@ def add_loss(derived: Dataset, header: Dataset) -> None:
         for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
             if values(header, keyword):
                 derived[keyword] = header[keyword]
+
+
+def eight_bits(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """``pixels``, (rows, columns) in [0, 1], as gray values of 8 bits: without a second copy in floats."""
+    gray = np.empty(pixels.shape, dtype=np.uint8)
+    for first in range(0, len(gray), _ROWS):
+        gray[first : first + _ROWS] = np.rint(pixels[first : first + _ROWS] * 255.0)
+    return gray
+
+
+_ROWS = 256

@@ -74,6 +74,7 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
     counts = np.roll(counts, -int(limits.min))
     padding = _padding(domain, header)
     seen = np.where(padding, 0, counts)
+    _check_padding(domain, counts, padding)
     remarks: list[str] = []
 
     values = _low_bits(domain, bits or integer(header, "BitsStored") or 16)
@@ -101,6 +102,12 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
     for rows, shown in zip(_blocks(place), _blocks(pixels), strict=True):
         shown[...] = table[rows]
     return Grayscale(pixels, tuple(remarks))
+
+
+_PARTS = 64
+"""Parts of the range of the stored values."""
+_LEAST_PART = 0.0005  # of all pixels
+_MOST_HIDDEN = 0.25  # of the parts that hold pixels
 
 
 def _blocks(image: npt.NDArray[_Scalar]) -> Iterator[npt.NDArray[_Scalar]]:
@@ -160,6 +167,27 @@ def _padding(domain: npt.NDArray[np.int64], header: Dataset) -> npt.NDArray[np.b
     bounds = [_as_stored(value, domain) for value in (first, first if last is None else last)]
     within: npt.NDArray[np.bool_] = (domain >= min(bounds)) & (domain <= max(bounds))
     return within
+
+
+def _check_padding(
+    domain: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], padding: npt.NDArray[np.bool_]
+) -> None:
+    """Padding lies around the picture: its range may hold air, but no large part of the gray scale.
+
+    Raises:
+        ValueError: it does.
+    """
+    there = counts > 0
+    values = domain[there]
+    low, high = int(values[0]), int(values[-1])
+    part = ((values - low) * _PARTS) // (high - low + 1)
+    pixels, padded = (
+        np.bincount(part, weights=counts[there] * w, minlength=_PARTS) for w in (1, padding[there])
+    )
+    used = pixels >= _LEAST_PART * counts.sum()
+    hidden = used & (padded > pixels / 2)
+    if not padding[there].all() and hidden.sum() > max(1, _MOST_HIDDEN * used.sum()):
+        raise ValueError("its Pixel Padding Range takes in what is no padding")
 
 
 def _as_stored(value: int, domain: npt.NDArray[np.int64]) -> int:

@@ -37,8 +37,7 @@ def draw(film: Film, findings: tuple[tuple[int, Finding], ...], caption: tuple[s
     An outline is the set of pixels whose centres lie within half a line width of the polygon;
     the line is 1 pixel wide on films of up to 1,535 pixels, and wider in proportion.
     """
-    gray = np.rint(film.pixels * 255.0).astype(np.uint8)
-    image = Image.fromarray(gray).convert("RGB")
+    image = Image.fromarray(film_facts.eight_bits(film.pixels))
     rows, columns = film.shape
     pen = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=max(10, round(max(film.shape) / 64)))
@@ -46,7 +45,8 @@ def draw(film: Film, findings: tuple[tuple[int, Finding], ...], caption: tuple[s
         _label(pen, wording.finding_label(finding, number), min(finding.outline), font, film.shape)
     _caption(pen, caption, font, film.shape)
 
-    picture: Picture = np.array(image)
+    picture = np.empty((rows, columns, 3), dtype=np.uint8)
+    picture[...] = np.asarray(image)[:, :, np.newaxis]
     width = max(1, round(max(rows, columns) / 1024))
     for _, finding in reversed(findings):
         mask = outline_mask(film_facts.on_film(finding.outline, film.shape), film.shape, width)

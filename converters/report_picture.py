@@ -6,7 +6,6 @@ import base64
 from dataclasses import dataclass
 from io import BytesIO
 
-import numpy as np
 from PIL import Image
 
 from bcd_model.words import Film, Point
@@ -49,8 +48,7 @@ def picture(film: Film) -> Picture:
     )
     shrink = min(1.0, LONG_SIDE / max(tall, wide))
     width, height = max(1, round(wide * shrink)), max(1, round(tall * shrink))
-    gray = np.rint(film.pixels * 255.0).astype(np.uint8)
-    small = Image.fromarray(gray).resize((width, height), Image.Resampling.BOX)
+    small = Image.fromarray(film_facts.eight_bits(film.pixels)).resize((width, height), Image.Resampling.BOX)
     buffer = BytesIO()
     small.save(buffer, "JPEG", quality=_QUALITY)
     uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

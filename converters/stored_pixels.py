@@ -35,6 +35,7 @@ PADDED = "Pixel Data is longer than its image; the rest is zeros and was left ou
 _RLE_HEADER = 64
 _RLE_SEGMENTS = 15
 _NO_RUN = 128
+_JPEG_BLOCK = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,26 +129,14 @@ def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
     values = stored.values
     if values.shape != (expected.rows, expected.columns) or values.dtype.itemsize > 2:
         raise FilmError(f"{file.name}: its pixels do not come out as its header says", "export it again")
+    why = None
     if not syntax.is_encapsulated or syntax == RLELossless:
-        _check_layout(file, stored)
+        why = layout.why_other_size(values, stored.bits)
+    if why is None and layout.has_other_sign(values, stored.bits):
+        why = "its Pixel Representation is not that of its pixels"
+    if why is not None:
+        raise FilmError(f"{file.name}: {why}", "export it again")
     return stored
-
-
-def _check_layout(file: FileBytes, stored: StoredPixels) -> None:
-    """Pixels without a size of their own lie in the rows and bits that the header states."""
-    rows, columns = stored.values.shape
-    width = layout.better_width(stored.values)
-    if width is not None:
-        raise FilmError(
-            f"{file.name}: its pixels do not lie in {rows} rows of {columns}, as its header says, "
-            f"but rather in rows of {width}",
-            "export it again",
-        )
-    if layout.wraps(stored.values, stored.bits):
-        raise FilmError(
-            f"{file.name}: its pixel values take more than the {stored.bits} bits of Bits Stored",
-            "export it again",
-        )
 
 
 def _bits_stored(header: Dataset) -> int:
@@ -250,6 +239,7 @@ def _unpacked(segment: bytes, count: int) -> bytearray:
 def _decoded(frame: bytes, dicom: DicomFile, expected: Expected) -> StoredPixels:
     """JPEG, JPEG-LS or JPEG 2000, by the decoder that pydicom finds: of these very bytes and no others."""
     syntax, header = dicom.transfer_syntax, dicom.header
+    codestream.check_single(frame)
     if syntax in JPEG2000TransferSyntaxes:
         frame = codestream.unwrapped(frame)
         precision = codestream.checked_j2k(frame, expected)
@@ -282,4 +272,13 @@ def _decoded(frame: bytes, dicom: DicomFile, expected: Expected) -> StoredPixels
     if found.dtype.kind not in "iu":
         raise CodestreamError(codestream.DAMAGED)
     values = cast(Stored, found)
+    if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and _ends_in_nothing(values, precision):
+        raise CodestreamError("cut short: its last compressed pixels are missing")
     return StoredPixels(values, min(max(stored, precision), 8 * values.dtype.itemsize))
+
+
+def _ends_in_nothing(values: Stored, precision: int) -> bool:
+    """Whether the last block of a JPEG image is uniform mid-gray, as libjpeg fills in what is missing."""
+    rows, columns = values.shape
+    last = values[(rows - 1) // _JPEG_BLOCK * _JPEG_BLOCK :, (columns - 1) // _JPEG_BLOCK * _JPEG_BLOCK :]
+    return bool((last == 1 << (precision - 1)).all())

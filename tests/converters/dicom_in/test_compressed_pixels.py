@@ -286,6 +286,37 @@ def test_kind_11_an_image_with_one_more_column_is_not_sheared(make_film: MakeFil
     is_refused(save(film, tmp_path / "film.dcm"), "bytes of pixels where its image takes 4096")
 
 
+@pytest.mark.parametrize("frames", [None, "2\\2", "1"], ids=["not stated", "two values", "one"])
+@pytest.mark.parametrize("padding", [b"", b"\0\0"], ids=["", "padded"])
+@pytest.mark.parametrize(
+    "syntax", [JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless], ids=lambda uid: uid.name
+)
+def test_kind_11_of_several_images_the_first_is_not_taken_for_all(
+    make_film: MakeFilm, tmp_path: Path, syntax: str, padding: bytes, frames: str | None
+) -> None:
+    stream = jpeg(RAMP) if syntax == JPEGBaseline8Bit else codestream(make_film, syntax)
+    film = make_film(RAMP)
+    if frames is not None:
+        film.NumberOfFrames = frames.split("\\")
+    path = tmp_path / "film.dcm"
+    why = "several compressed images|[Ff]rames"
+    is_refused(with_fragments(film, path, syntax, stream + padding, stream), why)
+
+
+def test_kind_11_a_jpeg_image_that_is_cut_short_and_closed_is_not_gray(
+    make_film: MakeFilm, tmp_path: Path
+) -> None:
+    """A decoder fills what is missing with mid-gray, and finds nothing wrong."""
+    noise = np.random.default_rng(1).integers(0, 255, RAMP.shape).astype(np.uint8)
+    stream = jpeg(noise)
+    for part in (0.5, 0.9):
+        cut = stream[: int(len(stream) * part)] + b"\xff\xd9"
+        path = tmp_path / "film.dcm"
+        is_refused(
+            with_fragments(make_film(noise), path, JPEGBaseline8Bit, cut), "cut short|cannot be decoded"
+        )
+
+
 @pytest.mark.parametrize("missing", [1, 2, 1000])
 def test_kind_11_fewer_are_cut_short(make_film: MakeFilm, tmp_path: Path, missing: int) -> None:
     film = make_film()

@@ -149,6 +149,22 @@ def test_padding_is_background_whatever_the_photometric_interpretation() -> None
     np.testing.assert_allclose(pixels(stored, dataset), [[1, 6 / 4095, 0, 0, 0]], atol=1e-6)
 
 
+@pytest.mark.parametrize(("value", "limit"), [(0, 200), (255, 150), (40, 120)])
+def test_padding_that_takes_in_tissue_is_no_padding(value: int, limit: int) -> None:
+    """A range over the breast would make it background, without a word."""
+    stored = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)
+    dataset = header(8, PixelPaddingValue=value, PixelPaddingRangeLimit=limit)
+    with pytest.raises(ValueError, match="Padding Range takes in"):
+        pixels(stored, dataset)
+
+
+def test_a_padding_range_may_hold_the_air_around_the_breast() -> None:
+    stored = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)
+    got = pixels(stored, header(8, PixelPaddingValue=0, PixelPaddingRangeLimit=40))
+    assert (got[stored <= 40] == 0).all()
+    assert (got[stored > 40] > 0).all()
+
+
 def test_negative_padding_value_written_as_unsigned() -> None:
     dataset = header(16, 1, WindowCenter=0, WindowWidth=200, PixelPaddingValue=65535 - 1999)
     stored = np.array([[-2000, -1999, 0, 99]], dtype=np.int16)
