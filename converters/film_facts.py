@@ -97,7 +97,16 @@ def warnings(film: FilmResult) -> tuple[str, ...]:
     """What the reader of the result must know about this film, each once."""
     found = film.film.warnings if film.film is not None else ()
     found += film.scan.warnings if film.scan is not None else ()
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys((*found, *_replaced(film))))
+
+
+def _replaced(film: FilmResult) -> tuple[str, ...]:
+    """That it was taken in the place of other files."""
+    if film.sha256 not in film.all_sha256:
+        return ()
+    others = len(film.all_sha256) - 1
+    what = "an earlier file" if others == 1 else f"{others} earlier files"
+    return (f"took the place of {what} of the same SOP Instance UID",)
 
 
 def check_places(film: FilmResult) -> None:

@@ -19,16 +19,17 @@ from converters.result import FilmResult, StudyResult
 
 
 def identity_of(film: FilmResult) -> Identity | None:
-    """The patient of ``film``; None if its header cannot be read that far.
+    """The patient of ``film``; None if its header cannot be read that far."""
+    return None if film.header is None else identity_in(film.header)
 
-    A header that has nothing behind the elements of the patient (group 0010) may have been cut off in them.
+
+def identity_in(header: Dataset) -> Identity | None:
+    """The patient that ``header`` names; None if it may have been cut off before all is said.
+
+    That is so if nothing is behind the elements of the patient (group 0010).
     """
-    if (
-        film.header is None
-        or max((element.tag.group for element in film.header), default=0) <= _PATIENT_GROUP
-    ):
-        return None
-    return identity(film.header)
+    last = max((element.tag.group for element in header), default=0)
+    return identity(header) if last > _PATIENT_GROUP else None
 
 
 _PATIENT_GROUP = 0x0010

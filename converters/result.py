@@ -57,6 +57,7 @@ class FilmResult:
         scan: None if it was not scanned.
         reason: why it failed, one line without patient data; None if it did not.
         rule: why it was excluded; None if it was not.
+        all_sha256: of every file that was given under its SOP Instance UID (`converters.studies`).
     """
 
     file: str
@@ -67,6 +68,7 @@ class FilmResult:
     reason: str | None = None
     rule: Rule | None = None
     sha256: str = ""
+    all_sha256: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> FilmOutcome:

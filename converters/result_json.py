@@ -71,6 +71,7 @@ def _film(result: StudyResult, film: FilmResult, patient: int) -> dict[str, Any]
         "sop_instance_uid": film.sop_instance_uid,
         "file": film.file,
         "sha256": film.sha256 or None,
+        **({"all_sha256": list(film.all_sha256)} if film.all_sha256 else {}),
         "patient": patient if identity_of(film) is not None else None,
         "laterality": film_facts.laterality(film),
         "view": film_facts.view(film),

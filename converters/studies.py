@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -39,6 +39,9 @@ class FilmSource:
         sha256: of the file, in hexadecimal.
         reason: why the film is known to be unusable already, one line without patient data.
         rule: why it is not to be scanned although nothing is wrong with it.
+        all_sha256: of every file that was given under its SOP Instance UID, sorted; () if there was this one
+            alone. If its own is among them, it was taken in the place of the others; else they contradict
+            each other (`contradiction`).
     """
 
     path: Path
@@ -46,6 +49,12 @@ class FilmSource:
     sha256: str
     reason: str | None = None
     rule: Rule | None = None
+    all_sha256: tuple[str, ...] = ()
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether it stands for several files of which nobody can tell which is right."""
+        return bool(self.all_sha256) and self.sha256 not in self.all_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +297,8 @@ def _finish(name: str, study: _Study) -> StudyInput:
         if sop_instance_uid is None or len(distinct) == 1:
             films += distinct
         else:
-            films.append(_Found(_contradiction([film.source for film in distinct])))
+            path, files = distinct[0].source.path, [film.source.sha256 for film in distinct]
+            films.append(_Found(contradiction(path, sop_instance_uid, files)))
             names = ", ".join(film.source.path.name for film in distinct)
             warnings.append(f"{len(distinct)} different files have one SOP Instance UID ({names})")
     if len(study.patients) > 1:
@@ -313,11 +323,17 @@ def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:
     ]
 
 
-def _contradiction(films: Sequence[FilmSource]) -> FilmSource:
-    """Several files that claim to be the same SOP instance, as one failed film."""
-    digest = hashlib.sha256("\n".join(film.sha256 for film in films).encode()).hexdigest()
-    reason = f"{len(films)} different files have its SOP Instance UID; keep the right one"
-    return FilmSource(films[0].path, films[0].sop_instance_uid, digest, reason)
+def contradiction(path: Path, sop_instance_uid: str | None, files: Iterable[str]) -> FilmSource:
+    """Several files that claim to be the same SOP instance, as one failed film.
+
+    Args:
+        path: of one of them.
+        files: the SHA-256 of each.
+    """
+    known = tuple(sorted(files))
+    digest = hashlib.sha256("\n".join(known).encode()).hexdigest()
+    reason = f"{len(known)} different files have its SOP Instance UID; keep the right one"
+    return FilmSource(path, sop_instance_uid, digest, reason, all_sha256=known)
 
 
 def _nothing(paths: Sequence[Path], heap: _Heap) -> InputError:

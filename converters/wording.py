@@ -103,10 +103,11 @@ def film_sentence(film: FilmResult, number: int, result: StudyResult) -> str:
     name = film_facts.name(film, number)
     name = name[0].upper() + name[1:]
     if film.scan is None:
-        return clean(f"{name}: {why_not_scanned(film)}.")
-    shown, found = len(presented(film, result)), len(film.scan.findings)
-    sentence = (
-        f"{name}: {film.scan.label} at the operating point; "
-        f"findings at the operating point: {shown}, below it: {found - shown}."
-    )
+        sentence = f"{name}: {why_not_scanned(film)}."
+    else:
+        shown, found = len(presented(film, result)), len(film.scan.findings)
+        sentence = (
+            f"{name}: {film.scan.label} at the operating point; "
+            f"findings at the operating point: {shown}, below it: {found - shown}."
+        )
     return clean(" ".join((sentence, *(f"Warning: {text}." for text in film_facts.warnings(film)))))

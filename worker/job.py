@@ -45,6 +45,7 @@ KEY = "bcd:job:"
 _MANY = 1 << 31  # more films, attempts or lost workers are no count of ours
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?(e\+[0-9]+)?")  # some Redis write 1.7957970194664497e+9
 _BEFORE_VERSIONS = "0.1.0"  # the one release whose records do not state it
+_FIELDS = 5  # of a film in a record, beside its path
 _ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever collide
 
 
@@ -459,12 +460,18 @@ def _settings(stored: str) -> dict[str, Any]:
 
 
 def _study_to_json(study: StudyInput) -> str:
-    films = [[str(f.path), f.sop_instance_uid, f.sha256, f.reason, f.rule] for f in study.films]
+    films = [[str(f.path), f.sop_instance_uid, f.sha256, f.reason, f.rule, f.all_sha256] for f in study.films]
     return json.dumps({"films": films, "warnings": list(study.warnings)})
 
 
 def study_from_json(text: str, uid: str) -> StudyInput:
     """The study as it stands in the field ``study``."""
     stored = json.loads(text)
-    films = tuple(FilmSource(Path(path), *rest) for path, *rest in stored["films"])
-    return StudyInput(uid, films, tuple(stored["warnings"]))
+    return StudyInput(uid, tuple(map(_film_from_json, stored["films"])), tuple(stored["warnings"]))
+
+
+def _film_from_json(stored: Sequence[Any]) -> FilmSource:
+    path, *rest = stored
+    if len(rest) == _FIELDS:  # older records have fewer
+        rest[-1] = tuple(rest[-1])
+    return FilmSource(Path(path), *rest)

@@ -179,6 +179,7 @@ def _scan_film(
         film=read.film,
         scan=scan,
         sha256=source.sha256,
+        all_sha256=source.all_sha256,
     )
 
 
@@ -191,6 +192,7 @@ def _failed(source: FilmSource, reason: str | None) -> FilmResult:
         reason=reason,
         rule=source.rule,
         sha256=source.sha256,
+        all_sha256=source.all_sha256,
     )
 
 

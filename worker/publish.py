@@ -19,7 +19,7 @@ from bcd_model.errors import OutputError
 from converters.result import StudyResult
 from converters.result_objects import write_results
 from worker.growth import Contents, grows
-from worker.published import published_at
+from worker.published import Content, published_at
 from worker.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync
 
 Writer = Callable[[StudyResult, Path], object]
@@ -138,7 +138,7 @@ def publish(
         OutputError: it cannot be written, or another job's result is in the way.
     """
     name, job = result.study_instance_uid, result.job.job_id
-    films = [(film.sop_instance_uid, film.sha256 or None) for film in result.films]
+    films = [Content(film.sop_instance_uid, film.sha256 or None, film.all_sha256) for film in result.films]
     check_name(name)
     target = root / name
     with _output_errors(root):

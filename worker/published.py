@@ -6,11 +6,11 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
+from typing import Any, NamedTuple, get_args
 
 from converters.outcome import Extent
 from converters.result_json import FILE_NAME
@@ -25,6 +25,19 @@ _JOB = re.compile(
 )
 
 
+class Content(NamedTuple):
+    """What tells one film of a study from others.
+
+    Attributes:
+        sha256: None in a result of version 0.1, which told none.
+        all_sha256: as in `converters.studies.FilmSource`.
+    """
+
+    sop_instance_uid: str | None
+    sha256: str | None
+    all_sha256: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """What a results folder says of the job that made it.
@@ -35,7 +48,7 @@ class Published:
             rule, and ``flagged`` have a finding at or above the operating point.
         looked_at: how much of the study was looked at.
         highest: the highest probability of abnormality of any finding; 0 if there is none.
-        contents: SOP Instance UID and SHA-256 of each film; version 0.1 told no SHA-256.
+        contents: what tells its films.
     """
 
     job_id: str
@@ -46,7 +59,7 @@ class Published:
     looked_at: Extent
     flagged: int
     highest: float
-    contents: tuple[tuple[str | None, str | None], ...] = ()
+    contents: tuple[Content, ...] = ()
 
 
 def published(folder: Path) -> Published | None:
@@ -79,10 +92,15 @@ def published_at(folder: int) -> Published | None:
             highest=max(
                 (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
             ),
-            contents=tuple((film["sop_instance_uid"], film.get("sha256")) for film in films),
+            contents=tuple(_content(film) for film in films),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _content(film: Mapping[str, Any]) -> Content:
+    files = tuple(map(str, film.get("all_sha256", ())))
+    return Content(film["sop_instance_uid"], film.get("sha256"), files)
 
 
 def _looked_at(outcomes: Sequence[str]) -> Extent:

@@ -13,9 +13,19 @@ from celery import Celery
 from bcd_model.errors import BcdError, OutputError, QueueError
 from bcd_model.prevalence import in_force
 from bcd_model.weights import WeightsInfo
-from converters.studies import FilmSource, StudyInput
+from converters.studies import StudyInput
 from worker.app import send
-from worker.growth import MissingFilmsError, contents_of, grown, holds, is_held, not_held
+from worker.growth import (
+    MissingFilmsError,
+    contents_of,
+    films_of,
+    forced,
+    grown,
+    holds,
+    is_held,
+    not_held,
+    remembered,
+)
 from worker.job import ENDINGS, UNDER_WAY, DamagedRecordError, Lane, Record, Tally, job_id, now, refusal_id
 from worker.pipeline import shaping
 from worker.publish import check_target
@@ -68,7 +78,8 @@ class Submitter:
 
         Films that come after others of their study are put together with those, in one job that takes the
         place of the earlier ones (`worker.growth`). What is refused stands as a job that failed, so that its
-        batch counts it. With ``force`` the study is what is given, and replaces whatever stands in its place.
+        batch counts it. With ``force`` the study is what is given, and replaces whatever stands in its place;
+        of two files of one film see there.
 
         A message that cannot be sent, or is lost, does not matter: the workers' sweep finds the record.
 
@@ -78,7 +89,10 @@ class Submitter:
         with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
             make_results_folder(self.out, self.settings.results_mode)
         if self.force:
-            answer = self._submit(study)
+            standing, parts = published(self.out / study.study_instance_uid), self._parts(study)
+            known = films_of(standing.contents) if standing is not None else []
+            known += [film for part in parts if part.study is not None for film in part.study.films]
+            answer = self._submit(forced(study, known))
             for part in self._parts(study):
                 if part.final and part.wanted and answer.answer != "refused":
                     self._take_place(part, answer.job_id)
@@ -92,9 +106,11 @@ class Submitter:
                 study = grown(study, [part.study for part in parts if part.study is not None])
             except MissingFilmsError as error:
                 return self._refuse_for_missing(study, error.count)
-            missing = not_held(contents_of(study), standing.contents) if standing is not None else 0
-            if missing:  # as the queue has forgotten where they lie
-                return self._refuse_for_missing(study, missing)
+            if standing is not None:
+                study = remembered(study, standing.contents)
+                missing = not_held(contents_of(study), standing.contents)
+                if missing:  # as the queue has forgotten where they lie
+                    return self._refuse_for_missing(study, missing)
             job = self.make_record(study).job_id
             others = [part for part in parts if part.job_id != job]
             answer = self._submit(study, [out for part in others if part.wanted for out in part.outs])
@@ -140,15 +156,14 @@ class Submitter:
         if standing is None or standing.looked_at != "all":
             return None
         given = {film.sha256: film for film in study.films}
-        if not is_held(contents_of(study), standing.contents) or len(given) == standing.films:
+        films = films_of(standing.contents)
+        if not is_held(contents_of(study), standing.contents) or len(films) < standing.films:
+            return None
+        if given.keys() == {film.sha256 for film in films}:
             return None
         if any(part.job_id != standing.job_id or part.state != "done" for part in parts):
             return None
-        nowhere = Path("/")  # which is no file
-        films = [
-            given.get(sha256 or "") or FilmSource(nowhere, uid, sha256 or "")
-            for uid, sha256 in standing.contents
-        ]
+        films = [replace(given.get(film.sha256, film), all_sha256=film.all_sha256) for film in films]
         whole = StudyInput(study.study_instance_uid, tuple(films))
         return whole if self.make_record(whole).job_id == standing.job_id else None
 

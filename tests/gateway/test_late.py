@@ -135,3 +135,90 @@ def test_a_refusal_leaves_the_job_of_another_token_alone(own_site: Any, study: l
     assert refused["job_id"] != done["job_id"]
     assert other.get(f"/jobs/{refused['job_id']}").json()["reason"].startswith("refused: ")
     assert one.get(f"/jobs/{done['job_id']}").json() == before
+
+
+def another(path: Path, folder: str, **elements: object) -> Path:
+    """Another file of the film in ``path``."""
+    film = dcmread(path)
+    for keyword, value in elements.items():
+        setattr(film, keyword, value)
+    target = path.parent / folder / path.name
+    target.parent.mkdir()
+    film.save_as(target)
+    return target
+
+
+def film_in(result: Any, path: Path) -> Any:
+    uid = dcmread(path, stop_before_pixels=True).SOPInstanceUID
+    (film,) = (film for film in result["films"] if film["sop_instance_uid"] == uid)
+    return film
+
+
+TOOK_THE_PLACE = "took the place of an earlier file of the same SOP Instance UID"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_late_file_of_another_patient_contradicts_until_the_right_one_is_forced(
+    own_site: Any, study: list[Path], force: bool
+) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    own_site.work()
+    (first,) = client.submit(*study[:2]).json()["jobs"]
+    assert client.ended(first["job_id"])["state"] == "done"
+    late = another(study[0], "late", PatientID="two")
+    sent = client.submit(late, study[1], force="true") if force else client.submit(late)
+    (job,) = sent.json()["jobs"]
+    ended = client.ended(job["job_id"])
+    assert (ended["state"], ended["films_scanned"], ended["films_failed"]) == ("done with failures", 1, 1)
+    film = film_in(result_of(client, job["job_id"]), study[0])
+    assert film["reason"] == "2 different files have its SOP Instance UID; keep the right one"
+    # sent again, as by a client that lost the answer, neither says more
+    for again in ((late,), study[:1]):
+        (told,) = client.submit(*again).json()["jobs"]
+        assert (told["job_id"], told["submission"]) == (job["job_id"], "done")
+    (more,) = client.submit(study[2]).json()["jobs"]
+    ended = client.ended(more["job_id"])
+    assert (ended["films_scanned"], ended["films_failed"]) == (2, 1)
+    # by force the right one is taken, and that is settled
+    (right,) = client.submit(*study[:3], force="true").json()["jobs"]
+    assert client.ended(right["job_id"])["state"] == "done"
+    assert TOOK_THE_PLACE in film_in(result_of(client, right["job_id"]), study[0])["warnings"]
+    for again in ((late,), study[:1], study[:3]):
+        (told,) = client.submit(*again).json()["jobs"]
+        assert (told["job_id"], told["submission"]) == (right["job_id"], "done")
+    (last,) = client.submit(study[3]).json()["jobs"]
+    ended = client.ended(last["job_id"])
+    assert (ended["state"], ended["films_scanned"]) == ("done", 4)
+    film = film_in(result_of(client, last["job_id"]), study[0])
+    assert (film["patient"], TOOK_THE_PLACE in film["warnings"]) == (1, True)
+
+
+def test_a_newer_file_of_the_same_patient_is_taken_with_a_warning(own_site: Any, study: list[Path]) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    own_site.work()
+    (first,) = client.submit(*study[:2]).json()["jobs"]
+    client.ended(first["job_id"])
+    (job,) = client.submit(another(study[0], "newer", AccessionNumber="9")).json()["jobs"]
+    ended = client.ended(job["job_id"])
+    assert (ended["state"], ended["films_scanned"]) == ("done", 2)
+    assert TOOK_THE_PLACE in film_in(result_of(client, job["job_id"]), study[0])["warnings"]
+    (again,) = client.submit(study[0]).json()["jobs"]
+    assert (again["job_id"], again["submission"]) == (job["job_id"], "done")
+
+
+def test_a_late_file_is_refused_if_the_earlier_one_of_its_film_is_gone(
+    own_site: Any, study: list[Path]
+) -> None:
+    own_site.serve()
+    client = own_site.client("reader")
+    own_site.work()
+    (first,) = client.submit(*study[:2]).json()["jobs"]
+    client.ended(first["job_id"])
+    shutil.rmtree(own_site.folder / "uploads" / first["job_id"])  # as they expire
+    newer = another(study[0], "newer", AccessionNumber="9")
+    for given in ((newer,), (newer, study[1])):
+        (refused,) = client.submit(*given).json()["jobs"]
+        assert (refused["submission"], refused["state"]) == ("refused", "failed")
+    assert len(result_of(client, first["job_id"])["films"]) == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import redis
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from bcd_model.weights import read_info
 from converters.studies import find_studies
@@ -148,17 +148,241 @@ def test_scan_replaces_the_result_of_a_part(local: Run, four: list[Path], tmp_pa
     assert films_of(out) == 4
 
 
-def test_a_newer_file_of_a_film_takes_the_place_of_the_older(kept: Any, four: list[Path], out: Path) -> None:
-    kept("submit", four[0].parent, "--out", out, "--wait")
-    film = dcmread(four[0])
-    film.PatientName = "Corrected^Name"
-    film.save_as(four[0].with_name("corrected.dcm"), enforce_file_format=True)
-    four[0].unlink()
-    answer = kept("submit", four[0].with_name("corrected.dcm"), "--out", out, "--wait", "--json")
+TOOK_THE_PLACE = "took the place of an earlier file of the same SOP Instance UID"
+
+
+def another(path: Path, name: str, **elements: object) -> Path:
+    """Another file of the film in ``path``, in a folder of its own."""
+    film = dcmread(path)
+    for keyword, value in elements.items():
+        setattr(film, keyword, value)
+    target = path.parent.parent / "late" / name
+    target.parent.mkdir(exist_ok=True)
+    film.save_as(target, enforce_file_format=True)
+    return target
+
+
+def cut_short(path: Path) -> Path:
+    target = another(path, "late.dcm")
+    target.write_bytes(path.read_bytes()[:-500])
+    return target
+
+
+def without_pixels(path: Path) -> Path:
+    target = another(path, "late.dcm")
+    film = dcmread(target)
+    del film.PixelData
+    film.save_as(target, enforce_file_format=True)
+    return target
+
+
+def spot_view(path: Path) -> Path:
+    modifier = Dataset()
+    modifier.CodeValue, modifier.CodingSchemeDesignator, modifier.CodeMeaning = "399055006", "SCT", "Spot"
+    view = Dataset()
+    view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = "399368009", "SCT", "MLO"
+    view.ViewModifierCodeSequence = [modifier]
+    return another(path, "late.dcm", ViewCodeSequence=[view])
+
+
+LATE: dict[str, Callable[[Path], Path]] = {
+    "another patient": lambda path: another(path, "late.dcm", PatientName="Another^One", PatientID="9"),
+    "a patient whose birth date differs": lambda path: another(path, "late.dcm", PatientBirthDate="19310203"),
+    "no patient": lambda path: another(path, "late.dcm", PatientID=""),
+    "cut short": cut_short,
+    "without pixels": without_pixels,
+    "a spot view": spot_view,
+}
+
+
+def film_in(folder: Path, path: Path) -> dict[str, Any]:
+    """The one entry of the film in ``path`` in the result below ``folder``."""
+    uid = dcmread(path, stop_before_pixels=True).SOPInstanceUID
+    (film,) = (film for film in result_of(folder)["films"] if film["sop_instance_uid"] == uid)
+    return dict(film)
+
+
+def all_reports(folder: Path) -> list[str]:
+    """The words of every report and page of the result below ``folder``."""
+    paths = [*folder.glob("*/*_sr*.dcm"), *folder.glob("*/report*.html")]
+    assert len(paths) >= 3
+    return [path.read_bytes().decode(errors="replace") for path in paths]
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "forced"])
+@pytest.mark.parametrize("kind", LATE)
+def test_a_late_file_that_may_not_be_the_film_contradicts_it(
+    kept: Any, four: list[Path], out: Path, kind: str, force: tuple[str, ...]
+) -> None:
+    kept("submit", *four[:2], "--out", out, "--wait")
+    before = film_in(out, four[1])
+    late = LATE[kind](four[0])
+    given = (late, four[1]) if force else (late,)
+    answer = kept("submit", *given, "--out", out, "--wait", "--json", *force)
     (job,) = answer.json["jobs"]
-    assert (job["films"], job["state"]) == (2, "done")
-    told = {film["file"] for film in result_of(out)["films"]}
-    assert told == {"corrected.dcm", four[1].name}
+    assert (answer.code, job["state"], job["films_scanned"]) == (1, "done with failures", 1)
+    film = film_in(out, four[0])
+    assert (film["status"], film["findings"]) == ("failed", [])
+    assert film["reason"] == "2 different files have its SOP Instance UID; keep the right one"
+    uid = film["sop_instance_uid"]
+    assert f"2 different files have one SOP Instance UID ({uid})" in result_of(out)["warnings"]
+    assert (result_of(out)["looked_at"], film_in(out, four[1])) == ("some", before)
+    assert all("2 different files have its SOP Instance UID" in words for words in all_reports(out))
+    # whichever of the two is sent again: nobody has said more than before
+    for again in (late, four[0], four[1]):
+        told = kept("submit", again, "--out", out, "--wait", "--json")
+        assert (told.code, told.json["jobs"][0]["job_id"]) == (1, job["job_id"])
+
+
+def test_given_together_they_are_the_same_job(kept: Any, four: list[Path], out: Path) -> None:
+    late = LATE["another patient"](four[0])
+    kept("submit", *four[:2], "--out", out, "--wait")
+    (job,) = kept("submit", late, "--out", out, "--wait", "--json").json["jobs"]
+    together = kept("submit", *four[:2], late, "--out", out.with_name("other"), "--wait", "--json")
+    assert together.json["jobs"][0]["job_id"] == job["job_id"]
+
+
+def test_a_contradiction_stays_when_further_films_come(kept: Any, four: list[Path], out: Path) -> None:
+    late = LATE["another patient"](four[0])
+    third = another(four[0], "third.dcm", PatientID="10")
+    kept("submit", *four[:2], "--out", out, "--wait")
+    kept("submit", late, four[0], "--out", out, "--wait")
+    (job,) = kept("submit", four[2], "--out", out, "--wait", "--json").json["jobs"]
+    assert (job["films"], job["films_failed"]) == (3, 1)
+    (job,) = kept("submit", third, "--out", out, "--wait", "--json").json["jobs"]
+    assert (job["films"], job["films_failed"]) == (3, 1)
+    assert film_in(out, four[0])["reason"].startswith("3 different files")
+
+
+@pytest.mark.parametrize("right", ["earlier", "late"])
+def test_a_contradiction_ends_when_the_right_file_is_sent_again_by_force(
+    kept: Any, four: list[Path], out: Path, right: str
+) -> None:
+    late = LATE["another patient"](four[0])
+    kept("submit", *four[:2], "--out", out, "--wait")
+    kept("submit", late, "--out", out, "--wait")
+    chosen = {"earlier": four[0], "late": late}[right]
+    answer = kept("submit", chosen, four[1], "--out", out, "--wait", "--json", "--force")
+    (job,) = answer.json["jobs"]
+    assert (answer.code, job["state"], job["films"]) == (0, "done", 2)
+    film = film_in(out, four[0])
+    assert (film["status"], film["file"]) == ("scanned", chosen.name)
+    assert TOOK_THE_PLACE in film["warnings"]
+    # that is settled: neither file changes it, nor do further films
+    for again in (four[0], late):
+        told = kept("submit", again, "--out", out, "--wait", "--json")
+        assert (told.code, told.json["jobs"][0]["job_id"]) == (0, job["job_id"])
+    (job,) = kept("submit", four[2], "--out", out, "--wait", "--json").json["jobs"]
+    assert (job["state"], job["films"]) == ("done", 3)
+    assert film_in(out, four[0])["sha256"] == film["sha256"]
+    assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
+
+
+def test_a_newer_file_of_the_same_patient_is_taken_with_a_warning(
+    kept: Any, four: list[Path], out: Path
+) -> None:
+    kept("submit", *four[:2], "--out", out, "--wait")
+    newer = another(four[0], "corrected.dcm", AccessionNumber="9")
+    answer = kept("submit", newer, "--out", out, "--wait", "--json")
+    (job,) = answer.json["jobs"]
+    assert (answer.code, job["films"], job["state"]) == (0, 2, "done")
+    film = film_in(out, four[0])
+    assert (film["file"], TOOK_THE_PLACE in film["warnings"]) == ("corrected.dcm", True)
+    assert film_in(out, four[1])["warnings"] == [
+        text for text in film_in(out, four[1])["warnings"] if text != TOOK_THE_PLACE
+    ]
+    assert all(TOOK_THE_PLACE in words for words in all_reports(out))
+    # the older one is known and does not come back
+    again = kept("submit", four[0], "--out", out, "--wait", "--json")
+    assert (again.code, again.json["jobs"][0]["job_id"]) == (0, job["job_id"])
+    assert film_in(out, four[0]) == film
+
+
+def test_a_good_file_mends_one_that_was_cut_short(kept: Any, four: list[Path], out: Path) -> None:
+    kept("submit", cut_short(four[0]), four[1], "--out", out, "--wait")
+    assert film_in(out, four[0])["status"] == "failed"
+    answer = kept("submit", four[0], "--out", out, "--wait", "--json")
+    assert (answer.code, answer.json["jobs"][0]["state"]) == (0, "done")
+    assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
+
+
+def test_the_very_same_file_changes_nothing(kept: Any, four: list[Path], out: Path) -> None:
+    (job,) = kept("submit", *four[:2], "--out", out, "--wait", "--json").json["jobs"]
+    before = result_of(out)
+    again = kept("submit", another(four[0], "copy.dcm"), "--out", out, "--wait", "--json")
+    shutil.copyfile(four[0], four[0].parent.parent / "late" / "copy.dcm")
+    again = kept("submit", four[0].parent.parent / "late", "--out", out, "--wait", "--json")
+    assert (again.code, again.json["jobs"][0]["job_id"]) == (0, job["job_id"])
+    assert result_of(out) == before
+
+
+def test_a_newer_file_is_refused_if_the_earlier_one_is_gone(kept: Any, four: list[Path], out: Path) -> None:
+    kept("submit", *four[:2], "--out", out, "--wait")
+    before = result_of(out)
+    newer = another(four[0], "corrected.dcm", AccessionNumber="9")
+    newer.replace(four[0])
+    for given in ((four[0],), four[:2]):
+        answer = kept("submit", *given, "--out", out, "--wait", "--json")
+        assert answer.code == 5
+        assert "earlier films missing: 1 of" in answer.json["jobs"][0]["reason"]
+        assert result_of(out) == before
+    # it has come before: by force it is the right one
+    assert kept("submit", *four[:2], "--out", out, "--wait", "--force").code == 0
+    assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
+
+
+def test_by_force_a_file_has_to_be_sent_twice_if_the_earlier_one_is_gone(
+    kept: Any, four: list[Path], out: Path
+) -> None:
+    kept("submit", *four[:2], "--out", out, "--wait")
+    another(four[0], "corrected.dcm", AccessionNumber="9").replace(four[0])
+    states = []
+    for _ in range(2):
+        answer = kept("submit", *four[:2], "--out", out, "--wait", "--force")
+        states.append((answer.code, film_in(out, four[0])["status"]))
+    assert states == [(1, "failed"), (0, "scanned")]
+    assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
+
+
+def test_scan_never_takes_another_file_in_silence(local: Run, four: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    local("scan", *four[:2], "--out", out)
+    before = result_of(out)
+    late = LATE["another patient"](four[0])
+    assert local("scan", late, four[1], "--out", out).code == 5
+    assert result_of(out) == before
+    assert local("scan", *four[:2], late, "--out", out).code == 1
+    assert film_in(out, four[0])["status"] == "failed"
+    assert local("scan", *four[:2], "--out", out).code == 5
+    assert local("scan", *four[:2], "--out", out, "--force").code == 0
+    assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
+    # by force at once: as if both had been given
+    third = another(four[0], "third.dcm", PatientID="10")
+    assert local("scan", third, four[1], "--out", out, "--force").code == 1
+    assert film_in(out, four[0])["reason"].startswith("3 different files")
+
+
+def test_a_file_that_would_only_be_left_out_takes_no_place(kept: Any, four: list[Path], out: Path) -> None:
+    """For Processing, while another film of the study shows the view For Presentation."""
+    twin = another(four[0], "twin.dcm", SOPInstanceUID="1.2.3.4")
+    kept("submit", four[0], twin, "--out", out, "--wait")
+    late = another(
+        four[0], "raw.dcm", PresentationIntentType="FOR PROCESSING", WindowCenter=500, WindowWidth=900
+    )
+    answer = kept("submit", late, "--out", out, "--wait", "--json")
+    assert answer.code == 1
+    assert film_in(out, four[0])["status"] == "failed"
+
+
+def test_no_record_names_a_file_or_patient_for_a_contradiction(site: Any, four: list[Path]) -> None:
+    out = site.admin.folder / "out"
+    submitted(site, *four[:2], "--out", out)
+    late = another(four[0], "Doe_Jane.dcm", PatientName="Doe^Jane", PatientID="9")
+    record = site.records.get(submitted(site, late, "--out", out))
+    (film,) = (film for film in record.study.films if film.reason)
+    told = json.dumps([*record.study.warnings, film.reason])
+    assert "Doe" not in told
+    assert ".dcm" not in told
 
 
 def submitted(site: Any, *arguments: object) -> str:
@@ -310,8 +534,10 @@ def test_two_files_of_one_uid_stay_one_failed_film_of_the_study(
     late = kept("submit", four[2], "--out", out, "--wait", "--json")
     (job,) = late.json["jobs"]
     assert (job["state"], job["films"], job["films_failed"]) == ("done with failures", 3, 1)
-    # the right one mends it
-    right = kept("submit", four[1], "--out", out, "--wait", "--json")
+    # sent again it changes nothing; with --force the right one mends it
+    again = kept("submit", four[1], "--out", out, "--wait", "--json")
+    assert again.json["jobs"][0]["job_id"] == job["job_id"]
+    right = kept("submit", *four[:3], "--out", out, "--force", "--wait", "--json")
     (job,) = right.json["jobs"]
     assert (job["state"], job["films"], job["films_failed"]) == ("done", 3, 0)
 

@@ -32,7 +32,7 @@ def scan(
     from converters.result_json import to_json
     from worker.cli.console import warn
     from worker.execution import make_scanner, outcome_of
-    from worker.growth import contents_of
+    from worker.growth import contents_of, films_of, forced, remembered
     from worker.pipeline import new_job, scan_study
     from worker.publish import ResultWriter, check_target, prepare_root, publish
     from worker.published import published
@@ -48,10 +48,12 @@ def scan(
     codes = [1] if found.unplaced else []
     with film_progress(sum(len(study.films) for study in studies)) as progress:
         before = 0
-        for study in studies:
-            folder = root / study.study_instance_uid
-            job = new_job(study, scanner, uid_root=settings.uid_root)
+        for given in studies:
+            folder = root / given.study_instance_uid
             there = published(folder)
+            contents = there.contents if there is not None else ()
+            study = forced(given, films_of(contents)) if force else remembered(given, contents)
+            job = new_job(study, scanner, uid_root=settings.uid_root)
             if there is not None and there.job_id == job.job_id:
                 job = new_job(study, scanner, uid_root=settings.uid_root, created=there.created)
 
