@@ -58,6 +58,7 @@ HASHED_BYTES = 1 << 33
 """How much of a file is hashed: 8 GiB. The largest tomosyntheses have 2."""
 
 _START = 1 << 16
+_SHOWN = 512
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _UID_CHARACTERS = 64
 _QUOTING_LOGGERS = ("pydicom", "pylibjpeg", "openjpeg")
@@ -106,7 +107,7 @@ class Survey:
 
     Attributes:
         sha256: of the whole file, in hexadecimal; of its start if it is not a DICOM file.
-        start: its first 8 bytes.
+        start: its first 512 bytes.
         is_dicom: whether it is a DICOM file, however damaged.
         dicom: None if it is not a DICOM file, or one whose header cannot be read.
         fault: why there is no ``dicom``, one line without patient data.
@@ -219,7 +220,7 @@ def survey(path: Path) -> Survey:
     with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
         stream = HashedFile(file)
-        start = stream.peek(8)
+        start = stream.peek(_SHOWN)
         if not looks_like_dicom(stream.peek(_START)):
             return Survey(stream.sha256, start, False, None, "no DICOM file")
         if size > HASHED_BYTES:

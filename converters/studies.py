@@ -9,23 +9,25 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from bcd_model.errors import InputError, UsageError
 from converters import film_attributes
-from converters.acceptance import is_for_processing, judge, may_be_film, rule
+from converters.acceptance import is_for_processing, judge, may_be_film, rule, says_nothing
 from converters.dicom_file import Survey, survey, uid, why_no_uid
 from converters.dicom_in import why_unusable
 from converters.identity import Identity, identity
 from converters.result import Rule
 
 _UNREADABLE = "its DICOM header cannot be read"
-_LEAST_BYTES = 512  # of a file without any data element
+_NO_DICOM = "no DICOM file"
+_DAMAGED = "is named like a DICOM file and is none: damaged, or not complete"
+_SUFFIXES = frozenset({".dcm", ".dic", ".dicom", ".ima", ".img"})
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 
 
@@ -119,16 +121,22 @@ class _Study:
 
 @dataclass(slots=True)
 class _Heap:
-    """Everything that has been sorted so far; ``dicom`` counts the DICOM files among it."""
+    """Everything that has been sorted so far.
+
+    Attributes:
+        nameless: files without a suffix that are neither DICOM nor text.
+        folders: of the DICOM files.
+    """
 
     studies: defaultdict[str, _Study] = field(default_factory=lambda: defaultdict(_Study))
     skipped: list[Skipped] = field(default_factory=list)
     unplaced: list[Skipped] = field(default_factory=list)
     lost: list[FilmSource] = field(default_factory=list)
-    dicom: int = 0
+    nameless: list[Path] = field(default_factory=list)
+    folders: set[Path] = field(default_factory=set)
 
 
-def find_studies(paths: Sequence[Path]) -> Discovery:
+def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None) -> Discovery:
     """Group the mammograms at and below ``paths`` into studies.
 
     Folders are searched to any depth. Hidden files and folders and DICOMDIR are passed over in
@@ -140,7 +148,14 @@ def find_studies(paths: Sequence[Path]) -> Discovery:
     with a warning. Two files with the same SOP Instance UID and different content are one failed film:
     nobody can tell which is right. A damaged DICOM file that does not tell its study counts as a failed
     film of the study in its folder if all other films there belong to that one; else it is ``unplaced``.
+    So is a file that is no DICOM file and is named like one, be it empty, cut short or overwritten: by its
+    suffix, or without a suffix in a folder with DICOM files, unless it is text, or empty and without a
+    number in its name.
+
     Which images of a study are left out of its scan is written in `converters.acceptance`.
+
+    Args:
+        names: what files were called where they come from, if that is not what their paths end with.
 
     Raises:
         UsageError: a path does not exist.
@@ -148,17 +163,23 @@ def find_studies(paths: Sequence[Path]) -> Discovery:
     """
     heap = _Heap()
     times: dict[Path, int] = {}
-    names: dict[Path, Path] = {}
+    shortest: dict[Path, Path] = {}
     for path in (file for given in paths for file in _files(given, heap)):
         real = _resolved(path)
         if real is None:
             heap.skipped.append(Skipped(path, "a link that leads to itself"))
             continue
         times[real] = times.get(real, 0) + 1
-        names[real] = min(path.absolute(), names.get(real, path.absolute()))
-    for real, path in sorted(names.items(), key=lambda item: item[1]):
-        _sort_in(heap, path, times[real])
+        shortest[real] = min(path.absolute(), shortest.get(real, path.absolute()))
+    called = {path.absolute(): name for path, name in (names or {}).items()}
+    for real, path in sorted(shortest.items(), key=lambda item: item[1]):
+        _sort_in(heap, path, PurePath(called.get(path, path.name)), times[real])
     _place_lost(heap)
+    for path in heap.nameless:
+        if path.parent in heap.folders:
+            heap.unplaced.append(Skipped(path, _DAMAGED))
+        else:
+            heap.skipped.append(Skipped(path, _NO_DICOM))
     studies = tuple(_finish(name, heap.studies[name]) for name in sorted(heap.studies))
     if not studies:
         raise _nothing(paths, heap)
@@ -202,8 +223,8 @@ def _resolved(path: Path) -> Path | None:
         return None
 
 
-def _sort_in(heap: _Heap, path: Path, times: int) -> None:
-    """Put one file where it belongs."""
+def _sort_in(heap: _Heap, path: Path, name: PurePath, times: int) -> None:
+    """Put one file, which is called ``name``, where it belongs."""
     try:
         if not path.is_file():  # a pipe would wait for ever, a broken link leads nowhere
             heap.skipped.append(Skipped(path, "no regular file"))
@@ -212,44 +233,79 @@ def _sort_in(heap: _Heap, path: Path, times: int) -> None:
     except OSError as error:
         heap.unplaced.append(Skipped(path, f"cannot be opened: {error.strerror}"))
         return
-    if not found.is_dicom:
-        archive = found.start.startswith(_ARCHIVES)
-        heap.skipped.append(Skipped(path, "an archive: unpack it first" if archive else "no DICOM file"))
-        return
-    heap.dicom += 1
-    _sort_in_dicom(heap, path, found, times)
+    if found.is_dicom:
+        heap.folders.add(path.parent)
+        _sort_in_dicom(heap, path, name, found, times)
+    elif found.start.startswith(_ARCHIVES):
+        heap.skipped.append(Skipped(path, "an archive: unpack it first"))
+    elif name.suffix.lower() in _SUFFIXES:
+        heap.unplaced.append(Skipped(path, _DAMAGED))
+    elif _is_nameless(name, found.start):
+        heap.nameless.append(path)
+    else:
+        heap.skipped.append(Skipped(path, _NO_DICOM))
 
 
-def _sort_in_dicom(heap: _Heap, path: Path, found: Survey, times: int) -> None:
+def _is_nameless(name: PurePath, start: bytes) -> bool:
+    """Whether a file that is no DICOM file, called ``name``, may be a damaged one without a suffix."""
+    if _has_suffix(name) or _is_directory(name):
+        return False
+    return not _is_text(start) if start else any(character.isdigit() for character in name.name)
+
+
+def _has_suffix(name: PurePath) -> bool:
+    """Whether ``name`` says what the file is; a file that is named after its UID, or numbered, does not."""
+    return bool(name.suffix) and not name.suffix[1:].isdecimal()
+
+
+def _is_directory(name: PurePath) -> bool:
+    """Whether it is the name that PS3.10 keeps for the list of a medium's files."""
+    return name.name.upper() == "DICOMDIR"
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether a file that begins so holds text: no damage makes that of a film."""
+    text = start.decode("utf-8", "ignore")
+    whole = len(text.encode()) > len(start) - 4  # the last character may be cut
+    return whole and all(c.isprintable() or c.isspace() for c in text.lstrip("\ufeff"))
+
+
+def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times: int) -> None:
     dicom = found.dicom
-    if path.stat().st_size < _LEAST_BYTES and (dicom is None or not (dicom.header or dicom.header.file_meta)):
-        heap.skipped.append(Skipped(path, "too short to hold a film"))
-        return
     if dicom is None:
-        heap.lost.append(FilmSource(path, None, found.sha256, found.fault))
+        _lose(heap, FilmSource(path, None, found.sha256, found.fault), name)
         return
     header = dicom.header
     directory = header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
     if directory and dicom.pixel_data is None:
         return
     verdict = judge(header)
-    if verdict.kind == "no film" and not (dicom.fault and may_be_film(header)):
+    in_part = bool(dicom.fault) or says_nothing(header)
+    if verdict.kind == "no film" and not (in_part and may_be_film(header)):
         heap.skipped.append(Skipped(path, verdict.reason))
         return
     sop_instance_uid = uid(header, "SOPInstanceUID")
-    name = uid(header, "StudyInstanceUID")
-    if name is None:
+    study_uid = uid(header, "StudyInstanceUID")
+    if study_uid is None:
         reason = dicom.fault or why_no_uid(header, "StudyInstanceUID")
-        heap.lost.append(FilmSource(path, sop_instance_uid, found.sha256, reason))
+        _lose(heap, FilmSource(path, sop_instance_uid, found.sha256, reason), name)
         return
-    study = heap.studies[name]
     left_out = None if dicom.fault else rule(header)
     unusable = None if left_out else why_unusable(dicom) or None
     source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out)
+    study = heap.studies[study_uid]
     study.films[sop_instance_uid].append(_Found(source, is_for_processing(header), _projection(header)))
     study.patients.add(identity(header))
     if times > 1:
         study.warnings.append(f"{path.name} was given {times} times; it is read once")
+
+
+def _lose(heap: _Heap, film: FilmSource, name: PurePath) -> None:
+    """Keep a damaged file that does not tell its study; one that is named as a directory is no film."""
+    if _is_directory(name):
+        heap.skipped.append(Skipped(film.path, f"a damaged DICOMDIR: {film.reason}"))
+    else:
+        heap.lost.append(film)
 
 
 def _projection(header: Dataset) -> tuple[str, ...] | None:
@@ -326,9 +382,9 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> InputError:
     if len(paths) > 1:
         where += f" and {len(paths) - 1} more"
     passed = (*heap.unplaced, *heap.skipped)
-    if not passed and not heap.dicom:
+    if not passed and not heap.folders:
         return InputError(f"{where}: empty", "give a folder or files with DICOM mammograms")
-    if not heap.dicom:
+    if not heap.folders:
         first = passed[0]
         alone = len(paths) == len(passed) == 1 and first.path == paths[0]
         among = f"no DICOM file among {_count(passed)} ({first.path.name}: {first.reason})"

@@ -254,9 +254,19 @@ def _burned_in(draft: _Draft, rng: random.Random) -> None:
 
 @_kind("several frames", 2)
 def _frames(draft: _Draft, rng: random.Random) -> None:
-    draft.film.NumberOfFrames = 2
-    draft.film.PixelData *= 2
+    if rng.random() < 0.5:
+        draft.film.NumberOfFrames = 2
+        draft.film.PixelData *= 2
+    else:
+        draft.film.NumberOfFrames = [1, 1]
     draft.expected = FAILED
+
+
+@_kind("malformed SOP class", 2)
+def _no_class(draft: _Draft, rng: random.Random) -> None:
+    good = b"1.2.840.10008.5.1.4.1.1.1.2\0"
+    draft.finish = lambda data: data.replace(good, good.replace(b"1.2\0", b"1,2\0"))
+    draft.expected, draft.pointed_to = FAILED, False
 
 
 @_kind("no SOP Instance UID", 2)
@@ -359,7 +369,11 @@ def _film(kind: str, study: str, place: int, patient: Identity, rng: random.Rand
     mark = rng.choices((0, 1, 2, 3), weights=(50, 20, 20, 10))[0]
     side, view = rng.choice("LR"), rng.choice(("CC", "MLO"))
     film = mammogram(
-        _pixels(mark, rng.randrange(1000)), name=f"{study}/{place}", study=study, laterality=side, view=view
+        _pixels(mark, rng.randrange(1000)),
+        name=f"{study}/{place}",
+        study=study,
+        laterality=side,
+        view=view,
     )
     # Lowest and highest UIDs in turn: which film comes first must not matter.
     film.SOPInstanceUID = f"1.2.{rng.randrange(10**9)}.{place}"

@@ -60,7 +60,7 @@ def look_through(files: Sequence[Upload], folder: Path, bounds: Bounds) -> Conte
     if not films:
         raise ProblemError(422, _NO_FILMS, skipped=skipped)
     try:
-        found = find_studies(list(films))
+        found = find_studies(list(films), films)
     except InputError as error:
         skipped += [Skipped(name, _why_none(path)) for path, name in films.items()]
         raise ProblemError(422, _NO_FILMS, skipped=skipped) from error
