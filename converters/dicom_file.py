@@ -165,9 +165,9 @@ def load(path: Path) -> FileBytes:
     except (OSError, MemoryError) as error:
         raise _unreadable(path, error) from error
     if size > FILM_BYTES:
-        raise FilmError(f"{path.name}: has {size} bytes: more than any mammogram", "give mammograms")
+        raise FilmError(f"has {size} bytes: more than any mammogram", "give mammograms", path.name)
     if len(data) != size:
-        raise FilmError(f"{path.name}: changes while it is read", "submit it again when it is complete")
+        raise FilmError("changes while it is read", "submit it again when it is complete", path.name)
     return FileBytes(path.name, data, hashlib.sha256(data).hexdigest())
 
 
@@ -190,9 +190,9 @@ def _read_all(file: FileIO, size: int) -> bytes:
 
 def _unreadable(path: Path, error: OSError | MemoryError) -> FilmError:
     if isinstance(error, MemoryError):
-        return FilmError(f"{path.name}: there is no memory for it", "free some")
+        return FilmError("there is no memory for it", "free some", path.name)
     why = os.strerror(error.errno) if error.errno is not None else "it cannot be read"
-    return FilmError(f"{path.name}: cannot be opened: {why}", "submit the study again when it can be")
+    return FilmError(f"cannot be opened: {why}", "submit the study again when it can be", path.name)
 
 
 def parse_dicom(file: FileBytes) -> DicomFile:
@@ -202,11 +202,11 @@ def parse_dicom(file: FileBytes) -> DicomFile:
         FilmError: it is not a DICOM file, or its header cannot be read.
     """
     if not looks_like_dicom(file.data[:_START]):
-        raise FilmError(f"{file.name}: is no DICOM file", "give DICOM files (PS3.10, prefix DICM)")
+        raise FilmError("is no DICOM file", "give DICOM files (PS3.10, prefix DICM)", file.name)
     try:
         return _dicom(parse(MemoryStream(file.data)))
     except MALFORMED as error:
-        raise FilmError(f"{file.name}: its DICOM header cannot be read", "export it again") from error
+        raise FilmError("its DICOM header cannot be read", "export it again", file.name) from error
 
 
 def survey(path: Path) -> Survey:
@@ -253,8 +253,8 @@ def read_dicom(path: Path) -> DicomFile:
     if found.dicom is not None:
         return found.dicom
     if found.is_dicom:
-        raise FilmError(f"{path.name}: {found.fault}", "export it again")
-    raise FilmError(f"{path.name}: is no DICOM file", "give DICOM files (PS3.10, prefix DICM)")
+        raise FilmError(found.fault, "export it again", path.name)
+    raise FilmError("is no DICOM file", "give DICOM files (PS3.10, prefix DICM)", path.name)
 
 
 def read_header(path: Path) -> Dataset:

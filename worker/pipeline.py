@@ -171,7 +171,7 @@ def _scan_film(
     except FilmError as error:
         if patient and may_pass(error):
             raise
-        return _failed(source, str(error))
+        return _failed(source, error.reason)
     return FilmResult(
         source.path.name,
         source.sop_instance_uid,
@@ -296,10 +296,11 @@ def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
     except FilmError as error:
         if not isinstance(error.__cause__, OSError):
             raise
-        message = f"{source.path.name} cannot be read: {error.__cause__.strerror}"
-        raise FilmError(message, "submit the study again when the file is back") from error.__cause__
+        message = f"cannot be read: {error.__cause__.strerror}"
+        remedy = "submit the study again when the file is back"
+        raise FilmError(message, remedy, source.path.name) from error.__cause__
     if file.sha256 != source.sha256:
-        raise FilmError(f"{file.name} has changed since it was submitted", "submit the study again")
+        raise FilmError("has changed since it was submitted", "submit the study again", file.name)
     return film_of(file)
 
 
@@ -309,7 +310,7 @@ def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
         found = survey(source.path)
     except OSError as error:
         if patient and may_pass(error):
-            raise FilmError(f"{source.path.name} cannot be read: {error.strerror}") from error
+            raise FilmError(f"cannot be read: {error.strerror}", file=source.path.name) from error
         return None
     if (
         found.dicom is None or found.sha256 != source.sha256

@@ -192,6 +192,7 @@ def test_a_film_that_changed_since_its_submission_is_not_scanned(
         result = scan_study(study, scanner, new_job(study, scanner))
         reasons = {film.file: film.reason for film in result.films}
         assert "submit the study again" in (reasons[first.name] or "")
+        assert first.name not in (reasons[first.name] or "")
         assert reasons[second.name] is None
         assert scanner.beside == [None]
 

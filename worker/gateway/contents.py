@@ -84,7 +84,7 @@ def look_at_film(path: Path) -> tuple[int, int]:
         dicom = read_dicom(path)
         reason = why_unusable(dicom)
     except FilmError as error:
-        raise ProblemError(422, str(error).replace(path.name, "the film")) from error
+        raise ProblemError(422, f"the film: {error.reason}") from error
     if reason:
         raise ProblemError(422, f"the film cannot be used: {reason}")
     return integer(dicom.header, "Rows") or 0, integer(dicom.header, "Columns") or 0
