@@ -21,7 +21,7 @@ from converters import film_attributes
 from converters.acceptance import is_for_processing, judge, may_be_film, rule, says_nothing
 from converters.dicom_file import Survey, survey, uid, why_no_uid
 from converters.dicom_in import why_unusable
-from converters.identity import Identity, identity
+from converters.identity import Identity, identity, identity_in
 from converters.result import Rule
 
 _UNREADABLE = "its DICOM header cannot be read"
@@ -55,6 +55,7 @@ class StudyInput:
     """The films of one study, sorted by SOP Instance UID, and what is odd about them.
 
     Attributes:
+        warnings: without the names of files, which may be other patients' than the document's they stand in.
         patients: how many its films name.
     """
 
@@ -90,11 +91,13 @@ class Discovery:
         skipped: files that are no films, by path.
         unplaced: what may hold films and does not tell of which study, by path: damaged DICOM files, files
             and folders that cannot be opened.
+        clashes: different files that have one SOP Instance UID, each group by path: one failed film each.
     """
 
     studies: tuple[StudyInput, ...]
     skipped: tuple[Skipped, ...]
     unplaced: tuple[Skipped, ...] = ()
+    clashes: tuple[tuple[Path, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +106,19 @@ class _Found:
 
     Attributes:
         projection: patient, breast, view and the view's modifiers; None if they are not stated.
+        patient: as `converters.patients.identity_of` has it.
+        times: how many times the file was given.
     """
 
     source: FilmSource
     for_processing: bool = False
     projection: tuple[str, ...] | None = None
+    patient: Identity | None = None
+    times: int = 1
 
 
-@dataclass(slots=True)
-class _Study:
-    """A study while its films come in; films by SOP Instance UID, None for those without."""
-
-    films: defaultdict[str | None, list[_Found]] = field(default_factory=lambda: defaultdict(list))
-    patients: set[Identity] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
+_Study = defaultdict[str | None, list[_Found]]
+"""A study while its films come in: by SOP Instance UID, None for those without."""
 
 
 @dataclass(slots=True)
@@ -126,14 +128,16 @@ class _Heap:
     Attributes:
         nameless: files without a suffix that are neither DICOM nor text.
         folders: of the DICOM files.
+        clashes: see `Discovery`.
     """
 
-    studies: defaultdict[str, _Study] = field(default_factory=lambda: defaultdict(_Study))
+    studies: defaultdict[str, _Study] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     skipped: list[Skipped] = field(default_factory=list)
     unplaced: list[Skipped] = field(default_factory=list)
     lost: list[FilmSource] = field(default_factory=list)
     nameless: list[Path] = field(default_factory=list)
     folders: set[Path] = field(default_factory=set)
+    clashes: list[tuple[Path, ...]] = field(default_factory=list)
 
 
 def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None) -> Discovery:
@@ -180,13 +184,13 @@ def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None)
             heap.unplaced.append(Skipped(path, _DAMAGED))
         else:
             heap.skipped.append(Skipped(path, _NO_DICOM))
-    studies = tuple(_finish(name, heap.studies[name]) for name in sorted(heap.studies))
+    studies = tuple(_finish(heap, name) for name in sorted(heap.studies))
     if not studies:
         raise _nothing(paths, heap)
     skipped, unplaced = (
         tuple(sorted(items, key=lambda item: item.path)) for items in (heap.skipped, heap.unplaced)
     )
-    return Discovery(studies, skipped, unplaced)
+    return Discovery(studies, skipped, unplaced, tuple(heap.clashes))
 
 
 def _files(given: Path, heap: _Heap) -> Iterator[Path]:
@@ -285,19 +289,17 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
         heap.skipped.append(Skipped(path, verdict.reason))
         return
     sop_instance_uid = uid(header, "SOPInstanceUID")
-    study_uid = uid(header, "StudyInstanceUID")
-    if study_uid is None:
+    study = uid(header, "StudyInstanceUID")
+    if study is None:
         reason = dicom.fault or why_no_uid(header, "StudyInstanceUID")
         _lose(heap, FilmSource(path, sop_instance_uid, found.sha256, reason), name)
         return
     left_out = None if dicom.fault else rule(header)
     unusable = None if left_out else why_unusable(dicom) or None
     source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out)
-    study = heap.studies[study_uid]
-    study.films[sop_instance_uid].append(_Found(source, is_for_processing(header), _projection(header)))
-    study.patients.add(identity(header))
-    if times > 1:
-        study.warnings.append(f"{path.name} was given {times} times; it is read once")
+    patient = None if sop_instance_uid is None else identity_in(header)
+    film = _Found(source, is_for_processing(header), _projection(header), patient, times)
+    heap.studies[study][sop_instance_uid].append(film)
 
 
 def _lose(heap: _Heap, film: FilmSource, name: PurePath) -> None:
@@ -319,39 +321,39 @@ def _place_lost(heap: _Heap) -> None:
     """Give the damaged files to the one study of their folder, or to none."""
     in_folder: defaultdict[Path, set[str]] = defaultdict(set)
     for name, study in heap.studies.items():
-        for film in (film for films in study.films.values() for film in films):
+        for film in (film for films in study.values() for film in films):
             in_folder[film.source.path.parent].add(name)
     for lost in heap.lost:
         names = in_folder.get(lost.path.parent, set())
         if len(names) == 1:
-            heap.studies[next(iter(names))].films[lost.sop_instance_uid].append(_Found(lost))
+            heap.studies[next(iter(names))][lost.sop_instance_uid].append(_Found(lost))
         else:
             heap.unplaced.append(Skipped(lost.path, lost.reason or _UNREADABLE))
 
 
-def _finish(name: str, study: _Study) -> StudyInput:
+def _finish(heap: _Heap, name: str) -> StudyInput:
     films: list[_Found] = []
-    warnings = list(study.warnings)
-    for sop_instance_uid, found in study.films.items():
+    warnings: list[str] = []
+    for sop_instance_uid, found in heap.studies[name].items():
         alike: dict[str, list[_Found]] = {}
         for film in found:
             alike.setdefault(film.source.sha256, []).append(film)
         for same in alike.values():
-            if len(same) > 1:
-                names = ", ".join(film.source.path.name for film in same)
-                warnings.append(f"the same film was given {len(same)} times ({names}); it is read once")
+            times = sum(film.times for film in same)
+            if times > 1:
+                which = f"film {sop_instance_uid}" if sop_instance_uid else "a film without SOP Instance UID"
+                warnings.append(f"{which} was given {times} times; it is read once")
         distinct = [alike[digest][0] for digest in sorted(alike)]
         if sop_instance_uid is None or len(distinct) == 1:
             films += distinct
         else:
             films.append(_Found(_contradiction([film.source for film in distinct])))
-            names = ", ".join(film.source.path.name for film in distinct)
-            warnings.append(f"{len(distinct)} different files have one SOP Instance UID ({names})")
-    if len(study.patients) > 1:
-        warnings.append(f"its films name {len(study.patients)} patients; each has documents of its own")
+            heap.clashes.append(tuple(sorted(film.source.path for film in distinct)))
+            warnings.append(f"{len(distinct)} different files have the SOP Instance UID {sop_instance_uid}")
+    patients = len({film.patient for film in films} - {None})
     sources = _without_twins(films)
     sources.sort(key=lambda film: (film.sop_instance_uid or "", film.sha256))
-    return StudyInput(name, tuple(sources), tuple(sorted(warnings)), max(1, len(study.patients)))
+    return StudyInput(name, tuple(sources), tuple(sorted(warnings)), max(1, patients))
 
 
 def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:

@@ -35,7 +35,7 @@ from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner, film
 from converters.dicom_file import load, survey, uid
 from converters.dicom_in import DicomFilm, film_of
 from converters.identity import identity
-from converters.patients import projection
+from converters.patients import patients_of, projection, told
 from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.studies import FilmSource, StudyInput
 from converters.uids import UUID_ROOT
@@ -147,15 +147,16 @@ def scan_study(
             films[index] = _failed(study.films[index], f"could not be scanned ({type(error).__name__})")
         if scanned is not None:
             scanned(number, films[index], time.perf_counter() - since)
+    found = _with_doubles_named([films[index] for index in range(len(study.films))])
     return StudyResult(
         job=job,
         study_instance_uid=study.study_instance_uid,
         input_digest=study.digest,
         model=scanner.identity,
         operating_point=scanner.operating_point,
-        films=_with_doubles_named([films[index] for index in range(len(study.films))]),
+        films=found,
         settings=shaping(job.uid_root, scanner.operating_point) if settings is None else dict(settings),
-        warnings=(*study.warnings, *pictures.remarks()),
+        warnings=(*study.warnings, *told(len(patients_of(found))), *pictures.remarks()),
         predecessor=predecessor,
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from bcd_model.weights import SHIPPED
@@ -236,6 +237,25 @@ def test_a_damaged_film_that_tells_no_study_ends_with_1(
     assert (
         "lost.dcm: NOT SCANNED, and it may be a film of any study: is named like a DICOM file" in answer.err
     )
+
+
+def test_different_files_of_one_film_are_named_on_the_command_line_alone(
+    local: Any, patients: list[Path], tmp_path: Path
+) -> None:
+    films = sorted(patients[0].glob("*.dcm"))
+    shutil.copy(films[0], tmp_path)
+    film = pydicom.dcmread(films[1])
+    for name in ("Bergmann.dcm", "Bergmann2.dcm"):
+        film.SeriesNumber = len(name)
+        film.save_as(tmp_path / name)
+    answer = local("scan", tmp_path, "--out", "out", "--json")
+    assert answer.code == 1
+    assert (
+        f"{tmp_path / 'Bergmann.dcm'}, {tmp_path / 'Bergmann2.dcm'}: have one SOP Instance UID" in answer.err
+    )
+    (folder,) = (Path(result["folder"]) for result in answer.json["results"])
+    for path in folder.rglob("*"):
+        assert path.name == "result.json" or path.is_dir() or b"Bergmann" not in path.read_bytes()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -22,6 +22,7 @@ from bcd_model.words import (
 )
 from converters.outcome import coverage
 from converters.patients import by_patient
+from converters.report import build_report
 from converters.studies import find_studies
 from worker.execution import outcome_of
 from worker.pipeline import new_job, scan_study
@@ -372,3 +373,21 @@ def test_two_films_of_one_uid_count_for_every_patient(studies: Path, tmp_path: P
     study = find_studies([tmp_path]).studies[0]
     result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
     assert [coverage(part).extent for part in by_patient(result)] == ["some", "some"]
+
+
+def test_files_of_one_uid_make_no_second_patient(studies: Path, tmp_path: Path) -> None:
+    """They name nobody: the study's films are of one patient, and no document says that they are of two."""
+    first, _ = copy_studies(studies, tmp_path)
+    film = dcmread(first)
+    film.PatientName, film.PatientID, film.SOPInstanceUID = "Other^Olga", "P2", "1.2.3.7"
+    film.file_meta.MediaStorageSOPInstanceUID = "1.2.3.7"
+    for number in range(2):
+        film.SeriesNumber = number
+        film.save_as(tmp_path / f"Olga{number}.dcm")
+    study = find_studies([tmp_path]).studies[0]
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    assert result.warnings == ("2 different files have the SOP Instance UID 1.2.3.7",)
+    (part,) = by_patient(result)
+    page = build_report(part).decode()
+    assert "1.2.3.7" in page
+    assert "Olga" not in page

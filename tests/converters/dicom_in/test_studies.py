@@ -133,7 +133,7 @@ def test_the_same_file_twice(save_film: SaveFilm, tmp_path: Path) -> None:
     path = save_film("film.dcm")
     (study,) = find_studies([tmp_path, path, path]).studies
     assert names(study) == ["film.dcm"]
-    assert study.warnings == ("film.dcm was given 3 times; it is read once",)
+    assert study.warnings == (f"film {study.films[0].sop_instance_uid} was given 3 times; it is read once",)
     assert study.digest == find_studies([path]).studies[0].digest
 
 
@@ -144,14 +144,18 @@ def test_a_copy_of_a_film(save_film: SaveFilm, tmp_path: Path) -> None:
     (study,) = find_studies([tmp_path]).studies
     assert names(study) == ["film.dcm"]
     assert study.digest == alone.digest
-    assert "film.dcm, other.dcm" in study.warnings[0]
+    uid = study.films[0].sop_instance_uid
+    assert study.warnings == (f"film {uid} was given 2 times; it is read once",)
 
 
 def test_two_films_with_one_sop_instance_uid(save_film: SaveFilm, tmp_path: Path) -> None:
     for name, value in (("a.dcm", 0), ("b.dcm", 9)):
         save_film(f"in/{name}", np.full((64, 64), value, np.uint8), SOPInstanceUID="1.2.9")
     save_film("in/c.dcm", SOPInstanceUID="1.2.10")
-    (study,) = find_studies([tmp_path / "in"]).studies
+    found = find_studies([tmp_path / "in"])
+    (study,) = found.studies
+    assert study.warnings == ("2 different files have the SOP Instance UID 1.2.9",)
+    assert [[path.name for path in clash] for clash in found.clashes] == [["a.dcm", "b.dcm"]]
     failed, good = study.films[1], study.films[0]
     assert good.reason is None
     assert failed.sop_instance_uid == "1.2.9"
@@ -287,8 +291,17 @@ def test_films_of_different_patients_in_one_study(save_film: SaveFilm, tmp_path:
     save_film("in/a.dcm", SOPInstanceUID="1.2.1", PatientID="Anna")
     save_film("in/b.dcm", SOPInstanceUID="1.2.2", PatientID="Berta")
     (study,) = find_studies([tmp_path / "in"]).studies
-    assert study.warnings == ("its films name 2 patients; each has documents of its own",)
     assert study.patients == 2
+
+
+def test_files_of_one_uid_name_no_patient(save_film: SaveFilm, tmp_path: Path) -> None:
+    """Nobody knows which of them is right, so that the study's other films are of one patient."""
+    save_film("in/a.dcm", SOPInstanceUID="1.2.1", PatientID="Anna")
+    for number in range(2):
+        pixels = np.full((64, 64), number, np.uint8)
+        save_film(f"in/b{number}.dcm", pixels, SOPInstanceUID="1.2.2", PatientID="Berta")
+    (study,) = find_studies([tmp_path / "in"]).studies
+    assert study.patients == 1
 
 
 DAMAGED: dict[str, Callable[[bytes], bytes]] = {
