@@ -25,7 +25,7 @@ from converters.patients import by_patient
 from converters.report import build_report
 from converters.studies import find_studies
 from worker.execution import outcome_of
-from worker.pipeline import new_job, scan_study
+from worker.pipeline import CONTESTED, new_job, scan_study
 
 CREATED = datetime(2024, 5, 6, tzinfo=timezone.utc)
 
@@ -321,6 +321,61 @@ def test_the_same_pixels_under_two_sides_are_told_and_not_compared(studies: Path
             f"film {3 - number} of this study has the same pixels under another side"
             in film.scan.warnings[-1]
         )
+
+
+def under_two_patients(studies: Path, folder: Path) -> tuple[Path, Path]:
+    """A film and its other breast, and a third film with the first one's picture under another patient."""
+    first, second = copy_studies(studies, folder)
+    film = dcmread(first)
+    film.PatientName, film.PatientID = "Other^Olga", "P2"
+    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = "1.2.3.7"
+    film.save_as(folder / "other.dcm")
+    return first, second
+
+
+@pytest.mark.parametrize("compares", [False, True])
+@pytest.mark.parametrize("patient", [False, True])
+def test_one_picture_under_two_patients_is_nobodys(
+    studies: Path, tmp_path: Path, compares: bool, patient: bool
+) -> None:
+    """Nobody can tell whose it is: both films fail, and no film is compared with it."""
+    first, second = under_two_patients(studies, tmp_path)
+    study = find_studies([tmp_path]).studies[0]
+    scanner = MeanScanner(compares=compares)
+    result = scan_study(study, scanner, new_job(study, scanner), patient=patient)
+    outcomes = {film.file: (film.outcome, film.reason) for film in result.films}
+    assert outcomes == {
+        first.name: ("failed", CONTESTED),
+        "other.dcm": ("failed", CONTESTED),
+        second.name: ("scanned", None),
+    }
+    assert scanner.beside == [None]
+    assert outcome_of(result).exit_code == 1
+    assert result.input_digest == study.digest
+    assert result.warnings == ("its films name 2 patients; each has documents of its own",)
+    pages = [build_report(part).decode() for part in by_patient(result)]
+    assert all(CONTESTED in page for page in pages)
+    assert sorted("Olga" in page for page in pages) == [False, True]
+
+
+def test_one_picture_that_several_films_of_two_patients_share(studies: Path, tmp_path: Path) -> None:
+    under_two_patients(studies, tmp_path)
+    film = dcmread(tmp_path / "other.dcm")
+    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = "1.2.3.8"
+    film.save_as(tmp_path / "another.dcm")
+    study = find_studies([tmp_path]).studies[0]
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    assert [film.reason for film in result.films].count(CONTESTED) == 3
+
+
+def test_a_film_that_cannot_be_read_contests_no_picture(studies: Path, tmp_path: Path) -> None:
+    first, _ = under_two_patients(studies, tmp_path)
+    study = find_studies([tmp_path]).studies[0]
+    first.write_bytes(b"gone")
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    reasons = {film.file: film.reason for film in result.films}
+    assert "has changed since" in (reasons[first.name] or "")
+    assert reasons["other.dcm"] is None
 
 
 @pytest.mark.parametrize("keyword", ["PatientName", "PatientBirthDate", "IssuerOfPatientID", "StudyDate"])
