@@ -12,7 +12,8 @@
     ├── QueueError           4  queue or network unreachable
     └── OutputError          5  a result could not be written
 
-Every message is one line that names the file or setting and says what to do about it.
+Every message is one line that names the file or setting and says what to do about it. A film's file is
+named in front of it (`FilmError.file`).
 It never holds patient data beyond UIDs.
 """
 
@@ -36,8 +37,13 @@ class BcdError(Exception):
         self.message = message
         self.remedy = remedy
 
-    def __str__(self) -> str:
+    @property
+    def reason(self) -> str:
+        """Message and remedy: what is kept of the error, in records, results and answers."""
         return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+    def __str__(self) -> str:
+        return self.reason
 
     def __reduce__(self) -> tuple[type[BcdError], tuple[str, ...]]:
         return type(self), (self.message, self.remedy)
@@ -60,7 +66,24 @@ class InputError(BcdError):
 
 
 class FilmError(InputError):
-    """One film cannot be used; the study's other films are not touched by it."""
+    """One film cannot be used; the study's other films are not touched by it.
+
+    Args:
+        message: as of every error, but without the file's name.
+        remedy: as of every error.
+        file: the name of the film's file, which comes before the message when the error is shown. It may be a
+            patient's, so it is no part of the `reason`.
+    """
+
+    def __init__(self, message: str, remedy: str = "", file: str = "") -> None:
+        super().__init__(message, remedy)
+        self.file = file
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}" if self.file else self.reason
+
+    def __reduce__(self) -> tuple[type[BcdError], tuple[str, ...]]:
+        return type(self), (self.message, self.remedy, self.file)
 
 
 class TruthError(InputError):

@@ -135,7 +135,7 @@ def region_window(film: Film, region: Region, steps: tuple[float, ...] = STEPS_M
     mask = breast_mask(film.pixels, film.spacing)
     row, column = (min(round(place), n - 1) for place, n in zip(region.center, film.shape, strict=True))
     if not mask[row, column]:
-        raise FilmError(f"{film.file}: there is no breast at the region", "draw it on the breast")
+        raise FilmError("there is no breast at the region", "draw it on the breast", film.file)
     wanted = 2 * CONTEXT * region.radius * film.spacing[0] / WINDOW
     step = min(max(wanted, min(steps)), max(steps))
     source = resample(to_image(normalise(film.pixels, mask), film.spacing), (step, step))
@@ -157,7 +157,8 @@ def _check_size(film: Film) -> None:
     sides = [n * step for n, step in zip(film.shape, film.spacing, strict=True)]
     if not (min(film.spacing) > 0 and max(sides) <= MOST_MM):  # not a number, too
         size = " x ".join(f"{side:.4g}" for side in sides)
-        raise FilmError(f"{film.file}: its pixel spacing makes it {size} mm large", f"at most {MOST_MM:g} mm")
+        message = f"its pixel spacing makes it {size} mm large"
+        raise FilmError(message, f"at most {MOST_MM:g} mm", film.file)
 
 
 def _level(source: sitk.Image, breast: sitk.Image, step: float) -> Level:

@@ -86,7 +86,7 @@ class Scanner:
         """
         pyramid = self._pyramid(film)
         if not self.shows_breast(film):
-            raise FilmError(f"{film.file}: no breast was found in it: nothing was scanned")
+            raise FilmError("no breast was found in it: nothing was scanned", file=film.file)
         kept = self.marks(film, other, MAX_FINDINGS)
         findings = by_suspicion(
             [_finding(mark, pyramid, film.shape, self.model.calibration) for mark in kept]

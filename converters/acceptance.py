@@ -5,7 +5,8 @@ Nothing here looks at file names or folders. The rules, in the order in which th
 *No film* (skipped, never part of the study):
   objects without pixels (SR, presentation states, segmentations, ...); images of a SOP class that is
   not on the list below, unless their modality is MG; this software's own pictures; quality control
-  images; secondary captures and CR that are in colour, or that have neither the modality MG nor a
+  images; images that state no SOP class, and neither the modality MG nor a mammographic view; secondary
+  captures and CR that are in colour, or that have neither the modality MG nor a
   mammographic view; secondary captures and CR whose Image Type says that they are secondary, unless
   Conversion Type says that a film was digitised (DF), or they state the breast and the view.
 
@@ -16,10 +17,11 @@ Nothing here looks at file names or folders. The rules, in the order in which th
   image whose For Presentation image of the same breast and view is in the study.
 
 *A film that cannot be used* (listed as failed, with the reason):
-  no SOP Instance UID; an image with the modality MG of a SOP class that is not read; more than one
-  frame; pixels that are not one monochrome sample of 8 to 16 bits; burned-in annotation; For
-  Processing without a window or VOI LUT; fewer pixels than the network's window needs, or more than
-  any detector has.
+  no SOP Instance UID; a SOP Class UID that is missing or malformed; an image with the modality MG of a
+  SOP class that is not read; more than one frame, or a number of frames that cannot be read; pixels that
+  are not one monochrome sample of 8 to 16 bits; burned-in annotation; For Processing without a window or
+  VOI LUT; fewer pixels than the network's window needs, or more than any detector has; and, once the
+  pixels of a study are read (`worker.pipeline`), a picture that stands under several patients.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ from pydicom.uid import (
 
 from bcd_model.words import WINDOW
 from converters import film_attributes
-from converters.dicom_file import integer, items, text, texts, uid, why_no_uid
+from converters.dicom_file import integer, items, text, texts, uid, values, why_no_uid
 from converters.grayscale import first_window
 from converters.provenance import MANUFACTURER, PRODUCT
 from converters.result import Rule
@@ -114,6 +116,11 @@ def is_for_processing(header: Dataset) -> bool:
     )
 
 
+def says_nothing(header: Dataset) -> bool:
+    """Whether a header tells neither the SOP class nor the modality, as no DICOM file does that is whole."""
+    return _sop_class(header) is None and not text(header, "Modality")
+
+
 def may_be_film(header: Dataset) -> bool:
     """Whether a header of which only a part could be read may be a film's: by its SOP class."""
     sop_class = _sop_class(header)
@@ -139,10 +146,17 @@ def _is_unread_mammogram(header: Dataset, sop_class: str) -> bool:
     return image and text(header, "Modality") == "MG"
 
 
+def _is_mammogram_without_class(header: Dataset) -> bool:
+    """Whether it is an image of the breast by everything but its SOP class, which is missing or malformed."""
+    image = "Rows" in header or "Columns" in header
+    mammographic = text(header, "Modality") == "MG" or film_attributes.view(header) is not None
+    return image and mammographic and not is_ours(header)
+
+
 def _why_no_film(header: Dataset) -> str:
     sop_class = _sop_class(header)
     if sop_class is None:
-        return "states no SOP class"
+        return "" if _is_mammogram_without_class(header) else "states no SOP class"
     if sop_class not in _MAMMOGRAPHY | _GENERAL:
         if _is_unread_mammogram(header, sop_class):
             return ""
@@ -182,11 +196,15 @@ def _why_unusable(header: Dataset) -> str:
     if nameless:
         return nameless
     sop_class = _sop_class(header)
-    if sop_class is not None and sop_class not in _MAMMOGRAPHY | _GENERAL:
+    if sop_class is None:
+        return why_no_uid(header, "SOPClassUID")
+    if sop_class not in _MAMMOGRAPHY | _GENERAL:
         return f"images of the SOP class {UID(sop_class, config.IGNORE).name} are not read"
     if _is_tomosynthesis(header):
         return "tomosynthesis: only 2-D mammograms are scanned"
     frames = integer(header, "NumberOfFrames")
+    if frames is None and values(header, "NumberOfFrames"):
+        return "its Number of Frames is not one whole number"
     if frames is not None and frames != 1:
         return f"{frames} frames: only single images are scanned"
     if text(header, "BurnedInAnnotation") == "YES":
@@ -216,7 +234,7 @@ def _why_unreadable_pixels(header: Dataset) -> str:
     allocated, stored = integer(header, "BitsAllocated"), integer(header, "BitsStored")
     if allocated not in (8, 16) or stored is None or not 8 <= stored <= allocated:
         return f"{stored} bits stored in {allocated}: 8 to 16 bits are read"
-    if integer(header, "HighBit") not in (None, stored - 1):
+    if values(header, "HighBit") and integer(header, "HighBit") != stored - 1:
         return "High Bit is not Bits Stored - 1"
     if integer(header, "PixelRepresentation") not in (0, 1):
         return "Pixel Representation is not 0 or 1"

@@ -71,7 +71,7 @@ class DicomFilm:
         try:
             return read_film(self.path).film
         except FilmError as error:  # files may be named after patients; reports name films as the truth does
-            raise FilmError(str(error).removeprefix(f"{self.path.name}: ")) from error
+            raise FilmError(error.message, error.remedy) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,7 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             try:
                 header = read_header(source.path)
             except FilmError as error:
-                reason = str(error).removeprefix(f"{source.path.name}: ")
-                unusable.append(f"film {known.name}: left out: {reason}")
+                unusable.append(f"film {known.name}: left out: {error.reason}")
                 continue
             _check_places(header, known)
             for value in values(header, "PatientID"):

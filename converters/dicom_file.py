@@ -58,6 +58,7 @@ HASHED_BYTES = 1 << 33
 """How much of a file is hashed: 8 GiB. The largest tomosyntheses have 2."""
 
 _START = 1 << 16
+_SHOWN = 512
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _UID_CHARACTERS = 64
 _QUOTING_LOGGERS = ("pydicom", "pylibjpeg", "openjpeg")
@@ -106,7 +107,7 @@ class Survey:
 
     Attributes:
         sha256: of the whole file, in hexadecimal; of its start if it is not a DICOM file.
-        start: its first 8 bytes.
+        start: its first 512 bytes.
         is_dicom: whether it is a DICOM file, however damaged.
         dicom: None if it is not a DICOM file, or one whose header cannot be read.
         fault: why there is no ``dicom``, one line without patient data.
@@ -164,9 +165,9 @@ def load(path: Path) -> FileBytes:
     except (OSError, MemoryError) as error:
         raise _unreadable(path, error) from error
     if size > FILM_BYTES:
-        raise FilmError(f"{path.name}: has {size} bytes: more than any mammogram", "give mammograms")
+        raise FilmError(f"has {size} bytes: more than any mammogram", "give mammograms", path.name)
     if len(data) != size:
-        raise FilmError(f"{path.name}: changes while it is read", "submit it again when it is complete")
+        raise FilmError("changes while it is read", "submit it again when it is complete", path.name)
     return FileBytes(path.name, data, hashlib.sha256(data).hexdigest())
 
 
@@ -189,9 +190,9 @@ def _read_all(file: FileIO, size: int) -> bytes:
 
 def _unreadable(path: Path, error: OSError | MemoryError) -> FilmError:
     if isinstance(error, MemoryError):
-        return FilmError(f"{path.name}: there is no memory for it", "free some")
+        return FilmError("there is no memory for it", "free some", path.name)
     why = os.strerror(error.errno) if error.errno is not None else "it cannot be read"
-    return FilmError(f"{path.name}: cannot be opened: {why}", "submit the study again when it can be")
+    return FilmError(f"cannot be opened: {why}", "submit the study again when it can be", path.name)
 
 
 def parse_dicom(file: FileBytes) -> DicomFile:
@@ -201,11 +202,11 @@ def parse_dicom(file: FileBytes) -> DicomFile:
         FilmError: it is not a DICOM file, or its header cannot be read.
     """
     if not looks_like_dicom(file.data[:_START]):
-        raise FilmError(f"{file.name}: is no DICOM file", "give DICOM files (PS3.10, prefix DICM)")
+        raise FilmError("is no DICOM file", "give DICOM files (PS3.10, prefix DICM)", file.name)
     try:
         return _dicom(parse(MemoryStream(file.data)))
     except MALFORMED as error:
-        raise FilmError(f"{file.name}: its DICOM header cannot be read", "export it again") from error
+        raise FilmError("its DICOM header cannot be read", "export it again", file.name) from error
 
 
 def survey(path: Path) -> Survey:
@@ -219,7 +220,7 @@ def survey(path: Path) -> Survey:
     with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
         stream = HashedFile(file)
-        start = stream.peek(8)
+        start = stream.peek(_SHOWN)
         if not looks_like_dicom(stream.peek(_START)):
             return Survey(stream.sha256, start, False, None, "no DICOM file")
         if size > HASHED_BYTES:
@@ -252,8 +253,8 @@ def read_dicom(path: Path) -> DicomFile:
     if found.dicom is not None:
         return found.dicom
     if found.is_dicom:
-        raise FilmError(f"{path.name}: {found.fault}", "export it again")
-    raise FilmError(f"{path.name}: is no DICOM file", "give DICOM files (PS3.10, prefix DICM)")
+        raise FilmError(found.fault, "export it again", path.name)
+    raise FilmError("is no DICOM file", "give DICOM files (PS3.10, prefix DICM)", path.name)
 
 
 def read_header(path: Path) -> Dataset:

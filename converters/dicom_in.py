@@ -50,15 +50,19 @@ def film_of(file: FileBytes) -> DicomFilm:
     header = dicom.header
     reason = why_unusable(dicom)
     if reason:
-        raise FilmError(f"{file.name}: {reason}")
-    stored = stored_pixels(file, dicom)
+        raise FilmError(reason, file=file.name)
+    try:
+        stored = stored_pixels(file, dicom)
+    except FilmError as error:  # its message begins with the file's name
+        message = error.message.removeprefix(f"{file.name}: ")
+        raise FilmError(message, error.remedy, file.name) from error
     try:
         gray = to_unit_range(stored.values, header, stored.bits)
         spacing, assumed, remarks = film_attributes.spacing(header)
     except ValueError as error:
-        raise FilmError(f"{file.name}: {error}") from error
+        raise FilmError(str(error), file=file.name) from error
     except MemoryError as error:
-        raise FilmError(f"{file.name}: there is not enough memory for its pixels") from error
+        raise FilmError("there is not enough memory for its pixels", file=file.name) from error
     film = Film(
         pixels=gray.pixels,
         spacing=spacing,

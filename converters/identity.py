@@ -44,6 +44,18 @@ def identity(header: Dataset) -> Identity:
     )
 
 
+def identity_in(header: Dataset) -> Identity | None:
+    """The patient that ``header`` names; None if it may have been cut off within the elements of the patient.
+
+    Then there is nothing behind them (group 0010).
+    """
+    last = max((element.tag.group for element in header), default=0)
+    return identity(header) if last > _PATIENT_GROUP else None
+
+
+_PATIENT_GROUP = 0x0010
+
+
 def text_of(header: Dataset, keyword: str) -> str:
     """All values of a text element, without padding; "" if it is absent or empty.
 

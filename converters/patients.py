@@ -7,14 +7,14 @@ patient from that film, and documents of a study are written for each patient ap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
 from bcd_model.words import Projection
 from converters import film_attributes
-from converters.identity import Identity, identity, text_of
+from converters.identity import Identity, identity, identity_in, text_of
 from converters.result import FilmResult, StudyResult
 
 
@@ -23,16 +23,14 @@ def identity_of(film: FilmResult) -> Identity | None:
     return None if film.header is None else identity_in(film.header)
 
 
-def identity_in(header: Dataset) -> Identity | None:
-    """The patient that ``header`` names; None if it may have been cut off before all is said.
-
-    That is so if nothing is behind the elements of the patient (group 0010).
-    """
-    last = max((element.tag.group for element in header), default=0)
-    return identity(header) if last > _PATIENT_GROUP else None
+def patients_of(films: Iterable[FilmResult]) -> tuple[Identity, ...]:
+    """The patients that ``films`` name, in the order of their first films; each has documents of her own."""
+    return tuple(dict.fromkeys(patient for patient in map(identity_of, films) if patient is not None))
 
 
-_PATIENT_GROUP = 0x0010
+def told(patients: int) -> tuple[str, ...]:
+    """What is to be said of a study whose films name so many patients."""
+    return (f"its films name {patients} patients; each has documents of its own",) if patients > 1 else ()
 
 
 def projection(header: Dataset, *kind: str) -> Projection:
@@ -61,7 +59,7 @@ def by_patient(result: StudyResult) -> tuple[StudyResult, ...]:
     A film that does not tell its patient is in the documents of all: nobody can say whose it is not.
     """
     whose = [identity_of(film) for film in result.films]
-    patients = list(dict.fromkeys(patient for patient in whose if patient is not None))
+    patients = patients_of(result.films)
     if len(patients) < 2:
         return (result,)
     return tuple(

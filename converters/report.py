@@ -106,7 +106,7 @@ def _film(result: StudyResult, film: FilmResult, number: int) -> dict[str, Any]:
     name = film_facts.name(film, number)
     shown: dict[str, Any] = {
         "name": name[0].upper() + name[1:],
-        "file": _file(result, film),
+        "file": _file(film),
         "uid": film.sop_instance_uid or "not known",
         "number": number,
         "outcome": film.outcome,
@@ -133,13 +133,12 @@ def _film(result: StudyResult, film: FilmResult, number: int) -> dict[str, Any]:
     }
 
 
-def _file(result: StudyResult, film: FilmResult) -> str:
+def _file(film: FilmResult) -> str:
     """The name of the film's file.
 
-    A film that does not tell its patient is on the page of each patient, and its file may be named after
-    another one.
+    A film that does not tell its patient may be another one's than the page's, and its file named after that.
     """
-    if result.patients > 1 and identity_of(film) is None:
+    if identity_of(film) is None:
         return "not named here, as the file does not tell its patient; result.json names it"
     return _shown(film.file)
 

@@ -9,23 +9,25 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from bcd_model.errors import InputError, UsageError
 from converters import film_attributes
-from converters.acceptance import is_for_processing, judge, may_be_film, rule
+from converters.acceptance import is_for_processing, judge, may_be_film, rule, says_nothing
 from converters.dicom_file import Survey, survey, uid, why_no_uid
 from converters.dicom_in import why_unusable
-from converters.identity import Identity, identity
+from converters.identity import Identity, identity, identity_in
 from converters.result import Rule
 
 _UNREADABLE = "its DICOM header cannot be read"
-_LEAST_BYTES = 512  # of a file without any data element
+_NO_DICOM = "no DICOM file"
+_DAMAGED = "is named like a DICOM file and is none: damaged, or not complete"
+_SUFFIXES = frozenset({".dcm", ".dic", ".dicom", ".ima", ".img"})
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 
 
@@ -62,6 +64,7 @@ class StudyInput:
     """The films of one study, sorted by SOP Instance UID, and what is odd about them.
 
     Attributes:
+        warnings: without the names of files, which may be other patients' than the document's they stand in.
         patients: how many its films name.
     """
 
@@ -97,11 +100,13 @@ class Discovery:
         skipped: files that are no films, by path.
         unplaced: what may hold films and does not tell of which study, by path: damaged DICOM files, files
             and folders that cannot be opened.
+        clashes: different files that have one SOP Instance UID, each group by path: one failed film each.
     """
 
     studies: tuple[StudyInput, ...]
     skipped: tuple[Skipped, ...]
     unplaced: tuple[Skipped, ...] = ()
+    clashes: tuple[tuple[Path, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,34 +115,41 @@ class _Found:
 
     Attributes:
         projection: patient, breast, view and the view's modifiers; None if they are not stated.
+        patient: as `converters.patients.identity_of` has it.
+        times: how many times the file was given.
     """
 
     source: FilmSource
     for_processing: bool = False
     projection: tuple[str, ...] | None = None
+    patient: Identity | None = None
+    times: int = 1
 
 
-@dataclass(slots=True)
-class _Study:
-    """A study while its films come in; films by SOP Instance UID, None for those without."""
-
-    films: defaultdict[str | None, list[_Found]] = field(default_factory=lambda: defaultdict(list))
-    patients: set[Identity] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
+_Study = defaultdict[str | None, list[_Found]]
+"""A study while its films come in: by SOP Instance UID, None for those without."""
 
 
 @dataclass(slots=True)
 class _Heap:
-    """Everything that has been sorted so far; ``dicom`` counts the DICOM files among it."""
+    """Everything that has been sorted so far.
 
-    studies: defaultdict[str, _Study] = field(default_factory=lambda: defaultdict(_Study))
+    Attributes:
+        nameless: files without a suffix that are neither DICOM nor text.
+        folders: of the DICOM files.
+        clashes: see `Discovery`.
+    """
+
+    studies: defaultdict[str, _Study] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     skipped: list[Skipped] = field(default_factory=list)
     unplaced: list[Skipped] = field(default_factory=list)
     lost: list[FilmSource] = field(default_factory=list)
-    dicom: int = 0
+    nameless: list[Path] = field(default_factory=list)
+    folders: set[Path] = field(default_factory=set)
+    clashes: list[tuple[Path, ...]] = field(default_factory=list)
 
 
-def find_studies(paths: Sequence[Path]) -> Discovery:
+def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None) -> Discovery:
     """Group the mammograms at and below ``paths`` into studies.
 
     Folders are searched to any depth. Hidden files and folders and DICOMDIR are passed over in
@@ -149,7 +161,14 @@ def find_studies(paths: Sequence[Path]) -> Discovery:
     with a warning. Two files with the same SOP Instance UID and different content are one failed film:
     nobody can tell which is right. A damaged DICOM file that does not tell its study counts as a failed
     film of the study in its folder if all other films there belong to that one; else it is ``unplaced``.
+    So is a file that is no DICOM file and is named like one, be it empty, cut short or overwritten: by its
+    suffix, or without a suffix in a folder with DICOM files, unless it is text, or empty and without a
+    number in its name.
+
     Which images of a study are left out of its scan is written in `converters.acceptance`.
+
+    Args:
+        names: what files were called where they come from, if that is not what their paths end with.
 
     Raises:
         UsageError: a path does not exist.
@@ -157,24 +176,30 @@ def find_studies(paths: Sequence[Path]) -> Discovery:
     """
     heap = _Heap()
     times: dict[Path, int] = {}
-    names: dict[Path, Path] = {}
+    shortest: dict[Path, Path] = {}
     for path in (file for given in paths for file in _files(given, heap)):
         real = _resolved(path)
         if real is None:
             heap.skipped.append(Skipped(path, "a link that leads to itself"))
             continue
         times[real] = times.get(real, 0) + 1
-        names[real] = min(path.absolute(), names.get(real, path.absolute()))
-    for real, path in sorted(names.items(), key=lambda item: item[1]):
-        _sort_in(heap, path, times[real])
+        shortest[real] = min(path.absolute(), shortest.get(real, path.absolute()))
+    called = {path.absolute(): name for path, name in (names or {}).items()}
+    for real, path in sorted(shortest.items(), key=lambda item: item[1]):
+        _sort_in(heap, path, PurePath(called.get(path, path.name)), times[real])
     _place_lost(heap)
-    studies = tuple(_finish(name, heap.studies[name]) for name in sorted(heap.studies))
+    for path in heap.nameless:
+        if path.parent in heap.folders:
+            heap.unplaced.append(Skipped(path, _DAMAGED))
+        else:
+            heap.skipped.append(Skipped(path, _NO_DICOM))
+    studies = tuple(_finish(heap, name) for name in sorted(heap.studies))
     if not studies:
         raise _nothing(paths, heap)
     skipped, unplaced = (
         tuple(sorted(items, key=lambda item: item.path)) for items in (heap.skipped, heap.unplaced)
     )
-    return Discovery(studies, skipped, unplaced)
+    return Discovery(studies, skipped, unplaced, tuple(heap.clashes))
 
 
 def _files(given: Path, heap: _Heap) -> Iterator[Path]:
@@ -211,8 +236,8 @@ def _resolved(path: Path) -> Path | None:
         return None
 
 
-def _sort_in(heap: _Heap, path: Path, times: int) -> None:
-    """Put one file where it belongs."""
+def _sort_in(heap: _Heap, path: Path, name: PurePath, times: int) -> None:
+    """Put one file, which is called ``name``, where it belongs."""
     try:
         if not path.is_file():  # a pipe would wait for ever, a broken link leads nowhere
             heap.skipped.append(Skipped(path, "no regular file"))
@@ -221,44 +246,77 @@ def _sort_in(heap: _Heap, path: Path, times: int) -> None:
     except OSError as error:
         heap.unplaced.append(Skipped(path, f"cannot be opened: {error.strerror}"))
         return
-    if not found.is_dicom:
-        archive = found.start.startswith(_ARCHIVES)
-        heap.skipped.append(Skipped(path, "an archive: unpack it first" if archive else "no DICOM file"))
-        return
-    heap.dicom += 1
-    _sort_in_dicom(heap, path, found, times)
+    if found.is_dicom:
+        heap.folders.add(path.parent)
+        _sort_in_dicom(heap, path, name, found, times)
+    elif found.start.startswith(_ARCHIVES):
+        heap.skipped.append(Skipped(path, "an archive: unpack it first"))
+    elif name.suffix.lower() in _SUFFIXES:
+        heap.unplaced.append(Skipped(path, _DAMAGED))
+    elif _is_nameless(name, found.start):
+        heap.nameless.append(path)
+    else:
+        heap.skipped.append(Skipped(path, _NO_DICOM))
 
 
-def _sort_in_dicom(heap: _Heap, path: Path, found: Survey, times: int) -> None:
+def _is_nameless(name: PurePath, start: bytes) -> bool:
+    """Whether a file that is no DICOM file, called ``name``, may be a damaged one without a suffix."""
+    if _has_suffix(name) or _is_directory(name):
+        return False
+    return not _is_text(start) if start else any(character.isdigit() for character in name.name)
+
+
+def _has_suffix(name: PurePath) -> bool:
+    """Whether ``name`` says what the file is; a file that is named after its UID, or numbered, does not."""
+    return bool(name.suffix) and not name.suffix[1:].isdecimal()
+
+
+def _is_directory(name: PurePath) -> bool:
+    """Whether it is the name that PS3.10 keeps for the list of a medium's files."""
+    return name.name.upper() == "DICOMDIR"
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether a file that begins so holds text: no damage makes that of a film."""
+    text = start.decode("utf-8", "ignore")
+    whole = len(text.encode()) > len(start) - 4  # the last character may be cut
+    return whole and all(c.isprintable() or c.isspace() for c in text.lstrip("\ufeff"))
+
+
+def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times: int) -> None:
     dicom = found.dicom
-    if path.stat().st_size < _LEAST_BYTES and (dicom is None or not (dicom.header or dicom.header.file_meta)):
-        heap.skipped.append(Skipped(path, "too short to hold a film"))
-        return
     if dicom is None:
-        heap.lost.append(FilmSource(path, None, found.sha256, found.fault))
+        _lose(heap, FilmSource(path, None, found.sha256, found.fault), name)
         return
     header = dicom.header
     directory = header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
     if directory and dicom.pixel_data is None:
         return
     verdict = judge(header)
-    if verdict.kind == "no film" and not (dicom.fault and may_be_film(header)):
+    in_part = bool(dicom.fault) or says_nothing(header)
+    if verdict.kind == "no film" and not (in_part and may_be_film(header)):
         heap.skipped.append(Skipped(path, verdict.reason))
         return
     sop_instance_uid = uid(header, "SOPInstanceUID")
-    name = uid(header, "StudyInstanceUID")
-    if name is None:
+    study = uid(header, "StudyInstanceUID")
+    if study is None:
         reason = dicom.fault or why_no_uid(header, "StudyInstanceUID")
-        heap.lost.append(FilmSource(path, sop_instance_uid, found.sha256, reason))
+        _lose(heap, FilmSource(path, sop_instance_uid, found.sha256, reason), name)
         return
-    study = heap.studies[name]
     left_out = None if dicom.fault else rule(header)
     unusable = None if left_out else why_unusable(dicom) or None
     source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out)
-    study.films[sop_instance_uid].append(_Found(source, is_for_processing(header), _projection(header)))
-    study.patients.add(identity(header))
-    if times > 1:
-        study.warnings.append(f"{path.name} was given {times} times; it is read once")
+    patient = None if sop_instance_uid is None else identity_in(header)
+    film = _Found(source, is_for_processing(header), _projection(header), patient, times)
+    heap.studies[study][sop_instance_uid].append(film)
+
+
+def _lose(heap: _Heap, film: FilmSource, name: PurePath) -> None:
+    """Keep a damaged file that does not tell its study; one that is named as a directory is no film."""
+    if _is_directory(name):
+        heap.skipped.append(Skipped(film.path, f"a damaged DICOMDIR: {film.reason}"))
+    else:
+        heap.lost.append(film)
 
 
 def _projection(header: Dataset) -> tuple[str, ...] | None:
@@ -272,40 +330,40 @@ def _place_lost(heap: _Heap) -> None:
     """Give the damaged files to the one study of their folder, or to none."""
     in_folder: defaultdict[Path, set[str]] = defaultdict(set)
     for name, study in heap.studies.items():
-        for film in (film for films in study.films.values() for film in films):
+        for film in (film for films in study.values() for film in films):
             in_folder[film.source.path.parent].add(name)
     for lost in heap.lost:
         names = in_folder.get(lost.path.parent, set())
         if len(names) == 1:
-            heap.studies[next(iter(names))].films[lost.sop_instance_uid].append(_Found(lost))
+            heap.studies[next(iter(names))][lost.sop_instance_uid].append(_Found(lost))
         else:
             heap.unplaced.append(Skipped(lost.path, lost.reason or _UNREADABLE))
 
 
-def _finish(name: str, study: _Study) -> StudyInput:
+def _finish(heap: _Heap, name: str) -> StudyInput:
     films: list[_Found] = []
-    warnings = list(study.warnings)
-    for sop_instance_uid, found in study.films.items():
+    warnings: list[str] = []
+    for sop_instance_uid, found in heap.studies[name].items():
         alike: dict[str, list[_Found]] = {}
         for film in found:
             alike.setdefault(film.source.sha256, []).append(film)
         for same in alike.values():
-            if len(same) > 1:
-                names = ", ".join(film.source.path.name for film in same)
-                warnings.append(f"the same film was given {len(same)} times ({names}); it is read once")
+            times = sum(film.times for film in same)
+            if times > 1:
+                which = f"film {sop_instance_uid}" if sop_instance_uid else "a film without SOP Instance UID"
+                warnings.append(f"{which} was given {times} times; it is read once")
         distinct = [alike[digest][0] for digest in sorted(alike)]
         if sop_instance_uid is None or len(distinct) == 1:
             films += distinct
         else:
             path, files = distinct[0].source.path, [film.source.sha256 for film in distinct]
             films.append(_Found(contradiction(path, sop_instance_uid, files)))
-            names = ", ".join(film.source.path.name for film in distinct)
-            warnings.append(f"{len(distinct)} different files have one SOP Instance UID ({names})")
-    if len(study.patients) > 1:
-        warnings.append(f"its films name {len(study.patients)} patients; each has documents of its own")
+            heap.clashes.append(tuple(sorted(film.source.path for film in distinct)))
+            warnings.append(f"{len(distinct)} different files have the SOP Instance UID {sop_instance_uid}")
+    patients = len({film.patient for film in films} - {None})
     sources = _without_twins(films)
     sources.sort(key=lambda film: (film.sop_instance_uid or "", film.sha256))
-    return StudyInput(name, tuple(sources), tuple(sorted(warnings)), max(1, len(study.patients)))
+    return StudyInput(name, tuple(sources), tuple(sorted(warnings)), max(1, patients))
 
 
 def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:
@@ -342,9 +400,9 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> InputError:
     if len(paths) > 1:
         where += f" and {len(paths) - 1} more"
     passed = (*heap.unplaced, *heap.skipped)
-    if not passed and not heap.dicom:
+    if not passed and not heap.folders:
         return InputError(f"{where}: empty", "give a folder or files with DICOM mammograms")
-    if not heap.dicom:
+    if not heap.folders:
         first = passed[0]
         alone = len(paths) == len(passed) == 1 and first.path == paths[0]
         among = f"no DICOM file among {_count(passed)} ({first.path.name}: {first.reason})"

@@ -267,7 +267,7 @@ def _each(
         try:
             cases.append(work(film))
         except FilmError as error:  # the other films go on
-            unusable.append(f"film {film.name}: left out: {error}")
+            unusable.append(f"film {film.name}: left out: {error.reason}")
     if not cases:
         raise _none_left(unusable)
     check_films([case.film for case in cases])

@@ -17,7 +17,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 from bcd_model.errors import BcdError, ModelError, QueueError, UsageError
 from bcd_model.prevalence import at_prevalence, in_force
-from converters import wording
+from converters import film_facts, wording
 from converters.outcome import Coverage, coverage, uncovered
 from converters.predecessor import read_predecessor
 from converters.provenance import PRODUCT, SOFTWARE_VERSION
@@ -125,7 +125,7 @@ def _run(attempt: _Attempt) -> None:
     except BcdError as error:
         if may_pass(error) and _try_later(attempt, error):
             return
-        outcome = Outcome("failed", str(error), error.exit_code)
+        outcome = Outcome("failed", error.reason, error.exit_code)
     except SoftTimeLimitExceeded:
         reason = f"not done within its share of {settings.visibility_timeout} s; raise BCD_VISIBILITY_TIMEOUT"
         outcome = Outcome("failed", reason, BcdError.exit_code)
@@ -144,7 +144,7 @@ def _run(attempt: _Attempt) -> None:
         job=record.job_id,
         study=record.study_instance_uid,
         state=outcome.state,
-        exit_code=outcome.exit_code,  # the reason may name a file, and a file may be named after a patient
+        exit_code=outcome.exit_code,  # the reason may name a folder, and that may be named after a patient
         films_scanned=outcome.tally.scanned,
         films_failed=outcome.tally.failed,
         seconds=round(seconds, 3),
@@ -283,14 +283,19 @@ def _why(result: StudyResult, extent: Coverage) -> str:
     if not extent.failed:
         first = uncovered(result)[0]
         what = f"no film of {count} could be scanned" if not extent.scanned else "a view was not looked at"
-        return f"{what}: {', '.join(extent.unseen)}; {first.file}: {wording.why_not_scanned(first)}"
+        return (
+            f"{what}: {', '.join(extent.unseen)}; {_called(result, first)}: {wording.why_not_scanned(first)}"
+        )
     failed = next(film for film in result.films if film.outcome == "failed")
-    first_reason = failed.reason or ""
-    if failed.file not in first_reason:
-        first_reason = f"{failed.file}: {first_reason}"
+    first_reason = f"{_called(result, failed)}: {failed.reason or ''}"
     if not extent.scanned:
         return f"no film of {count} could be scanned; {first_reason}"
     return f"{extent.failed} of {count} films failed; {first_reason}"
+
+
+def _called(result: StudyResult, film: FilmResult) -> str:
+    """What people call ``film``: its file may be named after a patient, and records are passed on."""
+    return film_facts.name(film, next(number for number, each in result.numbered if each is film))
 
 
 def tally_of(result: StudyResult) -> Tally:

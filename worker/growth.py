@@ -22,8 +22,7 @@ from pathlib import Path
 
 from bcd_model.errors import BcdError
 from converters.dicom_file import survey
-from converters.identity import Identity
-from converters.patients import identity_in
+from converters.identity import Identity, identity_in
 from converters.studies import FilmSource, StudyInput, contradiction, find_studies
 from worker.published import Content
 

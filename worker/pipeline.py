@@ -34,8 +34,8 @@ from bcd_model.pairs import other_breasts
 from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner, film_digest
 from converters.dicom_file import load, survey, uid
 from converters.dicom_in import DicomFilm, film_of
-from converters.identity import identity
-from converters.patients import projection
+from converters.identity import Identity, identity, identity_in
+from converters.patients import patients_of, projection, told
 from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.studies import FilmSource, StudyInput
 from converters.uids import UUID_ROOT
@@ -50,6 +50,11 @@ Scanned = Callable[[int, FilmResult, float], None]
 
 Broke = Callable[[int, Exception], None]
 """Called with (k, error) if film k ended in an error that nobody expects: it may hold what a log must not."""
+
+CONTESTED = (
+    "the same picture stands under another patient in this study: one of them carries a wrong name, "
+    "and nobody can tell whose it is"
+)
 
 # The storage may be well again in a while: it is full, its server is away, the machine is short of something.
 _MAY_PASS = frozenset(
@@ -130,15 +135,15 @@ def scan_study(
     Raises:
         FilmError: only if ``patient``: the storage fails in such a way (see `may_pass`).
     """
-    pictures = _Pictures(study.films, compared=scanner.compares, patient=patient)
-    films: dict[int, FilmResult] = {}
     passed_on: tuple[type[BaseException], ...] = (BcdError, *ending)
+    pictures = _Pictures(study.films, compared=scanner.compares, patient=patient, passed_on=passed_on)
+    films: dict[int, FilmResult] = {}
     for number, index in enumerate(pictures.order(), start=1):
         if progress is not None:
             progress(number, len(study.films))
         since = time.perf_counter()
         try:
-            films[index] = _scan_film(index, study.films[index], pictures, scanner, patient)
+            films[index] = _scan_film(index, pictures, scanner, patient)
         except passed_on:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it costs this film alone
@@ -147,22 +152,22 @@ def scan_study(
             films[index] = _failed(study.films[index], f"could not be scanned ({type(error).__name__})")
         if scanned is not None:
             scanned(number, films[index], time.perf_counter() - since)
+    found = _with_doubles_named([films[index] for index in range(len(study.films))])
     return StudyResult(
         job=job,
         study_instance_uid=study.study_instance_uid,
         input_digest=study.digest,
         model=scanner.identity,
         operating_point=scanner.operating_point,
-        films=_with_doubles_named([films[index] for index in range(len(study.films))]),
+        films=found,
         settings=shaping(job.uid_root, scanner.operating_point) if settings is None else dict(settings),
-        warnings=(*study.warnings, *pictures.remarks()),
+        warnings=(*study.warnings, *told(len(patients_of(found))), *pictures.remarks()),
         predecessor=predecessor,
     )
 
 
-def _scan_film(
-    index: int, source: FilmSource, pictures: _Pictures, scanner: StudyScanner, patient: bool
-) -> FilmResult:
+def _scan_film(index: int, pictures: _Pictures, scanner: StudyScanner, patient: bool) -> FilmResult:
+    source = pictures.sources[index]
     if source.reason is not None or source.rule is not None:
         return _failed(source, source.reason)
     try:
@@ -171,7 +176,7 @@ def _scan_film(
     except FilmError as error:
         if patient and may_pass(error):
             raise
-        return _failed(source, str(error))
+        return _failed(source, error.reason)
     return FilmResult(
         source.path.name,
         source.sop_instance_uid,
@@ -220,22 +225,46 @@ def _label(film: FilmResult) -> tuple[str | None, str | None]:
     return (film.film.laterality, film.film.view) if film.film is not None else (None, None)
 
 
+_NO_VIEW = Projection("", None, None)
+
+
 class _Pictures:
     """The films of a study as they are read; where films are compared, each beside its other breast.
+
+    A picture that stands under several patients is beside none, and none is beside it.
 
     Args:
         patient: whether a failure of the storage that may pass is raised: which films are compared must
             not depend on when it comes and goes.
+        passed_on: exceptions that are no fault of a film.
+
+    Attributes:
+        sources: the films; those whose picture stands under several patients with that reason.
 
     Raises:
         FilmError: only if ``patient``: there is such a failure.
     """
 
-    def __init__(self, sources: Sequence[FilmSource], *, compared: bool, patient: bool) -> None:
-        self._sources = sources
+    def __init__(
+        self,
+        sources: Sequence[FilmSource],
+        *,
+        compared: bool,
+        patient: bool,
+        passed_on: tuple[type[BaseException], ...],
+    ) -> None:
+        self.sources: Sequence[FilmSource] = sources
         self._patient = patient
+        self._passed_on = passed_on
         self._anonymous = False
-        self._others = other_breasts([self._projection(source) for source in sources]) if compared else None
+        looks = [self._look(source) for source in sources]
+        contested = self._contested([whose for whose, _ in looks])
+        self.sources = [
+            replace(source, reason=CONTESTED) if index in contested else source
+            for index, source in enumerate(sources)
+        ]
+        projections = [_NO_VIEW if index in contested else shown for index, (_, shown) in enumerate(looks)]
+        self._others = other_breasts(projections) if compared else None
         # Of a pair, either film is scanned beside the other: nothing need be done twice.
         # Not of a method: what holds itself keeps its films until Python looks for cycles.
         self._kept = lru_cache(maxsize=2)(partial(_read, sources))
@@ -243,14 +272,14 @@ class _Pictures:
     def order(self) -> list[int]:
         """Return the order in which films are scanned: as they come, but a pair together."""
         order: list[int] = []
-        for index in range(len(self._sources)):
+        for index in range(len(self.sources)):
             other = self._others[index] if self._others is not None else None
             order += [each for each in (index, other) if each is not None and each not in order]
         return order
 
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of the comparison as a whole."""
-        if not self._anonymous:
+        if self._others is None or not self._anonymous:
             return ()
         return ("films whose header states no Patient ID are not compared with the other breast",)
 
@@ -260,7 +289,7 @@ class _Pictures:
         Raises:
             FilmError: it cannot be used, or has changed since it was submitted.
         """
-        return _read(self._sources, index) if self._others is None else self._kept(index)
+        return _read(self.sources, index) if self._others is None else self._kept(index)
 
     def other(self, index: int) -> Film | None:
         """Return the other breast in the same view; None if there is none that can be used.
@@ -281,13 +310,38 @@ class _Pictures:
                 raise
             return None  # its own turn tells why
 
-    def _projection(self, source: FilmSource) -> Projection:
+    def _look(self, source: FilmSource) -> tuple[Identity | None, Projection]:
+        """Whose film it is, and what it shows; nothing of a film that is not to be scanned."""
         left_out = source.reason is not None or source.rule is not None
         header = None if left_out else _header(source, patient=self._patient)
         if header is None:
-            return Projection("", None, None)
+            return None, _NO_VIEW
         self._anonymous = self._anonymous or not identity(header).stated
-        return projection(header)
+        return identity_in(header), projection(header)
+
+    def _contested(self, whose: Sequence[Identity | None]) -> set[int]:
+        """The films whose picture stands under several patients."""
+        if len({*whose} - {None}) < 2:
+            return set()  # as a rule: no film is read for it
+        named: defaultdict[str, dict[int, Identity]] = defaultdict(dict)
+        for index, patient in enumerate(whose):
+            digest = None if patient is None else self._digest(index)
+            if patient is not None and digest is not None:
+                named[digest][index] = patient
+        return {index for films in named.values() if len({*films.values()}) > 1 for index in films}
+
+    def _digest(self, index: int) -> str | None:
+        """What tells the picture of a film; None if it cannot be read: its own turn tells why."""
+        try:
+            return film_digest(_read(self.sources, index).film)
+        except FilmError as error:
+            if self._patient and may_pass(error):
+                raise
+        except self._passed_on:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it costs this film alone
+            pass
+        return None
 
 
 def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
@@ -298,10 +352,11 @@ def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
     except FilmError as error:
         if not isinstance(error.__cause__, OSError):
             raise
-        message = f"{source.path.name} cannot be read: {error.__cause__.strerror}"
-        raise FilmError(message, "submit the study again when the file is back") from error.__cause__
+        message = f"cannot be read: {error.__cause__.strerror}"
+        remedy = "submit the study again when the file is back"
+        raise FilmError(message, remedy, source.path.name) from error.__cause__
     if file.sha256 != source.sha256:
-        raise FilmError(f"{file.name} has changed since it was submitted", "submit the study again")
+        raise FilmError("has changed since it was submitted", "submit the study again", file.name)
     return film_of(file)
 
 
@@ -311,7 +366,7 @@ def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
         found = survey(source.path)
     except OSError as error:
         if patient and may_pass(error):
-            raise FilmError(f"{source.path.name} cannot be read: {error.strerror}") from error
+            raise FilmError(f"cannot be read: {error.strerror}", file=source.path.name) from error
         return None
     if (
         found.dicom is None or found.sha256 != source.sha256

@@ -199,7 +199,7 @@ def classify_region(region_id: str, settings: Settings) -> None:
     except QueueError:
         raise
     except BcdError as error:
-        regions.fail(region_id, str(error))
+        regions.fail(region_id, error.reason)
     except SoftTimeLimitExceeded:
         regions.fail(region_id, "it took too long")
     except Exception as error:  # noqa: BLE001 - whatever happens, the region ends with a reason

@@ -19,10 +19,10 @@ MISSED: Final[frozenset[State]] = FAILED | {"cancelled"}
 _RECENT = 200  # jobs; how long the rest takes is judged by the pace of so many
 _AGAIN = "is tried again: "
 
-# What the reason of a failed film begins with: how many they are (`worker.execution.outcome_of`), then its
-# name (`converters`), which may hold anything, also colons and blanks.
+# What the reason of a failed film begins with: how many they are, then what it is called
+# (`worker.execution.outcome_of`).
 _HOW_MANY = re.compile(r"(?:no film of \d+ could be scanned|\d+ of \d+ films failed); ")
-_NAME = re.compile(r".*?(?:: |(?= cannot be read| has changed since))", re.DOTALL)
+_NAME = re.compile(r"film \d+(?: \([^)]*\))?: ")
 # Words that tell one case from another: paths, names of files, numbers, UIDs.
 _PARTICULAR = re.compile(
     r"""[^\s"'(),:;\[\]]*  # the word up to
@@ -225,14 +225,14 @@ def grouped(records: Iterable[Record]) -> tuple[Group, ...]:
 def cause(reason: str) -> str:
     """``reason`` without what is particular to one job, so that the same trouble reads the same.
 
-    The name of a film is cut off, paths, names of files, numbers and UIDs become "…".
+    What a film is called is cut off, paths, names of files, numbers and UIDs become "…".
     """
     text = reason.removeprefix(_AGAIN)
     of_film = _HOW_MANY.match(text)
     if of_film:
         text = text[of_film.end() :]
         name = _NAME.match(text)
-        text = text[name.end() :].lstrip() if name else text
+        text = text[name.end() :] if name else text
     return _REPEATED.sub("…", _PARTICULAR.sub(_masked, text)).removeprefix("…: ")
 
 

@@ -111,7 +111,7 @@ def test_a_region_of_air_fails_with_the_reason(working: Any, films: list[Path]) 
     asked = ask(client, films[0], **PLACE | {"center_row": "250", "center_column": "250"})
     got = answer(client, asked.json()["region_id"])
     assert (got["state"], got["label"], got["probability"]) == ("failed", None, None)
-    assert got["reason"] == "the film: there is no breast at the region; draw it on the breast"
+    assert got["reason"] == "there is no breast at the region; draw it on the breast"
 
 
 def test_the_reason_of_a_region_tells_no_path(own_site: Any, films: list[Path]) -> None:

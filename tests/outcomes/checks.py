@@ -70,6 +70,7 @@ def faults_of(study: MadeStudy, work: Path) -> list[str]:
     checks.comparison(scanner)
     checks.exit_code(exit_code)
     checks.pages(folder)
+    checks.file_names(folder)
     return checks.faults
 
 
@@ -108,8 +109,8 @@ class _Checks:
         self._study = study
         self._objects = objects
         self._told = told["films"]
-        groups = [set(re.findall(r"film\d+\.dcm", text)) for text in told["warnings"] if "different" in text]
-        self._files = {id(film): _files(film, groups) for film in self._told}
+        self._warnings = told["warnings"]
+        self._files = {id(film): _files(film, study) for film in self._told}
         self._status = {name: film["status"] for film in self._told for name in self._files[id(film)]}
 
     def films(self, found: Discovery) -> None:
@@ -229,10 +230,9 @@ class _Checks:
     def pages(self, folder: Path) -> None:
         """A page names one patient: no file of a film that names another is on it.
 
-        Files of one UID name nobody. They stand on a page by name only where the study names one patient.
+        Files of one UID name nobody, and none of them is on any page.
         """
-        pages = sorted(folder.glob("report*.html"))
-        for path in pages:
+        for path in sorted(folder.glob("report*.html")):
             page = path.read_text(encoding="utf-8")
             whose = {film.patient for film in self._study.films if film.expected}
             names = {patient for patient in whose if patient[0] and re.search(rf"\b{patient[0]}\b", page)}
@@ -240,10 +240,23 @@ class _Checks:
                 self._fault(None, f"{path.name} names several patients: {names}")
             for film in self._study.films:
                 told = film.expected and film.readable and film.patient[0] and film.file in page
-                if film.kind == "contradiction" and len(pages) == 1:
-                    continue
                 if told and not re.search(rf"\b{film.patient[0]}\b", page):
                     self._fault(film, f"is on {path.name}, which names another patient")
+                if film.kind == "contradiction" and film.file in page:
+                    self._fault(film, f"is on {path.name}, and nobody knows whose it is")
+
+    def file_names(self, folder: Path) -> None:
+        """A file may be named after a patient: only `file` of result.json and the page's row have it."""
+        said = [*self._warnings]
+        for film in self._told:
+            said += [film["reason"] or "", *film["warnings"]]
+        documents = {path.name: path.read_bytes() for path in folder.rglob("*.dcm")}
+        for film in self._study.films:
+            if any(film.file in text for text in said):
+                self._fault(film, f"is named in a reason or warning: {said}")
+            for name, data in documents.items():
+                if film.file.encode() in data:
+                    self._fault(film, f"is named in {name}")
 
     def _is(self, film: MadeFilm, status: str) -> bool:
         return bool(self._status.get(film.file) == status)
@@ -253,8 +266,9 @@ class _Checks:
         self.faults.append(f"study {self._study.number}: {who}{what}")
 
 
-def _files(entry: dict[str, Any], groups: list[set[str]]) -> set[str]:
-    """The files that an entry of result.json is about: of a contradiction, all that the warnings name."""
+def _files(entry: dict[str, Any], study: MadeStudy) -> set[str]:
+    """The files that an entry of result.json is about: of a contradiction, all of its SOP Instance UID."""
     own = str(entry["file"])
-    contradiction = "different files" in str(entry["reason"])
-    return {own}.union(*(group for group in groups if contradiction and own in group))
+    if "different files" not in str(entry["reason"]):
+        return {own}
+    return {own, *(film.file for film in study.films if film.sop == entry["sop_instance_uid"])}

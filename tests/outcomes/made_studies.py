@@ -98,7 +98,7 @@ class MarkedScanner:
         if other is not None:
             self.pairs.append((film.sop_instance_uid, other.sop_instance_uid))
         if np.ptp(film.pixels) < 1 / 255:
-            raise FilmError(f"{film.file}: shows no breast")
+            raise FilmError("shows no breast", file=film.file)
         mark = round(float(film.pixels[0, -1]) * 255) // 10
         if mark == BREAKS:
             raise RuntimeError("the scan breaks down")
@@ -254,9 +254,19 @@ def _burned_in(draft: _Draft, rng: random.Random) -> None:
 
 @_kind("several frames", 2)
 def _frames(draft: _Draft, rng: random.Random) -> None:
-    draft.film.NumberOfFrames = 2
-    draft.film.PixelData *= 2
+    if rng.random() < 0.5:
+        draft.film.NumberOfFrames = 2
+        draft.film.PixelData *= 2
+    else:
+        draft.film.NumberOfFrames = [1, 1]
     draft.expected = FAILED
+
+
+@_kind("malformed SOP class", 2)
+def _no_class(draft: _Draft, rng: random.Random) -> None:
+    good = b"1.2.840.10008.5.1.4.1.1.1.2\0"
+    draft.finish = lambda data: data.replace(good, good.replace(b"1.2\0", b"1,2\0"))
+    draft.expected, draft.pointed_to = FAILED, False
 
 
 @_kind("no SOP Instance UID", 2)
@@ -350,6 +360,8 @@ def made_study(number: int) -> MadeStudy:
         films.append(_film(kind, study, place, rng.choice(patients), rng))
     if rng.random() < 0.05:
         films += _contradiction(study, len(films), rng.choice(patients), rng)
+    if len(patients) > 1 and rng.random() < 0.15:
+        films += _picture_of_two(study, len(films), patients, rng)
     if not any(film.expected and film.readable for film in films):
         films.append(_film("good", study, len(films), rng.choice(patients), rng))
     return MadeStudy(number, uid("study", study), tuple(_with_twins(films)))
@@ -359,7 +371,11 @@ def _film(kind: str, study: str, place: int, patient: Identity, rng: random.Rand
     mark = rng.choices((0, 1, 2, 3), weights=(50, 20, 20, 10))[0]
     side, view = rng.choice("LR"), rng.choice(("CC", "MLO"))
     film = mammogram(
-        _pixels(mark, rng.randrange(1000)), name=f"{study}/{place}", study=study, laterality=side, view=view
+        _pixels(mark, 10 * rng.randrange(1000) + place),
+        name=f"{study}/{place}",
+        study=study,
+        laterality=side,
+        view=view,
     )
     # Lowest and highest UIDs in turn: which film comes first must not matter.
     film.SOPInstanceUID = f"1.2.{rng.randrange(10**9)}.{place}"
@@ -368,7 +384,7 @@ def _film(kind: str, study: str, place: int, patient: Identity, rng: random.Rand
     KINDS[kind][1](draft, rng)
     _name(film, patient, rng)
     if draft.mark != mark:
-        film.PixelData = _pixels(draft.mark, rng.randrange(1000)).tobytes()
+        film.PixelData = _pixels(draft.mark, 10 * rng.randrange(1000) + place).tobytes()
     film.file_meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID or "1.2.3"
     film.file_meta.MediaStorageSOPClassUID = film.SOPClassUID
     if draft.syntax is not None:
@@ -414,6 +430,14 @@ def _contradiction(study: str, place: int, patient: Identity, rng: random.Random
     data = other.data.replace(other.sop.encode(), one.sop.encode())
     pair = (one, replace(other, data=data, sop=one.sop))
     return [replace(film, kind="contradiction", expected=FAILED, findings=()) for film in pair]
+
+
+def _picture_of_two(study: str, place: int, patients: list[Identity], rng: random.Random) -> list[MadeFilm]:
+    """One picture under two patients: two failed films, and nobody knows whose it is."""
+    one, other = (_film("good", study, place + n, who, rng) for n, who in enumerate(rng.sample(patients, 2)))
+    size = SHAPE[0] * SHAPE[1]
+    pair = (one, replace(other, data=other.data[:-size] + one.data[-size:]))
+    return [replace(film, kind="picture of two", expected=FAILED, findings=()) for film in pair]
 
 
 def _with_twins(films: list[MadeFilm]) -> list[MadeFilm]:

@@ -23,6 +23,10 @@ def test_no_document_says_more_than_is_true_of_its_films(first: int) -> None:
 
 def test_the_studies_hold_films_of_every_kind_and_up_to_three_patients() -> None:
     studies = [made_study(number) for number in range(STUDIES)]
-    assert {film.kind for study in studies for film in study.films} == {*KINDS, "contradiction"}
+    assert {film.kind for study in studies for film in study.films} == {
+        *KINDS,
+        "contradiction",
+        "picture of two",
+    }
     assert {len({film.patient for film in study.films}) for study in studies} == {1, 2, 3}
     assert made_study(7) == studies[7]

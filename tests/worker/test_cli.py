@@ -1,11 +1,14 @@
 """The command line: answers, one line for every error, and the exit codes."""
 
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from bcd_model.weights import SHIPPED
@@ -208,17 +211,51 @@ def test_an_unexpected_error_quotes_no_library(local: Any, monkeypatch: pytest.M
 
 def test_a_file_name_never_breaks_the_line(local: Any, patients: list[Path], tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    for name in ("two\nlines.dcm", "no utf-8 \udcff.dcm", "\x1b[2Jclears"):
+    for name in ("two\nlines.txt", "no utf-8 \udcff.txt", "\x1b[2Jclears"):
         (tmp_path / "in" / name).write_text("this is no DICOM file")
-    answer = local("submit", tmp_path / "in", *patients, "--out", tmp_path / "in" / "two\nlines.dcm" / "out")
+    answer = local("submit", tmp_path / "in", *patients, "--out", tmp_path / "in" / "two\nlines.txt" / "out")
     assert answer.code == 5
-    assert r"two\nlines.dcm/out cannot be written" in answer.error
+    assert r"two\nlines.txt/out cannot be written" in answer.error
     answer = local("scan", tmp_path / "in", patients[0], "--out", "out")
     assert answer.code == 0, answer.err
     (line,) = answer.err.splitlines()
     assert line.endswith("left out: no DICOM file")
-    assert r"two\nlines.dcm" in line
+    assert r"two\nlines.txt" in line
     assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda data: bytes(1024) + data[1024:]])
+def test_a_damaged_film_that_tells_no_study_ends_with_1(
+    local: Any, patients: list[Path], tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    films = sorted(patients[0].glob("*.dcm"))
+    shutil.copy(films[0], tmp_path)
+    (tmp_path / "lost.dcm").write_bytes(damage(films[1].read_bytes()))
+    answer = local("scan", tmp_path, "--out", "out", "--json")
+    assert answer.code == 1
+    assert [Path(lost["file"]).name for lost in answer.json["unplaced"]] == ["lost.dcm"]
+    assert (
+        "lost.dcm: NOT SCANNED, and it may be a film of any study: is named like a DICOM file" in answer.err
+    )
+
+
+def test_different_files_of_one_film_are_named_on_the_command_line_alone(
+    local: Any, patients: list[Path], tmp_path: Path
+) -> None:
+    films = sorted(patients[0].glob("*.dcm"))
+    shutil.copy(films[0], tmp_path)
+    film = pydicom.dcmread(films[1])
+    for name in ("Bergmann.dcm", "Bergmann2.dcm"):
+        film.SeriesNumber = len(name)
+        film.save_as(tmp_path / name)
+    answer = local("scan", tmp_path, "--out", "out", "--json")
+    assert answer.code == 1
+    assert (
+        f"{tmp_path / 'Bergmann.dcm'}, {tmp_path / 'Bergmann2.dcm'}: have one SOP Instance UID" in answer.err
+    )
+    (folder,) = (Path(result["folder"]) for result in answer.json["results"])
+    for path in folder.rglob("*"):
+        assert path.name == "result.json" or path.is_dir() or b"Bergmann" not in path.read_bytes()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

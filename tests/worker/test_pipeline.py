@@ -22,9 +22,10 @@ from bcd_model.words import (
 )
 from converters.outcome import coverage
 from converters.patients import by_patient
+from converters.report import build_report
 from converters.studies import find_studies
 from worker.execution import outcome_of
-from worker.pipeline import new_job, scan_study
+from worker.pipeline import CONTESTED, new_job, scan_study
 
 CREATED = datetime(2024, 5, 6, tzinfo=timezone.utc)
 
@@ -192,6 +193,7 @@ def test_a_film_that_changed_since_its_submission_is_not_scanned(
         result = scan_study(study, scanner, new_job(study, scanner))
         reasons = {film.file: film.reason for film in result.films}
         assert "submit the study again" in (reasons[first.name] or "")
+        assert first.name not in (reasons[first.name] or "")
         assert reasons[second.name] is None
         assert scanner.beside == [None]
 
@@ -321,6 +323,61 @@ def test_the_same_pixels_under_two_sides_are_told_and_not_compared(studies: Path
         )
 
 
+def under_two_patients(studies: Path, folder: Path) -> tuple[Path, Path]:
+    """A film and its other breast, and a third film with the first one's picture under another patient."""
+    first, second = copy_studies(studies, folder)
+    film = dcmread(first)
+    film.PatientName, film.PatientID = "Other^Olga", "P2"
+    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = "1.2.3.7"
+    film.save_as(folder / "other.dcm")
+    return first, second
+
+
+@pytest.mark.parametrize("compares", [False, True])
+@pytest.mark.parametrize("patient", [False, True])
+def test_one_picture_under_two_patients_is_nobodys(
+    studies: Path, tmp_path: Path, compares: bool, patient: bool
+) -> None:
+    """Nobody can tell whose it is: both films fail, and no film is compared with it."""
+    first, second = under_two_patients(studies, tmp_path)
+    study = find_studies([tmp_path]).studies[0]
+    scanner = MeanScanner(compares=compares)
+    result = scan_study(study, scanner, new_job(study, scanner), patient=patient)
+    outcomes = {film.file: (film.outcome, film.reason) for film in result.films}
+    assert outcomes == {
+        first.name: ("failed", CONTESTED),
+        "other.dcm": ("failed", CONTESTED),
+        second.name: ("scanned", None),
+    }
+    assert scanner.beside == [None]
+    assert outcome_of(result).exit_code == 1
+    assert result.input_digest == study.digest
+    assert result.warnings == ("its films name 2 patients; each has documents of its own",)
+    pages = [build_report(part).decode() for part in by_patient(result)]
+    assert all(CONTESTED in page for page in pages)
+    assert sorted("Olga" in page for page in pages) == [False, True]
+
+
+def test_one_picture_that_several_films_of_two_patients_share(studies: Path, tmp_path: Path) -> None:
+    under_two_patients(studies, tmp_path)
+    film = dcmread(tmp_path / "other.dcm")
+    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = "1.2.3.8"
+    film.save_as(tmp_path / "another.dcm")
+    study = find_studies([tmp_path]).studies[0]
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    assert [film.reason for film in result.films].count(CONTESTED) == 3
+
+
+def test_a_film_that_cannot_be_read_contests_no_picture(studies: Path, tmp_path: Path) -> None:
+    first, _ = under_two_patients(studies, tmp_path)
+    study = find_studies([tmp_path]).studies[0]
+    first.write_bytes(b"gone")
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    reasons = {film.file: film.reason for film in result.films}
+    assert "has changed since" in (reasons[first.name] or "")
+    assert reasons["other.dcm"] is None
+
+
 @pytest.mark.parametrize("keyword", ["PatientName", "PatientBirthDate", "IssuerOfPatientID", "StudyDate"])
 def test_a_film_of_another_patient_is_no_other_breast(studies: Path, tmp_path: Path, keyword: str) -> None:
     _, second = copy_studies(studies, tmp_path)
@@ -371,3 +428,21 @@ def test_two_films_of_one_uid_count_for_every_patient(studies: Path, tmp_path: P
     study = find_studies([tmp_path]).studies[0]
     result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
     assert [coverage(part).extent for part in by_patient(result)] == ["some", "some"]
+
+
+def test_files_of_one_uid_make_no_second_patient(studies: Path, tmp_path: Path) -> None:
+    """They name nobody: the study's films are of one patient, and no document says that they are of two."""
+    first, _ = copy_studies(studies, tmp_path)
+    film = dcmread(first)
+    film.PatientName, film.PatientID, film.SOPInstanceUID = "Other^Olga", "P2", "1.2.3.7"
+    film.file_meta.MediaStorageSOPInstanceUID = "1.2.3.7"
+    for number in range(2):
+        film.SeriesNumber = number
+        film.save_as(tmp_path / f"Olga{number}.dcm")
+    study = find_studies([tmp_path]).studies[0]
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    assert result.warnings == ("2 different files have the SOP Instance UID 1.2.3.7",)
+    (part,) = by_patient(result)
+    page = build_report(part).decode()
+    assert "1.2.3.7" in page
+    assert "Olga" not in page

@@ -1,5 +1,6 @@
 """Studies through a real queue: real Redis, real Celery worker, real (random) network."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ def test_a_damaged_film_costs_only_itself(kept: Any, patients: list[Path], tmp_p
     assert answer.code == 1
     (job,) = answer.json["jobs"]
     assert job["state"] == "done with failures"
-    assert bad.name in job["reason"]
+    assert "1 of 2 films failed; film " in job["reason"]
+    assert bad.name not in job["reason"]
     result = read_result(Path(job["result"]))
     assert sorted(film["status"] for film in result["films"]) == ["failed", "scanned"]
     again = kept("submit", tmp_path, "--out", "damaged")
@@ -107,7 +109,7 @@ def test_a_damaged_film_costs_only_itself(kept: Any, patients: list[Path], tmp_p
     assert "done already" in again.err
     shown = kept("results", job["job_id"])
     assert shown.code == 0
-    assert "failed:" in shown.out
+    assert f"{bad.name}: failed:" in shown.out
 
 
 def test_every_film_refused_is_a_failed_job_that_says_so(
@@ -159,9 +161,13 @@ def test_file_names_need_not_be_utf_8(kept: Any, patients: list[Path], tmp_path:
     assert answer.code == 1, answer.err
     (job,) = answer.json["jobs"]
     assert job["state"] == "done with failures"
-    assert "bad \udcff.dcm" in job["reason"]
+    assert re.match(r"1 of 2 films failed; film \d \(. MLO\): cut short: ", job["reason"])
     assert Path(job["result"]) == tmp_path / "out \udcfd" / job["study_instance_uid"]
-    assert read_result(Path(job["result"]))["job_id"] == job["job_id"]
+    result = read_result(Path(job["result"]))
+    assert result["job_id"] == job["job_id"]
+    (failed,) = (film for film in result["films"] if film["status"] == "failed")
+    assert failed["file"] == "bad \udcff.dcm"
+    assert r"bad \udcff.dcm: failed: cut short: " in kept("results", job["job_id"]).out
     assert kept("jobs").code == kept("results", job["job_id"]).code == 0
 
 

@@ -18,13 +18,13 @@ def test_the_morning_summary(site: Site) -> None:
     site.end(jobs[0], tally=Tally(4, 0, 2, 0.9))
     site.end(jobs[1], tally=Tally(4, 0, 1, 0.4))
     site.end(jobs[2], tally=Tally(4, 0, 0, 0.1))
-    torn = "1 of 4 films failed; IM{}.dcm: cut short: {} of 26214400 bytes of pixels"
-    for job, name, size in ((jobs[3], "0001", 1000), (jobs[4], " 2: x", 77)):
+    torn = "1 of 4 films failed; film {}: cut short: {} of 26214400 bytes of pixels"
+    for job, name, size in ((jobs[3], "1", 1000), (jobs[4], "2 (L MLO)", 77)):
         site.end(job, "done with failures", torn.format(name, size), Tally(3, 1))
     site.end(
         jobs[5],
         "failed",
-        "no film of 4 could be scanned; x.dcm: cut short: 5 of 9 bytes of pixels",
+        "no film of 4 could be scanned; film 1: cut short: 5 of 9 bytes of pixels",
         Tally(0, 4),
     )
     site.end(jobs[6], "failed", "/data/1.2.3 cannot be written: No space left on device", Tally())
@@ -99,21 +99,21 @@ def test_what_was_not_scanned_here_has_no_pace() -> None:
 
 ALIKE = {
     "its pixels cannot be read": (
-        "1 of 4 films failed; a b: c.dcm: its pixels cannot be read",
-        "2 of 2 films failed; 7: its pixels cannot be read",
-        "no film of 12 could be scanned; two\nlines: its pixels cannot be read",
+        "1 of 4 films failed; film 4: its pixels cannot be read",
+        "2 of 2 films failed; film 1 (L MLO): its pixels cannot be read",
+        "no film of 12 could be scanned; film 12 (R): its pixels cannot be read",
     ),
     "has changed since it was submitted; submit it again": (
-        "1 of 4 films failed; IM1 has changed since it was submitted; submit it again",
-        "1 of 1 films failed; left breast.dcm has changed since it was submitted; submit it again",
+        "1 of 4 films failed; film 1: has changed since it was submitted; submit it again",
+        "1 of 1 films failed; film 1 (L CC): has changed since it was submitted; submit it again",
     ),
     "cut short: … of … bytes of pixels": (
-        "1 of 4 films failed; IM1: cut short: 7 of 9 bytes of pixels",
-        "no film of 4 could be scanned; 1.2.3.4: cut short: 70000 of 1234567 bytes of pixels",
+        "1 of 4 films failed; film 3: cut short: 7 of 9 bytes of pixels",
+        "no film of 4 could be scanned; film 2 (MLO): cut short: 70000 of 1234567 bytes of pixels",
     ),
-    "… different files have its SOP Instance UID (…); keep the right one": (
-        "1 of 4 films failed; 2 different files have its SOP Instance UID (a.dcm, 2); keep the right one",
-        "1 of 4 films failed; 3 different files have its SOP Instance UID (x1, b.d, 7); keep the right one",
+    "… different files have its SOP Instance UID; keep the right one": (
+        "1 of 4 films failed; film 1: 2 different files have its SOP Instance UID; keep the right one",
+        "1 of 4 films failed; film 2: 3 different files have its SOP Instance UID; keep the right one",
     ),
     "/a/results/… cannot be written: full": (
         "/a/results/1.2.3 cannot be written: full",

@@ -102,7 +102,8 @@ def _show_film(film: Mapping[str, Any], *, everything: bool) -> None:
     side = " ".join(filter(None, (film["laterality"], film["view"])))
     title = on_one_line(f"film {film['sop_instance_uid'] or film['file']}" + (f" ({side})" if side else ""))
     if film["status"] == "failed":
-        say(on_one_line(f"{title}: failed: {film['reason']}"))
+        file = f", {film['file']}" if film["sop_instance_uid"] else ""
+        say(on_one_line(f"{title}{file}: failed: {film['reason']}"))
         return
     if film["status"] == "excluded":
         say(f"{title}: excluded: {wording.RULES[film['rule']]}")

@@ -138,6 +138,7 @@ def read_studies(paths: Sequence[Path]) -> Discovery:
         UsageError: a path does not exist.
         InputError: there is no film in them.
     """
+    from converters.patients import told
     from converters.studies import find_studies
     from converters.truth import TRUTH_FILE
 
@@ -155,8 +156,10 @@ def read_studies(paths: Sequence[Path]) -> Discovery:
     for lost in found.unplaced:
         warn(f"{lost.path}: NOT SCANNED, and it may be a film of any study: {lost.reason}")
     for study in found.studies:
-        for text in study.warnings:
+        for text in (*study.warnings, *told(study.patients)):
             warn(f"study {study.study_instance_uid}: {text}")
+    for clash in found.clashes:
+        warn(f"{', '.join(str(path) for path in clash)}: have one SOP Instance UID; keep the right one")
     return found
 
 

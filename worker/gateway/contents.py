@@ -60,7 +60,7 @@ def look_through(files: Sequence[Upload], folder: Path, bounds: Bounds) -> Conte
     if not films:
         raise ProblemError(422, _NO_FILMS, skipped=skipped)
     try:
-        found = find_studies(list(films))
+        found = find_studies(list(films), films)
     except InputError as error:
         skipped += [Skipped(name, _why_none(path)) for path, name in films.items()]
         raise ProblemError(422, _NO_FILMS, skipped=skipped) from error
@@ -84,7 +84,7 @@ def look_at_film(path: Path) -> tuple[int, int]:
         dicom = read_dicom(path)
         reason = why_unusable(dicom)
     except FilmError as error:
-        raise ProblemError(422, str(error).replace(path.name, "the film")) from error
+        raise ProblemError(422, f"the film: {error.reason}") from error
     if reason:
         raise ProblemError(422, f"the film cannot be used: {reason}")
     return integer(dicom.header, "Rows") or 0, integer(dicom.header, "Columns") or 0

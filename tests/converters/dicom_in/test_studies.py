@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom import config
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     ComprehensiveSRStorage,
     ExplicitVRLittleEndian,
@@ -131,7 +133,7 @@ def test_the_same_file_twice(save_film: SaveFilm, tmp_path: Path) -> None:
     path = save_film("film.dcm")
     (study,) = find_studies([tmp_path, path, path]).studies
     assert names(study) == ["film.dcm"]
-    assert study.warnings == ("film.dcm was given 3 times; it is read once",)
+    assert study.warnings == (f"film {study.films[0].sop_instance_uid} was given 3 times; it is read once",)
     assert study.digest == find_studies([path]).studies[0].digest
 
 
@@ -142,14 +144,18 @@ def test_a_copy_of_a_film(save_film: SaveFilm, tmp_path: Path) -> None:
     (study,) = find_studies([tmp_path]).studies
     assert names(study) == ["film.dcm"]
     assert study.digest == alone.digest
-    assert "film.dcm, other.dcm" in study.warnings[0]
+    uid = study.films[0].sop_instance_uid
+    assert study.warnings == (f"film {uid} was given 2 times; it is read once",)
 
 
 def test_two_films_with_one_sop_instance_uid(save_film: SaveFilm, tmp_path: Path) -> None:
     for name, value in (("a.dcm", 0), ("b.dcm", 9)):
         save_film(f"in/{name}", np.full((64, 64), value, np.uint8), SOPInstanceUID="1.2.9")
     save_film("in/c.dcm", SOPInstanceUID="1.2.10")
-    (study,) = find_studies([tmp_path / "in"]).studies
+    found = find_studies([tmp_path / "in"])
+    (study,) = found.studies
+    assert study.warnings == ("2 different files have the SOP Instance UID 1.2.9",)
+    assert [[path.name for path in clash] for clash in found.clashes] == [["a.dcm", "b.dcm"]]
     failed, good = study.films[1], study.films[0]
     assert good.reason is None
     assert failed.sop_instance_uid == "1.2.9"
@@ -215,16 +221,24 @@ def test_every_film_refused_is_still_a_study(save_film: SaveFilm) -> None:
 
 def test_what_is_no_film_is_skipped_with_its_reason(save_film: SaveFilm, tmp_path: Path) -> None:
     save_film("in/film.dcm")
-    (tmp_path / "in/text.dcm").write_text("no DICOM\n" * 100)
-    (tmp_path / "in/empty.dcm").write_bytes(b"")
+    (tmp_path / "in/notes.txt").write_text("no DICOM\n" * 100)
+    (tmp_path / "in/README").write_text("Über die Filme\n" * 100, encoding="utf-8")
+    (tmp_path / "in/photo.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(2000))
+    (tmp_path / "in/empty.txt").write_bytes(b"")
+    (tmp_path / "in/DICOMDIR").write_bytes(b"")
+    (tmp_path / "in/LOCK").write_bytes(b"")
     (tmp_path / "in/.hidden").write_text("x")
     with zipfile.ZipFile(tmp_path / "in/films.zip", "w") as archive:
         archive.write(tmp_path / "in/film.dcm")
     os.mkfifo(tmp_path / "in/pipe")
     found = find_studies([tmp_path / "in"])
     assert {skipped.path.name: skipped.reason for skipped in found.skipped} == {
-        "text.dcm": "no DICOM file",
-        "empty.dcm": "no DICOM file",
+        "notes.txt": "no DICOM file",
+        "README": "no DICOM file",
+        "photo.jpg": "no DICOM file",
+        "empty.txt": "no DICOM file",
+        "DICOMDIR": "no DICOM file",
+        "LOCK": "no DICOM file",
         "films.zip": "an archive: unpack it first",
         "pipe": "no regular file",
     }
@@ -242,6 +256,13 @@ def test_dicomdir_is_passed_over(save_film: SaveFilm, tmp_path: Path) -> None:
     directory.save_as(tmp_path / "media" / "DICOMDIR", enforce_file_format=True)
     found = find_studies([tmp_path / "media"])
     assert (len(found.studies), found.skipped) == (1, ())
+    path = tmp_path / "media" / "DICOMDIR"
+    path.write_bytes(path.read_bytes()[:139])
+    found = find_studies([tmp_path / "media"])
+    assert [film.reason for film in found.studies[0].films] == [None]
+    assert [each.reason for each in found.skipped] == [
+        "a damaged DICOMDIR: cut short: it ends within its header"
+    ]
 
 
 def test_links_do_not_lead_out_of_the_folder(save_film: SaveFilm, tmp_path: Path) -> None:
@@ -270,8 +291,138 @@ def test_films_of_different_patients_in_one_study(save_film: SaveFilm, tmp_path:
     save_film("in/a.dcm", SOPInstanceUID="1.2.1", PatientID="Anna")
     save_film("in/b.dcm", SOPInstanceUID="1.2.2", PatientID="Berta")
     (study,) = find_studies([tmp_path / "in"]).studies
-    assert study.warnings == ("its films name 2 patients; each has documents of its own",)
     assert study.patients == 2
+
+
+def test_files_of_one_uid_name_no_patient(save_film: SaveFilm, tmp_path: Path) -> None:
+    """Nobody knows which of them is right, so that the study's other films are of one patient."""
+    save_film("in/a.dcm", SOPInstanceUID="1.2.1", PatientID="Anna")
+    for number in range(2):
+        pixels = np.full((64, 64), number, np.uint8)
+        save_film(f"in/b{number}.dcm", pixels, SOPInstanceUID="1.2.2", PatientID="Berta")
+    (study,) = find_studies([tmp_path / "in"]).studies
+    assert study.patients == 1
+
+
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "a byte": lambda data: data[:1],
+    "less than the preamble": lambda data: data[:100],
+    "the preamble": lambda data: data[:128],
+    "its first kilobyte zeroed": lambda data: bytes(1024) + data[1024:],
+    "its first kilobyte overwritten": lambda data: b"\xff" * 1024 + data[1024:],
+    "a page of a web server": lambda _: b"<html>404</html>",
+}
+
+
+@pytest.mark.parametrize("name", ["film.dcm", "FILM.DCM", "film.dicom", "film.ima", "film.img"])
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_kind_5_a_damaged_file_that_is_named_as_a_film_may_be_one_of_any_study(
+    damage: str, name: str, save_film: SaveFilm, tmp_path: Path
+) -> None:
+    save_film("in/good.dcm", SOPInstanceUID="1.2.1")
+    path = save_film(f"in/{name}", SOPInstanceUID="1.2.2")
+    path.write_bytes(DAMAGED[damage](path.read_bytes()))
+    found = find_studies([tmp_path / "in"])
+    assert [(each.path, each.reason) for each in found.unplaced] == [
+        (path, "is named like a DICOM file and is none: damaged, or not complete")
+    ]
+    assert found.skipped == ()
+    assert len(found.studies[0].films) == 1
+
+
+@pytest.mark.parametrize("name", ["IM000001", "1.2.840.113619.2.7", "film.0002"])
+@pytest.mark.parametrize("damage", sorted(DAMAGED.keys() - {"a page of a web server"}))
+def test_kind_5_a_damaged_file_without_a_suffix_is_one_beside_dicom_files(
+    damage: str, name: str, save_film: SaveFilm, tmp_path: Path
+) -> None:
+    save_film("in/IM000000", SOPInstanceUID="1.2.1")
+    data = DAMAGED[damage]((tmp_path / "in/IM000000").read_bytes())
+    for folder in ("in", "elsewhere"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_bytes(data)
+    found = find_studies([tmp_path])
+    assert [each.path for each in found.unplaced] == [tmp_path / "in" / name]
+    assert [each.path for each in found.skipped] == [tmp_path / "elsewhere" / name]
+
+
+def test_what_a_file_was_called_counts_where_its_path_does_not_say(
+    save_film: SaveFilm, tmp_path: Path
+) -> None:
+    good, empty, photo = save_film("in/a0"), tmp_path / "in/a1", tmp_path / "in/a2"
+    empty.write_bytes(b"")
+    photo.write_bytes(b"\xff\xd8\xff\xe0" + bytes(2000))
+    called = {good: "series/good.dcm", empty: "series/lost.dcm", photo: "photo.jpg"}
+    found = find_studies(list(called), called)
+    assert [each.path for each in found.unplaced] == [empty]
+    assert [each.path for each in found.skipped] == [photo]
+
+
+@pytest.mark.parametrize("size", [132, 136, 140, 160, 300])
+def test_kind_5_a_file_cut_within_its_first_elements_fails_in_the_study_of_its_folder(
+    size: int, save_film: SaveFilm, tmp_path: Path
+) -> None:
+    save_film("in/good.dcm", SOPInstanceUID="1.2.1")
+    path = save_film("in/cut.dcm", SOPInstanceUID="1.2.2")
+    path.write_bytes(path.read_bytes()[:size])
+    found = find_studies([tmp_path / "in"])
+    assert found.skipped == found.unplaced == ()
+    assert [film.path.name for film in found.studies[0].films if film.reason] == ["cut.dcm"]
+
+
+NO_CLASS = {
+    None: "states no SOP Class UID",
+    "": "states no SOP Class UID",
+    "1.2.840.10008.5.1.4.1.1.1,2": "its SOP Class UID is malformed: not digits between single dots",
+    "1." * 32 + "2": "its SOP Class UID is longer than 64 characters",
+}
+
+
+def save_without_class(film: FileDataset, path: Path, sop_class: str | None) -> None:
+    del film.file_meta.MediaStorageSOPClassUID
+    del film.SOPClassUID
+    if sop_class is not None:
+        film[0x00080016] = DataElement(0x00080016, "UI", sop_class, validation_mode=config.IGNORE)
+    film.save_as(path, enforce_file_format=False)
+
+
+@pytest.mark.parametrize("sop_class", NO_CLASS)
+@pytest.mark.parametrize("missing", ["Modality", "ViewCodeSequence"])
+def test_kind_5_a_film_without_a_sop_class_has_failed(
+    sop_class: str | None,
+    missing: str,
+    make_film: Callable[..., FileDataset],
+    save_film: SaveFilm,
+    tmp_path: Path,
+) -> None:
+    save_film("in/good.dcm", SOPInstanceUID="1.2.1")
+    odd = make_film(SOPInstanceUID="1.2.2", **{missing: None})
+    save_without_class(odd, tmp_path / "in/odd.dcm", sop_class)
+    found = find_studies([tmp_path / "in"])
+    assert found.skipped == ()
+    assert [film.reason for film in found.studies[0].films] == [None, NO_CLASS[sop_class]]
+
+
+def test_an_image_of_something_else_without_a_sop_class_is_skipped(
+    make_film: Callable[..., FileDataset], save_film: SaveFilm, tmp_path: Path
+) -> None:
+    save_film("in/good.dcm", SOPInstanceUID="1.2.1")
+    other = make_film(SOPInstanceUID="1.2.2", Modality="CT", ViewCodeSequence=None)
+    save_without_class(other, tmp_path / "in/ct.dcm", None)
+    found = find_studies([tmp_path / "in"])
+    assert [each.reason for each in found.skipped] == ["states no SOP class"]
+    assert len(found.studies[0].films) == 1
+
+
+@pytest.mark.parametrize("frames", ["1\\1", "1\\2", "one", "1.5", "-"])
+def test_kind_5_a_number_of_frames_that_cannot_be_read_fails_the_film(
+    frames: str, save_film: SaveFilm
+) -> None:
+    path = save_film(NumberOfFrames=7777777)
+    stated = frames.encode().ljust(8, b" ")
+    path.write_bytes(path.read_bytes().replace(b"7777777 ", stated))
+    (film,) = find_studies([path]).studies[0].films
+    assert film.reason == "its Number of Frames is not one whole number"
 
 
 def test_nothing_to_be_found(tmp_path: Path) -> None:
