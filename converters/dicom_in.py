@@ -51,11 +51,7 @@ def film_of(file: FileBytes) -> DicomFilm:
     reason = why_unusable(dicom)
     if reason:
         raise FilmError(reason, file=file.name)
-    try:
-        stored = stored_pixels(file, dicom)
-    except FilmError as error:  # its message begins with the file's name
-        message = error.message.removeprefix(f"{file.name}: ")
-        raise FilmError(message, error.remedy, file.name) from error
+    stored = stored_pixels(file, dicom)
     try:
         gray = to_unit_range(stored.values, header, stored.bits)
         spacing, assumed, remarks = film_attributes.spacing(header)

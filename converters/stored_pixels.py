@@ -111,7 +111,7 @@ def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
     """
     pixel_data = dicom.pixel_data
     if pixel_data is None:
-        raise FilmError(f"{file.name}: holds no Pixel Data; it may be cut short")
+        raise FilmError("holds no Pixel Data; it may be cut short", file=file.name)
     syntax, expected = dicom.transfer_syntax, _expected(dicom.header)
     try:
         if not syntax.is_encapsulated:
@@ -123,19 +123,19 @@ def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
             else:
                 stored = _decoded(frame, dicom, expected)
     except CodestreamError as error:
-        raise FilmError(f"{file.name}: {error}", "export it again") from error
+        raise FilmError(str(error), "export it again", file.name) from error
     except (*MALFORMED, OSError) as error:
-        raise FilmError(f"{file.name}: its pixels ({syntax.name}) cannot be decoded", CONVERT) from error
+        raise FilmError(f"its pixels ({syntax.name}) cannot be decoded", CONVERT, file.name) from error
     values = stored.values
     if values.shape != (expected.rows, expected.columns) or values.dtype.itemsize > 2:
-        raise FilmError(f"{file.name}: its pixels do not come out as its header says", "export it again")
+        raise FilmError("its pixels do not come out as its header says", "export it again", file.name)
     why = None
     if not syntax.is_encapsulated or syntax == RLELossless:
         why = layout.why_other_size(values, stored.bits)
     if why is None and layout.has_other_sign(values, stored.bits):
         why = "its Pixel Representation is not that of its pixels"
     if why is not None:
-        raise FilmError(f"{file.name}: {why}", "export it again")
+        raise FilmError(why, "export it again", file.name)
     return stored
 
 

@@ -290,7 +290,7 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
         return
     header = dicom.header
     directory = header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
-    if directory and dicom.pixel_data is None:
+    if directory and not dicom.fault and dicom.pixel_data is None and "Rows" not in header:
         return
     verdict = judge(header)
     in_part = bool(dicom.fault) or says_nothing(header)

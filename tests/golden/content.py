@@ -26,7 +26,8 @@ _FREE_TEXT = {"ST", "LT", "UT", "UC"}
 _MOMENTS = {"DA", "TM", "DT"}
 _VERSIONS = {"SoftwareVersions", "ImplementationVersionName"}
 _TEXT_KEYS = {"warnings", "reason", "disclaimer", "basis", "software_version", "created", "product", "cause"}
-"""Keys of JSON answers whose values are sentences, times or versions."""
+_TEXT_KEYS |= {"films_per_minute"}
+"""Keys of JSON answers whose values are sentences, times, speeds or versions."""
 _NAMES = re.compile(r"\b\d+(?:\.\d+){2,}\b|\b[0-9a-f]{16,64}\b")
 """UIDs, and the hexadecimal identifiers of jobs and digests."""
 _STANDARD = "1.2.840.10008."
