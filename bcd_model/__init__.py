@@ -1,7 +1,7 @@
 """BCD's ground floor: the words of the field, the networks and the scan.
 
-Importing this package imports numpy and nothing heavier; the modules that need PyTorch are
-``networks``, ``training``, ``scan`` and ``model``. Research use only.
+Importing this package imports numpy and nothing heavier; ``detector`` and ``training`` need PyTorch.
+Research use only.
 """
 
 from bcd_model.words import DISCLAIMER, Film, FilmScan, Finding

@@ -245,7 +245,7 @@ class OperatingPoint:
 
 
 class StudyScanner(Protocol):
-    """What the study pipeline needs of a model; ``bcd_model.scan.Scanner`` is one."""
+    """What the study pipeline needs of a model; ``bcd_model.detector.scan.Scanner`` is one."""
 
     @property
     def identity(self) -> ModelIdentity:

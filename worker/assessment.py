@@ -9,13 +9,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bcd_model.assessment.assess import Source
-from bcd_model.assessment.cases import Case, check_films, describe
-from bcd_model.assessment.honesty import Honesty, film_digests, of_weights, out_of_fold
-from bcd_model.assessment.runs import Run, check_film, check_patients, read_run
 from bcd_model.errors import FilmError, InputError
+from bcd_model.evaluation.cases import Case, check_films, describe
+from bcd_model.evaluation.evaluate import Source
+from bcd_model.evaluation.runs import Run, check_film, check_patients, read_run
+from bcd_model.evaluation.seen_films import Honesty, film_digests, of_weights, out_of_fold
 from bcd_model.pairs import other_breasts
-from bcd_model.splits import twins
+from bcd_model.patients import twins
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, Film, film_digest
 from converters.annotated import match_truth
@@ -105,7 +105,7 @@ def scan_films(
         ModelError: the weight file cannot be used.
         InputError: none of the films is left.
     """
-    from bcd_model.assessment.scoring import CaseScanner
+    from bcd_model.evaluation.scan_cases import CaseScanner
 
     info = read_info(weights)
     remarks: list[str] = []

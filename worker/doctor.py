@@ -80,7 +80,7 @@ def _model(settings: Settings, *, load: bool) -> Check:
     try:
         info = read_info(settings.model)
         if load:
-            from bcd_model.model import load_model
+            from bcd_model.detector.model import load_model
 
             load_model(settings.model)
     except BcdError as error:

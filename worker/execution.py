@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
+from bcd_model.detector.prevalence import at_prevalence, in_force
 from bcd_model.errors import BcdError, ModelError, QueueError, UsageError
-from bcd_model.prevalence import at_prevalence, in_force
 from converters import film_facts, wording
 from converters.outcome import Coverage, coverage, uncovered
 from converters.predecessor import read_predecessor
@@ -34,8 +34,8 @@ from worker.settings import Settings
 from worker.stored_records import log_damage
 
 if TYPE_CHECKING:
-    from bcd_model.model import Model
-    from bcd_model.scan import Scanner
+    from bcd_model.detector.model import Model
+    from bcd_model.detector.scan import Scanner
 
 PATIENCE = 600.0
 """Seconds for which a process that works on a job waits for a Redis that is away."""
@@ -400,7 +400,7 @@ def make_scanner(
         ModelError: the weight file cannot be used.
         UsageError: there is no shift to such a prevalence.
     """
-    from bcd_model.scan import Scanner
+    from bcd_model.detector.scan import Scanner
 
     model = _model(path)
     point = in_force(model.operating_point, prevalence, threshold)
@@ -410,6 +410,6 @@ def make_scanner(
 
 @lru_cache(maxsize=1)
 def _model(path: Path | None) -> Model:
-    from bcd_model.model import load_model
+    from bcd_model.detector.model import load_model
 
     return load_model(path)

@@ -3,8 +3,8 @@
 The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Python API::
 
     from pathlib import Path
-    from bcd_model.model import load_model
-    from bcd_model.scan import Scanner
+    from bcd_model.detector.model import load_model
+    from bcd_model.detector.scan import Scanner
     from converters.studies import find_studies
     from worker.pipeline import new_job, scan_study
     from worker.publish import publish

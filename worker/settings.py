@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from bcd_model.detector.prevalence import LEAST
 from bcd_model.errors import SettingsError
-from bcd_model.prevalence import LEAST
 from converters.uids import UUID_ROOT, check_root
 from worker.gateway_settings import GatewaySettings
 from worker.staging import ResultsMode

@@ -1,11 +1,11 @@
-"""The networks of the five systems; S1, S2 and S4 are :class:`bcd_model.networks.BCDCNN`."""
+"""The networks of the five systems; S1, S2 and S4 are :class:`bcd_model.detector.network.BCDCNN`."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bcd_model.networks import BCDCNN
+from bcd_model.detector.network import BCDCNN
 from bcd_model.paper.systems import System
 
 

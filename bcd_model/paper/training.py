@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bcd_model.networks import initialise
+from bcd_model.detector.network import initialise
 from bcd_model.paper.checkpoint import Origin, load_checkpoint, save_checkpoint
 from bcd_model.paper.environment import environment
 from bcd_model.paper.inputs import Labels

@@ -4,7 +4,7 @@ A weight file is one safetensors file. Its metadata entry ``bcd`` is a JSON obje
 
 ========================  =====================================================================
 ``name``, ``version``     the model's identity, with the file's SHA-256 as digest
-``network``, ``units``    class in ``bcd_model.networks`` and width of its dense layer
+``network``, ``units``    class in ``bcd_model.detector.network`` and width of its dense layer
 ``steps_mm``              pixel spacings of the scan's levels
 ``prevalence``            share of abnormal films, in (0, 1), where the probabilities hold
 ``calibration``           Platt scaling of a mark's score: ``slope``, ``intercept``
@@ -14,7 +14,7 @@ A weight file is one safetensors file. Its metadata entry ``bcd`` is a JSON obje
 ``card``                  training data and its digest, command, seed, cross-validated figures
 ========================  =====================================================================
 
-Tensors whose names begin with ``second_look.`` are those of ``bcd_model.second_look``; the others are
+Tensors whose names begin with ``second_look.`` are those of ``detector.second_look``; the others are
 the network's.
 """
 
@@ -36,7 +36,7 @@ SHIPPED = Path(__file__).with_name("bcd-scan.safetensors")
 SHIPPED_NAME = "bcd-scan"
 
 SHIPPED_DIGEST = "300dfe88a3aae0ed2b4779a118fb89549d178edefd5667caae037bce1020fc3d"
-"""SHA-256 of the shipped file. With another one, ``bcd_model.known_answer`` has to be measured anew."""
+"""SHA-256 of the shipped file. With another one, ``detector.known_answer`` has to be measured anew."""
 
 _CUSTOM = f"{SHIPPED_NAME} (not the shipped weights)"
 

@@ -23,14 +23,14 @@ import numpy.typing as npt
 import torch
 
 from bcd_model.errors import BcdError
+from bcd_model.paper.crops import PaperCrop, film_rectangle, leaves_film, square_crop
 from bcd_model.paper.experiment import train_and_test
 from bcd_model.paper.inputs import DRAW, prepare, select
 from bcd_model.paper.protocols import splits
+from bcd_model.paper.report.summary import Group
 from bcd_model.paper.runs import Options, Run
-from bcd_model.paper.summary import Group
 from bcd_model.paper.systems import PROTOCOLS, SYSTEMS, Protocol
 from bcd_model.paper.training import DivergedError
-from bcd_model.patches import PaperCrop, film_rectangle, leaves_film, square_crop
 from bcd_model.words import WINDOW, AnnotatedFilm, Film, Region
 from converters.mias import read_collection
 

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from blob_films import BLOB_STEPS, BlobDetector
 
-from bcd_model.model import Model
+from bcd_model.detector.model import Model
 from bcd_model.words import ModelIdentity, OperatingPoint
 
 

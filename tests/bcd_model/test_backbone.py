@@ -11,7 +11,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor
 from torch.nn import functional
 
-from bcd_model.backbone import Backbone, imagenet_backbone
+from bcd_model.detector.backbone import Backbone, imagenet_backbone
 from bcd_model.errors import ModelError, UsageError
 
 

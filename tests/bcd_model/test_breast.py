@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blob_films import half_disc
 
-from bcd_model.breast import breast_mask, normalise
+from bcd_model.detector.breast import breast_mask, normalise
 
 SHAPE = (512, 400)
 SPACING = (0.4, 0.4)

@@ -10,9 +10,9 @@ import pydicom
 import pytest
 from blob_films import blob_film
 
-from bcd_model.model import Model
-from bcd_model.pyramid import CONTEXT, STRIDE
-from bcd_model.scan import Scanner
+from bcd_model.detector.model import Model
+from bcd_model.detector.pyramid import CONTEXT, STRIDE
+from bcd_model.detector.scan import Scanner
 from bcd_model.words import WINDOW
 from converters.mias_dicom import convert_mias
 from converters.overlay import COLORS

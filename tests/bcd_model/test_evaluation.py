@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcd_model.errors import TruthError
-from bcd_model.evaluation import (
+from bcd_model.evaluation.froc import (
     FALSE_MARKS,
     ScoredFilm,
     ScoredMark,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bcd_model.marks import Mark, abnormal_score, cluster_marks, find_marks, malignant_share, merge
-from bcd_model.peaks import local_maxima
-from bcd_model.pyramid import Pyramid, build_pyramid
-from bcd_model.spots import Cluster
+from bcd_model.detector.marks import Mark, abnormal_score, cluster_marks, find_marks, malignant_share, merge
+from bcd_model.detector.peaks import local_maxima
+from bcd_model.detector.pyramid import Pyramid, build_pyramid
+from bcd_model.detector.spots import Cluster
 
 
 @given(

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_films import StoredFilm
 
-from bcd_model.breast import breast_mask
-from bcd_model.patches import (
+from bcd_model.detector.breast import breast_mask
+from bcd_model.paper.crops import (
     Rectangle,
     crops_of_one_scale,
     eight_variants,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bcd_model.detector.pyramid import MOST_PIXELS, build_pyramid, region_window
 from bcd_model.errors import FilmError
-from bcd_model.pyramid import MOST_PIXELS, build_pyramid, region_window
 from bcd_model.words import Film, Region
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from bcd_model.dense import patch_loop, scan_level
-from bcd_model.model import load_model
-from bcd_model.pyramid import build_pyramid
+from bcd_model.detector.model import load_model
+from bcd_model.detector.pyramid import build_pyramid
+from bcd_model.detector.windows import patch_loop, scan_level
 from converters.mias import read_collection
 
 pytestmark = [

@@ -8,10 +8,10 @@ from blob_films import BLOB_STEPS, blob_film
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bcd_model.detector.model import Model
+from bcd_model.detector.pyramid import CONTEXT, STRIDE, build_pyramid
+from bcd_model.detector.scan import Scanner
 from bcd_model.errors import FilmError
-from bcd_model.model import Model
-from bcd_model.pyramid import CONTEXT, STRIDE, build_pyramid
-from bcd_model.scan import Scanner
 from bcd_model.words import WINDOW, Film, Region
 
 SPACINGS = [(0.2, 0.2), (0.1, 0.1), (0.2, 0.1), (0.15, 0.25)]

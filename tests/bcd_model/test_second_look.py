@@ -12,18 +12,13 @@ from blob_films import blob_film
 from torch.nn import functional
 from toy_films import toy_films
 
-from bcd_model.backbone import Backbone, imagenet_backbone
-from bcd_model.crossvalidation import Validated, cross_validate, folds_of, read_looked
-from bcd_model.development import develop, measure
-from bcd_model.errors import TruthError
-from bcd_model.evaluation import ScoredMark, hits
-from bcd_model.marks import Mark
-from bcd_model.model import Model, load_model, save_model
-from bcd_model.networks import ScanningBCDCNN, initialise
-from bcd_model.pyramid import Pyramid, build_pyramid
-from bcd_model.sampling import TrainingFilm
-from bcd_model.scan import NOT_COMPARED, Scanner, scan_pyramid
-from bcd_model.second_look import (
+from bcd_model.detector.backbone import Backbone, imagenet_backbone
+from bcd_model.detector.marks import Mark
+from bcd_model.detector.model import Model, load_model, save_model
+from bcd_model.detector.network import ScanningBCDCNN, initialise
+from bcd_model.detector.pyramid import Pyramid, build_pyramid
+from bcd_model.detector.scan import NOT_COMPARED, Scanner, scan_pyramid
+from bcd_model.detector.second_look import (
     RECIPE,
     Heads,
     SecondLook,
@@ -32,8 +27,13 @@ from bcd_model.second_look import (
     fit_heads,
     look,
 )
-from bcd_model.spots import Cluster
-from bcd_model.training import TrainingConfig, prepare
+from bcd_model.detector.spots import Cluster
+from bcd_model.errors import TruthError
+from bcd_model.evaluation.froc import ScoredMark, hits
+from bcd_model.training.folds import Validated, cross_validate, folds_of, read_looked
+from bcd_model.training.network import TrainingConfig, prepare
+from bcd_model.training.recipe import develop, measure
+from bcd_model.training.windows import TrainingFilm
 from bcd_model.words import Film, OperatingPoint
 
 STEP = 0.6
@@ -426,7 +426,8 @@ def test_a_pair_is_looked_at_once_and_either_film_counts_against_the_other(
     model = replace(blob_model, second_look=SecondLook(backbone, heads))
     seen: list[Pyramid] = []
     monkeypatch.setattr(
-        "bcd_model.scan.scan_pyramid", lambda *given: (seen.append(given[1]), scan_pyramid(*given))[1]
+        "bcd_model.detector.scan.scan_pyramid",
+        lambda *given: (seen.append(given[1]), scan_pyramid(*given))[1],
     )
     scanner = Scanner(model)
     film, other = blob_film((300, 150), 5.0), blob_film((420, 200), 3.0, side="right")

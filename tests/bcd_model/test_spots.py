@@ -7,8 +7,8 @@ from blob_films import half_disc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bcd_model.breast import breast_mask, normalise, to_image
-from bcd_model.spots import CLUSTERS, Cluster, find_clusters
+from bcd_model.detector.breast import breast_mask, normalise, to_image
+from bcd_model.detector.spots import CLUSTERS, Cluster, find_clusters
 from bcd_model.words import Pixels
 
 SHAPE = (640, 480)

@@ -8,14 +8,14 @@ import pytest
 import torch
 from toy_films import toy_films
 
-from bcd_model.crossvalidation import cross_validate, folds_of
-from bcd_model.development import develop
+from bcd_model.detector.model import load_model
+from bcd_model.detector.scan import Scanner
 from bcd_model.errors import TruthError, UsageError
-from bcd_model.evaluation import froc
-from bcd_model.model import load_model
-from bcd_model.sampling import WindowSampler, fitting_levels
-from bcd_model.scan import Scanner
-from bcd_model.training import TrainingConfig, data_digest, prepare, train_network
+from bcd_model.evaluation.froc import froc
+from bcd_model.training.folds import cross_validate, folds_of
+from bcd_model.training.network import TrainingConfig, data_digest, prepare, train_network
+from bcd_model.training.recipe import develop
+from bcd_model.training.windows import WindowSampler, fitting_levels
 from bcd_model.weights import read_info
 from bcd_model.words import CLASSES
 

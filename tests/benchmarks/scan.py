@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bcd_model.dense import patch_loop, scan_level
-from bcd_model.model import load_model
-from bcd_model.pyramid import build_pyramid
-from bcd_model.scan import Scanner
+from bcd_model.detector.model import load_model
+from bcd_model.detector.pyramid import build_pyramid
+from bcd_model.detector.scan import Scanner
+from bcd_model.detector.windows import patch_loop, scan_level
 from bcd_model.words import Film
 from converters.mias import read_collection
 from converters.phantom import write_phantom

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from bcd_model.paper.causes import causes
 from bcd_model.paper.folder import outcomes
 from bcd_model.paper.inputs import films_digest
-from bcd_model.paper.intervals import wilson
 from bcd_model.paper.printed import printed_accuracy
-from bcd_model.paper.report import results_text
+from bcd_model.paper.report.causes import causes
+from bcd_model.paper.report.files import results_text
+from bcd_model.paper.report.intervals import wilson
+from bcd_model.paper.report.summary import groups
 from bcd_model.paper.runs import Options
-from bcd_model.paper.summary import groups
 from bcd_model.paper.systems import SYSTEMS, Subset
 from converters.mias import read_collection
 

@@ -14,8 +14,8 @@ import torch
 from torch.nn.functional import grid_sample
 
 from bcd_model.paper.experiment import reproduce
+from bcd_model.paper.report.summary import groups
 from bcd_model.paper.runs import Options, choose
-from bcd_model.paper.summary import groups
 from bcd_model.paper.systems import PROTOCOLS
 from bcd_model.words import Lesion
 from converters.mias import MiasFilm, info_line, read_collection

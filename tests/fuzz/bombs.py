@@ -52,7 +52,7 @@ class PyramidScanner(StandIn):
     """Resamples each film as the scan does, by the spacing that it states."""
 
     def scan(self, film: Film, other: Film | None = None) -> FilmScan:
-        from bcd_model.pyramid import build_pyramid
+        from bcd_model.detector.pyramid import build_pyramid
 
         build_pyramid(film)
         return super().scan(film, other)
@@ -369,7 +369,7 @@ BOMBS["a window of 1e308"] = partial(
 
 def blast(names: Sequence[str], jobs: int) -> Iterator[dict[str, object]]:
     """What came of each bomb: name, size of the file, outcome, faults, why it was ended, seconds, bytes."""
-    import bcd_model.pyramid  # here, as it is no part of a bomb  # noqa: F401
+    import bcd_model.detector.pyramid  # here, as it is no part of a bomb  # noqa: F401
 
     prepare()
 

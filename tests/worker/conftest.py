@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from batch_site import Site
 
-from bcd_model.model import save_model
-from bcd_model.networks import ScanningBCDCNN, initialise
+from bcd_model.detector.model import save_model
+from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.words import OperatingPoint
 from converters.mias_dicom import convert_mias
 from converters.phantom import write_phantom

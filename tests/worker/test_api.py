@@ -6,8 +6,8 @@ from converters.result_json import read_result
 
 
 def test_read_scan_write(studies: Path, weights: Path, tmp_path: Path) -> None:
-    from bcd_model.model import load_model
-    from bcd_model.scan import Scanner
+    from bcd_model.detector.model import load_model
+    from bcd_model.detector.scan import Scanner
     from converters.studies import find_studies
     from worker.pipeline import new_job, scan_study
     from worker.publish import publish

@@ -17,12 +17,12 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
-from bcd_model.crossvalidation import Validated
-from bcd_model.development import figures_table, measure
-from bcd_model.evaluation import ScoredFilm, ScoredMark
-from bcd_model.model import save_model
-from bcd_model.networks import ScanningBCDCNN, initialise
-from bcd_model.training import data_digest, prepare
+from bcd_model.detector.model import save_model
+from bcd_model.detector.network import ScanningBCDCNN, initialise
+from bcd_model.evaluation.froc import ScoredFilm, ScoredMark
+from bcd_model.training.folds import Validated
+from bcd_model.training.network import data_digest, prepare
+from bcd_model.training.recipe import figures_table, measure
 from bcd_model.words import OperatingPoint, film_digest
 from converters.mias import read_collection
 from converters.mias_dicom import convert_mias
@@ -33,7 +33,7 @@ from worker import assessment
 from worker.assessment import films_of_dicom, scan_films
 
 FILES = {
-    *("results.json", "report.md", "marks.csv", "films.csv", "lesions.csv", "froc.csv"),
+    *("results.json", "files.md", "marks.csv", "films.csv", "lesions.csv", "froc.csv"),
     *("froc.png", "film-roc.png", "reliability.png", "misses.png", "false-marks.png"),
 }
 
@@ -85,9 +85,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pictures, which take seconds; tests of their own look at them."""
-    from bcd_model.assessment import report
+    from bcd_model.evaluation.report import files
 
-    monkeypatch.setattr(report, "draw_pictures", lambda _: {})
+    monkeypatch.setattr(files, "draw_pictures", lambda _: {})
 
 
 def save_weights(path: Path, card: dict[str, Any]) -> Path:
@@ -151,7 +151,7 @@ def test_dicom_films_with_their_truth_give_the_figures_of_the_pgm_films(
     assert "not known whether the network was trained on these films" in answer.out
     truth = site / "dicom" / "truth.json"
     assert local("evaluate", "--dicom", site / "dicom", "--truth", truth, "--out", dicom).code == 0
-    for name in ("results.json", "marks.csv", "lesions.csv", "films.csv", "froc.csv", "report.md"):
+    for name in ("results.json", "marks.csv", "lesions.csv", "films.csv", "froc.csv", "files.md"):
         assert (dicom / name).read_bytes() == (pgm / name).read_bytes(), name
 
 
@@ -175,7 +175,7 @@ def test_films_of_the_training_are_counted_and_can_be_left_out(
     content = local(*arguments).json
     assert (content["measure"], content["honesty"]["films_trained_on"]) == (False, 3)
     assert content["honesty"]["text"] == "includes films the network was trained on (3 of 24): not a measure"
-    report = (tmp_path / "out" / "report.md").read_text()
+    report = (tmp_path / "out" / "files.md").read_text()
     assert content["honesty"]["text"] in report
     content = local(*arguments, "--unseen").json
     # The third film is one of the second patient: its fourth goes with it.
@@ -299,8 +299,8 @@ def test_a_film_that_may_be_one_of_two_is_compared_with_neither(
 def test_no_picture_of_another_evaluation_stays(
     site: Path, local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bcd_model.assessment import report
     from bcd_model.errors import FilmError
+    from bcd_model.evaluation.report import files
 
     out = tmp_path / "out"
     out.mkdir()
@@ -310,7 +310,7 @@ def test_no_picture_of_another_evaluation_stays(
     def fails(_: object) -> None:
         raise FilmError("the film is gone")
 
-    monkeypatch.setattr(report, "draw_pictures", fails)
+    monkeypatch.setattr(files, "draw_pictures", fails)
     assert local("evaluate", "--mias", site / "films", "--run", site / "run", "--out", out).code == 3
     assert {path.name for path in out.iterdir()} == {name for name in FILES if not name.endswith(".png")}
 

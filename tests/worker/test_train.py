@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bcd_model import training
+from bcd_model.training import network
 from converters.phantom import write_phantom
 from worker.cli.folder import held
 
@@ -76,7 +76,7 @@ def test_unusable_films_are_refused_by_name_before_any_training(
 def test_a_folder_that_cannot_be_written_is_told_before_the_films_are_prepared(
     films: Path, local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "prepare", lambda *_: pytest.fail("it was prepared"))
+    monkeypatch.setattr(network, "prepare", lambda *_: pytest.fail("it was prepared"))
     (tmp_path / "out").write_text("a file")
     answer = local("train", "--mias", films, "--out", tmp_path / "out", "--steps", 2)
     assert (answer.code, answer.out) == (5, "")

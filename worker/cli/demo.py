@@ -71,7 +71,7 @@ def demo(
 
 def _rows(film: Mapping[str, Any], truth: FilmTruth | None) -> list[tuple[object, ...]]:
     """A row for each lesion, with the finding that hits it, and for each finding that hits none."""
-    from bcd_model.evaluation import lies_on
+    from bcd_model.evaluation.froc import lies_on
 
     name = truth.name if truth else film["file"]
     side = film["laterality"] or "?"

@@ -14,7 +14,7 @@ from worker.cli.jobs import JSON
 from worker.cli.session import read_studies
 
 if TYPE_CHECKING:
-    from bcd_model.assessment.hits import RuleName
+    from bcd_model.evaluation.hits import RuleName
     from converters.studies import StudyInput
 
 _FOLDER = Path("bcd-evaluation")
@@ -54,9 +54,9 @@ def evaluate(
     Figures of weights on films that they were trained on are no measure; every file says which it is.
     """
     _check(mias, dicom, truth, weights, run, unseen=unseen)
-    from bcd_model.assessment.assess import assess
-    from bcd_model.assessment.hits import HitRule
-    from bcd_model.assessment.report import PICTURES, REPORT, draw_pictures, make_texts
+    from bcd_model.evaluation.evaluate import assess
+    from bcd_model.evaluation.hits import HitRule
+    from bcd_model.evaluation.report.files import PICTURES, REPORT, draw_pictures, make_texts
     from worker.assessment import films_of_dicom, films_of_mias, marks_of_run, scan_films
     from worker.publish import prepare_root
     from worker.settings import load_settings
@@ -121,8 +121,8 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
 
 
 def _rule(name: str) -> RuleName:
-    from bcd_model.assessment.hits import RULES
     from bcd_model.errors import UsageError
+    from bcd_model.evaluation.hits import RULES
 
     for rule in RULES:
         if rule == name:
@@ -177,7 +177,7 @@ def _check_there(*paths: Path | None) -> None:
 
 def _show(content: dict[str, Any]) -> None:
     """The main figures for people."""
-    from bcd_model.assessment.markdown import figure_text
+    from bcd_model.evaluation.report.markdown import figure_text
 
     data = content["data"]
     say(

@@ -67,7 +67,7 @@ def reproduce(
 
     from bcd_model.errors import BcdError, OutputError
     from bcd_model.paper.experiment import reproduce as do
-    from bcd_model.paper.report import write_report
+    from bcd_model.paper.report.files import write_report
     from bcd_model.paper.runs import Options, choose
     from worker.cli.folder import held
 

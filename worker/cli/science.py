@@ -1,4 +1,4 @@
-"""``train``: the science on the command line; the work is done by ``bcd_model.development``."""
+"""``train``: the science on the command line; the work is done by ``bcd_model.training.recipe``."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def train(
     from safetensors import SafetensorError
 
     import bcd_model
-    from bcd_model.development import develop
     from bcd_model.errors import OutputError, TruthError
-    from bcd_model.training import TrainingConfig, prepare
+    from bcd_model.training.network import TrainingConfig, prepare
+    from bcd_model.training.recipe import develop
     from converters.mias import read_collection
     from worker.cli.console import counted, note, say, warn
     from worker.cli.folder import held

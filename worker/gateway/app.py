@@ -12,8 +12,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from bcd_model import __version__
+from bcd_model.detector.prevalence import in_force
 from bcd_model.errors import BcdError, QueueError
-from bcd_model.prevalence import in_force
 from bcd_model.weights import read_info
 from bcd_model.words import DISCLAIMER
 from worker.app import make_app

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bcd_model.assessment.cases import Case, Pixels
-from bcd_model.evaluation import Calibration, ScoredMark
+from bcd_model.evaluation.cases import Case, Pixels
+from bcd_model.evaluation.froc import Calibration, ScoredMark
 from bcd_model.words import Film, Label, Lesion, Projection
 
 

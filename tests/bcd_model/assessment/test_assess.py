@@ -12,15 +12,15 @@ import pytest
 from made_cases import MadeFilm, case, mark, random_cases
 from PIL import Image
 
-from bcd_model.assessment import sheets
-from bcd_model.assessment.assess import Assessment, Source, assess
-from bcd_model.assessment.cases import Case
-from bcd_model.assessment.hits import HitRule
-from bcd_model.assessment.honesty import of_weights, out_of_fold
-from bcd_model.assessment.markdown import figure_text
-from bcd_model.assessment.report import draw_pictures, make_texts
 from bcd_model.errors import UsageError
-from bcd_model.evaluation import Calibration, ScoredFilm, at_threshold, film_auc, fit_calibration, froc
+from bcd_model.evaluation.cases import Case
+from bcd_model.evaluation.evaluate import Assessment, Source, assess
+from bcd_model.evaluation.froc import Calibration, ScoredFilm, at_threshold, film_auc, fit_calibration, froc
+from bcd_model.evaluation.hits import HitRule
+from bcd_model.evaluation.report import errors_png
+from bcd_model.evaluation.report.files import draw_pictures, make_texts
+from bcd_model.evaluation.report.markdown import figure_text
+from bcd_model.evaluation.seen_films import of_weights, out_of_fold
 from bcd_model.words import Film, Lesion
 
 RUN = Source("run", {"folds": 3, "data_digest": None})
@@ -336,11 +336,11 @@ def test_the_worst_errors_come_first() -> None:
     ]
     made = of_model(cases)
     # Four judged films leave room for four false marks: only lesions without a mark are missed.
-    assert [(miss.case.film.name, miss.lesion) for miss in sheets.worst_misses(made)] == [
+    assert [(miss.case.film.name, miss.lesion) for miss in errors_png.worst_misses(made)] == [
         ("a", big),
         ("e", small),
     ]
-    assert [each.mark.score for each in sheets.worst_false_marks(made)] == [4.0, 3.0, 2.0]
+    assert [each.mark.score for each in errors_png.worst_false_marks(made)] == [4.0, 3.0, 2.0]
 
 
 def test_text_of_a_file_changes_no_table() -> None:
@@ -433,8 +433,8 @@ def test_a_lesion_of_a_film_that_is_not_judged_is_no_miss() -> None:
         case("d", [mark(9, 9, 0.0)]),
     ]
     made = of_model(cases)
-    assert [miss.case.film.name for miss in sheets.worst_misses(made)] == ["a"]
-    assert [each.case.film.name for each in sheets.worst_false_marks(made)] == ["d"]
+    assert [miss.case.film.name for miss in errors_png.worst_misses(made)] == ["a"]
+    assert [each.case.film.name for each in errors_png.worst_false_marks(made)] == ["d"]
 
 
 def test_names_are_no_formulas() -> None:

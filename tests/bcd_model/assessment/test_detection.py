@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_cases import case, mark, random_cases
 
-from bcd_model import evaluation
-from bcd_model.assessment import detection
-from bcd_model.assessment.cases import Case
-from bcd_model.assessment.hits import HitRule
-from bcd_model.assessment.tally import count, draw_patients, interval, intervals
-from bcd_model.development import malignant_auc
-from bcd_model.evaluation import FALSE_MARKS
+from bcd_model.evaluation import curves, froc
+from bcd_model.evaluation.cases import Case
+from bcd_model.evaluation.froc import FALSE_MARKS
+from bcd_model.evaluation.hits import HitRule
+from bcd_model.evaluation.tally import count, draw_patients, interval, intervals
+from bcd_model.training.recipe import malignant_auc
 from bcd_model.words import Lesion
 
 RATES = np.array(FALSE_MARKS)
@@ -43,7 +42,7 @@ def plain_froc(cases: list[Case], rule: HitRule, rate: float) -> float:
 def curve(cases: list[Case], rule: HitRule = RULES[0], rates: np.ndarray = RATES) -> np.ndarray:
     tally = count(cases, rule)
     weights = np.ones((1, tally.patients))
-    return detection.sensitivity(tally, weights, detection.thresholds(tally, weights, rates))[0]
+    return curves.sensitivity(tally, weights, curves.thresholds(tally, weights, rates))[0]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -62,15 +61,15 @@ def test_figures_and_intervals_are_those_of_training() -> None:
     tally = count(cases, HitRule())
     weights = draw_patients(tally.patients, seed=0)
 
-    def figures(films: list[evaluation.ScoredFilm]) -> list[float]:
-        return [*evaluation.froc(films).sensitivity, evaluation.film_auc(films), malignant_auc(films)]
+    def figures(films: list[froc.ScoredFilm]) -> list[float]:
+        return [*froc.froc(films).sensitivity, froc.film_auc(films), malignant_auc(films)]
 
-    expected = evaluation.bootstrap(scored, figures, seed=0)
-    above = detection.thresholds(tally, weights, RATES)
+    expected = froc.bootstrap(scored, figures, seed=0)
+    above = curves.thresholds(tally, weights, RATES)
     found = [
-        *intervals(detection.sensitivity(tally, weights, above)),
-        interval(detection.film_auc(tally, weights)),
-        interval(detection.malignant_auc(tally, weights)),
+        *intervals(curves.sensitivity(tally, weights, above)),
+        interval(curves.film_auc(tally, weights)),
+        interval(curves.malignant_auc(tally, weights)),
     ]
     for ours, theirs in zip(found, expected, strict=True):
         assert (ours.value, ours.low, ours.high) == pytest.approx((theirs.value, theirs.low, theirs.high))
@@ -81,7 +80,7 @@ def test_a_film_of_unknown_place_counts_for_the_auc_alone() -> None:
     unknown = case("c", [mark(10, 10, 9.0), mark(50, 50, 8.0)], unlocated=True)
     assert curve([*films, unknown]).tolist() == curve(films).tolist() == [1.0] * 6
     tally = count([*films, unknown], HitRule())
-    assert detection.film_auc(tally, np.ones((1, 3)))[0] == 1.0
+    assert curves.film_auc(tally, np.ones((1, 3)))[0] == 1.0
     assert tally.abnormal.tolist() == [True, False, True]
 
 
@@ -91,10 +90,10 @@ def test_a_lesion_hit_twice_counts_once_and_the_second_mark_is_not_false() -> No
     tally = count(cases, HitRule())
     weights = np.ones((1, 2))
     above = np.array([[-np.inf]])
-    assert detection.sensitivity(tally, weights, above)[0, 0] == 0.5
-    assert detection.false_marks(tally, weights, above)[0] == 0.0
+    assert curves.sensitivity(tally, weights, above)[0, 0] == 0.5
+    assert curves.false_marks(tally, weights, above)[0] == 0.0
     shown = np.array([False, True, False])
-    assert [float(v[0]) for v in detection.at_shown(tally, weights, shown)] == [0.5, 0.0]
+    assert [float(v[0]) for v in curves.at_shown(tally, weights, shown)] == [0.5, 0.0]
 
 
 def test_a_draw_counts_a_patient_as_often_as_drawn() -> None:
@@ -108,10 +107,10 @@ def test_a_draw_counts_a_patient_as_often_as_drawn() -> None:
     ]
     tally, plain = count(cases, HitRule()), count(copies, HitRule())
     weights, ones = np.array([times], dtype=float), np.ones((1, plain.patients))
-    above = detection.thresholds(tally, weights, RATES)
-    assert above.tolist() == detection.thresholds(plain, ones, RATES).tolist()
-    assert detection.sensitivity(tally, weights, above) == pytest.approx(curve(copies)[None])
-    for figure in (detection.film_auc, detection.malignant_auc, detection.film_roc):
+    above = curves.thresholds(tally, weights, RATES)
+    assert above.tolist() == curves.thresholds(plain, ones, RATES).tolist()
+    assert curves.sensitivity(tally, weights, above) == pytest.approx(curve(copies)[None])
+    for figure in (curves.film_auc, curves.malignant_auc, curves.film_roc):
         assert figure(tally, weights) == pytest.approx(figure(plain, ones), nan_ok=True)
 
 
@@ -121,10 +120,10 @@ def test_another_false_mark_never_raises_the_curve(seed: int, data: st.DataObjec
     cases = random_cases(5, seed=seed)
     index = data.draw(st.integers(0, len(cases) - 1))
     false = mark(5000, 5000, data.draw(st.floats(-5, 5)))
-    before = curve(cases, rates=detection.RATES)
+    before = curve(cases, rates=curves.RATES)
     old = cases[index]
     cases[index] = Case(old.film, old.pixels, tuple(sorted((*old.marks, false), key=lambda m: -m.score)))
-    after = curve(cases, rates=detection.RATES)
+    after = curve(cases, rates=curves.RATES)
     assert np.all((after <= before) | np.isnan(before))
     assert list(before) == sorted(before) or np.isnan(before).all()
 
@@ -134,10 +133,10 @@ def test_another_false_mark_never_raises_the_curve(seed: int, data: st.DataObjec
 def test_the_threshold_keeps_its_promise_of_false_marks(seed: int) -> None:
     tally = count(random_cases(5, seed=seed), HitRule())
     weights = draw_patients(tally.patients, seed, draws=5)
-    above = detection.thresholds(tally, weights, detection.RATES)
-    for column in range(0, len(detection.RATES), 20):
-        made = detection.false_marks(tally, weights, above[:, [column]])
-        assert np.all(np.isnan(made) | (made <= detection.RATES[column] + 1e-9))
+    above = curves.thresholds(tally, weights, curves.RATES)
+    for column in range(0, len(curves.RATES), 20):
+        made = curves.false_marks(tally, weights, above[:, [column]])
+        assert np.all(np.isnan(made) | (made <= curves.RATES[column] + 1e-9))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -150,9 +149,9 @@ def test_film_auc_is_the_share_of_pairs_in_order(seed: int) -> None:
     ]
     tally = count(cases, HitRule())
     weights = np.ones((1, tally.patients))
-    assert detection.film_auc(tally, weights)[0] == pytest.approx(np.mean(pairs))
+    assert curves.film_auc(tally, weights)[0] == pytest.approx(np.mean(pairs))
     # The area under the drawn curve, on its grid of 101 rates, is the same but for the grid.
-    assert np.trapezoid(detection.film_roc(tally, weights)[0], detection.GRID) == pytest.approx(
+    assert np.trapezoid(curves.film_roc(tally, weights)[0], curves.GRID) == pytest.approx(
         np.mean(pairs), abs=0.05
     )
 
@@ -164,13 +163,13 @@ def test_roc_by_hand() -> None:
         case("c", [mark(100, 100, 1.0)], (LESION,)),
         case("d", []),
     ]
-    curve = detection.film_roc(count(cases, HitRule()), np.ones((1, 4)))[0]
-    at = dict(zip(detection.GRID.round(2).tolist(), curve.tolist(), strict=True))
+    curve = curves.film_roc(count(cases, HitRule()), np.ones((1, 4)))[0]
+    at = dict(zip(curves.GRID.round(2).tolist(), curve.tolist(), strict=True))
     assert at[0.0] == 0.5  # the first film ranks before every normal one
     assert (at[0.5], at[1.0]) == (1.0, 1.0)
 
 
 def test_lesions_of_one_class_give_no_figure_rather_than_a_wrong_one() -> None:
     tally = count([case("a", [mark(100, 100, 3.0)], (LESION,)), case("b", [])], HitRule())
-    assert np.isnan(detection.malignant_auc(tally, np.ones((1, 2)))[0])
-    assert np.isnan(interval(detection.malignant_auc(tally, np.ones((3, 2)))).low)
+    assert np.isnan(curves.malignant_auc(tally, np.ones((1, 2)))[0])
+    assert np.isnan(interval(curves.malignant_auc(tally, np.ones((3, 2)))).low)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_cases import mark
 
-from bcd_model import evaluation
-from bcd_model.assessment.hits import HitRule, circle_iou
+from bcd_model.evaluation import froc
+from bcd_model.evaluation.hits import HitRule, circle_iou
 from bcd_model.words import Lesion
 
 CENTRE, IOU = HitRule("centre"), HitRule("iou")
@@ -83,7 +83,7 @@ def test_the_least_radius_is_the_users() -> None:
 @given(places, radii)
 def test_the_centre_rule_is_that_of_training(center, radius) -> None:
     lesion = Lesion((0, 0), radius, "benign", "CIRC")
-    assert CENTRE.hits(mark(*center, 0), lesion) is evaluation.hits(mark(*center, 0), lesion)
+    assert CENTRE.hits(mark(*center, 0), lesion) is froc.hits(mark(*center, 0), lesion)
 
 
 def test_a_mark_without_a_radius_overlaps_nothing() -> None:
@@ -91,5 +91,5 @@ def test_a_mark_without_a_radius_overlaps_nothing() -> None:
 
 
 def test_every_rule_says_what_it_is() -> None:
-    assert CENTRE.text == evaluation.HIT_RULE
+    assert CENTRE.text == froc.HIT_RULE
     assert "0.2" in IOU.text

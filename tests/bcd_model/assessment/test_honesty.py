@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from toy_films import toy_films
 
-from bcd_model.assessment.cases import Case, check_films, data_digest, describe
-from bcd_model.assessment.honesty import of_weights, out_of_fold
 from bcd_model.errors import TruthError
-from bcd_model.training import data_digest as digest_of_training
-from bcd_model.training import prepare
+from bcd_model.evaluation.cases import Case, check_films, data_digest, describe
+from bcd_model.evaluation.seen_films import of_weights, out_of_fold
+from bcd_model.training.network import data_digest as digest_of_training
+from bcd_model.training.network import prepare
 from bcd_model.words import Film, Lesion, film_digest
 
 FILMS = toy_films(4)

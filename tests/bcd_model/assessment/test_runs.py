@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from made_cases import case
 
-from bcd_model.assessment.runs import check_patients, read_run
-from bcd_model.crossvalidation import write_fold
 from bcd_model.errors import InputError, TruthError, UsageError
-from bcd_model.evaluation import ScoredMark
+from bcd_model.evaluation.froc import ScoredMark
+from bcd_model.evaluation.runs import check_patients, read_run
+from bcd_model.training.folds import write_fold
 
 MARK = ScoredMark((1.5, 2.5), 0.25, 0.75, 12.0)
 

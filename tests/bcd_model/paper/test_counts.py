@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcd_model.paper.counts import (
+from bcd_model.paper.printed import TABLE_I
+from bcd_model.paper.report.counts import (
     Count,
     accuracy,
     balanced_accuracy,
@@ -11,7 +12,6 @@ from bcd_model.paper.counts import (
     confusion,
     paper_count,
 )
-from bcd_model.paper.printed import TABLE_I
 
 
 @pytest.mark.parametrize("system", ["S1", "S2", "S3"])

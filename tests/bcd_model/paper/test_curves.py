@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcd_model.paper.curves import GRID, areas, log_odds, on_grid, probabilities, roc
-from bcd_model.paper.intervals import over_patients, wilson
+from bcd_model.paper.report.curves import GRID, areas, log_odds, on_grid, probabilities, roc
+from bcd_model.paper.report.intervals import over_patients, wilson
 
 scores = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40).filter(
     lambda rows: len({positive for _, positive in rows}) == 2

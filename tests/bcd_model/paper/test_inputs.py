@@ -6,8 +6,8 @@ from made_films import flat_film
 from toy_films import StoredFilm
 
 from bcd_model.errors import TruthError
+from bcd_model.paper.crops import eight_variants
 from bcd_model.paper.inputs import check_films, films_digest, prepare, scale, select
-from bcd_model.patches import eight_variants
 from bcd_model.words import Film
 
 

@@ -6,9 +6,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from bcd_model.paper.folder import outcomes
-from bcd_model.paper.pictures import _figure_11, _head, _new
+from bcd_model.paper.report.figures import _figure_11, _head, _new
+from bcd_model.paper.report.summary import Group, groups
 from bcd_model.paper.runs import Options
-from bcd_model.paper.summary import Group, groups
 from bcd_model.paper.systems import PROTOCOLS, Protocol
 
 RUNS = Path(__file__).parents[3] / "docs" / "reproduction"

@@ -79,7 +79,7 @@ def test_a_clean_split_passes() -> None:
 
 
 def _bare(labels: np.ndarray, patients: tuple[str, ...], classes: int = 3) -> CropSet:
-    from bcd_model.patches import PaperCrop
+    from bcd_model.paper.crops import PaperCrop
     from bcd_model.words import CLASSES, Region
 
     pixels = np.zeros((len(labels), 2, 2), dtype=np.float32)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bcd_model.paper.crops import PaperCrop
 from bcd_model.paper.inputs import CropSet, prepare, select
-from bcd_model.patches import PaperCrop
 from converters.mias import read_collection
 
 pytestmark = [

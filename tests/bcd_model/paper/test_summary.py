@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bcd_model.paper.causes import causes
 from bcd_model.paper.outcome import Outcome, Prediction, loss_curve
+from bcd_model.paper.report.causes import causes
+from bcd_model.paper.report.summary import Group, groups
 from bcd_model.paper.runs import Run
-from bcd_model.paper.summary import Group, groups
 from bcd_model.paper.systems import Protocol
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from bcd_model.detector.network import initialise
 from bcd_model.errors import UsageError
-from bcd_model.networks import initialise
 from bcd_model.paper import training
 from bcd_model.paper.environment import environment
 from bcd_model.paper.networks import build

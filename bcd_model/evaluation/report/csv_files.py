@@ -1,0 +1,148 @@
+"""The CSV files of an assessment (RFC 4180): its marks, lesions, films and curves, one a row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bcd_model.evaluation import curves
+from bcd_model.evaluation.evaluate import Assessment
+from bcd_model.evaluation.hits import circle_iou
+
+
+def froc_csv(made: Assessment) -> str:
+    """``froc.csv``: the curves of the hit rules, point by point."""
+
+    def rows() -> Iterable[Sequence[object]]:
+        yield "hit_rule", "false_marks_per_film", "sensitivity", "low", "high", "above_score", "honesty"
+        for curve in made.curves:
+            for rate, point, above in zip(curves.RATES, curve.sensitivity, curve.thresholds, strict=True):
+                yield (curve.rule.name, float(rate), *_three(point), _number(above), made.honesty.verdict)
+
+    return _csv(rows())
+
+
+def films_csv(made: Assessment) -> str:
+    """``films.csv``: a row for every film."""
+    p = made.predictions.films
+
+    def rows() -> Iterable[Sequence[object]]:
+        yield (
+            *("film", "patient", "tissue", "class", "abnormal", "unknown_place", "lesions", "fold", "marks"),
+            *("score", "p_abnormal", "digest", "trained_on"),
+        )
+        for index, case in enumerate(made.cases):
+            film = case.film
+            yield (
+                *(film.name, film.patient, film.tissue, film.label, _word(bool(made.tally.abnormal[index]))),
+                *(_word(film.unlocated), len(film.lesions), "" if case.fold is None else case.fold),
+                *(len(case.marks), _number(case.score), "" if p is None else _number(_logistic(p[index]))),
+                *(case.pixels.digest, _word(made.honesty.trained_on[index])),
+            )
+
+    return _csv(rows())
+
+
+def marks_csv(made: Assessment) -> str:
+    """``marks.csv``: a row for every mark; ``lesion`` counts the film's lesions from 1."""
+    tally, p = made.tally, made.predictions.marks
+    first: dict[int, int] = {}
+    for number, film in enumerate(tally.lesion_film):
+        first.setdefault(int(film), number)
+    on: dict[int, list[int]] = {}
+    for lesion, mark in tally.pairs:
+        on.setdefault(int(mark), []).append(int(lesion) - first[int(tally.lesion_film[lesion])])
+
+    def rows() -> Iterable[Sequence[object]]:
+        yield (
+            *("film", "patient", "fold", "mark", "row", "column", "radius", "score", "p_abnormal"),
+            *("malignant_share", "verdict", "lesion", "iou", "trained_on"),
+        )
+        number = -1
+        for case, seen in zip(made.cases, made.honesty.trained_on, strict=True):
+            hit: set[int] = set()
+            for rank, mark in enumerate(case.marks, start=1):
+                number += 1
+                lesions = on.get(number, [])
+                verdict = "false" if not lesions else "again" if hit.issuperset(lesions) else "hit"
+                hit.update(lesions)
+                overlaps = [
+                    circle_iou(mark.center, mark.radius, lesion.center, lesion.radius)
+                    for lesion in case.film.lesions
+                    if mark.radius is not None
+                ]
+                yield (
+                    *(case.film.name, case.film.patient, "" if case.fold is None else case.fold, rank),
+                    *(_number(mark.center[0]), _number(mark.center[1])),
+                    *("" if mark.radius is None else _number(mark.radius), _number(mark.score)),
+                    *("" if p is None else _number(_logistic(p[number])), _number(mark.malignant)),
+                    *(
+                        "not judged" if case.film.unlocated else verdict,
+                        " ".join(str(n + 1) for n in lesions),
+                    ),
+                    _number(max(overlaps)) if overlaps else "",
+                    _word(seen),
+                )
+
+    return _csv(rows())
+
+
+def lesions_csv(made: Assessment) -> str:
+    """``lesions.csv``: a row for every lesion with a place, with the best mark on it."""
+
+    def rows() -> Iterable[Sequence[object]]:
+        yield (
+            *("film", "patient", "lesion", "row", "column", "radius", "radius_mm", "class", "kind", "tissue"),
+            *("judged", "best_score", "malignant_share", "found", "trained_on"),
+        )
+        number = -1
+        for case, seen in zip(made.cases, made.honesty.trained_on, strict=True):
+            for index, lesion in enumerate(case.film.lesions, start=1):
+                number += 1
+                score = float(made.tally.lesion_score[number])
+                yield (
+                    *(case.film.name, case.film.patient, index, *map(_number, lesion.center)),
+                    *(_number(lesion.radius), _number(lesion.radius * case.pixels.spacing)),
+                    *(lesion.label, lesion.kind, case.film.tissue, _word(not case.film.unlocated)),
+                    *(_number(score), _number(float(made.tally.lesion_share[number]))),
+                    *(_word(score > made.threshold), _word(seen)),
+                )
+
+    return _csv(rows())
+
+
+def _three(point: Any) -> tuple[object, object, object]:
+    return _number(point.value), _number(point.low), _number(point.high)
+
+
+def _logistic(logit: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(logit, -40, 40))))
+
+
+def _number(value: float) -> object:
+    return round(float(value), 6) + 0.0 if math.isfinite(value) else ""
+
+
+def _word(value: bool | None) -> str:
+    return "" if value is None else str(value).lower()
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows([_no_formula(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _no_formula(cell: object) -> object:
+    """Text that a spreadsheet would take for a formula, with an apostrophe in front."""
+    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{cell}"
+    return cell
+
+
+__all__ = ["films_csv", "froc_csv", "lesions_csv", "marks_csv"]

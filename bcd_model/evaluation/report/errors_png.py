@@ -1,0 +1,174 @@
+"""The worst errors as pictures: parts of films, so the films' licence holds for the sheets, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle
+
+from bcd_model.evaluation.cases import Case
+from bcd_model.evaluation.evaluate import Assessment
+from bcd_model.evaluation.froc import ScoredMark
+from bcd_model.evaluation.report.curves_png import finish, new_figure
+from bcd_model.words import Film, Lesion, Point
+
+MOST = 24
+_COLUMNS = 6
+_LEAST_SIDE = 24.0
+"""mm of a crop's side at least; else six radii of what it shows."""
+_NO_RADIUS = 4.0
+"""mm of the circle drawn for a mark that came without a radius."""
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A lesion that no mark above the threshold is on; ``score`` of its best mark, -inf without one."""
+
+    case: Case
+    lesion: Lesion
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FalseMark:
+    """A mark on no lesion."""
+
+    case: Case
+    mark: ScoredMark
+
+
+def worst_misses(made: Assessment) -> list[Miss]:
+    """Return the lesions missed at one false mark per film: the lowest scores first, of these the largest."""
+    lesions = [(case, lesion) for case in made.cases for lesion in case.film.lesions]
+    missed = [
+        Miss(case, lesion, float(score))
+        for (case, lesion), score, judged in zip(
+            lesions, made.tally.lesion_score, made.tally.judged_lesion, strict=True
+        )
+        if judged and score <= made.threshold
+    ]
+    missed.sort(key=lambda m: (m.score, -m.lesion.radius * m.case.pixels.spacing, m.case.film.name))
+    return missed[:MOST]
+
+
+def worst_false_marks(made: Assessment) -> list[FalseMark]:
+    """Return the marks on no lesion with the highest scores."""
+    marks = [(case, mark) for case in made.cases for mark in case.marks]
+    wrong = made.tally.judged_mark & ~made.tally.on_lesion
+    found = [FalseMark(*marks[index]) for index in np.flatnonzero(wrong)]
+    found.sort(key=lambda each: (-each.mark.score, each.case.film.name, each.mark.center))
+    return found[:MOST]
+
+
+def draw_misses(made: Assessment) -> bytes:
+    """``misses.png``: the worst misses, the lesion solid, marks nearby dashed."""
+    worst = worst_misses(made)
+    films = _read([miss.case for miss in worst])
+    title = (
+        "Lesions missed at 1 false mark per film, the worst first; solid: lesion, dashed: marks and scores"
+    )
+    return _sheet(
+        made,
+        title,
+        [
+            (
+                next(films),
+                miss.case,
+                miss.lesion.center,
+                miss.lesion.radius,
+                f"{miss.case.film.name} {miss.lesion.kind} {miss.lesion.label}\n"
+                f"radius {miss.lesion.radius * miss.case.pixels.spacing:.1f} mm, "
+                + (f"score {miss.score:.1f}" if np.isfinite(miss.score) else "no mark"),
+            )
+            for miss in worst
+        ],
+    )
+
+
+def draw_false_marks(made: Assessment) -> bytes:
+    """``false-marks.png``: the worst false marks, dashed, lesions nearby solid."""
+    worst = worst_false_marks(made)
+    films = _read([each.case for each in worst])
+    return _sheet(
+        made,
+        "Marks on no lesion, the highest scores first; dashed: marks and scores, solid: lesions",
+        [
+            (
+                next(films),
+                each.case,
+                each.mark.center,
+                _radius(each.case, each.mark),
+                f"{each.case.film.name} ({each.case.film.label} film)\nscore {each.mark.score:.1f}",
+            )
+            for each in worst
+        ],
+    )
+
+
+def _read(cases: Sequence[Case]) -> Iterator[Film]:
+    """The films of the cases one after the other; one that comes twice in a row is read once."""
+    last: tuple[str, Film] | None = None
+    for case in cases:
+        if last is None or last[0] != case.film.name:
+            last = case.film.name, case.film.read()
+        yield last[1]
+
+
+_Item = tuple[Film, Case, Point, float, str]
+
+
+def _sheet(made: Assessment, title: str, items: Sequence[_Item]) -> bytes:
+    columns = min(_COLUMNS, max(4, len(items)))
+    figure, axes = new_figure(columns, max(1, -(-len(items) // columns)), size=(2.6, 2.9))
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, item in zip(axes, items, strict=False):
+        _crop(axis, *item)
+    if not items:
+        axes[0].text(0.5, 0.5, "none", ha="center")
+    figure.suptitle(title, fontsize=11)
+    return finish(figure, made)
+
+
+def _crop(axis: Axes, film: Film, case: Case, center: Point, radius: float, text: str) -> None:
+    half = max(3 * radius, _LEAST_SIDE / 2 / case.pixels.spacing)
+    top, left = (max(0, int(place - half)) for place in center)
+    bottom, right = (min(size, int(place + half) + 1) for place, size in zip(center, film.shape, strict=True))
+    crop = film.pixels[top:bottom, left:right]
+    low, high = np.percentile(crop, [1, 99.5])
+    # Pixel centres are whole numbers, as everywhere.
+    extent = (left - 0.5, right - 0.5, bottom - 0.5, top - 0.5)
+    axis.imshow(crop, cmap="gray", vmin=low, vmax=max(high, low + 1e-3), extent=extent)
+    for lesion in case.film.lesions:
+        axis.add_patch(_circle(lesion.center, lesion.radius, "lime", "-"))
+    for mark in case.marks:
+        if top <= mark.center[0] < bottom and left <= mark.center[1] < right:
+            axis.add_patch(_circle(mark.center, _radius(case, mark), "orange", "--"))
+            axis.text(
+                mark.center[1], mark.center[0], f"{mark.score:.1f}", color="orange", fontsize=6, clip_on=True
+            )
+    axis.set_xlim(extent[0], extent[1])
+    axis.set_ylim(extent[2], extent[3])
+    axis.set_title(text, fontsize=6, parse_math=False)
+
+
+def _radius(case: Case, mark: ScoredMark) -> float:
+    return _NO_RADIUS / case.pixels.spacing if mark.radius is None else mark.radius
+
+
+def _circle(center: Point, radius: float, color: str, style: str) -> Circle:
+    return Circle((center[1], center[0]), radius, fill=False, edgecolor=color, linestyle=style, linewidth=1)
+
+
+__all__ = [
+    "MOST",
+    "FalseMark",
+    "Miss",
+    "draw_false_marks",
+    "draw_misses",
+    "worst_false_marks",
+    "worst_misses",
+]

@@ -1,0 +1,144 @@
+"""The out-of-fold marks of a training run: what ``bcd-admin train --out DIR`` leaves in ``DIR``."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bcd_model.errors import InputError, TruthError, UsageError
+from bcd_model.evaluation.cases import Case
+from bcd_model.evaluation.froc import ScoredMark
+from bcd_model.weights import read_info
+from bcd_model.words import AnnotatedFilm
+
+_FOLD = re.compile(r"fold-([0-9]+)\.json")
+_REMEDY = "name a folder that 'bcd-admin train --out' wrote"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Marks by film's name, each film with the fold whose network had not seen it.
+
+    Attributes:
+        digests: of the pixels and truth of each film it was made of.
+        data_digest: of all of them, None if the run is not finished.
+        folds: how many it has, None if the run is not finished.
+    """
+
+    marks: dict[str, tuple[ScoredMark, ...]]
+    fold: dict[str, int]
+    digests: dict[str, str]
+    data_digest: str | None
+    folds: int | None
+
+    @property
+    def has_radii(self) -> bool:
+        """Whether every mark has a radius: without them there is no circle to overlap."""
+        return all(mark.radius is not None for marks in self.marks.values() for mark in marks)
+
+
+def read_run(folder: Path) -> Run:
+    """Read the folds that are done.
+
+    Raises:
+        UsageError: there is no such folder.
+        InputError: it holds no fold, a damaged one, or one film in two folds.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder", _REMEDY)
+    files = {int(m[1]): path for path in sorted(folder.iterdir()) if (m := _FOLD.fullmatch(path.name))}
+    if not files:
+        raise InputError(f"{folder}: holds no fold-0.json and so on", _REMEDY)
+    marks: dict[str, tuple[ScoredMark, ...]] = {}
+    placed: dict[str, int] = {}
+    digests: dict[str, str] = {}
+    for fold, path in sorted(files.items()):
+        films, of_fold = _read_fold(path)
+        for name, found in of_fold.items():
+            if name in placed:
+                raise InputError(
+                    f"{folder}: film {name} is in folds {placed[name]} and {fold}: not one run", _REMEDY
+                )
+            marks[name], placed[name], digests[name] = found, fold, films[name]
+    card = _card(folder)
+    data = card.get("data")
+    digest = data.get("digest") if isinstance(data, dict) else None
+    return Run(marks, placed, digests, digest, card.get("folds"))
+
+
+def check_film(run: Run, case: Case, shape: tuple[int, int]) -> None:
+    """Refuse a film that only has the name of one of the run: nothing is known of its part in the training.
+
+    Args:
+        shape: of the film.
+
+    Raises:
+        InputError: its pixels or its truth are not those of the run, or a mark lies outside it.
+    """
+    name = case.film.name
+    outside = any(
+        not (-0.5 <= mark.center[0] < shape[0] - 0.5 and -0.5 <= mark.center[1] < shape[1] - 0.5)
+        for mark in case.marks
+    )
+    if outside or run.digests[name] != case.pixels.training_digest:
+        raise InputError(
+            f"film {name} or its truth is not that of the run", "name the films and the truth of its training"
+        )
+
+
+def check_patients(run: Run, films: Sequence[AnnotatedFilm]) -> None:
+    """Refuse a run whose folds part a patient: its marks are then not out of fold.
+
+    Raises:
+        TruthError: one patient in two folds.
+    """
+    of_patient: dict[str, tuple[int, str]] = {}
+    for film in films:
+        if film.name not in run.fold:
+            continue
+        fold, other = of_patient.setdefault(film.patient, (run.fold[film.name], film.name))
+        if fold != run.fold[film.name]:
+            raise TruthError(
+                f"films {other} and {film.name} are one patient, but in folds {fold} and "
+                f"{run.fold[film.name]} of the run: its marks are not out of fold",
+                "train it again by patient, or correct the truth",
+            )
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """The model card of the finished run, empty of one that is not finished."""
+    path = folder / "bcd-scan.safetensors"
+    return read_info(path).card if path.exists() else {}
+
+
+def _read_fold(path: Path) -> tuple[dict[str, str], dict[str, tuple[ScoredMark, ...]]]:
+    """The digests and the marks of a fold's films."""
+    try:
+        content = json.loads(path.read_bytes())
+        marks = {str(name): tuple(map(_mark, found)) for name, found in content["marks"].items()}
+        return {name: str(content["films"][name]) for name in marks}, marks
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror or error}", "check its permissions"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path} is damaged", "remove it and start 'bcd-admin train' again") from error
+
+
+def _mark(entry: dict[str, Any]) -> ScoredMark:
+    row, column = entry["center"]
+    radius = entry.get("radius")
+    values = (float(row), float(column), float(entry["score"]), float(entry["malignant"]))
+    if not all(math.isfinite(value) for value in values) or not (
+        radius is None or 0 < float(radius) < math.inf
+    ):
+        raise ValueError("a mark with a number that is none")
+    return ScoredMark(values[:2], values[2], values[3], None if radius is None else float(radius))
+
+
+__all__ = ["Run", "check_film", "check_patients", "read_run"]

@@ -1,0 +1,147 @@
+"""The marks of all films as arrays, and draws of patients over them.
+
+Every figure is a function of ``weights`` (draws + 1, patients): how often each patient counts. The first
+row is the data itself, every patient once; the others are bootstrap draws. So figure and interval come
+from one function, and all intervals from the same draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bcd_model.evaluation import froc
+from bcd_model.evaluation.cases import Case
+from bcd_model.evaluation.froc import Interval
+from bcd_model.evaluation.hits import HitRule
+
+DRAWS = 1000
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """Films (F), marks (M) and lesions (L) under one hit rule, in the order of the cases.
+
+    Attributes:
+        patients: number of patients.
+        film_patient: (F,) index of the patient.
+        judged: (F,) whether the film counts for the FROC: no abnormality of unknown place.
+        abnormal: (F,).
+        film_score: (F,) of the most suspicious mark, -inf without one.
+        mark_film, mark_score, malignant: (M,).
+        on_lesion: (M,) whether the mark is on any lesion.
+        lesion_film: (L,).
+        lesion_score: (L,) of the best mark on it, -inf without one.
+        lesion_share: (L,) P(malignant) / P(abnormal) of that mark, nan without one.
+        lesion_malignant: (L,).
+        pairs: (n, 2) lesion and mark, of every hit.
+    """
+
+    patients: int
+    film_patient: Indices
+    judged: Bools
+    abnormal: Bools
+    film_score: Floats
+    mark_film: Indices
+    mark_score: Floats
+    malignant: Floats
+    on_lesion: Bools
+    lesion_film: Indices
+    lesion_score: Floats
+    lesion_share: Floats
+    lesion_malignant: Bools
+    pairs: Indices
+
+    @property
+    def mark_patient(self) -> Indices:
+        """(M,) index of the patient."""
+        return self.film_patient[self.mark_film]
+
+    @property
+    def lesion_patient(self) -> Indices:
+        """(L,) index of the patient."""
+        return self.film_patient[self.lesion_film]
+
+    @property
+    def judged_mark(self) -> Bools:
+        """(M,) whether the mark can be right or wrong."""
+        return self.judged[self.mark_film]
+
+    @property
+    def judged_lesion(self) -> Bools:
+        """(L,) whether the lesion counts for the FROC."""
+        return self.judged[self.lesion_film]
+
+
+def count(cases: Sequence[Case], rule: HitRule) -> Tally:
+    """Return the tally of ``cases`` under ``rule``."""
+    names = sorted({case.film.patient for case in cases})
+    patients = {name: index for index, name in enumerate(names)}
+    marks = [(index, mark) for index, case in enumerate(cases) for mark in case.marks]
+    lesions = [(index, lesion) for index, case in enumerate(cases) for lesion in case.film.lesions]
+    of_film: dict[int, list[int]] = {}
+    for number, (film, _) in enumerate(marks):
+        of_film.setdefault(film, []).append(number)
+    pairs = [
+        (number, mark)
+        for number, (film, lesion) in enumerate(lesions)
+        for mark in of_film.get(film, ())
+        if rule.hits(marks[mark][1], lesion)
+    ]
+    score = np.full(len(lesions), -np.inf)
+    share = np.full(len(lesions), np.nan)
+    for number, index in pairs:
+        mark = marks[index][1]
+        if mark.score > score[number]:
+            score[number], share[number] = mark.score, mark.malignant
+    on_lesion = np.zeros(len(marks), dtype=bool)
+    on_lesion[[index for _, index in pairs]] = True
+    return Tally(
+        len(patients),
+        np.array([patients[case.film.patient] for case in cases], dtype=np.intp),
+        np.array([not case.film.unlocated for case in cases], dtype=bool),
+        np.array([case.scored.abnormal for case in cases], dtype=bool),
+        np.array([case.score for case in cases], dtype=np.float64),
+        np.array([film for film, _ in marks], dtype=np.intp),
+        np.array([mark.score for _, mark in marks], dtype=np.float64),
+        np.array([mark.malignant for _, mark in marks], dtype=np.float64),
+        on_lesion,
+        np.array([film for film, _ in lesions], dtype=np.intp),
+        score,
+        share,
+        np.array([lesion.label == "malignant" for _, lesion in lesions], dtype=bool),
+        np.array(pairs, dtype=np.intp).reshape(-1, 2),
+    )
+
+
+def draw_patients(patients: int, seed: int, draws: int = DRAWS) -> Floats:
+    """Return the weights (draws + 1, patients); the draws are those of ``froc.bootstrap``."""
+    rng = np.random.default_rng(seed)
+    drawn = [np.bincount(rng.integers(patients, size=patients), minlength=patients) for _ in range(draws)]
+    return np.array([np.ones(patients), *drawn], dtype=np.float64)
+
+
+def intervals(values: Floats) -> list[Interval]:
+    """Return the figures in (draws + 1, n) with their 95 % intervals."""
+    return [froc.interval(float(column[0]), column[1:]) for column in values.T]
+
+
+def interval(values: Floats) -> Interval:
+    """Return the one figure in (draws + 1,) with its interval."""
+    return froc.interval(float(values[0]), values[1:])
+
+
+def share(part: Floats, whole: Floats) -> Floats:
+    """Return ``part / whole``, nan where there is no whole."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
+__all__ = ["DRAWS", "Bools", "Floats", "Tally", "count", "draw_patients", "interval", "intervals", "share"]

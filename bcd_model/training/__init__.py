@@ -1,0 +1,1 @@
+"""From annotated films to a weight file, cross-validated by patient."""

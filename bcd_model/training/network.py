@@ -1,0 +1,249 @@
+"""Training of the scanning form: seeded, resumable, the same figures from the same seed.
+
+Every batch follows from the seed and the step, so a run that was killed goes on from its last
+checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+from bcd_model.detector.marks import abnormal_score
+from bcd_model.detector.network import ScanningBCDCNN, initialise
+from bcd_model.detector.peaks import local_maxima
+from bcd_model.detector.pyramid import STEPS_MM, STRIDE, build_pyramid
+from bcd_model.detector.windows import scan_level
+from bcd_model.errors import TruthError, UsageError
+from bcd_model.evaluation.froc import check_given_once
+from bcd_model.training.windows import Place, TrainingFilm, WindowSampler
+from bcd_model.words import AnnotatedFilm, film_digest
+
+Progress = Callable[[str], None]
+
+_WARM_UP = 100
+_FINAL_RATE = 0.02
+_HARD_PER_LEVEL = 8
+_HARD_SCORE = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How a network is trained; with the films it decides every figure.
+
+    Attributes:
+        steps: batches; the learning rate falls to 2 % over them as a cosine.
+        mining: steps at which hard negatives are sought.
+        mined_films: films searched each time, drawn anew.
+        learning_rate, weight_decay: of AdamW.
+        steps_mm: pixel spacings of the scan's levels.
+        second_look: whether the marks are looked at again (``bcd_model.detector.second_look``).
+        threads: of PyTorch, which decide the last digits: the same number gives the same weights on
+            machines with any number of cores.
+    """
+
+    seed: int = 0
+    steps: int = 1500
+    batch: int = 96
+    units: int = 256
+    dropout: float = 0.4
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    mining: tuple[int, ...] = (500, 1000)
+    mined_films: int = 80
+    steps_mm: tuple[float, ...] = STEPS_MM
+    second_look: bool = True
+    threads: int = 1
+    checkpoint_every: int = 100
+
+    def digest(self, films: Sequence[TrainingFilm]) -> str:
+        """SHA-256 of all that decides a training run: settings, films and their truth."""
+        text = json.dumps([asdict(self), [(film.name, film.digest) for film in films]])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prepare(
+    films: Sequence[AnnotatedFilm], steps_mm: tuple[float, ...], progress: Progress = lambda _: None
+) -> list[TrainingFilm]:
+    """Read the films and build their levels; about 7 MB a film of 1024x1024.
+
+    Raises:
+        TruthError: no films, the same film twice, or no lesion of one class.
+        FilmError: a film cannot be read.
+    """
+    check_truth(films)
+    prepared = []
+    for index, annotated in enumerate(films, 1):
+        film = annotated.read()
+        truth = json.dumps([asdict(lesion) for lesion in annotated.lesions]).encode()
+        digest = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes() + truth).hexdigest()
+        prepared.append(
+            TrainingFilm(
+                annotated.name,
+                annotated.patient,
+                annotated.lesions,
+                annotated.unlocated,
+                build_pyramid(film, steps_mm),
+                digest,
+                film_digest(film),
+                film.view,
+                film.laterality,
+            )
+        )
+        if index % 50 == 0 or index == len(films):
+            progress(f"film {index} of {len(films)} read")
+    return prepared
+
+
+def check_truth(films: Sequence[AnnotatedFilm]) -> None:
+    """Refuse what no detector can be trained on, before anything is trained.
+
+    Raises:
+        TruthError: no films, the same film twice, or no lesion of one class.
+    """
+    if not films:
+        raise TruthError("there are no films to train on", "name a folder with PGM films and Info.txt")
+    check_given_once(films)
+    for wanted in ("benign", "malignant"):
+        if not any(lesion.label == wanted for film in films if not film.unlocated for lesion in film.lesions):
+            raise TruthError(f"no film has a {wanted} lesion with a place", "train on films of both classes")
+
+
+def data_digest(films: Sequence[TrainingFilm]) -> str:
+    """SHA-256 over the films' pixels and truth, whatever their order."""
+    lines = sorted(f"{film.name} {film.digest}" for film in films)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def train_network(
+    films: Sequence[TrainingFilm],
+    config: TrainingConfig,
+    checkpoint: Path | None = None,
+    progress: Progress = lambda _: None,
+) -> ScanningBCDCNN:
+    """Train the scanning form on ``films``.
+
+    Args:
+        checkpoint: written every 100 steps and at the end; taken up again if it is of the same
+            films and settings.
+
+    Raises:
+        UsageError: ``checkpoint`` belongs to another run.
+    """
+    network = ScanningBCDCNN(config.units, config.dropout)
+    initialise(network, config.seed)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    sampler = WindowSampler(films, config.seed)
+    digest = config.digest(films)
+    first = 0
+    if checkpoint is not None and checkpoint.exists():
+        first = _load(checkpoint, digest, network, optimizer, sampler)
+    loss_average = 0.0
+    for step in range(first, config.steps):
+        if step in config.mining:
+            sampler.hard = mine(network, sampler, config, step)
+            progress(f"step {step}: {len(sampler.hard)} hard negatives")
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * _rate(step, config.steps)
+        windows, labels = sampler.batch(step, config.batch)
+        # Dropout draws from torch's own generator; seeding it by step makes a resumed run equal.
+        torch.manual_seed(config.seed * 1_000_003 + step)
+        network.train()
+        logits = network(torch.from_numpy(windows)[:, None])[:, :, 0, 0]  # (B, 3)
+        loss = functional.cross_entropy(logits, torch.from_numpy(labels))
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        loss_average += (loss.item() - loss_average) * (1 if step == first else 0.05)
+        done = step + 1
+        if done % config.checkpoint_every == 0 or done == config.steps:
+            progress(f"step {done} of {config.steps}, loss {loss_average:.3f}")
+            if checkpoint is not None:
+                _save(checkpoint, digest, done, network, optimizer, sampler)
+    return network.eval()
+
+
+def mine(network: ScanningBCDCNN, sampler: WindowSampler, config: TrainingConfig, step: int) -> list[Place]:
+    """Return the windows of normal tissue that the network holds most suspicious.
+
+    At most 8 local maxima a level of each film searched, away from every lesion.
+    """
+    network.eval()
+    rng = np.random.default_rng([config.seed, step, 1])
+    count = min(config.mined_films, len(sampler.films))
+    hard: list[Place] = []
+    for film in sorted(rng.choice(len(sampler.films), size=count, replace=False)):
+        for index, level in enumerate(sampler.films[film].pyramid.levels):
+            free = np.zeros_like(level.inside)
+            free[tuple(sampler.clear[film][index].T)] = True
+            score = abnormal_score(scan_level(network, level))
+            peaks = local_maxima(score, free & (score > _HARD_SCORE))
+            order = np.argsort(-score[tuple(peaks.T)], kind="stable")[:_HARD_PER_LEVEL]
+            hard += [(int(film), index, int(u) * STRIDE, int(v) * STRIDE) for u, v in peaks[order]]
+    return hard
+
+
+def _rate(step: int, steps: int) -> float:
+    cosine = 0.5 * (1 + np.cos(np.pi * step / steps))
+    return float(min(1.0, (step + 1) / _WARM_UP) * (_FINAL_RATE + (1 - _FINAL_RATE) * cosine))
+
+
+def _save(
+    path: Path,
+    digest: str,
+    step: int,
+    network: ScanningBCDCNN,
+    optimizer: torch.optim.Optimizer,
+    sampler: WindowSampler,
+) -> None:
+    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+    tensors["hard"] = torch.tensor(sampler.hard, dtype=torch.int32).reshape(-1, 4)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    save_file(tensors, temporary, metadata={"digest": digest, "step": str(step)})
+    temporary.replace(path)
+
+
+def _load(
+    path: Path,
+    digest: str,
+    network: ScanningBCDCNN,
+    optimizer: torch.optim.Optimizer,
+    sampler: WindowSampler,
+) -> int:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise UsageError(f"checkpoint {path} is damaged", "remove it, to train from the start") from error
+    if metadata.get("digest") != digest:
+        raise UsageError(
+            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
+        )
+    tensors = load_file(path)
+    network.load_state_dict(_below(tensors, "network."))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _below(tensors, "optimizer.").items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    sampler.hard = [(int(f), int(i), int(r), int(c)) for f, i, r, c in tensors["hard"].tolist()]
+    return int(metadata["step"])
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
