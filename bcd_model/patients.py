@@ -1,17 +1,17 @@
-"""What a split of films by patient cannot do without, checked before anything is trained."""
+"""Films by patient: folds that never part a patient's films, duplicates, and what no split can do without."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import numpy as np
 
 from bcd_model.errors import TruthError
-
-if TYPE_CHECKING:
-    from bcd_model.training.windows import TrainingFilm
+from bcd_model.words import AnnotatedFilm, Lesion
 
 
-def check_split(films: Sequence[TrainingFilm], placed: Mapping[str, int]) -> None:
+def check_split(films: Sequence[_Annotated], placed: Mapping[str, int]) -> None:
     """Refuse folds that no honest figure can come from.
 
     Args:
@@ -72,8 +72,52 @@ class _Named(Protocol):
     def patient(self) -> str: ...
 
 
-def _shows(film: TrainingFilm, label: str) -> bool:
+class _Annotated(_Named, Protocol):
+    @property
+    def lesions(self) -> Sequence[Lesion]: ...
+
+    @property
+    def unlocated(self) -> bool: ...
+
+    @property
+    def pixel_digest(self) -> str: ...
+
+
+def _shows(film: _Annotated, label: str) -> bool:
     return any(lesion.label == label for lesion in film.lesions)
 
 
-__all__ = ["check_pictures", "check_split", "twins"]
+def check_given_once(films: Sequence[AnnotatedFilm]) -> None:
+    """Refuse a film that is given twice: it would count twice, or stand on both sides of a split.
+
+    Raises:
+        TruthError: one is; the message names it.
+    """
+    seen: set[str] = set()
+    for film in films:
+        if film.name in seen:
+            raise TruthError(f"film {film.name} is given twice", "give every film once")
+        seen.add(film.name)
+
+
+def patient_folds(severity: dict[str, int], folds: int, seed: int) -> dict[str, int]:
+    """Return the fold of each patient, stratified by the worst class among the patient's films.
+
+    Args:
+        severity: patient -> 0 normal, 1 benign, 2 malignant.
+
+    Raises:
+        TruthError: fewer patients than folds.
+    """
+    if len(severity) < folds:
+        raise TruthError(
+            f"{len(severity)} patients cannot fill {folds} folds", "give more films or fewer folds"
+        )
+    rng = np.random.default_rng(seed)
+    placed: dict[str, int] = {}
+    for wanted in (2, 1, 0):
+        stratum = sorted(patient for patient, worst in severity.items() if worst == wanted)
+        for index in rng.permutation(len(stratum)):
+            # One counter through all strata keeps the folds equal in size.
+            placed[stratum[index]] = len(placed) % folds
+    return placed

@@ -14,11 +14,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from bcd_model.detector.backbone import Backbone
+from bcd_model.detector.calibration import UNCALIBRATED, Calibration
 from bcd_model.detector.known_answer import check_answer
 from bcd_model.detector.network import ScanningBCDCNN
 from bcd_model.detector.second_look import SecondLook
 from bcd_model.errors import ModelError
-from bcd_model.evaluation.froc import UNCALIBRATED, Calibration
 from bcd_model.weights import METADATA_KEY, WeightsInfo, read_weights
 from bcd_model.words import ModelIdentity, OperatingPoint
 

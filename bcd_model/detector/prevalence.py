@@ -21,8 +21,8 @@ from bcd_model.errors import UsageError
 from bcd_model.words import OperatingPoint
 
 if TYPE_CHECKING:
+    from bcd_model.detector.calibration import Calibration
     from bcd_model.detector.model import Model
-    from bcd_model.evaluation.froc import Calibration
 
 LEAST = 1e-4
 """Least prevalence that may be asked for, and of normal films likewise: results hold six decimals."""

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bcd_model.detector.calibration import SCORE_FLOOR, Calibration
 from bcd_model.detector.marks import Mark, abnormal_score, cluster_marks, find_marks, merge
 from bcd_model.detector.model import Model
 from bcd_model.detector.pyramid import STRIDE, Pyramid, build_pyramid, region_window
 from bcd_model.detector.second_look import MARKS, candidates
 from bcd_model.detector.windows import scan_level
 from bcd_model.errors import FilmError
-from bcd_model.evaluation.froc import SCORE_FLOOR, Calibration
 from bcd_model.words import (
     Film,
     FilmScan,

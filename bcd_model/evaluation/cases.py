@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from bcd_model.errors import FilmError, TruthError
-from bcd_model.evaluation.froc import ScoredFilm, ScoredMark, check_given_once, film_score
+from bcd_model.evaluation.froc import ScoredFilm, ScoredMark, film_score
+from bcd_model.patients import check_given_once
 from bcd_model.words import CLASSES, AnnotatedFilm, Film, film_digest
 
 _SQUARE = 0.01

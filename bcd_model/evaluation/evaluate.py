@@ -8,14 +8,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bcd_model.detector.calibration import SCORE_FLOOR, Calibration
 from bcd_model.errors import TruthError, UsageError
 from bcd_model.evaluation import curves
 from bcd_model.evaluation.cases import Case
-from bcd_model.evaluation.froc import FALSE_MARKS, SCORE_FLOOR, Calibration, Interval
+from bcd_model.evaluation.froc import FALSE_MARKS
 from bcd_model.evaluation.groups import Density, Group, densities, groups
 from bcd_model.evaluation.hits import RULES, HitRule
 from bcd_model.evaluation.reliability import Calibrated, Items, cross_fitted, judge
 from bcd_model.evaluation.seen_films import Honesty
+from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import (
     Bools,
     Floats,

@@ -11,13 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from bcd_model.errors import TruthError
-from bcd_model.words import AnnotatedFilm, Lesion, Point
-
-SCORE_FLOOR = -6.0
-"""log(P / (1 - P)) below which a maximum of the network is no mark, and that of a film without any."""
+from bcd_model.evaluation.statistics import Interval, auc, interval
+from bcd_model.words import Lesion, Point
 
 FALSE_MARKS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """False marks per film at which sensitivity is reported."""
@@ -28,8 +24,6 @@ MIN_HIT_RADIUS = 15.0
 HIT_RULE = "a mark hits a lesion if its centre lies within the annotated radius, at least 15 px"
 
 _BOOTSTRAPS = 1000
-_LEAST_SHARE = 0.95
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +57,6 @@ class ScoredFilm:
     def abnormal(self) -> bool:
         """Whether the film shows an abnormality, located or not."""
         return bool(self.lesions) or self.unlocated
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure and its 95 % interval over patients.
-
-    nan where there is none; a bound may be infinite, see :func:`interval`.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        if math.isnan(self.value):
-            return "-"
-        if math.isnan(self.low) or math.isnan(self.high):
-            return f"{self.value:.3f} (-)"
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 def lies_on(center: Point, lesion: Lesion) -> bool:
@@ -151,16 +126,6 @@ def film_score(film: ScoredFilm) -> float:
     return max((mark.score for mark in film.marks), default=-np.inf)
 
 
-def auc(positive: Floats, negative: Floats) -> float:
-    """Area under the ROC curve: how often a positive outranks a negative, ties counting half."""
-    if positive.size == 0 or negative.size == 0:
-        return float("nan")
-    order = np.sort(negative)
-    below = np.searchsorted(order, positive, side="left")
-    upto = np.searchsorted(order, positive, side="right")
-    return float((below + upto).mean() / (2 * negative.size))
-
-
 def film_auc(films: Sequence[ScoredFilm]) -> float:
     """AUC of abnormal against normal films by their most suspicious mark."""
     scores = np.array([film_score(film) for film in films])
@@ -192,104 +157,4 @@ def bootstrap(
     return [interval(value, drawn) for value, drawn in zip(figure(films), draws.T, strict=True)]
 
 
-def interval(value: float, draws: Floats) -> Interval:
-    """Return a figure with the middle 95 % of its bootstrap draws.
-
-    A draw may be infinite, and counts as any other. Draws without a value (nan) are left out, but if they
-    are more than 5 %, what is left is no sample of all draws: there is no interval then. Nor is there one
-    for a figure that has itself no value.
-    """
-    drawn = np.sort(draws[~np.isnan(draws)])
-    if not math.isfinite(value) or drawn.size == 0 or drawn.size < _LEAST_SHARE * draws.size:
-        return Interval(float(value) if math.isfinite(value) else math.nan, math.nan, math.nan)
-    if np.isfinite(drawn).all():
-        low, high = np.percentile(drawn, [2.5, 97.5])
-    else:  # nothing lies halfway to infinity
-        last = drawn.size - 1
-        low, high = drawn[math.floor(0.025 * last)], drawn[math.ceil(0.975 * last)]
-        if np.isinf(low) and np.isinf(high):  # everything is possible
-            low = high = math.nan
-    return Interval(float(value), float(low), float(high))
-
-
-def check_given_once(films: Sequence[AnnotatedFilm]) -> None:
-    """Refuse a film that is given twice: it would count twice, or stand on both sides of a split.
-
-    Raises:
-        TruthError: one is; the message names it.
-    """
-    seen: set[str] = set()
-    for film in films:
-        if film.name in seen:
-            raise TruthError(f"film {film.name} is given twice", "give every film once")
-        seen.add(film.name)
-
-
-def patient_folds(severity: dict[str, int], folds: int, seed: int) -> dict[str, int]:
-    """Return the fold of each patient, stratified by the worst class among the patient's films.
-
-    Args:
-        severity: patient -> 0 normal, 1 benign, 2 malignant.
-
-    Raises:
-        TruthError: fewer patients than folds.
-    """
-    if len(severity) < folds:
-        raise TruthError(
-            f"{len(severity)} patients cannot fill {folds} folds", "give more films or fewer folds"
-        )
-    rng = np.random.default_rng(seed)
-    placed: dict[str, int] = {}
-    for wanted in (2, 1, 0):
-        stratum = sorted(patient for patient, worst in severity.items() if worst == wanted)
-        for index in rng.permutation(len(stratum)):
-            # One counter through all strata keeps the folds equal in size.
-            placed[stratum[index]] = len(placed) % folds
-    return placed
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Platt scaling: P(abnormal) = 1 / (1 + exp(-(slope * score + intercept)))."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
-
-    def probability(self, score: float) -> float:
-        """The calibrated probability of a score."""
-        return float(1 / (1 + np.exp(-np.clip(self.slope * score + self.intercept, -40, 40))))
-
-
-UNCALIBRATED = Calibration()
-"""Takes the network's own odds as they are."""
-
-
-def fit_calibration(scores: Floats, truth: npt.NDArray[np.bool_]) -> Calibration:
-    """Fit Platt's two numbers by Newton's method, with his smoothed targets (Platt 1999).
-
-    Raises:
-        TruthError: only one kind of example.
-    """
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if positives == 0 or negatives == 0:
-        raise TruthError("calibration needs true and false marks, one kind is missing", "use more films")
-    target = np.where(truth, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    design = np.stack([scores, np.ones_like(scores)])  # (2, n)
-
-    def loss(beta: Floats) -> float:
-        z = beta @ design
-        return float((np.logaddexp(0, z) - target * z).sum())
-
-    beta = np.array([1.0, 0.0])
-    for _ in range(100):
-        p = 1 / (1 + np.exp(-np.clip(beta @ design, -40, 40)))
-        gradient = design @ (target - p)
-        hessian = (design * (p * (1 - p))) @ design.T + 1e-6 * np.eye(2)
-        change = np.linalg.solve(hessian, gradient)
-        # Newton overshoots where most probabilities are near 0 or 1: never take a step uphill.
-        while loss(beta + change) > loss(beta) + 1e-12 and float(np.abs(change).max()) > 1e-10:
-            change = change / 2
-        beta = beta + change
-        if float(np.abs(change).max()) < 1e-10:
-            break
-    return Calibration(float(beta[0]), float(beta[1]))
+MARKS_PER_FILM = 12

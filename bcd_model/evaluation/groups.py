@@ -12,7 +12,7 @@ import numpy as np
 
 from bcd_model.evaluation import curves
 from bcd_model.evaluation.cases import Case
-from bcd_model.evaluation.froc import Interval
+from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import Floats, Tally, interval
 from bcd_model.words import Lesion
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bcd_model.detector.calibration import fit_calibration
 from bcd_model.errors import TruthError
-from bcd_model.evaluation.froc import Interval, fit_calibration
+from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import Bools, Floats, Indices, interval, share
 
 EDGES: Floats = np.array([0, 0.01, 0.02, 0.05, *np.arange(1, 11) / 10])

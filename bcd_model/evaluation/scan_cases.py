@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.detector.model import Model
 from bcd_model.detector.scan import Scanner
 from bcd_model.evaluation.cases import Case, describe
-from bcd_model.evaluation.froc import SCORE_FLOOR, ScoredMark
-from bcd_model.training.folds import MARKS_PER_FILM
+from bcd_model.evaluation.froc import MARKS_PER_FILM, ScoredMark
 from bcd_model.words import AnnotatedFilm, Film
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bcd_model.evaluation import froc
+from bcd_model.evaluation import statistics
 from bcd_model.evaluation.cases import Case
-from bcd_model.evaluation.froc import Interval
 from bcd_model.evaluation.hits import HitRule
+from bcd_model.evaluation.statistics import Interval
 
 DRAWS = 1000
 
@@ -130,12 +130,12 @@ def draw_patients(patients: int, seed: int, draws: int = DRAWS) -> Floats:
 
 def intervals(values: Floats) -> list[Interval]:
     """Return the figures in (draws + 1, n) with their 95 % intervals."""
-    return [froc.interval(float(column[0]), column[1:]) for column in values.T]
+    return [statistics.interval(float(column[0]), column[1:]) for column in values.T]
 
 
 def interval(values: Floats) -> Interval:
     """Return the one figure in (draws + 1,) with its interval."""
-    return froc.interval(float(values[0]), values[1:])
+    return statistics.interval(float(values[0]), values[1:])
 
 
 def share(part: Floats, whole: Floats) -> Floats:

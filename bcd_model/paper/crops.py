@@ -10,18 +10,10 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from bcd_model.detector.breast import Mask, breast_mask, to_image
+from bcd_model.training.windows import VARIANTS, variant
 from bcd_model.words import CLASSES, WINDOW, AnnotatedFilm, Film, Label, Pixels, Region
 
 _LEAST_CONTENT = 0.02
-
-VARIANTS = 8
-"""Rotations by 0, 90, 180 and 270 degrees, and the mirror image of each."""
-
-
-def variant(pixels: npt.NDArray[np.float32], index: int) -> npt.NDArray[np.float32]:
-    """Return variant ``index`` (0 to 7) of the last two axes; variant 0 is the crop itself."""
-    turned = np.rot90(pixels, index % 4, axes=(-2, -1))
-    return turned[..., ::-1] if index >= 4 else turned
 
 
 def eight_variants(pixels: Pixels) -> npt.NDArray[np.float32]:

@@ -16,18 +16,17 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bcd_model.detector.backbone import Backbone, imagenet_backbone
+from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.detector.marks import Mark, cluster_marks, find_marks, merge
 from bcd_model.detector.second_look import RECIPE, VIEWS, Features, Heads, candidates, fit_heads, look
 from bcd_model.detector.windows import scan_level
 from bcd_model.errors import UsageError
-from bcd_model.evaluation.froc import SCORE_FLOOR, ScoredFilm, ScoredMark, hits, patient_folds
+from bcd_model.evaluation.froc import MARKS_PER_FILM, ScoredFilm, ScoredMark, hits
 from bcd_model.pairs import other_breasts
-from bcd_model.patients import check_split
+from bcd_model.patients import check_split, patient_folds
 from bcd_model.training.network import Progress, TrainingConfig, train_network
 from bcd_model.training.windows import TrainingFilm
 from bcd_model.words import Projection
-
-MARKS_PER_FILM = 12
 
 Others = Mapping[str, TrainingFilm | None]
 """The film of the other breast of each film, by the film's name."""

@@ -25,7 +25,7 @@ from bcd_model.detector.peaks import local_maxima
 from bcd_model.detector.pyramid import STEPS_MM, STRIDE, build_pyramid
 from bcd_model.detector.windows import scan_level
 from bcd_model.errors import TruthError, UsageError
-from bcd_model.evaluation.froc import check_given_once
+from bcd_model.patients import check_given_once
 from bcd_model.training.windows import Place, TrainingFilm, WindowSampler
 from bcd_model.words import AnnotatedFilm, film_digest
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from bcd_model.detector.backbone import imagenet_backbone
+from bcd_model.detector.calibration import SCORE_FLOOR, Calibration, fit_calibration
 from bcd_model.detector.model import save_model
 from bcd_model.detector.network import ScanningBCDCNN
 from bcd_model.detector.second_look import SecondLook
@@ -24,20 +25,16 @@ from bcd_model.errors import TruthError
 from bcd_model.evaluation.froc import (
     FALSE_MARKS,
     HIT_RULE,
-    SCORE_FLOOR,
-    Calibration,
-    Interval,
     ScoredFilm,
     ScoredMark,
     at_threshold,
-    auc,
     bootstrap,
     film_auc,
     film_score,
-    fit_calibration,
     froc,
     hits,
 )
+from bcd_model.evaluation.statistics import Interval, auc
 from bcd_model.training.folds import Validated, cross_validate, say_of
 from bcd_model.training.network import Progress, TrainingConfig, data_digest, train_network
 from bcd_model.training.windows import TrainingFilm

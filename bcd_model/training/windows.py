@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bcd_model.detector.pyramid import STRIDE, Level, Pyramid
-from bcd_model.paper.crops import VARIANTS, variant
 from bcd_model.words import CLASSES, WINDOW, Laterality, Lesion
 
 _SCALE_RANGE = 1.6
@@ -145,3 +144,13 @@ class WindowSampler:
         row = min(max(row, 0), pixels.shape[0] - WINDOW)
         column = min(max(column, 0), pixels.shape[1] - WINDOW)
         return pixels[row : row + WINDOW, column : column + WINDOW]
+
+
+VARIANTS = 8
+"""Rotations by 0, 90, 180 and 270 degrees, and the mirror image of each."""
+
+
+def variant(pixels: npt.NDArray[np.float32], index: int) -> npt.NDArray[np.float32]:
+    """Return variant ``index`` (0 to 7) of the last two axes; variant 0 is the crop itself."""
+    turned = np.rot90(pixels, index % 4, axes=(-2, -1))
+    return turned[..., ::-1] if index >= 4 else turned

@@ -7,21 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bcd_model.detector.calibration import fit_calibration
 from bcd_model.errors import TruthError
 from bcd_model.evaluation.froc import (
     FALSE_MARKS,
     ScoredFilm,
     ScoredMark,
     at_threshold,
-    auc,
     bootstrap,
     film_auc,
-    fit_calibration,
     froc,
     hits,
-    interval,
-    patient_folds,
 )
+from bcd_model.evaluation.statistics import auc, interval
+from bcd_model.patients import patient_folds
 from bcd_model.words import Lesion
 
 LESION = Lesion((100, 100), 30, "benign", "CIRC")

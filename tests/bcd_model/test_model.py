@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bcd_model.detector.calibration import Calibration
 from bcd_model.detector.model import load_model, save_model
 from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.errors import ModelError
-from bcd_model.evaluation.froc import Calibration
 from bcd_model.weights import METADATA_KEY, SHIPPED, read_info
 from bcd_model.words import OperatingPoint
 

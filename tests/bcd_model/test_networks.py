@@ -3,9 +3,10 @@ import pytest
 import torch
 from blob_films import blob_film
 
-from bcd_model.detector.network import BCDCNN, ScanningBCDCNN, initialise
+from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.detector.pyramid import build_pyramid
 from bcd_model.detector.windows import patch_loop, scan_level
+from bcd_model.paper.networks import BCDCNN
 from bcd_model.words import WINDOW
 
 

@@ -13,12 +13,12 @@ from blob_films import blob_film
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bcd_model.detector.calibration import Calibration
 from bcd_model.detector.model import FLOOR, Model, load_model
 from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.detector.prevalence import at_prevalence, in_force
 from bcd_model.detector.scan import MAX_FINDINGS, Scanner
 from bcd_model.errors import UsageError
-from bcd_model.evaluation.froc import Calibration
 from bcd_model.words import Film, FilmScan, ModelIdentity, OperatingPoint
 from converters.mias import read_collection
 

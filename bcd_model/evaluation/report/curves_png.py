@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from bcd_model.evaluation import curves
 from bcd_model.evaluation.evaluate import Assessment
-from bcd_model.evaluation.froc import FALSE_MARKS, Interval
+from bcd_model.evaluation.froc import FALSE_MARKS
 from bcd_model.evaluation.reliability import Calibrated
+from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import Floats
 
 

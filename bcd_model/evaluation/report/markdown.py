@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from bcd_model.evaluation.froc import Interval
+from bcd_model.evaluation.statistics import Interval
 
 _HEADINGS = {
     "class": "Class",

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.evaluation.cases import data_digest
 from bcd_model.evaluation.evaluate import OPERATING_FALSE_MARKS, Assessment, Curve
-from bcd_model.evaluation.froc import SCORE_FLOOR
 from bcd_model.evaluation.tally import DRAWS
 from bcd_model.words import CLASSES, DISCLAIMER
 

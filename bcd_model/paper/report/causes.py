@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bcd_model.evaluation.froc import Interval
+from bcd_model.evaluation.statistics import Interval
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.report.intervals import over_patients
 from bcd_model.paper.report.summary import Group

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bcd_model.evaluation.froc import auc
+from bcd_model.evaluation.statistics import auc
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bcd_model.evaluation.froc import Interval, interval
+from bcd_model.evaluation.statistics import Interval, interval
 
 DRAWS = 1000
 _Z = 1.959963984540054  # of a 95 % interval
@@ -24,7 +24,7 @@ def over_patients(
     Args:
         patients: of each crop.
         figures: of the crops at the given indices; nan where a draw has no example (what becomes of it:
-            :func:`bcd_model.evaluation.froc.interval`).
+            :func:`bcd_model.evaluation.statistics.interval`).
     """
     names = np.array(patients)
     groups = [np.flatnonzero(names == name) for name in sorted(set(patients))]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bcd_model.evaluation.froc import Interval
+from bcd_model.evaluation.statistics import Interval
 from bcd_model.paper.outcome import Outcome
 from bcd_model.paper.protocols import FOLDS
 from bcd_model.paper.report.counts import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bcd_model.evaluation.froc import Interval
+from bcd_model.evaluation.statistics import Interval
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.report.counts import Count, class_count
 from bcd_model.paper.report.intervals import wilson

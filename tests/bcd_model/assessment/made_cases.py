@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bcd_model.detector.calibration import Calibration
 from bcd_model.evaluation.cases import Case, Pixels
-from bcd_model.evaluation.froc import Calibration, ScoredMark
+from bcd_model.evaluation.froc import ScoredMark
 from bcd_model.words import Film, Label, Lesion, Projection
 
 

@@ -12,10 +12,11 @@ import pytest
 from made_cases import MadeFilm, case, mark, random_cases
 from PIL import Image
 
+from bcd_model.detector.calibration import Calibration, fit_calibration
 from bcd_model.errors import UsageError
 from bcd_model.evaluation.cases import Case
 from bcd_model.evaluation.evaluate import Assessment, Source, assess
-from bcd_model.evaluation.froc import Calibration, ScoredFilm, at_threshold, film_auc, fit_calibration, froc
+from bcd_model.evaluation.froc import ScoredFilm, at_threshold, film_auc, froc
 from bcd_model.evaluation.hits import HitRule
 from bcd_model.evaluation.report import errors_png
 from bcd_model.evaluation.report.files import draw_pictures, make_texts

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bcd_model.detector.calibration import fit_calibration
 from bcd_model.errors import TruthError
-from bcd_model.evaluation.froc import fit_calibration
 from bcd_model.evaluation.reliability import EDGES, Items, cross_fitted, judge, recalibration
 from bcd_model.evaluation.tally import draw_patients
 

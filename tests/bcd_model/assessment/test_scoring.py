@@ -7,13 +7,13 @@ import pytest
 from blob_films import BLOB_STEPS, blob_film
 from made_cases import MadeFilm
 
+from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.detector.model import Model
 from bcd_model.detector.pyramid import CONTEXT
 from bcd_model.detector.scan import Scanner
 from bcd_model.errors import FilmError
-from bcd_model.evaluation.froc import SCORE_FLOOR
+from bcd_model.evaluation.froc import MARKS_PER_FILM
 from bcd_model.evaluation.scan_cases import CaseScanner
-from bcd_model.training.folds import MARKS_PER_FILM
 from bcd_model.words import WINDOW, Film
 
 STEP = BLOB_STEPS[2]
