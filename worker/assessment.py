@@ -18,12 +18,12 @@ from bcd_model.pairs import other_breasts
 from bcd_model.patients import twins
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, Film, film_digest
-from converters.annotated import match_truth
-from converters.mias import read_collection
+from converters.mias.collection import read_collection
+from converters.truth.annotated_films import match_truth
 from worker.execution import make_scanner
 
 if TYPE_CHECKING:
-    from converters.studies import StudyInput
+    from converters.films.studies import StudyInput
 
 Progress = Callable[[int, str], None]
 """Is told how many films are done, and the name of the next."""

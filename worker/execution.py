@@ -17,12 +17,12 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 from bcd_model.detector.prevalence import at_prevalence, in_force
 from bcd_model.errors import BcdError, ModelError, QueueError, UsageError
-from converters import film_facts, wording
-from converters.outcome import Coverage, coverage, uncovered
-from converters.predecessor import read_predecessor
-from converters.provenance import PRODUCT, SOFTWARE_VERSION
-from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
-from converters.studies import StudyInput
+from converters.films.studies import StudyInput
+from converters.results import film_facts, wording
+from converters.results.modules import PRODUCT, SOFTWARE_VERSION
+from converters.results.outcome import Coverage, coverage, uncovered
+from converters.results.predecessor import read_predecessor
+from converters.results.study_result import FilmResult, JobIdentity, Predecessor, StudyResult
 from worker import metrics
 from worker.growth import contents_of
 from worker.job import ENDINGS, NOTHING, DamagedRecordError, Record, State, Tally

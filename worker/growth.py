@@ -21,9 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bcd_model.errors import BcdError
-from converters.dicom_file import survey
-from converters.identity import Identity, identity_in
-from converters.studies import FilmSource, StudyInput, contradiction, find_studies
+from converters.dicom.file import survey
+from converters.films.identity import Identity, identity_in
+from converters.films.studies import FilmSource, StudyInput, contradiction, find_studies
 from worker.published import Content
 
 Contents = Collection[Content]

@@ -17,9 +17,9 @@ from typing import Any, Final, Literal, TypeVar, get_args
 
 from bcd_model.errors import BcdError, InputError, QueueError
 from bcd_model.words import ModelIdentity
-from converters.outcome import Extent
-from converters.provenance import SOFTWARE_VERSION
-from converters.studies import FilmSource, StudyInput
+from converters.films.studies import FilmSource, StudyInput
+from converters.results.modules import SOFTWARE_VERSION
+from converters.results.outcome import Extent
 from worker.published import job_of
 
 T = TypeVar("T", bound=str)

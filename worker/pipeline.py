@@ -5,7 +5,7 @@ The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Pytho
     from pathlib import Path
     from bcd_model.detector.model import load_model
     from bcd_model.detector.scan import Scanner
-    from converters.studies import find_studies
+    from converters.films.studies import find_studies
     from worker.pipeline import new_job, scan_study
     from worker.publish import publish
 
@@ -32,12 +32,12 @@ from pydicom.dataset import Dataset
 from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
 from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner, film_digest
-from converters.dicom_file import load, survey, uid
-from converters.dicom_in import DicomFilm, film_of
-from converters.identity import Identity, identity, identity_in
-from converters.patients import patients_of, projection, told
-from converters.result import FilmResult, JobIdentity, Predecessor, StudyResult
-from converters.studies import FilmSource, StudyInput
+from converters.dicom.file import load, survey, uid
+from converters.films.identity import Identity, identity, identity_in
+from converters.films.read import DicomFilm, film_of
+from converters.films.studies import FilmSource, StudyInput
+from converters.results.patients import patients_of, projection, told
+from converters.results.study_result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.uids import UUID_ROOT
 from worker.job import job_id, now
 

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bcd_model.errors import OutputError
-from converters.result import StudyResult
-from converters.result_objects import write_results
+from converters.results.study_result import StudyResult
+from converters.results.write import write_results
 from worker.growth import Contents, grows
 from worker.published import Content, published_at
 from worker.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync

@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from converters.outcome import Extent
-from converters.result_json import FILE_NAME
+from converters.results.outcome import Extent
+from converters.results.result_json import FILE_NAME
 
 _MOST = 64 << 20  # bytes of a result.json that is read
 _LOOKS = 100  # at a folder that others replace all the time
@@ -30,7 +30,7 @@ class Content(NamedTuple):
 
     Attributes:
         sha256: None in a result of version 0.1, which told none.
-        all_sha256: as in `converters.studies.FilmSource`.
+        all_sha256: as in `converters.films.studies.FilmSource`.
     """
 
     sop_instance_uid: str | None

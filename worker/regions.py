@@ -20,7 +20,7 @@ from celery import Celery
 
 from bcd_model.errors import BcdError, QueueError, UsageError
 from bcd_model.words import ModelIdentity, Probability, Region
-from converters.dicom_in import read_film
+from converters.films.read import read_film
 from worker.app import queue_name, send_region
 from worker.execution import check_roots, make_scanner
 from worker.logs import event

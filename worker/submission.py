@@ -13,7 +13,7 @@ from celery import Celery
 from bcd_model.detector.prevalence import in_force
 from bcd_model.errors import BcdError, OutputError, QueueError
 from bcd_model.weights import WeightsInfo
-from converters.studies import StudyInput
+from converters.films.studies import StudyInput
 from worker.app import send
 from worker.growth import (
     MissingFilmsError,

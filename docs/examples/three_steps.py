@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bcd_model.detector.model import load_model
 from bcd_model.detector.scan import Scanner
-from converters.studies import find_studies
+from converters.films.studies import find_studies
 from worker.pipeline import new_job, scan_study
 from worker.publish import publish
 

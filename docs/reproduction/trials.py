@@ -32,7 +32,7 @@ from bcd_model.paper.runs import Options, Run
 from bcd_model.paper.systems import PROTOCOLS, SYSTEMS, Protocol
 from bcd_model.paper.training import DivergedError
 from bcd_model.words import WINDOW, AnnotatedFilm, Film, Region
-from converters.mias import read_collection
+from converters.mias.collection import read_collection
 
 Films = Sequence[AnnotatedFilm]
 Pixels = npt.NDArray[np.float32]

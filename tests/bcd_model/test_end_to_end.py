@@ -14,10 +14,10 @@ from bcd_model.detector.model import Model
 from bcd_model.detector.pyramid import CONTEXT, STRIDE
 from bcd_model.detector.scan import Scanner
 from bcd_model.words import WINDOW
-from converters.mias_dicom import convert_mias
-from converters.overlay import COLORS
-from converters.pgm import write_pgm
-from converters.studies import find_studies
+from converters.films.studies import find_studies
+from converters.mias.pgm import write_pgm
+from converters.mias.to_dicom import convert_mias
+from converters.results.overlay import COLORS
 from worker.pipeline import new_job, scan_study
 from worker.publish import publish
 

@@ -20,7 +20,7 @@ from bcd_model.detector.prevalence import at_prevalence, in_force
 from bcd_model.detector.scan import MAX_FINDINGS, Scanner
 from bcd_model.errors import UsageError
 from bcd_model.words import Film, FilmScan, ModelIdentity, OperatingPoint
-from converters.mias import read_collection
+from converters.mias.collection import read_collection
 
 _ROUNDING = 1 + 1e-12
 SHARES = st.floats(0.001, 0.999)

@@ -12,7 +12,7 @@ import torch
 from bcd_model.detector.model import load_model
 from bcd_model.detector.pyramid import build_pyramid
 from bcd_model.detector.windows import patch_loop, scan_level
-from converters.mias import read_collection
+from converters.mias.collection import read_collection
 
 pytestmark = [
     pytest.mark.films,

@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from converters.mias_dicom import convert_mias
-from converters.phantom import write_phantom
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import convert_mias
 from worker.engine import embedded_engine
 from worker.engine_host import module_command
 

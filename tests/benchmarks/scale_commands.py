@@ -9,7 +9,7 @@ from statistics import median
 from scale_rows import Sizes, print_table
 from scale_site import Site, Studies
 
-from converters.studies import find_studies
+from converters.films.studies import find_studies
 
 
 def submit(studies: Studies, sizes: Sizes, folder: Path) -> None:

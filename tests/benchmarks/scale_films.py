@@ -11,7 +11,7 @@ from unittest import mock
 from scale_rows import Sizes, print_table
 from scale_site import Site, Studies
 
-from converters.studies import StudyInput
+from converters.films.studies import StudyInput
 from worker.execution import run_job
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from scale_rows import LEASE, Sizes, print_table
 from scale_site import Site, Studies
 
-from converters.studies import FilmSource, StudyInput
+from converters.films.studies import FilmSource, StudyInput
 from worker.engine_host import wait_for
 from worker.job import Tally
 

@@ -23,9 +23,9 @@ import redis
 from pydicom import Dataset, dcmread
 
 from bcd_model.weights import read_info
-from converters.mias_dicom import convert_mias
-from converters.phantom import write_phantom
-from converters.studies import StudyInput, find_studies
+from converters.films.studies import StudyInput, find_studies
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import convert_mias
 from worker.app import make_app
 from worker.engine import find_redis_server
 from worker.engine_host import die_with_parent, module_command, wait_for

@@ -20,8 +20,8 @@ from bcd_model.detector.pyramid import build_pyramid
 from bcd_model.detector.scan import Scanner
 from bcd_model.detector.windows import patch_loop, scan_level
 from bcd_model.words import Film
-from converters.mias import read_collection
-from converters.phantom import write_phantom
+from converters.mias.collection import read_collection
+from converters.mias.phantom import write_phantom
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,8 +11,8 @@ import chromium
 import pytest
 import result_builder as build
 
-from converters.dicom_file import quiet
-from converters.report import build_report
+from converters.dicom.file import quiet
+from converters.results.page import build_report
 
 pytestmark = [
     pytest.mark.browser,

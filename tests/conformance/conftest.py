@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import result_builder
 import validators
 
-from converters.result import StudyResult
-from converters.result_objects import write_results
+from converters.results.study_result import StudyResult
+from converters.results.write import write_results
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ from bcd_model.words import (
     by_suspicion,
 )
 from converters.codes import VIEWS
-from converters.identity import identity
-from converters.provenance import as_file
-from converters.result import (
+from converters.films.identity import identity
+from converters.results.modules import as_file
+from converters.results.study_result import (
     EarlierDocument,
     FilmResult,
     JobIdentity,

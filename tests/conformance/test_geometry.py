@@ -17,7 +17,7 @@ import result_builder as build
 from PIL import Image
 
 from bcd_model.words import HeatMap
-from converters.result_objects import write_results
+from converters.results.write import write_results
 
 HALF = 0.5
 HEAT_STEP = (3.7, 2.9)

@@ -16,14 +16,14 @@ import SimpleITK as sitk
 import validators
 from PIL import Image
 
-from converters import film_facts
-from converters.dicom_in import read_film
-from converters.heat_map import on_film
-from converters.mias_dicom import convert_mias
-from converters.patients import by_patient
-from converters.result import FilmResult
-from converters.result_objects import write_results
-from converters.studies import find_studies
+from converters.films.read import read_film
+from converters.films.studies import find_studies
+from converters.mias.to_dicom import convert_mias
+from converters.results import film_facts
+from converters.results.heat_map import on_film
+from converters.results.patients import by_patient
+from converters.results.study_result import FilmResult
+from converters.results.write import write_results
 
 CASES = sorted(result_builder.CASES)
 

@@ -12,12 +12,12 @@ import pydicom
 import pytest
 
 from bcd_model.errors import InputError, TruthError
-from converters.annotated import match_truth
-from converters.mias import read_collection
-from converters.mias_dicom import convert_mias
-from converters.phantom import write_phantom
-from converters.studies import find_studies
-from converters.truth import read_truth, write_truth
+from converters.films.studies import find_studies
+from converters.mias.collection import read_collection
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import convert_mias
+from converters.truth.annotated_films import match_truth
+from converters.truth.file import read_truth, write_truth
 
 
 @pytest.fixture

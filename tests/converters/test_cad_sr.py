@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydicom.sr._concepts_dict import concepts
 
 from bcd_model.words import DISCLAIMER
-from converters import codes, content_tree
-from converters.cad_sr import build_cad_sr
+from converters import codes
+from converters.results.sr import content_tree
+from converters.results.sr.cad_sr import build_cad_sr
 
 
 def report(result):

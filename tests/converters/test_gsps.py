@@ -10,7 +10,7 @@ import pytest
 import result_builder as build
 from pydicom.dataset import Dataset
 
-from converters.gsps import build_presentation
+from converters.results.gsps import build_presentation
 
 
 def state(film, **options):

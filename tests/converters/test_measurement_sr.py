@@ -11,8 +11,8 @@ import pytest
 import result_builder as build
 
 from bcd_model.words import DISCLAIMER
-from converters.cad_sr import build_cad_sr
-from converters.measurement_sr import build_measurement_sr
+from converters.results.sr.cad_sr import build_cad_sr
+from converters.results.sr.measurement_sr import build_measurement_sr
 
 
 def stored(document):

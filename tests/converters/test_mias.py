@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from bcd_model.errors import FilmError, InputError, TruthError, UsageError
 from bcd_model.words import AnnotatedFilm, Lesion
-from converters.mias import KINDS, MiasCollection, MiasFilm, info_line, read_collection
-from converters.pgm import write_pgm
+from converters.mias.collection import KINDS, MiasCollection, MiasFilm, info_line, read_collection
+from converters.mias.pgm import write_pgm
 
 HEADER = """\
               MAMMOGRAPHIC IMAGE ANALYSIS SOCIETY

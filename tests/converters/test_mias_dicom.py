@@ -15,10 +15,10 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from bcd_model.errors import InputError, OutputError, SettingsError, TruthError
-from converters.mias_dicom import Conversion, convert_mias
-from converters.pgm import read_pgm, write_pgm
-from converters.phantom import write_phantom
-from converters.truth import read_truth
+from converters.mias.pgm import read_pgm, write_pgm
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import Conversion, convert_mias
+from converters.truth.file import read_truth
 
 SCRIPTS = Path(sys.executable).parent
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from converters.mias import read_collection
-from converters.orientation import Side, chest_wall, patient_orientation, usual_wall
-from converters.pgm import read_pgm
+from converters.mias.collection import read_collection
+from converters.mias.orientation import Side, chest_wall, patient_orientation, usual_wall
+from converters.mias.pgm import read_pgm
 
 Image = npt.NDArray[np.uint8]
 

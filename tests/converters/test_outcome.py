@@ -8,7 +8,7 @@ import pydicom
 import pytest
 import result_builder as build
 
-from converters.result_objects import write_results
+from converters.results.write import write_results
 
 found = build.finding((50, 40))
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.uid import JPEGLSLossless
 
-from converters import wording
-from converters.dicom_file import quiet
-from converters.overlay import COLORS, build_overlay, draw, outline_mask
+from converters.dicom.file import quiet
+from converters.results import wording
+from converters.results.overlay import COLORS, build_overlay, draw, outline_mask
 
 coordinate = st.floats(-3, 23, allow_nan=False).map(lambda v: round(v, 3))
 

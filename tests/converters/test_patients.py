@@ -10,13 +10,13 @@ import pytest
 import result_builder as build
 from pydicom.dataset import Dataset
 
-from converters import result_json
-from converters.dicom_file import read_header
-from converters.identity import identity
-from converters.outcome import coverage
-from converters.patients import by_patient, projection
-from converters.report import build_report
-from converters.result_objects import write_results
+from converters.dicom.file import read_header
+from converters.films.identity import identity
+from converters.results import result_json
+from converters.results.outcome import coverage
+from converters.results.page import build_report
+from converters.results.patients import by_patient, projection
+from converters.results.write import write_results
 
 IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bcd_model.errors import FilmError, OutputError
-from converters.pgm import read_graymap, read_pgm, read_size, write_pgm
+from converters.mias.pgm import read_graymap, read_pgm, read_size, write_pgm
 
 in_folder = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -9,10 +9,10 @@ import pytest
 
 from bcd_model.errors import OutputError, UsageError
 from bcd_model.words import Lesion
-from converters.mias import MiasCollection, read_collection
-from converters.orientation import chest_wall, usual_wall
-from converters.pgm import read_pgm
-from converters.phantom import write_phantom
+from converters.mias.collection import MiasCollection, read_collection
+from converters.mias.orientation import chest_wall, usual_wall
+from converters.mias.pgm import read_pgm
+from converters.mias.phantom import write_phantom
 
 SMALL = (256, 256)
 

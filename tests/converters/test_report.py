@@ -12,8 +12,8 @@ import pytest
 import result_builder as build
 
 from bcd_model.words import DISCLAIMER
-from converters.dicom_file import quiet
-from converters.report import build_report
+from converters.dicom.file import quiet
+from converters.results.page import build_report
 
 
 class Page(HTMLParser):

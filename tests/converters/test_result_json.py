@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bcd_model.errors import InputError
 from bcd_model.words import Finding, Probability
-from converters.result_json import FILE_NAME, encode, read_result, to_json
+from converters.results.result_json import FILE_NAME, encode, read_result, to_json
 
 KEYS = {
     "": "schema_version disclaimer job_id created study_instance_uid input_digest software_version model "

@@ -7,8 +7,8 @@ import pytest
 import result_builder as build
 
 from bcd_model.errors import OutputError
-from converters.dicom_file import quiet
-from converters.result_objects import write_results
+from converters.dicom.file import quiet
+from converters.results.write import write_results
 
 
 def written(folder):

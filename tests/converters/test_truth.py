@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bcd_model.errors import TruthError
 from bcd_model.words import Lesion
-from converters.truth import FilmTruth, read_truth, write_truth
+from converters.truth.file import FilmTruth, read_truth, write_truth
 
 numbers = st.floats(0, 5000, allow_nan=False)
 lesions = st.builds(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bcd_model import errors
 from bcd_model.weights import read_info
-from converters.mias_dicom import convert_mias
-from converters.phantom import write_phantom
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import convert_mias
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "three_steps.py"

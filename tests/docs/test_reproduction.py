@@ -19,7 +19,7 @@ from bcd_model.paper.report.intervals import wilson
 from bcd_model.paper.report.summary import groups
 from bcd_model.paper.runs import Options
 from bcd_model.paper.systems import SYSTEMS, Subset
-from converters.mias import read_collection
+from converters.mias.collection import read_collection
 
 DOCS = Path(__file__).parents[2] / "docs"
 RUNS = DOCS / "reproduction"

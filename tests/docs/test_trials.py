@@ -18,8 +18,8 @@ from bcd_model.paper.report.summary import groups
 from bcd_model.paper.runs import Options, choose
 from bcd_model.paper.systems import PROTOCOLS
 from bcd_model.words import Lesion
-from converters.mias import MiasFilm, info_line, read_collection
-from converters.phantom import write_phantom
+from converters.mias.collection import MiasFilm, info_line, read_collection
+from converters.mias.phantom import write_phantom
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "reproduction" / "trials.py"
 

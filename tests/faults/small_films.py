@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset, dcmread
 
-from converters.mias_dicom import convert_mias
-from converters.phantom import write_phantom
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import convert_mias
 
 SMALL = 256
 """Side in pixels of a film that takes about a tenth of a second, with all that is written of it."""

@@ -46,8 +46,8 @@ from seeds import good_film
 from stand_in import StandIn
 
 from bcd_model.errors import BcdError, InputError
-from converters.result import FilmResult
-from converters.studies import Discovery, find_studies
+from converters.films.studies import Discovery, find_studies
+from converters.results.study_result import FilmResult
 from worker.pipeline import new_job, scan_study
 from worker.publish import publish
 

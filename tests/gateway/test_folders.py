@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bcd_model.errors import OutputError
-from converters.studies import FilmSource, StudyInput
+from converters.films.studies import FilmSource, StudyInput
 from worker.gateway.folders import Folders
 
 JOB, OTHER = "0123456789abcdef", "fedcba9876543210"

@@ -14,8 +14,8 @@ import pydicom
 from content import Names, of_answer, of_results, rounded
 from pydicom.dataset import Dataset
 
-from converters.mias_dicom import convert_mias
-from converters.phantom import write_phantom
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import convert_mias
 
 MIAS_STUDIES = 20
 

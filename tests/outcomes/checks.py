@@ -13,7 +13,7 @@ import pydicom
 from made_studies import IDENTITY, Identity, MadeFilm, MadeStudy, MarkedScanner
 from pydicom.dataset import Dataset
 
-from converters.studies import Discovery, find_studies
+from converters.films.studies import Discovery, find_studies
 from worker.execution import outcome_of
 from worker.pipeline import new_job, scan_study
 from worker.publish import publish

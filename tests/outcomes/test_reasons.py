@@ -17,9 +17,9 @@ from stand_in import StandIn
 
 from bcd_model.errors import FilmError
 from bcd_model.words import Film, FilmScan
-from converters.result_json import to_json
-from converters.result_objects import write_results
-from converters.studies import find_studies
+from converters.films.studies import find_studies
+from converters.results.result_json import to_json
+from converters.results.write import write_results
 from worker.execution import outcome_of
 from worker.pipeline import new_job, scan_study
 

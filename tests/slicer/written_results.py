@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 
 import result_builder as build
 
-from converters.result import JobIdentity, StudyResult
-from converters.result_objects import write_results
+from converters.results.study_result import JobIdentity, StudyResult
+from converters.results.write import write_results
 from converters.uids import make_uid
 
 TALL = (240, 180)

@@ -25,8 +25,8 @@ from batch_site import Site
 from bcd_model.detector.model import save_model
 from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.words import OperatingPoint
-from converters.mias_dicom import convert_mias
-from converters.phantom import write_phantom
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import convert_mias
 from worker.cli import main
 from worker.engine import embedded_engine
 from worker.engine_host import socket_path, wait_for

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bcd_model.words import ModelIdentity
-from converters.studies import FilmSource, StudyInput
+from converters.films.studies import FilmSource, StudyInput
 from worker.job import Record, job_id
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from converters.result_json import read_result
+from converters.results.result_json import read_result
 
 
 def test_read_scan_write(studies: Path, weights: Path, tmp_path: Path) -> None:
     from bcd_model.detector.model import load_model
     from bcd_model.detector.scan import Scanner
-    from converters.studies import find_studies
+    from converters.films.studies import find_studies
     from worker.pipeline import new_job, scan_study
     from worker.publish import publish
 

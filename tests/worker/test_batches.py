@@ -10,7 +10,7 @@ import pytest
 from batch_site import HOLDER, Site, make_record, table
 
 from bcd_model.errors import QueueError
-from converters.studies import StudyInput, find_studies
+from converters.films.studies import StudyInput, find_studies
 from worker.cli.jobs import cancelled_on_interrupt, make_submitter, queue_studies
 from worker.cli.session import open_queue
 from worker.engine import embedded_engine

@@ -24,11 +24,11 @@ from bcd_model.training.folds import Validated
 from bcd_model.training.network import data_digest, prepare
 from bcd_model.training.recipe import figures_table, measure
 from bcd_model.words import OperatingPoint, film_digest
-from converters.mias import read_collection
-from converters.mias_dicom import convert_mias
-from converters.phantom import write_phantom
-from converters.studies import find_studies
-from converters.truth import read_truth, write_truth
+from converters.films.studies import find_studies
+from converters.mias.collection import read_collection
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import convert_mias
+from converters.truth.file import read_truth, write_truth
 from worker import assessment
 from worker.assessment import films_of_dicom, scan_films
 

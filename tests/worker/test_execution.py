@@ -23,10 +23,10 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from bcd_model.errors import BcdError
 from bcd_model.weights import read_info
 from bcd_model.words import ModelIdentity, OperatingPoint
-from converters.provenance import SOFTWARE_VERSION
-from converters.result import FilmResult, JobIdentity, StudyResult
-from converters.result_json import read_result
-from converters.studies import find_studies
+from converters.films.studies import find_studies
+from converters.results.modules import SOFTWARE_VERSION
+from converters.results.result_json import read_result
+from converters.results.study_result import FilmResult, JobIdentity, StudyResult
 from worker.app import make_app
 from worker.execution import run_job
 from worker.job import Lane, Record

@@ -13,7 +13,7 @@ import redis
 from pydicom import Dataset, dcmread
 
 from bcd_model.weights import read_info
-from converters.studies import find_studies
+from converters.films.studies import find_studies
 from worker.app import make_app
 from worker.job import Record, Tally
 from worker.published import published

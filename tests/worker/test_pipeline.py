@@ -20,10 +20,10 @@ from bcd_model.words import (
     OperatingPoint,
     Probability,
 )
-from converters.outcome import coverage
-from converters.patients import by_patient
-from converters.report import build_report
-from converters.studies import find_studies
+from converters.films.studies import find_studies
+from converters.results.outcome import coverage
+from converters.results.page import build_report
+from converters.results.patients import by_patient
 from worker.execution import outcome_of
 from worker.pipeline import CONTESTED, new_job, scan_study
 

@@ -13,8 +13,8 @@ import pytest
 
 from bcd_model.errors import OutputError
 from bcd_model.words import ModelIdentity, OperatingPoint
-from converters.result import FilmResult, JobIdentity, StudyResult
-from converters.result_objects import write_results
+from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+from converters.results.write import write_results
 from worker.publish import check_target, publish
 from worker.published import job_of, published
 from worker.staging import ResultsMode

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from converters.result_json import read_result
+from converters.results.result_json import read_result
 
 pytestmark = pytest.mark.redis
 

@@ -16,7 +16,7 @@ import pytest
 from bcd_model.errors import UsageError
 from bcd_model.paper.systems import SYSTEMS, Recipe
 from bcd_model.words import Lesion
-from converters.mias import info_line
+from converters.mias.collection import info_line
 from worker.cli.folder import held
 
 

@@ -12,8 +12,8 @@ import pytest
 from test_publish import content, make_result
 
 from bcd_model.errors import OutputError
-from converters.result import StudyResult
-from converters.result_objects import write_results
+from converters.results.study_result import StudyResult
+from converters.results.write import write_results
 from worker.publish import check_target, prepare_root, publish
 from worker.published import published
 from worker.staging import ResultsRoot, open_folder, staged

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bcd_model.training import network
-from converters.phantom import write_phantom
+from converters.mias.phantom import write_phantom
 from worker.cli.folder import held
 
 

@@ -164,7 +164,7 @@ def _job_lines(record: Record) -> Iterator[str]:
 def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
     """The summary for people."""
     from bcd_model.words import DISCLAIMER
-    from converters import wording
+    from converters.results import wording
 
     lost = f"; the records of {summary.gone:,} more are gone" if summary.gone else ""
     lost += f"; those of {summary.unreadable:,} cannot be read" if summary.unreadable else ""

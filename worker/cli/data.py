@@ -16,7 +16,7 @@ def convert_mias(
     as_json: bool = JSON,
 ) -> None:
     """Convert mini-MIAS films to DICOM: one study a patient, the pixels bit for bit."""
-    from converters.mias_dicom import convert_mias
+    from converters.mias.to_dicom import convert_mias
     from worker.settings import load_settings
 
     conversion = convert_mias(source, out, uid_root=load_settings().uid_root)
@@ -47,7 +47,7 @@ def phantom(
     seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same films."),
 ) -> None:
     """Make procedural films with known lesions, in MIAS form (PGM and Info.txt)."""
-    from converters.phantom import write_phantom
+    from converters.mias.phantom import write_phantom
 
     collection = write_phantom(out, patients=patients, seed=seed)
     lesions = sum(len(film.lesions) for film in collection.films)

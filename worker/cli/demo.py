@@ -18,7 +18,7 @@ from worker.cli.jobs import (
 from worker.cli.session import open_queue, read_studies
 
 if TYPE_CHECKING:
-    from converters.truth import FilmTruth
+    from converters.truth.file import FilmTruth
 
 
 def demo(
@@ -28,11 +28,11 @@ def demo(
 ) -> None:
     """Phantom films -> DICOM -> queue -> scan -> CAD SR and overlays -> findings against the truth."""
     from bcd_model.words import DISCLAIMER
-    from converters import wording
-    from converters.mias_dicom import convert_mias
-    from converters.phantom import write_phantom
-    from converters.result_json import read_result
-    from converters.truth import TRUTH_FILE, read_truth
+    from converters.mias.phantom import write_phantom
+    from converters.mias.to_dicom import convert_mias
+    from converters.results import wording
+    from converters.results.result_json import read_result
+    from converters.truth.file import TRUTH_FILE, read_truth
     from worker.settings import load_settings
     from worker.submission import exit_code
     from worker.summary import values_of

@@ -15,7 +15,7 @@ from worker.cli.session import read_studies
 
 if TYPE_CHECKING:
     from bcd_model.evaluation.hits import RuleName
-    from converters.studies import StudyInput
+    from converters.films.studies import StudyInput
 
 _FOLDER = Path("bcd-evaluation")
 

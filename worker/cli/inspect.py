@@ -48,7 +48,7 @@ def results(
 
 def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
     """Every film of a study with its findings, and where the files are."""
-    from converters.result_json import read_result
+    from converters.results.result_json import read_result
 
     if (Path(job) / "result.json").is_file():
         folder = Path(job)
@@ -69,7 +69,7 @@ def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
 def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
     """Print ``result.json`` for people: a table of findings for every film."""
     from bcd_model.words import DISCLAIMER
-    from converters import wording
+    from converters.results import wording
 
     model, point = result["model"], result["operating_point"]
     say(f"study {result['study_instance_uid']}")
@@ -97,7 +97,7 @@ def _what_was_missed(result: Mapping[str, Any]) -> str:
 
 
 def _show_film(film: Mapping[str, Any], *, everything: bool) -> None:
-    from converters import wording
+    from converters.results import wording
 
     side = " ".join(filter(None, (film["laterality"], film["view"])))
     title = on_one_line(f"film {film['sop_instance_uid'] or film['file']}" + (f" ({side})" if side else ""))
@@ -140,7 +140,7 @@ def finding_row(number: int, finding: Mapping[str, Any]) -> Sequence[object]:
 def _result_of(job: str) -> tuple[Path, dict[str, Any]]:
     """The folder and the content of the job's result."""
     from bcd_model.errors import InputError
-    from converters.result_json import read_result
+    from converters.results.result_json import read_result
     from worker.job import Standing
     from worker.settings import load_settings
 

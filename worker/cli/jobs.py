@@ -16,7 +16,7 @@ from worker.cli.console import counted, film_progress, note, say, say_json, say_
 from worker.cli.session import Queue, open_queue, read_studies, results_root, unplaced_json
 
 if TYPE_CHECKING:
-    from converters.studies import StudyInput
+    from converters.films.studies import StudyInput
     from worker.job import Lane as LaneName
     from worker.job import Record
     from worker.submission import Submitted, Submitter

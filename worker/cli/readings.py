@@ -68,7 +68,7 @@ def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
 
 def show_csv(job: str) -> None:
     """The findings of one study: a job's, or those in a result's folder."""
-    from converters.result_json import read_result
+    from converters.results.result_json import read_result
     from worker.settings import load_settings
 
     if (Path(job) / "result.json").is_file():
@@ -90,7 +90,7 @@ def _urgency(record: Record) -> tuple[bool, float, str]:
 
 def _say_table(records: Sequence[Record], places: Mapping[str, Standing]) -> None:
     from bcd_model.words import DISCLAIMER
-    from converters import wording
+    from converters.results import wording
     from worker.summary import values_of
 
     rows = [
@@ -157,7 +157,7 @@ def _say_findings(records: Sequence[Record], unreadable: Collection[str]) -> Non
 
 def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
     from bcd_model.errors import InputError
-    from converters.result_json import read_result
+    from converters.results.result_json import read_result
     from worker.job import Standing
 
     standing = record.standing()

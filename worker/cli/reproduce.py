@@ -16,7 +16,7 @@ from worker.cli.console import duration, note, say
 
 if TYPE_CHECKING:
     from bcd_model.paper.experiment import Step, Watch
-    from converters.mias import MiasFilm
+    from converters.mias.collection import MiasFilm
 
 _LINE_EVERY = 60.0  # seconds, where no terminal shows a bar
 
@@ -117,7 +117,7 @@ def _names(option: str, text: str) -> list[str]:
 def _films(folder: Path) -> tuple[MiasFilm, ...]:
     """The films of ``folder``; whatever is odd about them is refused."""
     from bcd_model.errors import TruthError
-    from converters.mias import INFO_FILE, read_collection
+    from converters.mias.collection import INFO_FILE, read_collection
 
     collection = read_collection(folder)
     if collection.warnings:

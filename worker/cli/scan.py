@@ -28,8 +28,8 @@ def scan(
     The result is the one that 'submit' would give: the same job, the same bytes.
     """
     from bcd_model.errors import BcdError
-    from converters.predecessor import read_predecessor
-    from converters.result_json import to_json
+    from converters.results.predecessor import read_predecessor
+    from converters.results.result_json import to_json
     from worker.cli.console import warn
     from worker.execution import make_scanner, outcome_of
     from worker.growth import contents_of, films_of, forced, remembered
@@ -142,7 +142,7 @@ def _read(file: Path) -> Film:
         start = stream.read(2)
     if start in (b"P2", b"P5"):
         return _read_pgm(file)
-    from converters.dicom_in import read_film
+    from converters.films.read import read_film
 
     return read_film(file).film
 
@@ -151,8 +151,8 @@ def _read_pgm(file: Path) -> Film:
     import numpy as np
 
     from bcd_model.words import Film
-    from converters.mias import SPACING
-    from converters.pgm import read_graymap
+    from converters.mias.collection import SPACING
+    from converters.mias.pgm import read_graymap
 
     image = read_graymap(file)
     return Film(

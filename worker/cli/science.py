@@ -33,7 +33,7 @@ def train(
     from bcd_model.errors import OutputError, TruthError
     from bcd_model.training.network import TrainingConfig, prepare
     from bcd_model.training.recipe import develop
-    from converters.mias import read_collection
+    from converters.mias.collection import read_collection
     from worker.cli.console import counted, note, say, warn
     from worker.cli.folder import held
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from worker.cli.console import busy, counted, warn
 
 if TYPE_CHECKING:
-    from converters.studies import Discovery
+    from converters.films.studies import Discovery
     from worker.job import DamagedRecordError, Record, State
     from worker.records import Records
     from worker.settings import Settings
@@ -138,9 +138,9 @@ def read_studies(paths: Sequence[Path]) -> Discovery:
         UsageError: a path does not exist.
         InputError: there is no film in them.
     """
-    from converters.patients import told
-    from converters.studies import find_studies
-    from converters.truth import TRUTH_FILE
+    from converters.films.studies import find_studies
+    from converters.results.patients import told
+    from converters.truth.file import TRUTH_FILE
 
     with busy("looking for films"):
         found = find_studies([path.absolute() for path in paths])

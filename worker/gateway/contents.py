@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from bcd_model.errors import FilmError, InputError
-from converters.dicom_file import integer, read_dicom
-from converters.dicom_in import why_unusable
-from converters.studies import StudyInput, find_studies
+from converters.dicom.file import integer, read_dicom
+from converters.films.read import why_unusable
+from converters.films.studies import StudyInput, find_studies
 from worker.gateway.archives import Budget, RefusedArchiveError, is_archive, unpack
 from worker.gateway.disk import check_room
 from worker.gateway.form import Upload

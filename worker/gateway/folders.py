@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bcd_model.errors import OutputError
-from converters.studies import FilmSource, StudyInput
+from converters.films.studies import FilmSource, StudyInput
 from worker.engine_host import make_private
 from worker.gateway.clock import Clock
 from worker.gateway.disk import check_room

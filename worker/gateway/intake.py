@@ -10,7 +10,7 @@ from pathlib import Path
 from celery import Celery
 
 from bcd_model.weights import WeightsInfo
-from converters.studies import StudyInput
+from converters.films.studies import StudyInput
 from worker.gateway.contents import Bounds, look_through
 from worker.gateway.folders import Folders
 from worker.gateway.form import Upload

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from converters.studies import StudyInput
+from converters.films.studies import StudyInput
 from worker.gateway.folders import Folders
 from worker.gateway.grants import Grants
 from worker.gateway.inspector import Inspector

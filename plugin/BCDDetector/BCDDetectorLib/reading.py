@@ -1,6 +1,6 @@
 """What the reader says of a study: accepted, rejected, moved and added findings; and as JSON.
 
-The JSON is a ``truth.json`` (``converters.truth``, schema version 1) with more keys, and ``read_truth`` there
+The JSON is a ``truth.json`` (``converters.truth.file``, schema version 1) with more keys, and ``read_truth``
 reads it: only films that the reader has declared to be read completely are in ``films``, and their lesions
 are the accepted findings. The detector's findings and what became of them stand beside.
 """

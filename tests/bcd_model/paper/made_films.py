@@ -9,7 +9,7 @@ import numpy as np
 from toy_films import StoredFilm, toy_films
 
 from bcd_model.words import Film
-from converters.mias import info_line
+from converters.mias.collection import info_line
 
 
 def made_films(patients: int = 12) -> list[StoredFilm]:

@@ -12,7 +12,7 @@ import pytest
 
 from bcd_model.paper.crops import PaperCrop
 from bcd_model.paper.inputs import CropSet, prepare, select
-from converters.mias import read_collection
+from converters.mias.collection import read_collection
 
 pytestmark = [
     pytest.mark.films,

@@ -14,10 +14,10 @@ import pytest
 from pydicom.dataset import FileDataset
 
 from bcd_model.words import FilmScan, Finding, HeatMap, ModelIdentity, OperatingPoint, Probability
-from converters import character_sets
-from converters.dicom_in import TEXTS_DO_NOT_FIT, read_film
-from converters.result import FilmResult, JobIdentity, StudyResult
-from converters.result_objects import write_results
+from converters.dicom import character_sets
+from converters.films.read import TEXTS_DO_NOT_FIT, read_film
+from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+from converters.results.write import write_results
 
 MakeFilm = Callable[..., FileDataset]
 

@@ -26,8 +26,8 @@ from pydicom.uid import (
 )
 
 from bcd_model.errors import FilmError
-from converters.dicom_in import read_film
-from converters.stored_pixels import PADDED
+from converters.films.pixels.stored import PADDED
+from converters.films.read import read_film
 
 MakeFilm = Callable[..., FileDataset]
 
@@ -212,8 +212,8 @@ BOMB = """
 import resource, sys
 from pathlib import Path
 from bcd_model.errors import FilmError
-from converters.dicom_in import read_film
-from converters.studies import find_studies
+from converters.films.read import read_film
+from converters.films.studies import find_studies
 resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
 for path in map(Path, sys.argv[1:]):
     find_studies([path])

@@ -17,9 +17,9 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from bcd_model.errors import FilmError, InputError
-from converters.dicom_file import read_dicom
-from converters.dicom_in import read_film
-from converters.studies import find_studies
+from converters.dicom.file import read_dicom
+from converters.films.read import read_film
+from converters.films.studies import find_studies
 
 MakeFilm = Callable[..., FileDataset]
 

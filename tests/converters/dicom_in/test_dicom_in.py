@@ -34,8 +34,8 @@ from pydicom.uid import (
 )
 
 from bcd_model.errors import FilmError
-from converters.acceptance import judge
-from converters.dicom_in import read_film
+from converters.films.acceptance import judge
+from converters.films.read import read_film
 
 MakeFilm = Callable[..., FileDataset]
 SaveFilm = Callable[..., Path]

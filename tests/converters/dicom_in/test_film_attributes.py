@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from converters import film_attributes
+from converters.films import header as film_header
 
 
 def header(**elements: object) -> Dataset:
@@ -43,7 +43,7 @@ def frame_laterality(value: str) -> Dataset:
     ],
 )
 def test_laterality(elements: dict[str, object], expected: str | None) -> None:
-    assert film_attributes.laterality(header(**elements)) == expected
+    assert film_header.laterality(header(**elements)) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_laterality(elements: dict[str, object], expected: str | None) -> None:
 def test_view_code_decides_and_view_position_only_hints(
     elements: dict[str, object], expected: str | None
 ) -> None:
-    assert film_attributes.view(header(**elements)) == expected
+    assert film_header.view(header(**elements)) == expected
 
 
 def test_spot_magnified_and_raw_views_are_not_of_the_kind_of_whole_ones() -> None:
@@ -69,7 +69,7 @@ def test_spot_magnified_and_raw_views_are_not_of_the_kind_of_whole_ones() -> Non
     tail.ViewModifierCodeSequence = [coded("399011000")]
     both.ViewModifierCodeSequence = [coded("399011000"), coded("399055006")]
     kinds = [
-        film_attributes.kind(header(**elements))
+        film_header.kind(header(**elements))
         for elements in (
             {"ViewCodeSequence": [coded("399162004")]},
             {"ViewCodeSequence": [spot]},
@@ -81,9 +81,9 @@ def test_spot_magnified_and_raw_views_are_not_of_the_kind_of_whole_ones() -> Non
     ]
     assert len(set(kinds)) == len(kinds)
     both.ViewModifierCodeSequence = both.ViewModifierCodeSequence[::-1]
-    assert film_attributes.kind(header(ViewCodeSequence=[both])) == kinds[3]
+    assert film_header.kind(header(ViewCodeSequence=[both])) == kinds[3]
     contact = header(ViewPosition="CC", EstimatedRadiographicMagnificationFactor=1.05)
-    assert film_attributes.kind(contact) == kinds[0]
+    assert film_header.kind(contact) == kinds[0]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_spot_magnified_and_raw_views_are_not_of_the_kind_of_whole_ones() -> Non
     ],
 )
 def test_spacing_that_is_stated(elements: dict[str, object], expected: tuple[float, float]) -> None:
-    spacing, assumed, _ = film_attributes.spacing(header(**elements))
+    spacing, assumed, _ = film_header.spacing(header(**elements))
     assert spacing == pytest.approx(expected)
     assert not assumed
 
@@ -122,23 +122,23 @@ def test_spacing_that_is_stated(elements: dict[str, object], expected: tuple[flo
     "elements", [{}, {"PixelSpacing": [1000, 1000]}, {"ImagerPixelSpacing": [0.1, 0.1, 0.1]}]
 )
 def test_spacing_that_is_not_is_assumed_from_the_size_of_a_film(elements: dict[str, object]) -> None:
-    spacing, assumed, remarks = film_attributes.spacing(header(**elements))
+    spacing, assumed, remarks = film_header.spacing(header(**elements))
     assert spacing == pytest.approx((0.2, 0.2))  # 240 mm / 1200 rows
     assert assumed
     assert "assumed" in remarks[0]
 
 
 def test_film_like_those_of_the_training_has_no_remark() -> None:
-    assert film_attributes.unlike_training(header(DetectorType="FILM"), (0.2, 0.2)) == ()
+    assert film_header.unlike_training(header(DetectorType="FILM"), (0.2, 0.2)) == ()
 
 
 def test_what_is_unlike_the_training_films_is_one_sentence() -> None:
     digital = header(DetectorType="DIRECT", BitsStored=12)
-    (remark,) = film_attributes.unlike_training(digital, (0.07, 0.07))
+    (remark,) = film_header.unlike_training(digital, (0.07, 0.07))
     for word in ("digital detector", "0.07", "12 bits", "less reliable"):
         assert word in remark
     capture = header(SOPClassUID=SecondaryCaptureImageStorage)
-    assert "secondary capture" in film_attributes.unlike_training(capture, (0.2, 0.2))[0]
+    assert "secondary capture" in film_header.unlike_training(capture, (0.2, 0.2))[0]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_what_is_unlike_the_training_films_is_one_sentence() -> None:
 )
 @pytest.mark.parametrize("keyword", ["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"])
 def test_kind_13_a_spacing_that_no_mammogram_has_is_not_believed(keyword: str, stated: list[float]) -> None:
-    spacing, assumed, (remark,) = film_attributes.spacing(header(**{keyword: stated}))
+    spacing, assumed, (remark,) = film_header.spacing(header(**{keyword: stated}))
     assert spacing == pytest.approx((0.2, 0.2))
     assert assumed
     assert remark.startswith("implausible pixel spacing in the file: 0.2 mm assumed")
@@ -164,19 +164,19 @@ def test_kind_13_a_spacing_that_no_mammogram_has_is_not_believed(keyword: str, s
 
 @pytest.mark.parametrize("stated", [[0.056, 0.056], [0.41, 0.41], [0.1, 0.2], [0.2, 0.1]])
 def test_kind_13_a_spacing_just_within_the_bounds_is_believed(stated: list[float]) -> None:
-    assert film_attributes.spacing(header(PixelSpacing=stated)) == (tuple(stated), False, ())
+    assert film_header.spacing(header(PixelSpacing=stated)) == (tuple(stated), False, ())
 
 
 def test_kind_13_a_spacing_of_lower_rank_is_taken_for_an_implausible_one_with_a_warning() -> None:
     found = header(PixelSpacing=[2, 2], ImagerPixelSpacing=[0.1, 0.1])
-    spacing, assumed, (remark,) = film_attributes.spacing(found)
+    spacing, assumed, (remark,) = film_header.spacing(found)
     assert (spacing, assumed) == ((0.1, 0.1), False)
     assert remark == "Pixel Spacing would give an image of implausible size: not used"
 
 
 def test_kind_13_a_magnified_view_is_as_large_as_its_spacing_divided() -> None:
     found = header(ImagerPixelSpacing=[0.6, 0.6], EstimatedRadiographicMagnificationFactor=1.8)
-    spacing, assumed, _ = film_attributes.spacing(found)
+    spacing, assumed, _ = film_header.spacing(found)
     assert (spacing, assumed) == (pytest.approx((1 / 3, 1 / 3)), False)
 
 
@@ -184,17 +184,17 @@ def test_kind_13_a_magnified_view_is_as_large_as_its_spacing_divided() -> None:
 def test_kind_13_an_image_too_oblong_for_any_spacing_fails(rows: int, columns: int) -> None:
     strip = header(Rows=rows, Columns=columns, PixelSpacing=[1.0, 0.02])
     with pytest.raises(ValueError, match=f"{rows} x {columns} pixels: too oblong for a mammogram"):
-        film_attributes.spacing(strip)
-    assert "too oblong" in film_attributes.why_no_spacing(strip)
+        film_header.spacing(strip)
+    assert "too oblong" in film_header.why_no_spacing(strip)
 
 
 def test_pixel_aspect_ratio_shapes_the_assumed_spacing() -> None:
     found = header(Rows=600, PixelAspectRatio=[2, 1])
-    spacing, assumed, (remark,) = film_attributes.spacing(found)
+    spacing, assumed, (remark,) = film_header.spacing(found)
     assert spacing == pytest.approx((0.4, 0.2))  # 240 mm / 600 rows
     assert assumed
     assert "0.4 x 0.2 mm assumed" in remark
-    assert film_attributes.spacing(header(PixelAspectRatio=[50, 1]))[0] == pytest.approx((0.2, 0.2))
+    assert film_header.spacing(header(PixelAspectRatio=[50, 1]))[0] == pytest.approx((0.2, 0.2))
 
 
 @pytest.mark.parametrize(
@@ -231,6 +231,6 @@ def test_pixel_aspect_ratio_shapes_the_assumed_spacing() -> None:
     ],
 )
 def test_contradictions_are_warned_of(elements: dict[str, object], word: str) -> None:
-    found = film_attributes.contradictions(header(**elements))
+    found = film_header.contradictions(header(**elements))
     assert len(found) == (1 if word else 0)
     assert all(word in warning for warning in found)

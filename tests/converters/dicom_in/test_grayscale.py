@@ -17,9 +17,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, apply_windowing
 
 from bcd_model.errors import FilmError
-from converters.dicom_in import read_film
-from converters.grayscale import to_unit_range
-from converters.pgm import read_pgm
+from converters.films.pixels.grayscale import to_unit_range
+from converters.films.read import read_film
+from converters.mias.pgm import read_pgm
 
 MakeFilm = Callable[..., FileDataset]
 SaveFilm = Callable[..., Path]

@@ -22,10 +22,10 @@ from pydicom.uid import (
 )
 
 from bcd_model.errors import FilmError
-from converters import elements
-from converters.dicom_file import is_dicom, read_dicom
-from converters.dicom_in import read_film, why_unusable
-from converters.studies import find_studies
+from converters.dicom import elements
+from converters.dicom.file import is_dicom, read_dicom
+from converters.films.read import read_film, why_unusable
+from converters.films.studies import find_studies
 
 MakeFilm = Callable[..., FileDataset]
 SaveFilm = Callable[..., Path]

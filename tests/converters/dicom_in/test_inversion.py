@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from bcd_model.errors import FilmError
-from converters.dicom_in import read_film
-from converters.inversion import INVERTED, looks_inverted
-from converters.mias import read_collection
-from converters.phantom import write_phantom
+from converters.films.pixels.inversion import INVERTED, looks_inverted
+from converters.films.read import read_film
+from converters.mias.collection import read_collection
+from converters.mias.phantom import write_phantom
 
 SaveFilm = Callable[..., Path]
 

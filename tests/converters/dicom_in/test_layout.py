@@ -16,9 +16,9 @@ from pydicom.pixels import compress
 from pydicom.uid import UID, JPEGLSLossless, RLELossless
 
 from bcd_model.errors import FilmError
-from converters import layout
-from converters.dicom_in import read_film
-from converters.pgm import read_pgm
+from converters.films.pixels import layout
+from converters.films.read import read_film
+from converters.mias.pgm import read_pgm
 
 MakeFilm = Callable[..., FileDataset]
 ROWS, COLUMNS = 240, 180

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from bcd_model.errors import FilmError
-from converters import dicom_file
-from converters.dicom_file import load, read_dicom, survey
-from converters.dicom_in import film_of, read_film
-from converters.studies import FilmSource
+from converters.dicom import file as dicom_file
+from converters.dicom.file import load, read_dicom, survey
+from converters.films.read import film_of, read_film
+from converters.films.studies import FilmSource
 from worker.pipeline import _read, may_pass
 
 SaveFilm = Callable[..., Path]

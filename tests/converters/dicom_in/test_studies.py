@@ -25,10 +25,10 @@ from pydicom.uid import (
 
 from bcd_model.errors import InputError, UsageError
 from bcd_model.words import FilmScan, Finding, HeatMap, ModelIdentity, OperatingPoint, Probability
-from converters.dicom_in import read_film
-from converters.result import FilmResult, JobIdentity, StudyResult
-from converters.result_objects import write_results
-from converters.studies import StudyInput, find_studies
+from converters.films.read import read_film
+from converters.films.studies import StudyInput, find_studies
+from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+from converters.results.write import write_results
 
 SaveFilm = Callable[..., Path]
 

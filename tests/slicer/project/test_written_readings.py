@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
 
 import validators
 
-from converters.acceptance import judge
-from converters.film_attributes import laterality, spacing, view
-from converters.truth import read_truth
+from converters.films.acceptance import judge
+from converters.films.header import laterality, spacing, view
+from converters.truth.file import read_truth
 
 
 @pytest.mark.parametrize("marks", ["all", "none"])

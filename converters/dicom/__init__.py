@@ -1,0 +1,1 @@
+"""DICOM files and their data elements, read within bounds."""

@@ -1,0 +1,647 @@
+"""From the bytes of a DICOM file to the data elements that are read of it (PS3.5 clause 7).
+
+A walk without recursion, from the first byte to Pixel Data. What `converters.dicom.elements` does not name is
+passed over, however long it is; what it names is bounded. Nothing here changes the state of pydicom, of
+Python's warnings or of logging: any number of threads may read at once.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydicom import config
+from pydicom.datadict import dictionary_description
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence as ItemSequence
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pydicom.valuerep import IS, DSfloat, PersonName
+
+from converters.dicom import character_sets, elements
+from converters.dicom.bounds import MemoryStream, Stream
+
+PREAMBLE = 128
+PREFIX = b"DICM"
+UNDEFINED = 0xFFFFFFFF
+
+DAMAGED = "its header is damaged: an item stands in no sequence"
+CUT_SHORT = "cut short: it ends within its header"
+DEFLATED = "deflated data sets are not read; convert it with dcmconv +te"
+TOO_MANY_ELEMENTS = f"its header has more than {elements.MOST_ELEMENTS} data elements"
+TOO_MANY_KEPT = f"its header has more than {elements.MOST_KEPT} data elements of the kinds that are read"
+TOO_MUCH_KEPT = f"the data elements that are read take more than {elements.KEPT_BYTES} bytes"
+TOO_DEEP = f"its sequences are nested more than {elements.MOST_DEPTH} deep"
+TOO_MANY_FRAGMENTS = "its compressed pixels come in more fragments than a picture has"
+
+_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
+_SHORT = frozenset(
+    {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST"}
+    | {"TM", "UI", "UL", "US"}
+)
+_VR = {vr.encode(): vr for vr in _LONG | _SHORT}
+_BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", ""})
+_NUMBERS = {"FD": "f8", "FL": "f4", "SL": "i4", "SS": "i2", "SV": "i8", "UL": "u4", "US": "u2", "UV": "u8"}
+_CHARACTER_SET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+_ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})
+_DECIMAL = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+_DS_CHARACTERS = 16
+
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_PIXEL_DATA = 0x7FE00010
+_PIXELS = frozenset({0x7FE00008, 0x7FE00009, _PIXEL_DATA})
+_NOWHERE = 1 << 62
+_LOOK_AHEAD = 1 << 16
+_DEFLATED_LOOK = 1 << 16
+_INFLATED_LOOK = 1 << 20
+_MOST_FRAGMENTS = 1 << 16
+
+
+class FileText(DataElement):
+    """A text of a file: decoded for people, and by its own bytes for copies.
+
+    Attributes:
+        raw: the value as the file has it, without padding at its end.
+    """
+
+    raw: bytes = b""
+
+
+@dataclass(slots=True)
+class PixelData:
+    """Where the value of Pixel Data (7FE0,0010) is in the file.
+
+    Attributes:
+        offset: of its first byte.
+        length: in bytes as the file says; None if it is undefined, which stands for fragments (PS3.5 A.4).
+        present: how many of them are in the file.
+        whole: whether all of it is there.
+        fragments: (offset, length) of the fragments, the first of which is the Basic Offset Table.
+        vr: "" in implicit VR.
+    """
+
+    offset: int
+    length: int | None
+    vr: str
+    present: int = 0
+    whole: bool = True
+    fragments: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Parsed:
+    """What was read of a file, and why not more of it.
+
+    Attributes:
+        header: the data elements that are read, ``file_meta`` among its attributes.
+        transfer_syntax: as stated, or as guessed of a file that states none; empty if unknown.
+        fault: why the file cannot be used, one line without patient data; "" if nothing is wrong so far.
+        texts_fit: False if a text has bytes that are not possible in the character set that is stated.
+    """
+
+    header: Dataset
+    transfer_syntax: UID
+    fault: str = ""
+    pixel_data: PixelData | None = None
+    texts_fit: bool = True
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A data set, a sequence or an item while it is walked through.
+
+    Attributes:
+        limit: the position behind its last byte, as far as it is known.
+        stated: whether its own length is stated: then no delimiter ends it.
+        begun: whether a sequence has had an item.
+        target: where the elements of a data set or an item go; None if it is passed over.
+        items: where the items of a sequence go; None if it is passed over.
+    """
+
+    limit: int
+    implicit: bool
+    is_sequence: bool = False
+    target: Dataset | None = None
+    items: list[Dataset] | None = None
+    tag: int = 0
+    keyword: str = ""
+    untouched: bool = True
+    stated: bool = False
+    begun: bool = False
+
+
+@dataclass(slots=True)
+class _Raw:
+    """A value that is kept, still as bytes."""
+
+    target: Dataset
+    tag: int
+    keyword: str
+    vr: str
+    stated: str
+    value: bytes
+
+
+def looks_like_dicom(start: bytes) -> bool:
+    """Whether a file that starts so is a DICOM file: the prefix (PS3.10 7.1), or evidently a data set.
+
+    Some writers leave out the preamble and the prefix. Such a file begins with group 0002 or 0008.
+    """
+    if start[PREAMBLE : PREAMBLE + len(PREFIX)] == PREFIX:
+        return True
+    return _order_without_preamble(start) is not None
+
+
+def _order_without_preamble(start: bytes) -> str | None:
+    """Byte order of a file that begins with a data element; None if it does not."""
+    for order in "<>":
+        if len(start) < 16:
+            return None
+        group, element = struct.unpack_from(f"{order}HH", start)
+        if group not in (2, 8) or element > 0x2000:
+            continue
+        vr, length, size = _head(start, order, implicit=False)
+        if not vr:
+            vr, length, size = _head(start, order, implicit=True)
+        following = start[size + length : size + length + 4]
+        if len(following) < 4:
+            continue
+        after = struct.unpack(f"{order}HH", following)
+        if (group, element) < after and after[0] <= 0x0032:
+            return order
+    return None
+
+
+def _head(head: bytes, order: str, *, implicit: bool) -> tuple[str, int, int]:
+    """Value representation, stated length and size of an element's head; "" if there is no known VR."""
+    if not implicit:
+        vr = _VR.get(head[4:6], "")
+        if vr in _SHORT:
+            return vr, struct.unpack_from(f"{order}H", head, 6)[0], 8
+        if vr and len(head) >= 12:
+            return vr, struct.unpack_from(f"{order}L", head, 8)[0], 12
+    return "", struct.unpack_from(f"{order}L", head, 4)[0], 8
+
+
+def parse(stream: Stream) -> Parsed:
+    """Read the header at the start of ``stream``, which is left behind Pixel Data or what ended the walk."""
+    start = stream.peek(PREAMBLE + len(PREFIX))
+    if start[PREAMBLE:] == PREFIX:
+        stream.skip(len(start))
+    order = _order_without_preamble(stream.peek(_LOOK_AHEAD)) or "<"
+    meta = FileMetaDataset()
+    walk = _Walk(stream, "<")
+    if stream.peek(2) == b"\x02\x00":
+        walk.run(meta, elements.IN_META, implicit=False, meta=True)
+    walk.decode()
+    stated = meta.get("TransferSyntaxUID")
+    syntax = UID(str(stated) if stated else "", config.IGNORE)
+    header = Dataset()
+    header.file_meta = meta
+    body = walk
+    if syntax == DeflatedExplicitVRLittleEndian:
+        # It inflates as a whole, to a size nobody can tell beforehand, and images do not come in it.
+        body = _Walk(MemoryStream(_inflated(stream.take(_DEFLATED_LOOK))), "<")
+        body.run(header, elements.IN_DATASET, implicit=False)
+        body.fault, body.pixel_data = DEFLATED, None
+    elif not walk.stopped:
+        if not syntax:
+            syntax = _guessed(stream.peek(12), order)
+        body.order = ">" if syntax == ExplicitVRBigEndian else "<"
+        body.run(header, elements.IN_DATASET, implicit=syntax == ImplicitVRLittleEndian)
+        if body.pixel_data is not None:
+            _find_fragments(stream, body)
+    fits = body.decode()
+    return Parsed(header, syntax, body.fault, body.pixel_data, fits)
+
+
+def _guessed(head: bytes, order: str) -> UID:
+    """The transfer syntax of a data set that states none, from its first element."""
+    explicit = len(head) >= 8 and head[4:6] in _VR
+    if order == ">":
+        return UID(ExplicitVRBigEndian)
+    return UID(ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian)
+
+
+def _inflated(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _INFLATED_LOOK)
+    except zlib.error:
+        return b""
+
+
+def _find_fragments(stream: Stream, walk: _Walk) -> None:
+    """Pass over Pixel Data and note what of it is there."""
+    pixel_data = walk.pixel_data
+    if pixel_data is None:
+        return
+    if pixel_data.length is not None:
+        pixel_data.present = stream.skip(pixel_data.length)
+        pixel_data.whole = pixel_data.present == pixel_data.length
+        return
+    while True:
+        head = stream.peek(8)
+        if len(head) < 8:  # the delimiter alone is missing: some writers forget it
+            pixel_data.whole = not head
+            return
+        group, element, length = struct.unpack("<HHL", head)
+        if (group << 16 | element) == _ITEM and length != UNDEFINED:
+            stream.skip(8)
+            if len(pixel_data.fragments) == _MOST_FRAGMENTS:
+                walk.blame(TOO_MANY_FRAGMENTS)
+                return
+            pixel_data.fragments.append((stream.position, length))
+            there = stream.skip(length)
+            pixel_data.present += there
+            if there < length:
+                pixel_data.whole = False
+                return
+            continue
+        # There are archives that write zeros in place of the delimiter.
+        pixel_data.whole = (group << 16 | element) == _SEQUENCE_END or head == bytes(8)
+        return
+
+
+class _Walk:
+    """One walk through a data set."""
+
+    def __init__(self, stream: Stream, order: str) -> None:
+        self.stream = stream
+        self.order = order
+        self.fault = ""
+        self.stopped = False
+        self.pixel_data: PixelData | None = None
+        self._seen = 0
+        self._kept = 0
+        self._bytes = 0
+        self._raw: list[_Raw] = []
+        self._wanted: Mapping[int, tuple[str, str]] = {}
+
+    def blame(self, fault: str) -> None:
+        """Note why the file cannot be used; the first reason counts."""
+        self.fault = self.fault or fault
+
+    def run(
+        self, dataset: Dataset, wanted: Mapping[int, tuple[str, str]], *, implicit: bool, meta: bool = False
+    ) -> None:
+        """Collect the ``wanted`` elements up to the pixels; of ``meta``, up to the end of group 0002."""
+        self._wanted = wanted
+        stack = [_Frame(_NOWHERE, implicit, target=dataset)]
+        while not self.stopped:
+            frame = stack[-1]
+            if self.stream.position >= frame.limit:
+                self._leave(stack)
+                continue
+            head = self.stream.peek(12)
+            if len(head) < 8:
+                if head or len(stack) > 1:
+                    self.blame(CUT_SHORT)
+                break
+            group, element = struct.unpack_from(f"{self.order}HH", head)
+            tag = group << 16 | element
+            if meta and len(stack) == 1 and group != 2:
+                break
+            self._seen += 1
+            if self._seen > elements.MOST_ELEMENTS:
+                self.blame(TOO_MANY_ELEMENTS)
+                self.stopped = True
+            elif group == 0xFFFE:
+                self._delimiter(stack, tag, struct.unpack_from(f"{self.order}L", head, 4)[0])
+            elif frame.is_sequence:
+                self._leave_where_no_item_is(stack)
+            elif self._element(stack, frame, tag, head):
+                break
+        while len(stack) > 1:
+            self._leave(stack)
+
+    def _leave(self, stack: list[_Frame]) -> None:
+        """The innermost item or sequence is at its end."""
+        frame = stack.pop()
+        if frame.items is not None and stack[-1].target is not None:
+            _put(stack[-1].target, DataElement(frame.tag, "SQ", ItemSequence(frame.items)))
+
+    def _leave_where_no_item_is(self, stack: list[_Frame]) -> None:
+        """A sequence holds something else than items: none of it may be taken for elements around it."""
+        frame = stack[-1]
+        if frame.stated:
+            self._skip(frame.limit - self.stream.position)
+        elif not frame.begun:
+            self._skip_behind_delimiter()
+        # else the sequence has ended without saying so, as those of some writers do
+        self._leave(stack)
+
+    def _skip_behind_delimiter(self) -> None:
+        """Pass over bytes that are no items, up to the delimiter of the sequence that they stand in."""
+        end = struct.pack(f"{self.order}HHL", _SEQUENCE_END >> 16, _SEQUENCE_END & 0xFFFF, 0)
+        while True:
+            ahead = self.stream.peek(_LOOK_AHEAD)
+            at = ahead.find(end)
+            if at >= 0:
+                self.stream.skip(at + len(end))
+                return
+            if len(ahead) < len(end):
+                self._cut()
+                return
+            self.stream.skip(len(ahead) - len(end) + 1)
+
+    def _delimiter(self, stack: list[_Frame], tag: int, length: int) -> None:
+        """An item, or the end of an item or a sequence of undefined length (PS3.5 7.5)."""
+        frame = stack[-1]
+        if len(stack) == 1:  # in no sequence: what follows would be taken for elements of the film
+            self.blame(DAMAGED)
+            self.stopped = True
+            return
+        self.stream.skip(8)
+        if tag == _ITEM and frame.is_sequence:
+            frame.begun = True
+            target = self._item(frame)
+            if target is None and self.fault and frame.limit != _NOWHERE:
+                self._skip(frame.limit - self.stream.position)  # it is refused: no more of it is looked at
+                return
+            if target is None and length != UNDEFINED:
+                self._skip(min(length, frame.limit - self.stream.position))
+                return
+            end = _NOWHERE if length == UNDEFINED else self.stream.position + length
+            stated = length != UNDEFINED
+            stack.append(_Frame(min(end, frame.limit), frame.implicit, target=target, stated=stated))
+        elif tag == _ITEM_END and not frame.is_sequence and not frame.stated:
+            self._leave(stack)
+        elif tag == _SEQUENCE_END and not frame.stated:
+            if not frame.is_sequence:
+                self._leave(stack)
+            if not stack[-1].stated:
+                self._leave(stack)
+
+    def _item(self, frame: _Frame) -> Dataset | None:
+        """A new item of a sequence that is kept; None if the item is passed over."""
+        if frame.items is None or (frame.items and frame.keyword in elements.FIRST_ITEM_ALONE):
+            return None
+        if len(frame.items) == elements.MOST_ITEMS:
+            self.blame(f"its {_name(frame.tag)} has more than {elements.MOST_ITEMS} items")
+            return None
+        if not self._room():
+            return None
+        frame.items.append(Dataset())
+        return frame.items[-1]
+
+    def _room(self, length: int = 0) -> bool:
+        """Whether one more element or item of ``length`` bytes may be kept."""
+        self._kept += 1
+        self._bytes += length
+        if self._kept > elements.MOST_KEPT:
+            self.blame(TOO_MANY_KEPT)
+        elif self._bytes > elements.KEPT_BYTES:
+            self.blame(TOO_MUCH_KEPT)
+        else:
+            return True
+        return False
+
+    def _element(self, stack: list[_Frame], frame: _Frame, tag: int, head: bytes) -> bool:
+        """One data element; whether it is the pixels, at which the walk ends."""
+        if frame.untouched:
+            frame.untouched = False
+            # The sequences of some writers are in the other kind of VR than the data set around them.
+            if frame.implicit and head[4:6] in _VR:
+                frame.implicit = not self._follows(tag, frame, *_head(head, self.order, implicit=False)[1:])
+        if frame.implicit:
+            vr, length, size = _head(head, self.order, implicit=True)
+        else:
+            vr, length, size = _head(head, self.order, implicit=False)
+            if not vr:
+                length, size = self._head_without_vr(tag, frame, head)
+        self.stream.skip(size)
+        if len(stack) == 1 and tag in _PIXELS:
+            if tag == _PIXEL_DATA:
+                stated = None if length == UNDEFINED else length
+                self.pixel_data = PixelData(self.stream.position, stated, vr)
+            return True
+        known = None
+        if frame.target is not None:
+            known = (self._wanted if len(stack) == 1 else elements.IN_ITEM).get(tag)
+        is_sequence = vr in ("SQ", "UN", "") and (vr == "SQ" or length == UNDEFINED or _is_sequence(known))
+        if is_sequence and (_is_sequence(known) or length == UNDEFINED):
+            self._sequence(stack, frame, tag, vr, length, known)
+        elif length == UNDEFINED:  # fragments of something that is passed over
+            stack.append(_Frame(frame.limit, frame.implicit, is_sequence=True))
+        elif known is None or is_sequence or _is_sequence(known):
+            self._skip(min(length, frame.limit - self.stream.position))
+        else:
+            self._value(frame, tag, vr, length, known)
+        return False
+
+    def _sequence(
+        self,
+        stack: list[_Frame],
+        frame: _Frame,
+        tag: int,
+        vr: str,
+        length: int,
+        known: tuple[str, str] | None,
+    ) -> None:
+        end = frame.limit if length == UNDEFINED else min(frame.limit, self.stream.position + length)
+        items: list[Dataset] | None = None
+        if known is not None and _is_sequence(known):
+            if sum(outer.is_sequence for outer in stack) < elements.MOST_DEPTH:
+                items = [] if self._room() else None
+            else:
+                self.blame(TOO_DEEP)
+        # What has the VR UN is in implicit VR within (PS3.5 6.2.2).
+        implicit = frame.implicit or vr == "UN"
+        keyword = known[0] if known is not None else ""
+        stated = length != UNDEFINED
+        stack.append(
+            _Frame(end, implicit, is_sequence=True, items=items, tag=tag, keyword=keyword, stated=stated)
+        )
+
+    def _value(self, frame: _Frame, tag: int, vr: str, length: int, known: tuple[str, str]) -> None:
+        keyword, expected = known
+        most = elements.TABLE_BYTES if keyword == "LUTData" else elements.TEXT_BYTES
+        if length > frame.limit - self.stream.position:  # longer than the item it is in: damaged
+            self._skip(frame.limit - self.stream.position)
+        elif length > most:
+            self.blame(f"its {_name(tag)} takes {length} bytes; {most} are read")
+            self._skip(length)
+        elif not self._room(length):
+            self._skip(length)
+        else:
+            value = self.stream.take(length)
+            if len(value) < length:
+                self._cut()
+            elif frame.target is not None:
+                self._raw.append(_Raw(frame.target, tag, keyword, expected, vr, value))
+
+    def _skip(self, length: int) -> None:
+        if self.stream.skip(length) < length:
+            self._cut()
+
+    def _cut(self) -> None:
+        self.blame(CUT_SHORT)
+        self.stopped = True
+
+    def _head_without_vr(self, tag: int, frame: _Frame, head: bytes) -> tuple[int, int]:
+        """Length and head's size of an element in explicit VR whose VR is none that is known.
+
+        It is in implicit VR after all, or of a VR to come (which has a length of 32 bits, PS3.5 6.2), or has
+        two bytes that stand for no VR before a length of 16 bits: what leads to another element is right.
+        """
+        (implicit,) = struct.unpack_from(f"{self.order}L", head, 4)
+        (short,) = struct.unpack_from(f"{self.order}H", head, 6)
+        if implicit == UNDEFINED or self._follows(tag, frame, implicit, 8):
+            return implicit, 8
+        if short == 0 and len(head) >= 12:
+            (long,) = struct.unpack_from(f"{self.order}L", head, 8)
+            if self._follows(tag, frame, long, 12):
+                return long, 12
+        return (short, 8) if self._follows(tag, frame, short, 8) else (implicit, 8)
+
+    def _follows(self, tag: int, frame: _Frame, length: int, size: int) -> bool:
+        """Whether another element starts behind a value of ``length`` bytes, or nothing does."""
+        if length == UNDEFINED:
+            return True
+        end = size + length
+        if self.stream.position + end == frame.limit:
+            return True
+        if end > _LOOK_AHEAD:
+            return False
+        after = self.stream.peek(end + 4)
+        if len(after) < end + 4:
+            return len(after) == end
+        group, element = struct.unpack_from(f"{self.order}HH", after, end)
+        return tag < (group << 16 | element) and (group <= 0x7FE0 or group in (0xFFFC, 0xFFFE))
+
+    def decode(self) -> bool:
+        """Turn what was kept into data elements; whether its texts fit its character set."""
+        kept: dict[tuple[int, int], _Raw] = {}
+        for each in self._raw:
+            first = kept.setdefault((id(each.target), each.tag), each)
+            if first.value.strip(b" \0") != each.value.strip(b" \0"):
+                self.blame(f"has two different values of its {_name(each.tag)}")
+        raw = kept.values()
+        terms: tuple[str, ...] | None = ()
+        signed = False
+        for each in raw:
+            if each.keyword == "SpecificCharacterSet":
+                terms = character_sets.known_terms(_split(each.value.decode("latin_1")))
+            elif each.keyword == "PixelRepresentation":
+                signed = each.value[:2] in (b"\1\0", b"\0\1", b"1", b"1 ")
+        fits = True
+        for each in raw:
+            if each.keyword == "SpecificCharacterSet":
+                if terms:
+                    _put(
+                        each.target, DataElement(each.tag, "CS", _one_or_list(terms), already_converted=True)
+                    )
+                continue
+            element, right = _decoded(each, self.order, terms, signed=signed)
+            fits &= right
+            if element is not None:
+                _put(each.target, element)
+        self._raw = []
+        return fits
+
+
+def _is_sequence(known: tuple[str, str] | None) -> bool:
+    return known is not None and known[1] == "SQ"
+
+
+def _put(dataset: Dataset, element: DataElement) -> None:
+    dataset[element.tag] = element
+
+
+def _name(tag: int) -> str:
+    return dictionary_description(tag)
+
+
+def _one_or_list(found: Sequence[object]) -> object:
+    return found[0] if len(found) == 1 else list(found)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip(" \0") for part in text.split("\\")]
+
+
+def _decoded(
+    raw: _Raw, order: str, terms: Sequence[str] | None, *, signed: bool
+) -> tuple[DataElement | None, bool]:
+    """The data element of a value; None if it is not what its kind may be. And whether a text fits."""
+    expected = raw.vr
+    if raw.keyword == "LUTData":
+        return _words(raw, order), True
+    if " or " in expected:
+        expected = "SS" if signed else "US"
+        if raw.stated in ("US", "SS"):
+            expected = raw.stated
+    if raw.stated in _NUMBERS and (expected in _NUMBERS or expected in ("DS", "IS")):
+        return _numbers(raw, order, raw.stated), True
+    if raw.stated in _NUMBERS or raw.stated == "AT":
+        return None, True
+    if expected in _NUMBERS:
+        if raw.stated in _BYTES:
+            return _numbers(raw, order, expected), True
+        expected = "DS"  # digits in place of a number
+    return _text(raw, expected, terms)
+
+
+def _words(raw: _Raw, order: str) -> DataElement:
+    """LUT Data as little endian words, whatever they are in the file."""
+    value = raw.value
+    if order == ">" and raw.stated in ("OW", "US", "SS"):
+        value = np.frombuffer(value[: len(value) // 2 * 2], dtype=">u2").astype("<u2").tobytes()
+    return DataElement(raw.tag, "OW", value, already_converted=True)
+
+
+def _numbers(raw: _Raw, order: str, vr: str) -> DataElement | None:
+    dtype = np.dtype(f"{order}{_NUMBERS[vr]}")
+    if len(raw.value) % dtype.itemsize:
+        return None
+    found = np.frombuffer(raw.value, dtype=dtype).tolist()
+    return DataElement(raw.tag, vr, _one_or_list(found) if found else None, already_converted=True)
+
+
+def _text(raw: _Raw, vr: str, terms: Sequence[str] | None) -> tuple[DataElement, bool]:
+    value = raw.value.rstrip(b" \0")
+    if vr in _CHARACTER_SET:
+        text, fits = character_sets.decode(value, terms)
+        shown: object = text.strip() if vr in _ONE_VALUE else _one_or_list(_split(text))
+        if vr == "PN":
+            # Without an encoding of its own pydicom writes the original bytes.
+            shown = PersonName(text, None, value, config.IGNORE)
+        element = FileText(raw.tag, vr, shown, already_converted=True)
+        element.raw = value
+        return element, fits
+    text = value.decode("latin_1")
+    parts = [text.strip()] if vr in _ONE_VALUE else _split(text)
+    found: list[object] = list(parts)
+    if vr == "UI":
+        found = [UID(part, config.IGNORE) for part in parts]
+    elif vr == "DS":
+        found = [_decimal(part) for part in parts]
+    elif vr == "IS":
+        found = [_integer(part) for part in parts]
+    return DataElement(raw.tag, vr, _one_or_list(found), already_converted=True), True
+
+
+def _decimal(text: str) -> object:
+    """A Decimal String; one with a comma is meant as with a point, one that is none stays a text."""
+    if not _DECIMAL.fullmatch(text):
+        return text
+    text = text.replace(",", ".")
+    if len(text) <= _DS_CHARACTERS:
+        return DSfloat(text, validation_mode=config.IGNORE)
+    return DSfloat(float(text), auto_format=True, validation_mode=config.IGNORE)
+
+
+def _integer(text: str) -> object:
+    if re.fullmatch(r"[+-]?\d{1,12}", text):
+        return IS(text, validation_mode=config.IGNORE)
+    return _decimal(text)

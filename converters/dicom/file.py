@@ -1,0 +1,339 @@
+"""Opening DICOM files that others wrote, without trusting them.
+
+Everything this package reads of a DICOM file comes through here. A damaged or hostile file ends in
+a :class:`FilmError`, never in another exception, and what pydicom has to say about odd values
+(which it quotes, patient's names included) stays inside.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import math
+import os
+import re
+import stat
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import cast
+
+from pydicom import config
+from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as ItemSequence
+from pydicom.uid import UID
+
+from bcd_model.errors import FilmError
+from converters.dicom.bounds import HashedFile, MemoryStream
+from converters.dicom.data_elements import Parsed, PixelData, looks_like_dicom, parse
+
+MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    InvalidDicomError,
+    LookupError,
+    MemoryError,
+    RuntimeError,  # NotImplementedError and RecursionError, too
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom and its decoders raise on a file that is not as the standard says."""
+
+FILM_BYTES = 1 << 29
+"""What a film's file may take: 512 MiB. The largest mammogram, 24 x 30 cm at 25 micron, has 230 MB."""
+HASHED_BYTES = 1 << 33
+"""How much of a file is hashed: 8 GiB. The largest tomosyntheses have 2."""
+
+_START = 1 << 16
+_SHOWN = 512
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_UID_CHARACTERS = 64
+_QUOTING_LOGGERS = ("pydicom", "pylibjpeg", "openjpeg")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileBytes:
+    """A file as it was at one moment: whoever has this needs the path no more.
+
+    Attributes:
+        name: of the file, without its folder.
+        data: all of its bytes.
+        sha256: of ``data``, in hexadecimal.
+    """
+
+    name: str
+    data: bytes
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DicomFile:
+    """What is read of a file beside its pixels, and where these are.
+
+    Attributes:
+        header: the data elements of :mod:`converters.dicom.elements`, as far as they can be decoded, with
+            ``file_meta``. LUT Data is in little endian words, whatever the file is.
+        transfer_syntax: Transfer Syntax UID (0002,0010); as guessed if the file states none; empty if
+            it cannot be.
+        pixel_data: where Pixel Data is; None if the file ends before it or holds another kind of pixels.
+        fault: why the file cannot be used, one line without patient data; "" if nothing is known so far. The
+            header holds what was read before.
+        texts_fit: False if a text has bytes that are not possible in the character set that is stated.
+    """
+
+    header: Dataset
+    transfer_syntax: UID
+    pixel_data: PixelData | None
+    fault: str
+    texts_fit: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What one passage over a file tells.
+
+    Attributes:
+        sha256: of the whole file, in hexadecimal; of its start if it is not a DICOM file.
+        start: its first 512 bytes.
+        is_dicom: whether it is a DICOM file, however damaged.
+        dicom: None if it is not a DICOM file, or one whose header cannot be read.
+        fault: why there is no ``dicom``, one line without patient data.
+    """
+
+    sha256: str
+    start: bytes
+    is_dicom: bool
+    dicom: DicomFile | None
+    fault: str = ""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's and its decoders' remarks off the terminal, the logs and the test run.
+
+    They quote the values they remark on, and a value may be a patient's name.
+    """
+    validation = config.settings.reading_validation_mode
+    loggers = [logging.getLogger(name) for name in _QUOTING_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    config.settings.reading_validation_mode = config.IGNORE
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        config.settings.reading_validation_mode = validation
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether ``path`` is a DICOM file: by its prefix (PS3.10 7.1), or evidently a data set without one.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+    """
+    with _open(path) as file:
+        return looks_like_dicom(file.read(_START))
+
+
+def load(path: Path) -> FileBytes:
+    """All bytes of ``path``, by one opening of it.
+
+    Raises:
+        FilmError: it cannot be opened or read, or is larger than any mammogram; an OSError is its cause.
+    """
+    try:
+        with _open(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            data = b"" if size > FILM_BYTES else _read_all(file, size)
+    except (OSError, MemoryError) as error:
+        raise _unreadable(path, error) from error
+    if size > FILM_BYTES:
+        raise FilmError(f"has {size} bytes: more than any mammogram", "give mammograms", path.name)
+    if len(data) != size:
+        raise FilmError("changes while it is read", "submit it again when it is complete", path.name)
+    return FileBytes(path.name, data, hashlib.sha256(data).hexdigest())
+
+
+def _open(path: Path) -> FileIO:
+    """``path`` open for reading; a pipe or a device is none that could be read, and is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return FileIO(descriptor)
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
+def _read_all(file: FileIO, size: int) -> bytes:
+    """Up to one byte more than ``size``, so that a file that grows is seen to."""
+    data = file.read(size + 1) or b""  # as a rule all of it: nothing is put together, and held twice
+    while len(data) <= size and (more := file.read(size + 1 - len(data))):
+        data += more
+    return data
+
+
+def _unreadable(path: Path, error: OSError | MemoryError) -> FilmError:
+    if isinstance(error, MemoryError):
+        return FilmError("there is no memory for it", "free some", path.name)
+    why = os.strerror(error.errno) if error.errno is not None else "it cannot be read"
+    return FilmError(f"cannot be opened: {why}", "submit the study again when it can be", path.name)
+
+
+def parse_dicom(file: FileBytes) -> DicomFile:
+    """The header of a film that is in memory, and where its pixels are.
+
+    Raises:
+        FilmError: it is not a DICOM file, or its header cannot be read.
+    """
+    if not looks_like_dicom(file.data[:_START]):
+        raise FilmError("is no DICOM file", "give DICOM files (PS3.10, prefix DICM)", file.name)
+    try:
+        return _dicom(parse(MemoryStream(file.data)))
+    except MALFORMED as error:
+        raise FilmError("its DICOM header cannot be read", "export it again", file.name) from error
+
+
+def survey(path: Path) -> Survey:
+    """Header and hash of ``path``, by one opening and one passage that keeps no pixels in memory.
+
+    A file larger than `HASHED_BYTES` is hashed as far as that, and has the fault.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+    """
+    with _open(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        stream = HashedFile(file)
+        start = stream.peek(_SHOWN)
+        if not looks_like_dicom(stream.peek(_START)):
+            return Survey(stream.sha256, start, False, None, "no DICOM file")
+        if size > HASHED_BYTES:
+            return Survey(stream.sha256, start, True, None, f"has {size} bytes: more than any mammogram")
+        dicom: DicomFile | None
+        fault = ""
+        try:
+            dicom = _dicom(parse(stream))
+        except MALFORMED:
+            dicom, fault = None, "its DICOM header cannot be read"
+        if not stream.drain(HASHED_BYTES):
+            dicom, fault = None, "changes while it is read"
+        return Survey(stream.sha256, start, True, dicom, fault)
+
+
+def _dicom(parsed: Parsed) -> DicomFile:
+    return DicomFile(parsed.header, parsed.transfer_syntax, parsed.pixel_data, parsed.fault, parsed.texts_fit)
+
+
+def read_dicom(path: Path) -> DicomFile:
+    """The header of ``path``, and where its pixels are; the pixels are not kept in memory.
+
+    Raises:
+        FilmError: the file cannot be opened, is no DICOM file, or its header cannot be read.
+    """
+    try:
+        found = survey(path)
+    except (OSError, MemoryError) as error:
+        raise _unreadable(path, error) from error
+    if found.dicom is not None:
+        return found.dicom
+    if found.is_dicom:
+        raise FilmError(found.fault, "export it again", path.name)
+    raise FilmError("is no DICOM file", "give DICOM files (PS3.10, prefix DICM)", path.name)
+
+
+def read_header(path: Path) -> Dataset:
+    """The data elements that are read of ``path``.
+
+    Raises:
+        FilmError: as :func:`read_dicom`.
+    """
+    return read_dicom(path).header
+
+
+def values(dataset: Dataset, keyword: str) -> tuple[object, ...]:
+    """The values of an element; empty if it is absent or has none."""
+    value = dataset.get(keyword)
+    if value is None or (isinstance(value, str | bytes) and not value):
+        return ()
+    return tuple(value) if isinstance(value, MultiValue | ItemSequence | list) else (value,)
+
+
+def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    """The values of a code string element (CS, LO), in capitals without padding."""
+    return tuple(str(value).strip().upper() for value in values(dataset, keyword))
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """The first value of a code string element; "" if there is none."""
+    return next(iter(texts(dataset, keyword)), "")
+
+
+def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+    """The values of a numeric element; empty if any of them is no finite number.
+
+    Empty values at the end ("0.2\\") are none.
+    """
+    found: list[float] = []
+    stated = list(values(dataset, keyword))
+    while stated and stated[-1] in ("", None):
+        stated.pop()
+    for value in stated:
+        try:
+            number = float(cast(float, value))
+        except (TypeError, ValueError, OverflowError):
+            return ()
+        if not math.isfinite(number):
+            return ()
+        found.append(number)
+    return tuple(found)
+
+
+def uid(dataset: Dataset, keyword: str) -> str | None:
+    """The value of a UID element; None if it is absent or no UID (PS3.5 9.1).
+
+    UIDs become names of folders, so nothing but digits and dots may pass.
+    """
+    value = _stated_uid(dataset, keyword)
+    return value if len(value) <= _UID_CHARACTERS and _UID.fullmatch(value) else None
+
+
+def _stated_uid(dataset: Dataset, keyword: str) -> str:
+    return str(next(iter(values(dataset, keyword)), "")).strip(" \0")
+
+
+def why_no_uid(dataset: Dataset, keyword: str) -> str:
+    """Why :func:`uid` gives none, as a part of a sentence about the file; "" if it gives one."""
+    value = _stated_uid(dataset, keyword)
+    name = dictionary_description(tag_for_keyword(keyword) or 0)
+    if not value:
+        return f"states no {name}"
+    if len(value) > _UID_CHARACTERS:
+        return f"its {name} is longer than {_UID_CHARACTERS} characters"
+    return "" if _UID.fullmatch(value) else f"its {name} is malformed: not digits between single dots"
+
+
+def integer(dataset: Dataset, keyword: str) -> int | None:
+    """The one value of an integer element; None if it is absent or something else."""
+    found = numbers(dataset, keyword)
+    return int(found[0]) if len(found) == 1 and found[0].is_integer() else None
+
+
+def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
+    """The items of a sequence element; empty if it is absent or no sequence."""
+    return tuple(item for item in values(dataset, keyword) if isinstance(item, Dataset))

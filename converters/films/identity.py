@@ -1,0 +1,66 @@
+"""Which patient a header names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from converters.dicom.file import values
+
+_UNDECODED = "\ufffd"
+
+_DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a header says of the patient (PS3.3 C.7.1.1); "" where it says nothing.
+
+    Two headers name the same patient if all five agree. What one states and the other does not is a
+    difference.
+    """
+
+    patient_id: str
+    issuer: str
+    name: str
+    birth_date: str
+    sex: str
+
+    @property
+    def stated(self) -> bool:
+        """Whether there is a Patient ID, without which nobody can tell whether two are the same."""
+        return bool(self.patient_id)
+
+
+def identity(header: Dataset) -> Identity:
+    """The patient that ``header`` names."""
+    return Identity(
+        text_of(header, "PatientID"),
+        text_of(header, "IssuerOfPatientID"),
+        text_of(header, "PatientName").rstrip(_DELIMITERS),
+        text_of(header, "PatientBirthDate"),
+        text_of(header, "PatientSex").upper(),
+    )
+
+
+def identity_in(header: Dataset) -> Identity | None:
+    """The patient that ``header`` names; None if it may have been cut off within the elements of the patient.
+
+    Then there is nothing behind them (group 0010).
+    """
+    last = max((element.tag.group for element in header), default=0)
+    return identity(header) if last > _PATIENT_GROUP else None
+
+
+_PATIENT_GROUP = 0x0010
+
+
+def text_of(header: Dataset, keyword: str) -> str:
+    """All values of a text element, without padding; "" if it is absent or empty.
+
+    A text that cannot be decoded is told by its bytes: two of them that are shown alike are two.
+    """
+    text = "\\".join(str(value) for value in values(header, keyword)).strip(" \0")
+    raw = getattr(header.get_item(keyword), "raw", b"") if keyword in header else b""
+    return f"{raw!r}" if _UNDECODED in text and raw else text

@@ -1,0 +1,1 @@
+"""Pixel Data to gray values: codestreams, layout, the gray scale."""

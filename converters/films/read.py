@@ -1,0 +1,111 @@
+"""A mammogram in DICOM, any vendor's, to the film that is scanned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from bcd_model.errors import FilmError
+from bcd_model.words import Film
+from converters.dicom.file import DicomFile, FileBytes, load, parse_dicom, text, uid
+from converters.films import header as film_header
+from converters.films.acceptance import judge
+from converters.films.pixels.grayscale import to_unit_range
+from converters.films.pixels.inversion import INVERTED, looks_inverted
+from converters.films.pixels.stored import stored_pixels, why_undecodable
+
+TEXTS_DO_NOT_FIT = "holds texts that are not in the character set that it states; they are copied as they are"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DicomFilm:
+    """A film and the data elements of its file, without the pixels."""
+
+    film: Film
+    header: Dataset
+
+
+def read_film(path: Path) -> DicomFilm:
+    """Read one mammogram from its file, which is opened once; see :func:`film_of`.
+
+    Raises:
+        FilmError: the file cannot be read, or is no film, or one that cannot be used; the message says why.
+    """
+    return film_of(load(path))
+
+
+def film_of(file: FileBytes) -> DicomFilm:
+    """The mammogram in the bytes of a file: its header, its verdict and its pixels are all of these.
+
+    Which images are taken is written in :mod:`converters.films.acceptance`; how their values become
+    [0, 1], in :mod:`converters.films.pixels.grayscale`; where spacing, breast and view come from, in
+    :mod:`converters.films.header`.
+
+    Raises:
+        FilmError: the file is no film, or one that cannot be used; the message says why.
+    """
+    dicom = parse_dicom(file)
+    header = dicom.header
+    reason = why_unusable(dicom)
+    if reason:
+        raise FilmError(reason, file=file.name)
+    stored = stored_pixels(file, dicom)
+    try:
+        gray = to_unit_range(stored.values, header, stored.bits)
+        spacing, assumed, remarks = film_header.spacing(header)
+    except ValueError as error:
+        raise FilmError(str(error), file=file.name) from error
+    except MemoryError as error:
+        raise FilmError("there is not enough memory for its pixels", file=file.name) from error
+    film = Film(
+        pixels=gray.pixels,
+        spacing=spacing,
+        spacing_assumed=assumed,
+        laterality=film_header.laterality(header),
+        view=film_header.view(header),
+        sop_instance_uid=uid(header, "SOPInstanceUID"),
+        file=file.name,
+        warnings=(
+            *film_header.unlike_training(header, spacing),
+            *remarks,
+            *stored.remarks,
+            *gray.warnings,
+            *film_header.contradictions(header),
+            *((INVERTED,) if looks_inverted(gray.pixels) else ()),
+            *_remarks(header),
+            *(() if dicom.texts_fit else (TEXTS_DO_NOT_FIT,)),
+        ),
+    )
+    return DicomFilm(film, header)
+
+
+def why_unusable(dicom: DicomFile) -> str:
+    """Why an image is no film or cannot be used, as far as that shows before decoding; "" if not at all.
+
+    What is wrong with the file as a whole comes before what its header says, which may be a part of it.
+    """
+    if dicom.fault:
+        return dicom.fault
+    verdict = judge(dicom.header)
+    if verdict.kind == "no film":
+        return verdict.reason
+    if dicom.pixel_data is None:
+        return why_undecodable(dicom)
+    return verdict.reason or why_undecodable(dicom) or film_header.why_no_spacing(dicom.header)
+
+
+def _remarks(header: Dataset) -> tuple[str, ...]:
+    remarks = []
+    if film_header.laterality(header) is None:
+        remarks.append("does not say which breast it shows")
+    if film_header.view(header) is None:
+        remarks.append("does not say which view it is")
+    if text(header, "BreastImplantPresent") == "YES":
+        remarks.append("shows a breast implant")
+    if text(header, "LossyImageCompression") == "01":
+        remarks.append("was compressed with loss")
+    if text(header, "PresentationIntentType") == "FOR PROCESSING":
+        remarks.append("a For Processing image, shown by its own window")
+    return tuple(remarks)

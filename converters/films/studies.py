@@ -1,0 +1,419 @@
+"""Any heap of files to studies: which films belong together, and what is left over.
+
+A study is what its films say it is (Study Instance UID); names and folders play no part. Only
+headers are read here, one file at a time, so that the number of files hardly matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+
+from pydicom.dataset import Dataset
+from pydicom.uid import MediaStorageDirectoryStorage
+
+from bcd_model.errors import InputError, UsageError
+from converters.dicom.file import Survey, survey, uid, why_no_uid
+from converters.films import header as film_header
+from converters.films.acceptance import is_for_processing, judge, may_be_film, rule, says_nothing
+from converters.films.identity import Identity, identity, identity_in
+from converters.films.read import why_unusable
+from converters.results.study_result import Rule
+
+_UNREADABLE = "its DICOM header cannot be read"
+_NO_DICOM = "no DICOM file"
+_DAMAGED = "is named like a DICOM file and is none: damaged, or not complete"
+_SUFFIXES = frozenset({".dcm", ".dic", ".dicom", ".ima", ".img"})
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
+
+
+@dataclass(frozen=True, slots=True)
+class FilmSource:
+    """One film of a study, before its pixels are read.
+
+    Attributes:
+        path: the file.
+        sop_instance_uid: None if the file cannot be read that far.
+        sha256: of the file, in hexadecimal.
+        reason: why the film is known to be unusable already, one line without patient data.
+        rule: why it is not to be scanned although nothing is wrong with it.
+        all_sha256: of every file that was given under its SOP Instance UID, sorted; () if there was this one
+            alone. If its own is among them, it was taken in the place of the others; else they contradict
+            each other (`contradiction`).
+    """
+
+    path: Path
+    sop_instance_uid: str | None
+    sha256: str
+    reason: str | None = None
+    rule: Rule | None = None
+    all_sha256: tuple[str, ...] = ()
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether it stands for several files of which nobody can tell which is right."""
+        return bool(self.all_sha256) and self.sha256 not in self.all_sha256
+
+
+@dataclass(frozen=True, slots=True)
+class StudyInput:
+    """The films of one study, sorted by SOP Instance UID, and what is odd about them.
+
+    Attributes:
+        warnings: without the names of files, which may be other patients' than the document's they stand in.
+        patients: how many its films name.
+    """
+
+    study_instance_uid: str
+    films: tuple[FilmSource, ...]
+    warnings: tuple[str, ...] = ()
+    patients: int = 1
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the study's content: its UID, its films' UIDs and file contents.
+
+        Names, folders and the order in which files were given do not change it.
+        """
+        lines = sorted(f"{film.sop_instance_uid or ''} {film.sha256}" for film in self.films)
+        return hashlib.sha256("\n".join((self.study_instance_uid, *lines)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is part of no study, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What was found.
+
+    Attributes:
+        studies: by Study Instance UID.
+        skipped: files that are no films, by path.
+        unplaced: what may hold films and does not tell of which study, by path: damaged DICOM files, files
+            and folders that cannot be opened.
+        clashes: different files that have one SOP Instance UID, each group by path: one failed film each.
+    """
+
+    studies: tuple[StudyInput, ...]
+    skipped: tuple[Skipped, ...]
+    unplaced: tuple[Skipped, ...] = ()
+    clashes: tuple[tuple[Path, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A film of a study with what the grouping needs of its header.
+
+    Attributes:
+        projection: patient, breast, view and the view's modifiers; None if they are not stated.
+        patient: as `converters.results.patients.identity_of` has it.
+        times: how many times the file was given.
+    """
+
+    source: FilmSource
+    for_processing: bool = False
+    projection: tuple[str, ...] | None = None
+    patient: Identity | None = None
+    times: int = 1
+
+
+_Study = defaultdict[str | None, list[_Found]]
+"""A study while its films come in: by SOP Instance UID, None for those without."""
+
+
+@dataclass(slots=True)
+class _Heap:
+    """Everything that has been sorted so far.
+
+    Attributes:
+        nameless: files without a suffix that are neither DICOM nor text.
+        folders: of the DICOM files.
+        clashes: see `Discovery`.
+    """
+
+    studies: defaultdict[str, _Study] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    skipped: list[Skipped] = field(default_factory=list)
+    unplaced: list[Skipped] = field(default_factory=list)
+    lost: list[FilmSource] = field(default_factory=list)
+    nameless: list[Path] = field(default_factory=list)
+    folders: set[Path] = field(default_factory=set)
+    clashes: list[tuple[Path, ...]] = field(default_factory=list)
+
+
+def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None) -> Discovery:
+    """Group the mammograms at and below ``paths`` into studies.
+
+    Folders are searched to any depth. Hidden files and folders and DICOMDIR are passed over in
+    silence; archives are not opened; a symbolic link inside a folder is followed only to a file
+    inside the same folder (a link given as a path itself always is). Everything else that is no film
+    is listed as skipped.
+
+    A film that was given twice, as the same file or as two files of the same content, is taken once,
+    with a warning. Two files with the same SOP Instance UID and different content are one failed film:
+    nobody can tell which is right. A damaged DICOM file that does not tell its study counts as a failed
+    film of the study in its folder if all other films there belong to that one; else it is ``unplaced``.
+    So is a file that is no DICOM file and is named like one, be it empty, cut short or overwritten: by its
+    suffix, or without a suffix in a folder with DICOM files, unless it is text, or empty and without a
+    number in its name.
+
+    Which images of a study are left out of its scan is written in `converters.films.acceptance`.
+
+    Args:
+        names: what files were called where they come from, if that is not what their paths end with.
+
+    Raises:
+        UsageError: a path does not exist.
+        InputError: there is no mammogram in the input.
+    """
+    heap = _Heap()
+    times: dict[Path, int] = {}
+    shortest: dict[Path, Path] = {}
+    for path in (file for given in paths for file in _files(given, heap)):
+        real = _resolved(path)
+        if real is None:
+            heap.skipped.append(Skipped(path, "a link that leads to itself"))
+            continue
+        times[real] = times.get(real, 0) + 1
+        shortest[real] = min(path.absolute(), shortest.get(real, path.absolute()))
+    called = {path.absolute(): name for path, name in (names or {}).items()}
+    for real, path in sorted(shortest.items(), key=lambda item: item[1]):
+        _sort_in(heap, path, PurePath(called.get(path, path.name)), times[real])
+    _place_lost(heap)
+    for path in heap.nameless:
+        if path.parent in heap.folders:
+            heap.unplaced.append(Skipped(path, _DAMAGED))
+        else:
+            heap.skipped.append(Skipped(path, _NO_DICOM))
+    studies = tuple(_finish(heap, name) for name in sorted(heap.studies))
+    if not studies:
+        raise _nothing(paths, heap)
+    skipped, unplaced = (
+        tuple(sorted(items, key=lambda item: item.path)) for items in (heap.skipped, heap.unplaced)
+    )
+    return Discovery(studies, skipped, unplaced, tuple(heap.clashes))
+
+
+def _files(given: Path, heap: _Heap) -> Iterator[Path]:
+    """The files that ``given`` stands for, sorted."""
+    try:
+        is_folder = given.is_dir()
+        if not is_folder and not given.exists():
+            raise UsageError(f"{given}: does not exist", "check the path")
+    except OSError as error:
+        raise InputError(f"{given}: cannot be opened: {error.strerror}") from error
+    if not is_folder:
+        yield given
+        return
+
+    def unreadable(error: OSError) -> None:
+        heap.unplaced.append(Skipped(Path(error.filename), f"cannot be opened: {error.strerror}"))
+
+    root = _resolved(given) or given
+    for folder, folders, names in os.walk(given, onerror=unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted((*folders, *names)):
+            path = Path(folder, name)
+            if path.is_symlink() and not (_resolved(path) or path).is_relative_to(root):
+                heap.skipped.append(Skipped(path, "a link to outside the folder: not followed"))
+            elif name not in folders and not name.startswith("."):
+                yield path
+
+
+def _resolved(path: Path) -> Path | None:
+    """``path`` without links; None if they lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return None
+
+
+def _sort_in(heap: _Heap, path: Path, name: PurePath, times: int) -> None:
+    """Put one file, which is called ``name``, where it belongs."""
+    try:
+        if not path.is_file():  # a pipe would wait for ever, a broken link leads nowhere
+            heap.skipped.append(Skipped(path, "no regular file"))
+            return
+        found = survey(path)
+    except OSError as error:
+        heap.unplaced.append(Skipped(path, f"cannot be opened: {error.strerror}"))
+        return
+    if found.is_dicom:
+        heap.folders.add(path.parent)
+        _sort_in_dicom(heap, path, name, found, times)
+    elif found.start.startswith(_ARCHIVES):
+        heap.skipped.append(Skipped(path, "an archive: unpack it first"))
+    elif name.suffix.lower() in _SUFFIXES:
+        heap.unplaced.append(Skipped(path, _DAMAGED))
+    elif _is_nameless(name, found.start):
+        heap.nameless.append(path)
+    else:
+        heap.skipped.append(Skipped(path, _NO_DICOM))
+
+
+def _is_nameless(name: PurePath, start: bytes) -> bool:
+    """Whether a file that is no DICOM file, called ``name``, may be a damaged one without a suffix."""
+    if _has_suffix(name) or _is_directory(name):
+        return False
+    return not _is_text(start) if start else any(character.isdigit() for character in name.name)
+
+
+def _has_suffix(name: PurePath) -> bool:
+    """Whether ``name`` says what the file is; a file that is named after its UID, or numbered, does not."""
+    return bool(name.suffix) and not name.suffix[1:].isdecimal()
+
+
+def _is_directory(name: PurePath) -> bool:
+    """Whether it is the name that PS3.10 keeps for the list of a medium's files."""
+    return name.name.upper() == "DICOMDIR"
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether a file that begins so holds text: no damage makes that of a film."""
+    text = start.decode("utf-8", "ignore")
+    whole = len(text.encode()) > len(start) - 4  # the last character may be cut
+    return whole and all(c.isprintable() or c.isspace() for c in text.lstrip("\ufeff"))
+
+
+def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times: int) -> None:
+    dicom = found.dicom
+    if dicom is None:
+        _lose(heap, FilmSource(path, None, found.sha256, found.fault), name)
+        return
+    header = dicom.header
+    directory = header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+    if directory and not dicom.fault and dicom.pixel_data is None and "Rows" not in header:
+        return
+    verdict = judge(header)
+    in_part = bool(dicom.fault) or says_nothing(header)
+    if verdict.kind == "no film" and not (in_part and may_be_film(header)):
+        heap.skipped.append(Skipped(path, verdict.reason))
+        return
+    sop_instance_uid = uid(header, "SOPInstanceUID")
+    study = uid(header, "StudyInstanceUID")
+    if study is None:
+        reason = dicom.fault or why_no_uid(header, "StudyInstanceUID")
+        _lose(heap, FilmSource(path, sop_instance_uid, found.sha256, reason), name)
+        return
+    left_out = None if dicom.fault else rule(header)
+    unusable = None if left_out else why_unusable(dicom) or None
+    source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out)
+    patient = None if sop_instance_uid is None else identity_in(header)
+    film = _Found(source, is_for_processing(header), _projection(header), patient, times)
+    heap.studies[study][sop_instance_uid].append(film)
+
+
+def _lose(heap: _Heap, film: FilmSource, name: PurePath) -> None:
+    """Keep a damaged file that does not tell its study; one that is named as a directory is no film."""
+    if _is_directory(name):
+        heap.skipped.append(Skipped(film.path, f"a damaged DICOMDIR: {film.reason}"))
+    else:
+        heap.lost.append(film)
+
+
+def _projection(header: Dataset) -> tuple[str, ...] | None:
+    side, view = film_header.laterality(header), film_header.view(header)
+    if side is None or view is None:
+        return None
+    return (repr(identity(header)), side, view, *film_header.modifiers(header))
+
+
+def _place_lost(heap: _Heap) -> None:
+    """Give the damaged files to the one study of their folder, or to none."""
+    in_folder: defaultdict[Path, set[str]] = defaultdict(set)
+    for name, study in heap.studies.items():
+        for film in (film for films in study.values() for film in films):
+            in_folder[film.source.path.parent].add(name)
+    for lost in heap.lost:
+        names = in_folder.get(lost.path.parent, set())
+        if len(names) == 1:
+            heap.studies[next(iter(names))][lost.sop_instance_uid].append(_Found(lost))
+        else:
+            heap.unplaced.append(Skipped(lost.path, lost.reason or _UNREADABLE))
+
+
+def _finish(heap: _Heap, name: str) -> StudyInput:
+    films: list[_Found] = []
+    warnings: list[str] = []
+    for sop_instance_uid, found in heap.studies[name].items():
+        alike: dict[str, list[_Found]] = {}
+        for film in found:
+            alike.setdefault(film.source.sha256, []).append(film)
+        for same in alike.values():
+            times = sum(film.times for film in same)
+            if times > 1:
+                which = f"film {sop_instance_uid}" if sop_instance_uid else "a film without SOP Instance UID"
+                warnings.append(f"{which} was given {times} times; it is read once")
+        distinct = [alike[digest][0] for digest in sorted(alike)]
+        if sop_instance_uid is None or len(distinct) == 1:
+            films += distinct
+        else:
+            path, files = distinct[0].source.path, [film.source.sha256 for film in distinct]
+            films.append(_Found(contradiction(path, sop_instance_uid, files)))
+            heap.clashes.append(tuple(sorted(film.source.path for film in distinct)))
+            warnings.append(f"{len(distinct)} different files have the SOP Instance UID {sop_instance_uid}")
+    patients = len({film.patient for film in films} - {None})
+    sources = _without_twins(films)
+    sources.sort(key=lambda film: (film.sop_instance_uid or "", film.sha256))
+    return StudyInput(name, tuple(sources), tuple(sorted(warnings)), max(1, patients))
+
+
+def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:
+    """The films; For Processing images beside the For Presentation image of their view are left out."""
+    presented = {
+        film.projection
+        for film in films
+        if not film.for_processing and film.source.reason is None and film.source.rule is None
+    } - {None}
+    return [
+        replace(film.source, reason=None, rule="for processing")
+        if film.for_processing and film.source.rule is None and film.projection in presented
+        else film.source
+        for film in films
+    ]
+
+
+def contradiction(path: Path, sop_instance_uid: str | None, files: Iterable[str]) -> FilmSource:
+    """Several files that claim to be the same SOP instance, as one failed film.
+
+    Args:
+        path: of one of them.
+        files: the SHA-256 of each.
+    """
+    known = tuple(sorted(files))
+    digest = hashlib.sha256("\n".join(known).encode()).hexdigest()
+    reason = f"{len(known)} different files have its SOP Instance UID; keep the right one"
+    return FilmSource(path, sop_instance_uid, digest, reason, all_sha256=known)
+
+
+def _nothing(paths: Sequence[Path], heap: _Heap) -> InputError:
+    """Why there is no study, in one line."""
+    where = str(paths[0]) if paths else "input"
+    if len(paths) > 1:
+        where += f" and {len(paths) - 1} more"
+    passed = (*heap.unplaced, *heap.skipped)
+    if not passed and not heap.folders:
+        return InputError(f"{where}: empty", "give a folder or files with DICOM mammograms")
+    if not heap.folders:
+        first = passed[0]
+        alone = len(paths) == len(passed) == 1 and first.path == paths[0]
+        among = f"no DICOM file among {_count(passed)} ({first.path.name}: {first.reason})"
+        return InputError(
+            f"{where}: {first.reason if alone else among}",
+            "give DICOM mammograms, or convert films with 'bcd-admin convert mias'",
+        )
+    reasons = sorted({skipped.reason for skipped in passed})
+    why = f": {reasons[0]}" if len(reasons) == 1 else f", for example: {reasons[0]}" if reasons else ""
+    return InputError(f"{where}: no mammogram among {_count(passed)}{why}", "give mammograms")
+
+
+def _count(skipped: Sequence[Skipped]) -> str:
+    return "1 file" if len(skipped) == 1 else f"{len(skipped)} files"

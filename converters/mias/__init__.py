@@ -1,0 +1,1 @@
+"""mini-MIAS: its films and truth, their DICOM form, and phantoms of the same form."""

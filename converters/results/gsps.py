@@ -1,0 +1,210 @@
+"""Grayscale Softcopy Presentation State (PS3.3 A.33.1): the findings as graphics over one film.
+
+A presentation state replaces the film's own display pipeline (PS3.4 N.2), so what the film says
+of its grey scale is repeated here: without it a viewer would show raw values.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.filewriter import correct_ambiguous_vr
+from pydicom.tag import Tag
+from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
+
+from bcd_model.words import Finding
+from converters.dicom.file import items, numbers, text
+from converters.films.pixels.grayscale import first_window, window_function
+from converters.results import film_facts, wording
+from converters.results.modules import (
+    RESEARCH,
+    as_file,
+    clean,
+    date_of,
+    moment,
+    new_object,
+    series_references,
+    time_of,
+)
+from converters.results.study_result import FilmResult, StudyResult
+
+_LUT_DESCRIPTOR = Tag(0x0028, 0x3002)
+
+# Graphic layers, in drawing order: name, description, CIELab (L*, a*, b*).
+_LAYERS = {
+    "BCD_TEXT": ("What was found, and warnings", (100.0, 0.0, 0.0)),
+    "BCD_BENIGN": ("Findings more likely benign", (90.0, -48.0, -14.0)),
+    "BCD_MALIGNANT": ("Findings more likely malignant", (74.0, 24.0, 79.0)),
+}
+
+
+def build_presentation(result: StudyResult, film: FilmResult, number: int) -> FileDataset:
+    """The presentation state of ``film``; ``number`` is its Instance Number.
+
+    Raises:
+        ValueError: the film failed, or its header gives no UIDs to point to it.
+    """
+    reference, header, size = film_facts.reference(film), film.header, film_facts.size(film)
+    if film.film is None or reference is None or header is None or size is None:
+        raise ValueError("a presentation state needs a scanned film and its header")
+    rows, columns = size
+    when = moment(result, film)
+    state = new_object(
+        result,
+        sop_class_uid=GrayscaleSoftcopyPresentationStateStorage,
+        kind="presentation",
+        modality="PR",
+        series_number=9010,
+        description="BCD findings",
+        film=film,
+        instance_number=number,
+    )
+    state.Laterality = film_facts.laterality(film)
+    state.ContentLabel = "BCD_CAD"
+    state.ContentDescription = f"BCD findings. {RESEARCH}."
+    state.ContentCreatorName = None
+    state.PresentationCreationDate, state.PresentationCreationTime = date_of(when), time_of(when)
+    state.ReferencedSeriesSequence = _image_only(series_references([reference]))
+    _add_gray_scale(state, header)
+
+    area = Dataset()
+    area.DisplayedAreaTopLeftHandCorner = [1, 1]
+    area.DisplayedAreaBottomRightHandCorner = [columns, rows]
+    area.PresentationSizeMode = "SCALE TO FIT"
+    if film.film.spacing_assumed:
+        area.PresentationPixelAspectRatio = [1, 1]
+    else:
+        area.PresentationPixelSpacing = [_decimal(value) for value in film.film.spacing]
+    state.DisplayedAreaSelectionSequence = [area]
+
+    annotations = {"BCD_TEXT": [_caption(film, result)]}
+    for index, finding in wording.presented(film, result):
+        layer = f"BCD_{finding.label.upper()}"
+        annotations.setdefault(layer, []).append(_annotation(finding, index, size))
+    layers = [name for name in _LAYERS if name in annotations]
+    state.GraphicLayerSequence = [_layer(name, order) for order, name in enumerate(layers, start=1)]
+    state.GraphicAnnotationSequence = []
+    for name in layers:
+        for annotation in annotations[name]:
+            annotation.GraphicLayer = name
+            state.GraphicAnnotationSequence.append(annotation)
+    return as_file(state)
+
+
+def _image_only(series: list[Dataset]) -> list[Dataset]:
+    """Turn SR's reference to a series into a presentation state's (PS3.3 C.11.11)."""
+    for item in series:
+        item.ReferencedImageSequence = item.ReferencedSOPSequence
+        del item.ReferencedSOPSequence
+    return series
+
+
+def _add_gray_scale(state: Dataset, header: Dataset) -> None:
+    """Modality LUT, Softcopy VOI LUT and Softcopy Presentation LUT (PS3.3 C.11.1, C.11.8, C.11.6).
+
+    The first VOI LUT, else the first window, as for the scan itself.
+    """
+    source = copy.deepcopy(header)
+    # Elements "US or SS" of an implicit VR file can only be told apart beside its pixel description.
+    correct_ambiguous_vr(source, True)
+    for item in (*items(source, "ModalityLUTSequence"), *items(source, "VOILUTSequence")):
+        _mend_descriptor(item)
+    if source.get("ModalityLUTSequence"):
+        state.ModalityLUTSequence = source.ModalityLUTSequence
+    elif numbers(source, "RescaleSlope") and numbers(source, "RescaleIntercept"):
+        state.RescaleIntercept = source.RescaleIntercept
+        state.RescaleSlope = source.RescaleSlope
+        state.RescaleType = text(source, "RescaleType") or "US"
+
+    voi = Dataset()
+    if source.get("VOILUTSequence"):
+        voi.VOILUTSequence = [source.VOILUTSequence[0]]
+    elif (window := first_window(source)) is not None:
+        voi.WindowCenter, voi.WindowWidth = (_decimal(value) for value in window)
+        function = window_function(source)
+        if function != "LINEAR" or text(source, "VOILUTFunction"):
+            voi.VOILUTFunction = function
+    if voi:
+        state.SoftcopyVOILUTSequence = [voi]
+
+    # A presentation state's output is P-values whatever the image's photometric interpretation
+    # (PS3.4 N.2.4): MONOCHROME1 needs the inversion said.
+    inverse = (
+        text(source, "PhotometricInterpretation") == "MONOCHROME1"
+        or text(source, "PresentationLUTShape") == "INVERSE"
+    )
+    state.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
+
+
+def _mend_descriptor(item: Dataset) -> None:
+    """Give LUT Descriptor (0028,3002) a representation that its numbers fit in.
+
+    In a film of another representation they read as numbers of the other sign (PS3.3 C.11.1.1: the number of
+    entries and of bits are unsigned, the first value mapped is signed or not as the input is).
+    """
+    descriptor = numbers(item, "LUTDescriptor")
+    if len(descriptor) != 3:
+        return
+    entries, first, bits = (int(number) for number in descriptor)
+    entries %= 1 << 16
+    signed = first < 0
+    if signed and entries >= 1 << 15:
+        entries -= 1 << 16
+    item[_LUT_DESCRIPTOR] = DataElement(_LUT_DESCRIPTOR, "SS" if signed else "US", [entries, first, bits])
+
+
+def _caption(film: FilmResult, result: StudyResult) -> Dataset:
+    """The text at the bottom of the display, warnings included."""
+    caption = Dataset()
+    caption.BoundingBoxAnnotationUnits = "DISPLAY"
+    caption.UnformattedTextValue = "\r\n".join(wording.film_caption(film, result))[:1024]
+    caption.BoundingBoxTopLeftHandCorner = [0.02, 0.92]
+    caption.BoundingBoxBottomRightHandCorner = [0.98, 0.99]
+    caption.BoundingBoxTextHorizontalJustification = "LEFT"
+    annotation = Dataset()
+    annotation.TextObjectSequence = [caption]
+    return annotation
+
+
+def _annotation(finding: Finding, index: int, size: tuple[int, int]) -> Dataset:
+    """Outline of a finding with its label at the outline's top (PS3.3 C.10.5)."""
+    outline = film_facts.on_film(finding.outline, size)
+    points = film_facts.closed(outline)
+    graphic = Dataset()
+    graphic.GraphicAnnotationUnits = "PIXEL"
+    graphic.GraphicDimensions = 2
+    graphic.NumberOfGraphicPoints = len(points)
+    graphic.GraphicData = film_facts.graphic_data(points)
+    graphic.GraphicType = "POLYLINE"
+    graphic.GraphicFilled = "N"
+    label = Dataset()
+    label.AnchorPointAnnotationUnits = "PIXEL"
+    label.UnformattedTextValue = clean(wording.finding_label(finding, index))
+    label.AnchorPoint = film_facts.graphic_data((min(outline),))
+    label.AnchorPointVisibility = "N"
+    annotation = Dataset()
+    annotation.TextObjectSequence = [label]
+    annotation.GraphicObjectSequence = [graphic]
+    return annotation
+
+
+def _layer(name: str, order: int) -> Dataset:
+    description, (lightness, a, b) = _LAYERS[name]
+    layer = Dataset()
+    layer.GraphicLayer = name
+    layer.GraphicLayerOrder = order
+    # Scaled to 16 bits as PS3.3 C.10.7.1.1 says.
+    layer.GraphicLayerRecommendedDisplayCIELabValue = [
+        round(lightness / 100 * 65535),
+        round((a + 128) / 255 * 65535),
+        round((b + 128) / 255 * 65535),
+    ]
+    layer.GraphicLayerDescription = description
+    return layer
+
+
+def _decimal(value: float) -> str:
+    """``value`` as a Decimal String of at most 16 characters (PS3.5 6.2)."""
+    return f"{value:.6g}"

@@ -1,0 +1,251 @@
+"""Whose object it is and who made it: the modules that all result objects share.
+
+Patient and study come from the input; series, equipment, dates, times and UIDs from the job.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from datetime import datetime, timedelta, tzinfo
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from bcd_model import __version__
+from bcd_model.words import DISCLAIMER
+from converters.codes import PROCESSING_EQUIPMENT
+from converters.dicom.data_elements import FileText
+from converters.results import film_facts
+from converters.results.film_facts import Reference
+from converters.results.patients import identity_of
+from converters.results.study_result import FilmResult, StudyResult
+
+MANUFACTURER = "BCD"
+PRODUCT = "bcd-cad"
+"""Manufacturer and Manufacturer's Model Name of every result object: how our own are known again."""
+SOFTWARE_VERSION = __version__
+RESEARCH = "Research use only"
+
+# Attributes of the Patient, Clinical Trial Subject, General Study and Patient Study modules
+# (PS3.3 C.7.1.1, C.7.1.3, C.7.2.1, C.7.2.2) that hold text or sequences; Type 2 ones are
+# written even if the input has none.
+_TYPE_2 = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
+_TYPE_3 = (
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "TypeOfPatientID",
+    "PatientBirthTime",
+    "OtherPatientIDsSequence",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "IssuerOfAccessionNumberSequence",
+    "StudyDescription",
+    "ProcedureCodeSequence",
+    "PatientAge",
+)
+
+
+def study_header(result: StudyResult, film: FilmResult | None = None) -> Dataset | None:
+    """The header that gives an object its patient and study; None if there is none that can be read.
+
+    An object of a film takes them from this film alone. One of the study takes them from the first film by
+    SOP Instance UID that has a header: all films of ``result`` are of one patient (`results.patients`).
+    """
+    if film is not None:
+        return film.header
+    headers = {
+        each.sop_instance_uid or "": each.header
+        for each in result.films
+        if each.header is not None and identity_of(each) is not None
+    }
+    return headers[min(headers)] if headers else None
+
+
+def clean(text: str) -> str:
+    """``text`` in ASCII, which every Specific Character Set contains; no control characters."""
+    ascii_text = text.encode("ascii", "replace").decode()
+    return "".join(c if c.isprintable() and c != "\\" else " " for c in ascii_text)
+
+
+def moment(result: StudyResult, film: FilmResult | None = None) -> datetime:
+    """When the job was made: in the time zone that the object's film states, else in the job's own."""
+    header = study_header(result, film)
+    zone = _stated_zone(header) if header is not None else None
+    return result.job.created if zone is None else result.job.created.astimezone(zone)
+
+
+def _stated_zone(header: Dataset) -> tzinfo | None:
+    """Timezone Offset From UTC (0008,0201); None if it is absent or is none."""
+    try:
+        return datetime.strptime(str(header.get("TimezoneOffsetFromUTC", "")), "%z").tzinfo
+    except ValueError:
+        return None
+
+
+def date_of(when: datetime) -> str:
+    """DICOM DA."""
+    return when.strftime("%Y%m%d")
+
+
+def time_of(when: datetime) -> str:
+    """DICOM TM, whole seconds."""
+    return when.strftime("%H%M%S")
+
+
+def offset_of(when: datetime) -> str | None:
+    """DICOM's +HHMM; None if ``when`` has no zone, or one that is not whole minutes."""
+    offset = when.utcoffset()
+    if offset is None or offset % timedelta(minutes=1):
+        return None
+    return when.strftime("%z")
+
+
+def new_object(
+    result: StudyResult,
+    *,
+    sop_class_uid: UID,
+    kind: str,
+    modality: str,
+    series_number: int,
+    description: str,
+    film: FilmResult | None = None,
+    instance_number: int = 1,
+) -> Dataset:
+    """A dataset with the patient, study, series, equipment and SOP common modules filled.
+
+    Args:
+        kind: of the object ("cad_sr"); with the film's UID it decides the object's UIDs.
+        description: of the series; "research use only" is added.
+        film: the film the object belongs to; films of one side make up one series.
+
+    Raises:
+        ValueError: there is no header to take the patient from.
+    """
+    header = study_header(result, film)
+    if header is None:
+        raise ValueError("an object needs a film with a header")
+    when = moment(result, film)
+    side = film_facts.laterality(film) if film is not None else None
+    new = Dataset()
+    _copy(header, new, ("SpecificCharacterSet",))
+    _copy(header, new, _TYPE_3)
+    _copy(header, new, _TYPE_2, empty=True)
+    new.StudyInstanceUID = result.study_instance_uid
+
+    new.Modality = modality
+    new.SeriesInstanceUID = result.uid("series", kind, side or "")
+    new.SeriesNumber = series_number + {None: 0, "L": 1, "R": 2}[side]
+    new.SeriesDescription = f"{description} - {RESEARCH.lower()}"
+    new.SeriesDate, new.SeriesTime = date_of(when), time_of(when)
+    new.InstanceNumber = instance_number
+
+    new.Manufacturer = MANUFACTURER
+    new.ManufacturerModelName = PRODUCT
+    new.SoftwareVersions = SOFTWARE_VERSION
+
+    new.SOPClassUID = sop_class_uid
+    # What the object comes to say is added to the name when it is written (result_objects).
+    film_uid = film.sop_instance_uid if film is not None else None
+    new.SOPInstanceUID = result.uid("object", kind, film_uid or "")
+    new.InstanceCreationDate, new.InstanceCreationTime = date_of(when), time_of(when)
+    if _stated_zone(header) is not None or not (header.get("StudyDate") or header.get("StudyTime")):
+        # The offset holds for the study's date and time too (PS3.3 C.12.1.1): of a time whose
+        # zone the input leaves open, the result claims none.
+        zone = offset_of(when)
+        if zone is not None:
+            new.TimezoneOffsetFromUTC = zone
+    new.ContributingEquipmentSequence = [_contribution(result, when)]
+    return new
+
+
+def _copy(source: Dataset, target: Dataset, keywords: Iterable[str], *, empty: bool = False) -> None:
+    """Copy elements of a film's header; a text keeps the film's own bytes, whatever its character set."""
+    for keyword in keywords:
+        if keyword in source:
+            target.add(_copied(source[keyword]))
+        elif empty:
+            setattr(target, keyword, None)
+
+
+def _copied(element: DataElement) -> DataElement:
+    if element.VR == "SQ":
+        items = []
+        for item in element.value:
+            items.append(Dataset())
+            for inner in item:
+                items[-1].add(_copied(inner))
+        return DataElement(element.tag, "SQ", Sequence(items), already_converted=True)
+    if isinstance(element, FileText) and element.VR != "PN":  # a name of pydicom's keeps its bytes itself
+        return DataElement(element.tag, element.VR, element.raw, already_converted=True)
+    return copy.deepcopy(element)
+
+
+def _contribution(result: StudyResult, when: datetime) -> Dataset:
+    """Contributing Equipment (PS3.3 C.12.1): the model behind the probabilities."""
+    model = result.model
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [PROCESSING_EQUIPMENT.item()]
+    item.Manufacturer = MANUFACTURER
+    item.ManufacturerModelName = clean(model.name)[:64]
+    item.SoftwareVersions = clean(model.version)[:64]
+    item.DeviceSerialNumber = clean(model.digest)[:64]
+    # Without an offset, in the same zone as the object's other times: dcmpschk takes "+0000" for an error.
+    item.ContributionDateTime = date_of(when) + time_of(when)
+    item.ContributionDescription = clean(
+        f"Model {model.name}, version {model.version}, SHA-256 of its weights {model.digest}. {DISCLAIMER}"
+    )[:1024]
+    return item
+
+
+def evidence(result: StudyResult, references: Iterable[Reference]) -> Dataset:
+    """One study's item of a hierarchical SOP instance reference (PS3.3 C.17.2.1)."""
+    study = Dataset()
+    study.StudyInstanceUID = result.study_instance_uid
+    study.ReferencedSeriesSequence = series_references(references)
+    return study
+
+
+def series_references(references: Iterable[Reference]) -> list[Dataset]:
+    """``references`` grouped by series, in order of UID."""
+    by_series: dict[str, list[Reference]] = {}
+    for reference in references:
+        by_series.setdefault(reference.series_instance_uid, []).append(reference)
+    items = []
+    for series_uid in sorted(by_series):
+        item = Dataset()
+        item.SeriesInstanceUID = series_uid
+        item.ReferencedSOPSequence = [
+            reference.item() for reference in sorted(by_series[series_uid], key=lambda r: r.sop_instance_uid)
+        ]
+        items.append(item)
+    return items
+
+
+def as_file(dataset: Dataset, transfer_syntax: UID = ExplicitVRLittleEndian) -> FileDataset:
+    """``dataset`` with the File Meta Information of a DICOM file (PS3.10 7.1)."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = transfer_syntax
+    return FileDataset("", dataset, preamble=b"\0" * 128, file_meta=meta)

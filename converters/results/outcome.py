@@ -1,0 +1,87 @@
+"""How far a study was looked at: the one place that decides it, for every object and every summary.
+
+A study is looked at as a whole if each of its films was scanned, or was excluded by a rule while a
+scanned film shows the same breast of the same patient in the same view. A film that failed, or a view
+that no scanned film shows, leaves it looked at in part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from converters.films.identity import Identity
+from converters.results import film_facts
+from converters.results.patients import identity_of
+from converters.results.study_result import FilmResult, StudyResult
+
+Extent = Literal["all", "some", "none"]
+"""How much of a study was looked at."""
+
+_Projection = tuple[Identity, str, str]
+"""Patient, side and view."""
+
+NOT_STATED = "a view that is not stated"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What became of the films of a study.
+
+    Attributes:
+        scanned: how many were scanned; ``failed`` and ``excluded`` likewise.
+        unseen: the views that no scanned film shows ("L MLO"), in the order of the films.
+        findings: whether any film has a finding, also below the operating point.
+    """
+
+    scanned: int
+    failed: int
+    excluded: int
+    unseen: tuple[str, ...]
+    findings: bool
+
+    @property
+    def extent(self) -> Extent:
+        """How much was looked at."""
+        if self.scanned == 0:
+            return "none"
+        return "some" if self.failed or self.unseen else "all"
+
+
+def coverage(result: StudyResult) -> Coverage:
+    """What became of the films of ``result``."""
+    outcomes = [film.outcome for film in result.films]
+    return Coverage(
+        scanned=outcomes.count("scanned"),
+        failed=outcomes.count("failed"),
+        excluded=outcomes.count("excluded"),
+        unseen=tuple(dict.fromkeys(_name(film) for film in uncovered(result))),
+        findings=any(film.scan is not None and film.scan.findings for film in result.films),
+    )
+
+
+def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
+    """The films that were not scanned and whose view no scanned film shows."""
+    shown = {_projection(film) for film in result.films if _shows_view(film)}
+    return tuple(film for film in result.films if _is_unseen(film, shown))
+
+
+def _is_unseen(film: FilmResult, shown: set[_Projection | None]) -> bool:
+    """Whether ``film`` was not scanned and none of ``shown`` is its view."""
+    projection = _projection(film)
+    return film.outcome != "scanned" and (projection is None or projection not in shown)
+
+
+def _shows_view(film: FilmResult) -> bool:
+    """Whether a scanned film shows its view as a whole: a magnified one shows a part of it."""
+    return film.outcome == "scanned" and not film_facts.is_partial(film)
+
+
+def _projection(film: FilmResult) -> _Projection | None:
+    patient, side, view = identity_of(film), film_facts.laterality(film), film_facts.view(film)
+    return (patient, side, view) if patient is not None and side is not None and view is not None else None
+
+
+def _name(film: FilmResult) -> str:
+    parts = [part for part in (film_facts.laterality(film), film_facts.view(film)) if part]
+    return " ".join(parts) if parts else NOT_STATED

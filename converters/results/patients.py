@@ -1,0 +1,80 @@
+"""Whose film it is: the patient a header names, and the documents of a study whose films name several.
+
+One Study Instance UID may come with films of two women: a film sent to the wrong study, a number
+that was corrected. No object may carry another patient's name, so every object of a film takes its
+patient from that film, and documents of a study are written for each patient apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pydicom.dataset import Dataset
+
+from bcd_model.words import Projection
+from converters.films import header as film_header
+from converters.films.identity import Identity, identity, identity_in, text_of
+from converters.results.study_result import FilmResult, StudyResult
+
+
+def identity_of(film: FilmResult) -> Identity | None:
+    """The patient of ``film``; None if its header cannot be read that far."""
+    return None if film.header is None else identity_in(film.header)
+
+
+def patients_of(films: Iterable[FilmResult]) -> tuple[Identity, ...]:
+    """The patients that ``films`` name, in the order of their first films; each has documents of her own."""
+    return tuple(dict.fromkeys(patient for patient in map(identity_of, films) if patient is not None))
+
+
+def told(patients: int) -> tuple[str, ...]:
+    """What is to be said of a study whose films name so many patients."""
+    return (f"its films name {patients} patients; each has documents of its own",) if patients > 1 else ()
+
+
+def projection(header: Dataset, *kind: str) -> Projection:
+    """What a film shows, for the comparison of the two breasts.
+
+    Films are compared only if their headers state a patient and a study date, and agree on both in full: a
+    film that does not is given no view, so that there is nothing to compare it with.
+
+    Args:
+        kind: what else two films must share.
+    """
+    patient, date = identity(header), text_of(header, "StudyDate")
+    if not (patient.stated and date):
+        return Projection("", None, None)
+    return Projection(
+        repr((patient, date)),
+        film_header.view(header),
+        film_header.laterality(header),
+        (*kind, *film_header.kind(header)),
+    )
+
+
+def by_patient(result: StudyResult) -> tuple[StudyResult, ...]:
+    """``result`` for each of its patients, in the order of their first films; itself if there is one.
+
+    A film that does not tell its patient is in the documents of all: nobody can say whose it is not.
+    """
+    whose = [identity_of(film) for film in result.films]
+    patients = patients_of(result.films)
+    if len(patients) < 2:
+        return (result,)
+    return tuple(
+        _part(result, [n for n, each in enumerate(whose) if each in (patient, None)], at, len(patients))
+        for at, patient in enumerate(patients, start=1)
+    )
+
+
+def _part(result: StudyResult, indices: Sequence[int], at: int, patients: int) -> StudyResult:
+    return replace(
+        result,
+        films=tuple(result.films[index] for index in indices),
+        numbers=tuple(result.numbers[index] for index in indices),
+        patient=at,
+        patients=patients,
+        # The study's own warnings may speak of the other's films.
+        warnings=(f"this is of one of the {patients} patients that the films of the study name",),
+    )

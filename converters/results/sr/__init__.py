@@ -1,0 +1,1 @@
+"""The structured reports: Mammography CAD SR and Planar and Volumetric Measurement SR."""

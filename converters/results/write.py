@@ -1,0 +1,121 @@
+"""Writes a study's result: ``result.json`` and the DICOM objects beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+from pydicom.dataset import FileDataset
+
+from bcd_model.errors import OutputError
+from converters.dicom.file import quiet
+from converters.results import film_facts, page, result_json
+from converters.results.gsps import build_presentation
+from converters.results.heat_map import build_heat_map
+from converters.results.overlay import build_overlay
+from converters.results.patients import by_patient
+from converters.results.sr.cad_sr import build_cad_sr
+from converters.results.sr.measurement_sr import build_measurement_sr
+from converters.results.study_result import FilmResult, StudyResult
+
+DOCUMENTS = {"cad_sr.dcm": build_cad_sr, "measurement_sr.dcm": build_measurement_sr}
+"""What there is one of for a study."""
+
+PICTURES = {"presentation": build_presentation, "overlay": build_overlay, "heatmap": build_heat_map}
+"""What there is one of for a film: by folder."""
+
+
+def document_name(name: str, patient: int) -> str:
+    """The file of a document: ``cad_sr.dcm``; ``cad_sr-2.dcm`` of the second patient of a study."""
+    stem, _, suffix = name.rpartition(".")
+    return name if patient == 1 else f"{stem}-{patient}.{suffix}"
+
+
+def write_results(
+    result: StudyResult, folder: Path, ending: tuple[type[BaseException], ...] = ()
+) -> StudyResult:
+    """Write every result object of the study into ``folder``, which exists and is empty.
+
+    ``result.json`` and ``page.html`` always; ``cad_sr.dcm`` and ``measurement_sr.dcm`` if the header
+    of at least one film gives its UIDs; ``presentation/``, ``overlay/`` and ``heatmap/`` with one
+    ``<SOP Instance UID>.dcm`` for each scanned film. Where films name several patients, there are a page and
+    reports for each (`document_name`). The same ``result`` gives the same bytes. ``result.json`` comes last.
+
+    Args:
+        ending: exceptions that are no fault of a film and end the job.
+
+    Returns:
+        The result as it was written: a film whose objects cannot be made has failed in it.
+
+    Raises:
+        OutputError: the folder cannot be written or is full.
+    """
+    with quiet():  # of what is odd in the films' headers and is copied from them
+        result = replace(result, films=tuple(_written(result, folder, ending)))
+        for part in by_patient(result):
+            for name, build_document in DOCUMENTS.items():
+                document = build_document(part)
+                if document is not None:
+                    _write(folder / document_name(name, part.patient), _named(part, document))
+            _write(folder / document_name(page.FILE_NAME, part.patient), page.build_report(part))
+        _write(folder / result_json.FILE_NAME, result_json.encode(result))
+    return result
+
+
+def _written(
+    result: StudyResult, folder: Path, ending: tuple[type[BaseException], ...]
+) -> Iterator[FilmResult]:
+    """Write the objects of each film; yield the films, those whose objects cannot be made as failed."""
+    parts = {film: part for part in by_patient(result) for film in part.films}
+    for number, film in result.numbered:
+        if film.scan is None or film_facts.reference(film) is None:
+            yield film
+            continue
+        try:
+            film_facts.check_places(film)
+            objects = [
+                (name, _named(parts[film], build(parts[film], film, number)))
+                for name, build in PICTURES.items()
+            ]
+        except ending:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one film's objects raise costs that film alone
+            reason = f"its result objects cannot be made ({type(error).__name__})"
+            yield replace(film, film=None, scan=None, reason=reason)
+            continue
+        for name, data in objects:
+            _write(folder / name / f"{film.sop_instance_uid}.dcm", data)
+        yield film
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        if not path.parent.is_dir():
+            path.parent.mkdir()
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error})",
+            "choose a results folder that can be written and has room",
+        ) from error
+
+
+def _named(result: StudyResult, file: FileDataset) -> bytes:
+    """``file`` as bytes, with a SOP Instance UID that follows from the job and from all they say.
+
+    One job may come to say something else: a film can be read the second time, a file bears
+    another name. An archive keeps the first object of a UID, so the second must have its own.
+    """
+    content = hashlib.sha256(_encode(file)).hexdigest()
+    file.SOPInstanceUID = result.uid("object", str(file.SOPInstanceUID), content)
+    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID
+    return _encode(file)
+
+
+def _encode(file: FileDataset) -> bytes:
+    buffer = BytesIO()
+    file.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""What is known of films: the truth file, and DICOM films with it."""
