@@ -18,8 +18,8 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from bcd_model.detector.prevalence import at_prevalence, in_force
 from bcd_model.errors import BcdError, ModelError, QueueError, UsageError
 from converters.films.studies import StudyInput
+from converters.product import PRODUCT, SOFTWARE_VERSION
 from converters.results import film_facts, wording
-from converters.results.modules import PRODUCT, SOFTWARE_VERSION
 from converters.results.outcome import Coverage, coverage, uncovered
 from converters.results.predecessor import read_predecessor
 from converters.results.study_result import FilmResult, JobIdentity, Predecessor, StudyResult

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, TypeVar, get_args
 from bcd_model.errors import BcdError, InputError, QueueError
 from bcd_model.words import ModelIdentity
 from converters.films.studies import FilmSource, StudyInput
-from converters.results.modules import SOFTWARE_VERSION
+from converters.product import SOFTWARE_VERSION
 from converters.results.outcome import Extent
 from worker.published import job_of
 

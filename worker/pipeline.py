@@ -34,9 +34,10 @@ from bcd_model.pairs import other_breasts
 from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner, film_digest
 from converters.dicom.file import load, survey, uid
 from converters.films.identity import Identity, identity, identity_in
+from converters.films.projection import projection
 from converters.films.read import DicomFilm, film_of
 from converters.films.studies import FilmSource, StudyInput
-from converters.results.patients import patients_of, projection, told
+from converters.results.patients import patients_of, told
 from converters.results.study_result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.uids import UUID_ROOT
 from worker.job import job_id, now

@@ -27,7 +27,7 @@ Nothing here looks at file names or folders. The rules, in the order in which th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from pydicom import config
 from pydicom.dataset import Dataset
@@ -48,8 +48,7 @@ from bcd_model.words import WINDOW
 from converters.dicom.file import integer, items, text, texts, uid, values, why_no_uid
 from converters.films import header as film_header
 from converters.films.pixels.grayscale import first_window
-from converters.results.modules import MANUFACTURER, PRODUCT
-from converters.results.study_result import Rule
+from converters.product import MANUFACTURER, PRODUCT
 
 MAX_PIXELS = 1 << 26
 """About 67 million; a 24 x 30 cm film scanned at 35 micron has 59 million."""
@@ -245,3 +244,10 @@ def _why_no_presentation(header: Dataset) -> str:
     if is_for_processing(header) and first_window(header) is None and not items(header, "VOILUTSequence"):
         return "For Processing, without a window or VOI LUT: send the For Presentation image"
     return ""
+
+
+Rule = Literal["tomosynthesis", "for processing", "spot view", "secondary picture"]
+"""Why an image of the study is not scanned although nothing is wrong with it (`films.acceptance`)."""
+
+
+RULES: Final[tuple[Rule, ...]] = get_args(Rule)

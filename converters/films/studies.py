@@ -19,10 +19,9 @@ from pydicom.uid import MediaStorageDirectoryStorage
 from bcd_model.errors import InputError, UsageError
 from converters.dicom.file import Survey, survey, uid, why_no_uid
 from converters.films import header as film_header
-from converters.films.acceptance import is_for_processing, judge, may_be_film, rule, says_nothing
+from converters.films.acceptance import Rule, is_for_processing, judge, may_be_film, rule, says_nothing
 from converters.films.identity import Identity, identity, identity_in
 from converters.films.read import why_unusable
-from converters.results.study_result import Rule
 
 _UNREADABLE = "its DICOM header cannot be read"
 _NO_DICOM = "no DICOM file"

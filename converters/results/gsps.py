@@ -17,17 +17,9 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 from bcd_model.words import Finding
 from converters.dicom.file import items, numbers, text
 from converters.films.pixels.grayscale import first_window, window_function
+from converters.product import RESEARCH
 from converters.results import film_facts, wording
-from converters.results.modules import (
-    RESEARCH,
-    as_file,
-    clean,
-    date_of,
-    moment,
-    new_object,
-    series_references,
-    time_of,
-)
+from converters.results.modules import as_file, clean, date_of, moment, new_object, series_references, time_of
 from converters.results.study_result import FilmResult, StudyResult
 
 _LUT_DESCRIPTOR = Tag(0x0028, 0x3002)

@@ -17,9 +17,10 @@ from pydicom.uid import RLELossless, SegmentationStorage
 
 from bcd_model.words import HeatMap
 from converters import codes
+from converters.product import RESEARCH
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
-from converters.results.modules import RESEARCH, as_file, clean, date_of, moment, new_object, time_of
+from converters.results.modules import as_file, clean, date_of, moment, new_object, time_of
 from converters.results.study_result import FilmResult, StudyResult
 
 MAXIMUM = 255

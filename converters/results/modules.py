@@ -14,20 +14,14 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from bcd_model import __version__
 from bcd_model.words import DISCLAIMER
 from converters.codes import PROCESSING_EQUIPMENT
 from converters.dicom.data_elements import FileText
+from converters.product import MANUFACTURER, PRODUCT, RESEARCH, SOFTWARE_VERSION
 from converters.results import film_facts
 from converters.results.film_facts import Reference
 from converters.results.patients import identity_of
 from converters.results.study_result import FilmResult, StudyResult
-
-MANUFACTURER = "BCD"
-PRODUCT = "bcd-cad"
-"""Manufacturer and Manufacturer's Model Name of every result object: how our own are known again."""
-SOFTWARE_VERSION = __version__
-RESEARCH = "Research use only"
 
 # Attributes of the Patient, Clinical Trial Subject, General Study and Patient Study modules
 # (PS3.3 C.7.1.1, C.7.1.3, C.7.2.1, C.7.2.2) that hold text or sequences; Type 2 ones are

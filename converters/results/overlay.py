@@ -19,8 +19,9 @@ from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 from bcd_model.words import Film, Finding, Point
 from converters import codes
 from converters.dicom.file import text
+from converters.product import RESEARCH
 from converters.results import film_facts, wording
-from converters.results.modules import RESEARCH, as_file, clean, date_of, moment, new_object, time_of
+from converters.results.modules import as_file, clean, date_of, moment, new_object, time_of
 from converters.results.study_result import FilmResult, StudyResult
 
 Picture = npt.NDArray[np.uint8]

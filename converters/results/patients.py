@@ -10,11 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pydicom.dataset import Dataset
-
-from bcd_model.words import Projection
-from converters.films import header as film_header
-from converters.films.identity import Identity, identity, identity_in, text_of
+from converters.films.identity import Identity, identity_in
 from converters.results.study_result import FilmResult, StudyResult
 
 
@@ -31,26 +27,6 @@ def patients_of(films: Iterable[FilmResult]) -> tuple[Identity, ...]:
 def told(patients: int) -> tuple[str, ...]:
     """What is to be said of a study whose films name so many patients."""
     return (f"its films name {patients} patients; each has documents of its own",) if patients > 1 else ()
-
-
-def projection(header: Dataset, *kind: str) -> Projection:
-    """What a film shows, for the comparison of the two breasts.
-
-    Films are compared only if their headers state a patient and a study date, and agree on both in full: a
-    film that does not is given no view, so that there is nothing to compare it with.
-
-    Args:
-        kind: what else two films must share.
-    """
-    patient, date = identity(header), text_of(header, "StudyDate")
-    if not (patient.stated and date):
-        return Projection("", None, None)
-    return Projection(
-        repr((patient, date)),
-        film_header.view(header),
-        film_header.laterality(header),
-        (*kind, *film_header.kind(header)),
-    )
 
 
 def by_patient(result: StudyResult) -> tuple[StudyResult, ...]:

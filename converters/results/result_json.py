@@ -9,11 +9,12 @@ from typing import Any, get_args
 
 from bcd_model.errors import InputError
 from bcd_model.words import CLASSES, DISCLAIMER, Finding, Point, Probability
+from converters.films.acceptance import RULES
+from converters.product import SOFTWARE_VERSION
 from converters.results import film_facts
-from converters.results.modules import SOFTWARE_VERSION
 from converters.results.outcome import Extent, coverage
 from converters.results.patients import by_patient, identity_of
-from converters.results.study_result import RULES, FilmOutcome, FilmResult, StudyResult
+from converters.results.study_result import FilmOutcome, FilmResult, StudyResult
 
 SCHEMA_VERSION = 2
 """Raised when a key changes its meaning or goes away; new keys do not raise it."""

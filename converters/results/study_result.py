@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Literal
 
 from pydicom.dataset import Dataset
 
 from bcd_model.words import Film, FilmScan, ModelIdentity, OperatingPoint, Point
+from converters.films.acceptance import Rule
 from converters.films.identity import Identity
 from converters.uids import UUID_ROOT, make_uid
 
 FilmOutcome = Literal["scanned", "failed", "excluded"]
 """What became of a film."""
-
-Rule = Literal["tomosynthesis", "for processing", "spot view", "secondary picture"]
-"""Why an image of the study is not scanned although nothing is wrong with it (`films.acceptance`)."""
-RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bcd_model.words import Finding, OperatingPoint
+from converters.films.acceptance import Rule
+from converters.product import RESEARCH
 from converters.results import film_facts
-from converters.results.modules import RESEARCH, clean
+from converters.results.modules import clean
 from converters.results.outcome import Coverage
-from converters.results.study_result import FilmResult, Rule, StudyResult
+from converters.results.study_result import FilmResult, StudyResult
 
 RULES: Mapping[Rule, str] = {
     "tomosynthesis": "tomosynthesis: only 2-D mammograms are scanned",

@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 from bcd_model.errors import FilmError, InputError, TruthError
 from bcd_model.words import Film, Label, Lesion, Projection
 from converters.dicom.file import integer, read_header, values
+from converters.films.projection import projection
 from converters.films.read import read_film
 from converters.films.studies import StudyInput
-from converters.results.patients import projection
 from converters.results.wording import RULES
 from converters.truth.file import FilmTruth, read_truth
 

@@ -30,16 +30,10 @@ from bcd_model.words import (
     by_suspicion,
 )
 from converters.codes import VIEWS
+from converters.films.acceptance import Rule
 from converters.films.identity import identity
 from converters.results.modules import as_file
-from converters.results.study_result import (
-    EarlierDocument,
-    FilmResult,
-    JobIdentity,
-    Predecessor,
-    Rule,
-    StudyResult,
-)
+from converters.results.study_result import EarlierDocument, FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.uids import make_uid
 
 STUDY = make_uid("tests", "study")

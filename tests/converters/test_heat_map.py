@@ -12,8 +12,8 @@ import pytest
 import result_builder as build
 
 from bcd_model.words import HeatMap
+from converters.product import RESEARCH
 from converters.results.heat_map import build_heat_map, on_film
-from converters.results.modules import RESEARCH
 
 
 def with_heat(heat, **options):

@@ -12,10 +12,11 @@ from pydicom.dataset import Dataset
 
 from converters.dicom.file import read_header
 from converters.films.identity import identity
+from converters.films.projection import projection
 from converters.results import result_json
 from converters.results.outcome import coverage
 from converters.results.page import build_report
-from converters.results.patients import by_patient, projection
+from converters.results.patients import by_patient
 from converters.results.write import write_results
 
 IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")

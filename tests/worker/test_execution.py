@@ -24,7 +24,7 @@ from bcd_model.errors import BcdError
 from bcd_model.weights import read_info
 from bcd_model.words import ModelIdentity, OperatingPoint
 from converters.films.studies import find_studies
-from converters.results.modules import SOFTWARE_VERSION
+from converters.product import SOFTWARE_VERSION
 from converters.results.result_json import read_result
 from converters.results.study_result import FilmResult, JobIdentity, StudyResult
 from worker.app import make_app

@@ -20,7 +20,7 @@ from made_records import CREATED, MODEL, SHAPE, record_of
 
 from bcd_model.errors import QueueError, UsageError
 from converters.films.studies import FilmSource, StudyInput
-from converters.results.modules import SOFTWARE_VERSION
+from converters.product import SOFTWARE_VERSION
 from converters.results.study_result import JobIdentity
 from worker.engine import find_redis_server
 from worker.engine_host import die_with_parent, redis_answer, wait_for

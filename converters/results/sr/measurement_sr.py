@@ -27,9 +27,10 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from bcd_model.words import Finding
 from converters import codes
+from converters.product import MANUFACTURER, PRODUCT
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
-from converters.results.modules import MANUFACTURER, PRODUCT, study_header
+from converters.results.modules import study_header
 from converters.results.sr.content_tree import Item, code, container, coordinates, image, number, text, uid
 from converters.results.sr.document import algorithm, build_document, impression, library_entry, tracking
 from converters.results.study_result import FilmResult, StudyResult

@@ -1,0 +1,29 @@
+"""What a film shows, for the comparison of the two breasts."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+
+from bcd_model.words import Projection
+from converters.films import header as film_header
+from converters.films.identity import identity, text_of
+
+
+def projection(header: Dataset, *kind: str) -> Projection:
+    """What a film shows, for the comparison of the two breasts.
+
+    Films are compared only if their headers state a patient and a study date, and agree on both in full: a
+    film that does not is given no view, so that there is nothing to compare it with.
+
+    Args:
+        kind: what else two films must share.
+    """
+    patient, date = identity(header), text_of(header, "StudyDate")
+    if not (patient.stated and date):
+        return Projection("", None, None)
+    return Projection(
+        repr((patient, date)),
+        film_header.view(header),
+        film_header.laterality(header),
+        (*kind, *film_header.kind(header)),
+    )
