@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from bcd_model.errors import BcdError, OutputError, QueueError, SettingsError
 from bcd_model.weights import read_info
 from worker.environment import ignored_variables
-from worker.job import LANES
-from worker.records import Records
+from worker.queue.job import LANES
+from worker.queue.records import Records
 from worker.settings import Settings, hide_secrets, settings_problems, unknown_variables
 
 _LOW_SPACE = 2 << 30  # bytes
@@ -144,7 +144,7 @@ def _gateway(settings: Settings) -> Iterator[Check]:
 
 
 def _embedded(settings: Settings) -> Check:
-    from worker.engine import find_redis_server, worker_wanted
+    from worker.engine.client import find_redis_server, worker_wanted
 
     server = find_redis_server()
     if server is None:

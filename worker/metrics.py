@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bcd_model.errors import QueueError, SettingsError
-from worker.figures import QueueFigures
 from worker.logs import event
+from worker.queue.figures import QueueFigures
 from worker.settings import Settings
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from bcd_model.detector.prevalence import LEAST
 from bcd_model.errors import SettingsError
 from converters.uids import UUID_ROOT, check_root
 from worker.gateway_settings import GatewaySettings
-from worker.staging import ResultsMode
+from worker.study.staging import ResultsMode
 
 PREFIX = "BCD_"
 _OPTIONS: Mapping[str, Set[str]] = {

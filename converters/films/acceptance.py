@@ -21,7 +21,7 @@ Nothing here looks at file names or folders. The rules, in the order in which th
   SOP class that is not read; more than one frame, or a number of frames that cannot be read; pixels that
   are not one monochrome sample of 8 to 16 bits; burned-in annotation; For Processing without a window or
   VOI LUT; fewer pixels than the network's window needs, or more than any detector has; and, once the
-  pixels of a study are read (`worker.pipeline`), a picture that stands under several patients.
+  pixels of a study are read (`worker.study.scan`), a picture that stands under several patients.
 """
 
 from __future__ import annotations

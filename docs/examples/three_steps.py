@@ -6,8 +6,8 @@ from pathlib import Path
 from bcd_model.detector.model import load_model
 from bcd_model.detector.scan import Scanner
 from converters.films.studies import find_studies
-from worker.pipeline import new_job, scan_study
-from worker.publish import publish
+from worker.study.publish import publish
+from worker.study.scan import new_job, scan_study
 
 source, results = Path(sys.argv[1]), Path(sys.argv[2])
 scanner = Scanner(load_model())

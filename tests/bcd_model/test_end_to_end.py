@@ -18,8 +18,8 @@ from converters.films.studies import find_studies
 from converters.mias.pgm import write_pgm
 from converters.mias.to_dicom import convert_mias
 from converters.results.overlay import COLORS
-from worker.pipeline import new_job, scan_study
-from worker.publish import publish
+from worker.study.publish import publish
+from worker.study.scan import new_job, scan_study
 
 STEP = 0.45
 RADIUS_MM = WINDOW * STEP / (2 * CONTEXT)

@@ -35,8 +35,8 @@ from urllib.parse import urlsplit
 
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
-from worker.engine import embedded_engine
-from worker.engine_host import module_command
+from worker.engine.client import embedded_engine
+from worker.engine.host import module_command
 
 FILMS = 4
 BOUNDARY = "bcd-benchmark"

@@ -12,7 +12,7 @@ from scale_rows import Sizes, print_table
 from scale_site import Site, Studies
 
 from converters.films.studies import StudyInput
-from worker.execution import run_job
+from worker.pool.execution import run_job
 
 
 def films(studies: Studies, sizes: Sizes, folder: Path) -> None:

@@ -9,8 +9,8 @@ from scale_rows import LEASE, Sizes, print_table
 from scale_site import Site, Studies
 
 from converters.films.studies import FilmSource, StudyInput
-from worker.engine_host import wait_for
-from worker.job import Tally
+from worker.engine.host import wait_for
+from worker.queue.job import Tally
 
 
 def memory(_: Studies, sizes: Sizes, folder: Path) -> None:

@@ -26,13 +26,13 @@ from bcd_model.weights import read_info
 from converters.films.studies import StudyInput, find_studies
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
-from worker.app import make_app
-from worker.engine import find_redis_server
-from worker.engine_host import die_with_parent, module_command, wait_for
-from worker.job import Lane
-from worker.records import Records
+from worker.engine.client import find_redis_server
+from worker.engine.host import die_with_parent, module_command, wait_for
+from worker.pool.app import make_app
+from worker.queue.job import Lane
+from worker.queue.records import Records
+from worker.queue.submission import Submitter
 from worker.settings import Settings
-from worker.submission import Submitter
 
 SIDE = 128  # pixels: the smallest phantom
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.engine import find_redis_server
-from worker.engine_host import wait_for
+from worker.engine.client import find_redis_server
+from worker.engine.host import wait_for
 
 PASSWORD = "0123456789abcdef"
 pytestmark = pytest.mark.redis

@@ -48,8 +48,8 @@ from stand_in import StandIn
 from bcd_model.errors import BcdError, InputError
 from converters.films.studies import Discovery, find_studies
 from converters.results.study_result import FilmResult
-from worker.pipeline import new_job, scan_study
-from worker.publish import publish
+from worker.study.publish import publish
+from worker.study.scan import new_job, scan_study
 
 GOOD, MUTANT = "good.dcm", "mutant.dcm"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")

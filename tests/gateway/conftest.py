@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from wire import LIMIT
 
-from worker.engine import embedded_engine
-from worker.engine_host import wait_for
+from worker.engine.client import embedded_engine
+from worker.engine.host import wait_for
 
 
 def _of_worker() -> ModuleType:

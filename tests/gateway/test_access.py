@@ -14,10 +14,10 @@ import requests
 from wire import JOB, MARKED, connect, problem
 
 from worker.gateway import jobs
+from worker.gateway.access import Grants
 from worker.gateway.app import make_gateway
-from worker.gateway.form import Upload
-from worker.gateway.grants import Grants
 from worker.gateway.tokens import Token, Tokens
+from worker.gateway.upload.form import Upload
 from worker.settings import load_settings
 
 pytestmark = pytest.mark.redis

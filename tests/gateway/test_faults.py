@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from worker.engine import find_redis_server
-from worker.engine_host import redis_answer, wait_for
+from worker.engine.client import find_redis_server
+from worker.engine.host import redis_answer, wait_for
 
 pytestmark = pytest.mark.redis
 

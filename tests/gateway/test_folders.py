@@ -13,7 +13,7 @@ import pytest
 
 from bcd_model.errors import OutputError
 from converters.films.studies import FilmSource, StudyInput
-from worker.gateway.folders import Folders
+from worker.gateway.storage.folders import Folders
 
 JOB, OTHER = "0123456789abcdef", "fedcba9876543210"
 REGION = f"{JOB}{JOB}.dcm"
@@ -40,7 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     clocks = Clocks()
     monkeypatch.setattr(time, "time", lambda: clocks.wall)
-    monkeypatch.setattr("worker.gateway.clock._steady", lambda: clocks.steady)
+    monkeypatch.setattr("worker.gateway.storage.clock._steady", lambda: clocks.steady)
     return clocks
 
 
@@ -203,7 +203,7 @@ def test_uploads_of_a_killed_gateway_go_at_the_next_start_and_those_under_way_st
     folders = Folders(root)
     mine, held = folders.begin()
     script = (
-        "import os, signal, sys; from pathlib import Path; from worker.gateway.folders import Folders\n"
+        "import os, signal, sys; from pathlib import Path; from worker.gateway.storage.folders import Folders\n"
         "folder, _ = Folders(Path(sys.argv[1])).begin(); (folder / 'film').write_bytes(b'x')\n"
         "print(folder, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -232,6 +232,6 @@ def test_nobody_waits_while_what_is_old_is_deleted(root: Path, monkeypatch: pyte
             free.append(True)
         return True
 
-    monkeypatch.setattr("worker.gateway.folders.remove_folder", watched)
+    monkeypatch.setattr("worker.gateway.storage.folders.remove_folder", watched)
     assert folders.expire(nobody, *KEPT) == (0, 1)
     assert free == [True]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-from worker.records import Records
+from worker.queue.records import Records
 
 pytestmark = pytest.mark.redis
 

@@ -16,9 +16,9 @@ import requests
 from hostile import UPLOADS, film
 from wire import MARKED, PART, connect, head, memory, memory_of_all
 
-from worker.engine_host import wait_for
-from worker.gateway.inspector import Inspector
+from worker.engine.host import wait_for
 from worker.gateway.problems import ProblemError
+from worker.gateway.upload.inspector import Inspector
 
 pytestmark = pytest.mark.redis
 

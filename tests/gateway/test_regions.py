@@ -11,8 +11,8 @@ import pydicom
 import pytest
 import redis
 
-from worker import regions
-from worker.engine_host import wait_for
+from worker.engine.host import wait_for
+from worker.queue import regions
 
 pytestmark = pytest.mark.redis
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 from wire import PART, connect, head, memory, problem
 
-from worker.engine_host import wait_for
+from worker.engine.host import wait_for
 
 pytestmark = pytest.mark.redis
 

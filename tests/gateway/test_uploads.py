@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wire import LIMIT, PART, connect, head, problem
 
-from worker.engine_host import wait_for
+from worker.engine.host import wait_for
 
 pytestmark = pytest.mark.redis
 

@@ -14,9 +14,9 @@ from made_studies import IDENTITY, Identity, MadeFilm, MadeStudy, MarkedScanner
 from pydicom.dataset import Dataset
 
 from converters.films.studies import Discovery, find_studies
-from worker.execution import outcome_of
-from worker.pipeline import new_job, scan_study
-from worker.publish import publish
+from worker.pool.execution import outcome_of
+from worker.study.publish import publish
+from worker.study.scan import new_job, scan_study
 
 CAD_SR, MEASUREMENT_SR = "1.2.840.10008.5.1.4.1.1.88.50", "1.2.840.10008.5.1.4.1.1.88.34"
 PICTURES = {

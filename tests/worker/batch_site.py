@@ -9,8 +9,8 @@ from typing import Any
 
 from made_records import make_study, record_of
 
-from worker.job import Record, Tally
-from worker.records import Records
+from worker.queue.job import Record, Tally
+from worker.queue.records import Records
 
 NUMBERS = count(1)
 HOLDER = "a worker"

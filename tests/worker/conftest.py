@@ -28,9 +28,9 @@ from bcd_model.words import OperatingPoint
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
 from worker.cli import main
-from worker.engine import embedded_engine
-from worker.engine_host import socket_path, wait_for
-from worker.records import Records
+from worker.engine.client import embedded_engine
+from worker.engine.host import socket_path, wait_for
+from worker.queue.records import Records
 
 # how kombu begins to acknowledge a message, and to hand one back
 _ACKNOWLEDGEMENTS = (b"ZREM\r\n$13\r\nunacked_index", b"WATCH\r\n$7\r\nunacked")

@@ -9,8 +9,8 @@ def test_read_scan_write(studies: Path, weights: Path, tmp_path: Path) -> None:
     from bcd_model.detector.model import load_model
     from bcd_model.detector.scan import Scanner
     from converters.films.studies import find_studies
-    from worker.pipeline import new_job, scan_study
-    from worker.publish import publish
+    from worker.study.publish import publish
+    from worker.study.scan import new_job, scan_study
 
     scanner = Scanner(load_model(weights))
     for study in find_studies([studies]).studies:

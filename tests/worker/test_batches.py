@@ -13,8 +13,8 @@ from bcd_model.errors import QueueError
 from converters.films.studies import StudyInput, find_studies
 from worker.cli.jobs import cancelled_on_interrupt, make_submitter, queue_studies
 from worker.cli.session import open_queue
-from worker.engine import embedded_engine
-from worker.records import Records
+from worker.engine.client import embedded_engine
+from worker.queue.records import Records
 from worker.settings import load_settings
 
 pytestmark = pytest.mark.redis

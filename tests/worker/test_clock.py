@@ -17,9 +17,9 @@ import pytest
 import redis
 from two_jobs import DAYS, JOBS, make_record
 
-from worker.engine import find_redis_server
-from worker.engine_host import redis_answer, wait_for
-from worker.records import Records, Swept
+from worker.engine.client import find_redis_server
+from worker.engine.host import redis_answer, wait_for
+from worker.queue.records import Records, Swept
 
 pytestmark = pytest.mark.redis
 

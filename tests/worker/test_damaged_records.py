@@ -10,14 +10,14 @@ from batch_site import Site
 from made_records import CREATED, make_study, record_of
 
 from bcd_model.errors import BcdError
-from worker.app import make_app
 from worker.cli.jobs import report, wait_for_jobs
 from worker.cli.session import open_queue
-from worker.job import DamagedRecordError, Record, Tally
-from worker.records import Records, Swept
+from worker.pool.app import make_app
+from worker.pool.upkeep import sweep
+from worker.queue.job import DamagedRecordError, Record, Tally
+from worker.queue.records import Records, Swept
+from worker.queue.submission import Submitted, resume
 from worker.settings import Settings
-from worker.submission import Submitted, resume
-from worker.upkeep import sweep
 
 pytestmark = pytest.mark.redis
 

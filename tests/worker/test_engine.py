@@ -14,11 +14,11 @@ from bcd_model.errors import QueueError
 from converters.films.studies import StudyInput, find_studies
 from worker.cli.jobs import cancelled_on_interrupt, make_submitter, queue_studies
 from worker.cli.session import open_queue
-from worker.engine import embedded_engine, find_redis_server, worker_wanted
-from worker.engine_host import redis_answer, socket_path, wait_for
-from worker.records import Records
+from worker.engine.client import embedded_engine, find_redis_server, worker_wanted
+from worker.engine.host import redis_answer, socket_path, wait_for
+from worker.queue.records import Records
+from worker.queue.submission import Submitted
 from worker.settings import load_settings
-from worker.submission import Submitted
 
 pytestmark = [
     pytest.mark.redis,
@@ -251,7 +251,7 @@ def test_a_killed_submit_leaves_no_process_and_the_next_one_goes_on(admin: Any, 
 def test_a_killed_host_takes_everything_with_it(admin: Any, many_studies: Path) -> None:
     submit = admin.start("submit", many_studies, "--out", "out")
     admin.eventually(lambda: begun(admin))
-    (host,) = processes_named(admin, "worker.engine_host")
+    (host,) = processes_named(admin, "worker.engine.host")
     os.kill(host, signal.SIGKILL)
     _, err = submit.communicate(timeout=60)
     assert submit.returncode == 4, err

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from worker.app import make_app
 from worker.environment import ignore_variables
+from worker.pool.app import make_app
 from worker.settings import load_settings
 
 HARMLESS = {

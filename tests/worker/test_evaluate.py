@@ -29,8 +29,8 @@ from converters.mias.collection import read_collection
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
 from converters.truth.file import read_truth, write_truth
-from worker import assessment
-from worker.assessment import films_of_dicom, scan_films
+from worker.study import evaluate
+from worker.study.evaluate import films_of_dicom, scan_films
 
 FILES = {
     *("results.json", "files.md", "marks.csv", "films.csv", "lesions.csv", "froc.csv"),
@@ -244,7 +244,7 @@ def test_one_picture_under_two_patients_is_told(site: Path, local: Any, tmp_path
 def test_progress_counts_the_films_left_out_as_done(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assessment, "check_films", lambda _: None)  # four films may hold no lesion
+    monkeypatch.setattr(evaluate, "check_films", lambda _: None)  # four films may hold no lesion
     films = read_collection(site / "films").films
     digests = [film_digest(film.read()) for film in films[:-4]]
     weights = save_weights(tmp_path / "w.safetensors", {"data": {"film_digests": digests}})
@@ -271,7 +271,7 @@ def test_a_film_that_may_be_one_of_two_is_compared_with_neither(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if one of the two cannot be read: a scan knows that only when it has chosen."""
-    monkeypatch.setattr(assessment, "check_films", lambda _: None)
+    monkeypatch.setattr(evaluate, "check_films", lambda _: None)
     write_phantom(tmp_path / "films", patients=1, seed=0, shape=(256, 256))
     convert_mias(tmp_path / "films", tmp_path / "dicom")
     truth = read_truth(tmp_path / "dicom" / "truth.json")

@@ -27,14 +27,14 @@ from converters.films.studies import find_studies
 from converters.product import SOFTWARE_VERSION
 from converters.results.result_json import read_result
 from converters.results.study_result import FilmResult, JobIdentity, StudyResult
-from worker.app import make_app
-from worker.execution import run_job
-from worker.job import Lane, Record
-from worker.pipeline import may_pass
-from worker.publish import publish
-from worker.records import Records
+from worker.pool.app import make_app
+from worker.pool.execution import run_job
+from worker.queue.job import Lane, Record
+from worker.queue.records import Records
+from worker.queue.submission import Submitted, Submitter
 from worker.settings import Settings, load_settings
-from worker.submission import Submitted, Submitter
+from worker.study.publish import publish
+from worker.study.scan import may_pass
 
 pytestmark = pytest.mark.redis
 

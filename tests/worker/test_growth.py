@@ -14,12 +14,12 @@ from pydicom import Dataset, dcmread
 
 from bcd_model.weights import read_info
 from converters.films.studies import find_studies
-from worker.app import make_app
-from worker.job import Record, Tally
-from worker.published import published
-from worker.records import Records
+from worker.pool.app import make_app
+from worker.queue.job import Record, Tally
+from worker.queue.records import Records
+from worker.queue.submission import Submitted, Submitter
 from worker.settings import Settings
-from worker.submission import Submitted, Submitter
+from worker.study.published import published
 
 Run = Callable[..., Any]
 

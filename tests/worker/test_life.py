@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 from made_records import CREATED
 from two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
 
-from worker.job import LANES, NOTHING, STATES, UNDER_WAY, Lane, State, Tally
-from worker.records import MAX_LOST, Records, Swept
+from worker.queue.job import LANES, NOTHING, STATES, UNDER_WAY, Lane, State, Tally
+from worker.queue.records import MAX_LOST, Records, Swept
 
 pytestmark = pytest.mark.redis
 
@@ -31,7 +31,7 @@ HOLDERS = ("message1/a/11", "message1/a/12", "message2/b/21")
 
 @dataclass
 class Job:
-    """What is to be known of a job; the names are those of `worker.job.Record`.
+    """What is to be known of a job; the names are those of `worker.queue.job.Record`.
 
     ``aged``: whether its time is up, in the place where it is: its lease has ended, it is due to be tried
     again, its message must be lost, or its record need not be kept any longer.

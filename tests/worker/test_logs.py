@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kombu import Connection
 
-from worker.engine import find_redis_server
-from worker.engine_host import wait_for
+from worker.engine.client import find_redis_server
+from worker.engine.host import wait_for
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference" / "log-and-metrics.md"

@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bcd_model.errors import QueueError, SettingsError
 from worker import metrics
-from worker.engine_host import wait_for
-from worker.figures import QueueFigures
+from worker.engine.host import wait_for
+from worker.queue.figures import QueueFigures
 from worker.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "log-and-metrics.md"
@@ -37,8 +37,8 @@ FIGURES = QueueFigures(
 PARENT = """
 import os, signal, sys
 from worker import metrics
-from worker.engine_host import die_with_parent
-from worker.figures import QueueFigures
+from worker.engine.host import die_with_parent
+from worker.queue.figures import QueueFigures
 from worker.logs import set_up_logging
 from worker.settings import Settings
 

@@ -15,9 +15,9 @@ from bcd_model.errors import OutputError
 from bcd_model.words import ModelIdentity, OperatingPoint
 from converters.results.study_result import FilmResult, JobIdentity, StudyResult
 from converters.results.write import write_results
-from worker.publish import check_target, publish
-from worker.published import job_of, published
-from worker.staging import ResultsMode
+from worker.study.publish import check_target, publish
+from worker.study.published import job_of, published
+from worker.study.staging import ResultsMode
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
 

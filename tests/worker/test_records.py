@@ -22,10 +22,10 @@ from bcd_model.errors import QueueError, UsageError
 from converters.films.studies import FilmSource, StudyInput
 from converters.product import SOFTWARE_VERSION
 from converters.results.study_result import JobIdentity
-from worker.engine import find_redis_server
-from worker.engine_host import die_with_parent, redis_answer, wait_for
-from worker.job import Record, State, Tally, job_id
-from worker.records import Records
+from worker.engine.client import find_redis_server
+from worker.engine.host import die_with_parent, redis_answer, wait_for
+from worker.queue.job import Record, State, Tally, job_id
+from worker.queue.records import Records
 
 pytestmark = pytest.mark.redis
 

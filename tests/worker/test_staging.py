@@ -14,9 +14,9 @@ from test_publish import content, make_result
 from bcd_model.errors import OutputError
 from converters.results.study_result import StudyResult
 from converters.results.write import write_results
-from worker.publish import check_target, prepare_root, publish
-from worker.published import published
-from worker.staging import ResultsRoot, open_folder, staged
+from worker.study.publish import check_target, prepare_root, publish
+from worker.study.published import published
+from worker.study.staging import ResultsRoot, open_folder, staged
 
 ABANDONED = f"stage-{7:032x}"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user's files, a mount")
@@ -249,7 +249,7 @@ def test_what_takes_the_place_of_a_result_in_the_last_moment_goes_back(
     root: Path, victim: Path, exchange: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not exchange:  # as where a file system cannot
-        monkeypatch.setattr("worker.staging.sys.platform", "other")
+        monkeypatch.setattr("worker.study.staging.sys.platform", "other")
     folder = publish(make_result(), root)
     with ResultsRoot(root) as opened, staged(opened) as stage:
         there = open_folder(opened, "1.2.3")
@@ -269,7 +269,7 @@ def test_a_result_is_replaced_where_names_can_be_exchanged_and_where_not(
     root: Path, exchange: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not exchange:
-        monkeypatch.setattr("worker.staging.sys.platform", "other")
+        monkeypatch.setattr("worker.study.staging.sys.platform", "other")
     publish(make_result(), root)
     publish(make_result("job2"), root, replace=True)
     assert job_of(root / "1.2.3") == "job2"

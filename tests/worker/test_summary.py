@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from batch_site import HOLDER, Site, make_record
 
-from worker.job import Record, Tally
-from worker.summary import cause, summarise
+from worker.queue.job import Record, Tally
+from worker.queue.summary import cause, summarise
 
 pytestmark = pytest.mark.redis
 

@@ -15,8 +15,8 @@ import pytest
 import redis
 from kombu import Connection
 
-from worker.engine import embedded_engine
-from worker.records import Records
+from worker.engine.client import embedded_engine
+from worker.queue.records import Records
 
 pytestmark = pytest.mark.redis
 

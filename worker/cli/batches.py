@@ -13,9 +13,9 @@ from worker.cli.session import Queue, check_selection, ids_of_batch, open_queue
 from worker.cli.watching import Changes, Frame, change, count_of, follow, reason_of
 
 if TYPE_CHECKING:
-    from worker.job import Record
-    from worker.records import Records
-    from worker.summary import Group, Summary
+    from worker.queue.job import Record
+    from worker.queue.records import Records
+    from worker.queue.summary import Group, Summary
 
 _NAMED = 3  # jobs of a group that are named
 _GROUPS = 20  # reasons that are shown; JSON has them all
@@ -71,7 +71,7 @@ class _Reader:
         self.news: list[str] = []
 
     def read(self) -> Summary:
-        from worker.summary import summarise
+        from worker.queue.summary import summarise
 
         ids = ids_of_batch(self._records, self._batch)
         states = self._records.state_of(ids)

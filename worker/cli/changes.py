@@ -20,7 +20,7 @@ from worker.cli.jobs import (
 from worker.cli.session import Queue, check_selection, ids_of_batch, open_queue
 
 if TYPE_CHECKING:
-    from worker.job import Record
+    from worker.queue.job import Record
 
 _IDS = typer.Argument(
     None, metavar="ID", help="Job ids, their beginnings, or Study Instance UIDs.", show_default=False
@@ -73,10 +73,10 @@ def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool
     Without a queue of your own (BCD_BROKER_URL) and without 'bcd-admin up', it waits for the jobs like
     'submit', and Ctrl-C cancels them.
     """
-    from worker.app import make_app, send
+    from worker.pool.app import make_app, send
+    from worker.queue.submission import Submitted, exit_code
+    from worker.queue.summary import MISSED
     from worker.settings import load_settings
-    from worker.submission import Submitted, exit_code
-    from worker.summary import MISSED
 
     check_selection("retry", ids or [], batch)
     ended: list[Record] = []
@@ -121,7 +121,7 @@ def _named(queue: Queue, ids: Sequence[str], batch: str | None) -> tuple[list[Re
     Raises:
         UsageError: an id is that of no job or may be several, or there is no such batch.
     """
-    from worker.job import DamagedRecordError
+    from worker.queue.job import DamagedRecordError
 
     records = queue.records
     if batch is not None:

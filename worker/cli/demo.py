@@ -33,9 +33,9 @@ def demo(
     from converters.results import wording
     from converters.results.result_json import read_result
     from converters.truth.file import TRUTH_FILE, read_truth
+    from worker.queue.submission import exit_code
+    from worker.queue.summary import values_of
     from worker.settings import load_settings
-    from worker.submission import exit_code
-    from worker.summary import values_of
 
     settings = load_settings()
     films, dicom, results = out / "films", out / "dicom", out / "results"

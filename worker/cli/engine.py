@@ -49,8 +49,8 @@ def worker(
     if health:
         check_health(settings)
         return
-    from worker.job import LANES
-    from worker.serve import run_worker
+    from worker.pool.serve import run_worker
+    from worker.queue.job import LANES
 
     raise typer.Exit(run_worker(settings, alone=resume, lanes=(lane.value,) if lane else LANES))
 
@@ -58,7 +58,7 @@ def worker(
 def check_health(settings: Settings) -> None:
     """Raise QueueError if no worker of this machine has given a sign of life lately."""
     from bcd_model.errors import QueueError
-    from worker.records import Records
+    from worker.queue.records import Records
 
     host = platform.node()
     if all(about["host"] != host for about in Records(settings.broker_url or "").workers().values()):
@@ -98,8 +98,8 @@ def _gateway(settings: Settings) -> Iterator[Callable[[], None]]:
     """The gateway, with a token for this machine; the engine does without it if its port is taken."""
     from bcd_model.errors import SettingsError
     from worker.cli.console import warn
-    from worker.gateway.folders import private_root
     from worker.gateway.serve import running_gateway
+    from worker.gateway.storage.folders import private_root
     from worker.gateway.tokens import Tokens
     from worker.logs import set_up_logging
 

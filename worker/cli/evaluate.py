@@ -57,9 +57,9 @@ def evaluate(
     from bcd_model.evaluation.evaluate import assess
     from bcd_model.evaluation.hits import HitRule
     from bcd_model.evaluation.report.files import PICTURES, REPORT, draw_pictures, make_texts
-    from worker.assessment import films_of_dicom, films_of_mias, marks_of_run, scan_films
-    from worker.publish import prepare_root
     from worker.settings import load_settings
+    from worker.study.evaluate import films_of_dicom, films_of_mias, marks_of_run, scan_films
+    from worker.study.publish import prepare_root
 
     rule = HitRule(_rule(hit_rule), _finite(least_radius))
     settings = load_settings()

@@ -43,7 +43,7 @@ def serve(
         raise UsageError("a gateway needs a queue", "set BCD_BROKER_URL, or use 'bcd-admin up'")
     from worker.gateway.serve import running_gateway
     from worker.logs import set_up_logging
-    from worker.records import Records
+    from worker.queue.records import Records
 
     set_up_logging(settings.log_level, settings.log_format)
     Records(settings.broker_url or "").ping()
@@ -121,7 +121,7 @@ def revoke(name: str = NAME) -> None:
 
 
 def _tokens() -> Tokens:
-    from worker.gateway.folders import private_root
+    from worker.gateway.storage.folders import private_root
     from worker.gateway.tokens import Tokens
     from worker.settings import load_settings
 

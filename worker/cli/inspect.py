@@ -141,7 +141,7 @@ def _result_of(job: str) -> tuple[Path, dict[str, Any]]:
     """The folder and the content of the job's result."""
     from bcd_model.errors import InputError
     from converters.results.result_json import read_result
-    from worker.job import Standing
+    from worker.queue.job import Standing
     from worker.settings import load_settings
 
     with open_queue(load_settings()) as queue:

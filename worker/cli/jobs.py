@@ -17,9 +17,9 @@ from worker.cli.session import Queue, open_queue, read_studies, results_root, un
 
 if TYPE_CHECKING:
     from converters.films.studies import StudyInput
-    from worker.job import Lane as LaneName
-    from worker.job import Record
-    from worker.submission import Submitted, Submitter
+    from worker.queue.job import Lane as LaneName
+    from worker.queue.job import Record
+    from worker.queue.submission import Submitted, Submitter
 
 PATHS = typer.Argument(metavar="PATH...", help="DICOM files, or folders of any shape.", show_default=False)
 OUT = typer.Option(None, "--out", "-o", metavar="DIR", help="Results folder.", show_default="bcd-results")
@@ -88,9 +88,9 @@ def submit(
     Submitting the same work again does nothing. With the embedded engine, Ctrl-C cancels what this
     command has queued; with a queue of your own (BCD_BROKER_URL) the jobs go on.
     """
-    from worker.publish import prepare_root
+    from worker.queue.submission import exit_code, lane_for
     from worker.settings import load_settings
-    from worker.submission import exit_code, lane_for
+    from worker.study.publish import prepare_root
 
     settings = load_settings()
     if settings.embedded and wait is False:
@@ -127,7 +127,7 @@ def submit(
 def check_engine_is_kept(state_dir: Path) -> None:
     """Raise UsageError if nothing would work on a job that nobody waits for."""
     from bcd_model.errors import UsageError
-    from worker.engine import worker_wanted
+    from worker.engine.client import worker_wanted
 
     if not worker_wanted(state_dir):
         raise UsageError("--no-wait needs an engine that stays", "start 'bcd-admin up' in another terminal")
@@ -173,8 +173,8 @@ def _how_far(submitted: Sequence[Submitted], studies: int) -> str:
 def make_submitter(queue: Queue, root: Path, lane: LaneName, batch: str = "", *, force: bool) -> Submitter:
     """What submits to ``queue``, for the results folder ``root``."""
     from bcd_model.weights import read_info
-    from worker.app import make_app
-    from worker.submission import Submitter
+    from worker.pool.app import make_app
+    from worker.queue.submission import Submitter
 
     weights, app = read_info(queue.settings.model), make_app(queue.settings)
     return Submitter(queue.records, app, weights, queue.settings, root, lane, batch, force)
@@ -196,7 +196,7 @@ def queue_studies(
 
 def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
     """Wait for all jobs that were not refused, showing progress a film at a time."""
-    from worker.submission import wait
+    from worker.queue.submission import wait
 
     ids = [answer.job_id for answer in submitted if answer.answer != "refused"]
     records = queue.records.listing(ids)
@@ -238,7 +238,7 @@ def report(
     as_json: bool,
 ) -> None:
     """What came of a submission: the jobs, and where their results are; the files that are of no study."""
-    from worker.submission import heirs
+    from worker.queue.submission import heirs
 
     by_id = heirs(records)
     if as_json:
@@ -281,7 +281,7 @@ def _summary(submitted: Sequence[Submitted], films: int) -> str:
 
 
 def _outcome(records: Sequence[Record]) -> str:
-    from worker.submission import last_of
+    from worker.queue.submission import last_of
 
     records = last_of(records)
     states = [record.state for record in records]

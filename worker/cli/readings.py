@@ -12,7 +12,7 @@ from worker.cli.console import counted, percent, say, say_csv, say_json, say_tab
 from worker.cli.session import ids_of_batch, open_queue
 
 if TYPE_CHECKING:
-    from worker.job import Record, Standing
+    from worker.queue.job import Record, Standing
 
 COLUMNS = (
     "study",
@@ -91,7 +91,7 @@ def _urgency(record: Record) -> tuple[bool, float, str]:
 def _say_table(records: Sequence[Record], places: Mapping[str, Standing]) -> None:
     from bcd_model.words import DISCLAIMER
     from converters.results import wording
-    from worker.summary import values_of
+    from worker.queue.summary import values_of
 
     rows = [
         (
@@ -158,7 +158,7 @@ def _say_findings(records: Sequence[Record], unreadable: Collection[str]) -> Non
 def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
     from bcd_model.errors import InputError
     from converters.results.result_json import read_result
-    from worker.job import Standing
+    from worker.queue.job import Standing
 
     standing = record.standing()
     folder = standing.folder
@@ -183,7 +183,7 @@ def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
 
 def _rows(result: Mapping[str, Any]) -> Iterator[Sequence[object]]:
     """A row for every finding; a film without one has a row as well."""
-    from worker.job import ENDINGS
+    from worker.queue.job import ENDINGS
 
     state, _ = ENDINGS[result["looked_at"]]
     for film in result["films"]:

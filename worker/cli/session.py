@@ -12,8 +12,8 @@ from worker.cli.console import busy, counted, warn
 
 if TYPE_CHECKING:
     from converters.films.studies import Discovery
-    from worker.job import DamagedRecordError, Record, State
-    from worker.records import Records
+    from worker.queue.job import DamagedRecordError, Record, State
+    from worker.queue.records import Records
     from worker.settings import Settings
 
 
@@ -70,7 +70,7 @@ class Queue:
         """The records for a command that waits: a site's Redis may be away for a minute."""
         if self.embedded:
             return self.records  # without its Redis the embedded engine has ended: see ``check``
-        from worker.records import Records
+        from worker.queue.records import Records
 
         records = Records(self.settings.broker_url or "", _PATIENCE)
         records.on_damage = self.records.on_damage  # it knows what has been told
@@ -84,14 +84,14 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
     Raises:
         QueueError: it cannot be reached or started.
     """
-    from worker.records import Records
+    from worker.queue.records import Records
 
     if settings.broker_url is not None:
         records = Records(settings.broker_url)
         records.ping()
         yield Queue(settings, records, lambda: None, lambda: None, embedded=False, at_work=lambda: True)
         return
-    from worker.engine import embedded_engine, worker_wanted
+    from worker.engine.client import embedded_engine, worker_wanted
 
     with embedded_engine(settings.state_dir) as engine:
         here = settings.model_copy(update={"broker_url": engine.url})

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from worker.cli.console import clock, flush, on_one_line, redrawn, say
 
 if TYPE_CHECKING:
-    from worker.job import Record, State
-    from worker.records import Records
+    from worker.queue.job import Record, State
+    from worker.queue.records import Records
 
 _PAUSE = 2.0  # seconds between two looks
 _ORDER: tuple[State, ...] = ("done", "done with failures", "failed", "cancelled", "running", "queued")

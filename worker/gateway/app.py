@@ -16,25 +16,25 @@ from bcd_model.detector.prevalence import in_force
 from bcd_model.errors import BcdError, QueueError
 from bcd_model.weights import read_info
 from bcd_model.words import DISCLAIMER
-from worker.app import make_app
-from worker.gateway import document, jobs, regions, results
-from worker.gateway.document import Api
-from worker.gateway.folders import Folders, private_root
-from worker.gateway.frame import Frame
-from worker.gateway.grants import Grants
-from worker.gateway.inspector import Inspector
-from worker.gateway.intake import Intake
-from worker.gateway.late import Late
+from worker.gateway import jobs, openapi, regions, results
+from worker.gateway.access import Grants
+from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.limits import Rates, Slots, Turns
-from worker.gateway.memory import give_back
+from worker.gateway.middleware import Frame
+from worker.gateway.openapi import Api
 from worker.gateway.problems import ProblemError, away, no_storage, not_found, respond
 from worker.gateway.schema import Error, Health, Info, Limits, Model, OperatingPoint
-from worker.gateway.state import Gateway, Here, Whose
+from worker.gateway.storage.folders import Folders, private_root
 from worker.gateway.tokens import Tokens
-from worker.job import DamagedRecordError
+from worker.gateway.upload.inspector import Inspector
+from worker.gateway.upload.late import Late
+from worker.gateway.upload.memory import give_back
+from worker.gateway.upload.submit import Intake
 from worker.logs import event
-from worker.records import Records
-from worker.regions import Regions
+from worker.pool.app import make_app
+from worker.queue.job import DamagedRecordError
+from worker.queue.records import Records
+from worker.queue.regions import Regions
 from worker.settings import Settings
 
 BASE = "/api/v1"
@@ -83,7 +83,7 @@ def info(here: Here, token: Whose) -> Info:
     )
 
 
-_ROUTERS = (_router, jobs.router, results.router, regions.router, document.router)
+_ROUTERS = (_router, jobs.router, results.router, regions.router, openapi.router)
 
 
 def make_gateway(settings: Settings) -> Gateway:

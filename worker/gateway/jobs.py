@@ -9,14 +9,14 @@ from typing import Annotated, Any, cast
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
+from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.problems import ProblemError, skipped_fields
-from worker.gateway.receive import form_body, received
 from worker.gateway.representation import Held, Representation, answer
 from worker.gateway.schema import Accepted, Error, Job, Jobs, Submission, job_of
-from worker.gateway.state import Gateway, Here, Whose
 from worker.gateway.tokens import Token
-from worker.job import Record
-from worker.submission import Submitted
+from worker.gateway.upload.receive import form_body, received
+from worker.queue.job import Record
+from worker.queue.submission import Submitted
 
 router = APIRouter(tags=["jobs"])
 

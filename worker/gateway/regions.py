@@ -9,17 +9,17 @@ from functools import partial
 from fastapi import APIRouter, Request
 
 from bcd_model.errors import UsageError
-from worker.app import send_region
-from worker.gateway.contents import look_at_film
-from worker.gateway.form import Form
+from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.jobs import PROBLEMS, UPLOAD_PROBLEMS
 from worker.gateway.problems import ProblemError, not_found
-from worker.gateway.receive import form_body, received
 from worker.gateway.schema import Model, RegionAccepted, RegionAnswer, RegionProbability
-from worker.gateway.state import Gateway, Here, Whose
 from worker.gateway.tokens import Token
-from worker.regions import RegionRecord, check_inside
-from worker.summary import cause
+from worker.gateway.upload.contents import look_at_film
+from worker.gateway.upload.form import Form
+from worker.gateway.upload.receive import form_body, received
+from worker.pool.app import send_region
+from worker.queue.regions import RegionRecord, check_inside
+from worker.queue.summary import cause
 
 router = APIRouter(tags=["regions"])
 

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from worker.gateway.frame import REPORT_POLICY
+from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.jobs import CONDITIONS, PROBLEMS
+from worker.gateway.middleware import REPORT_POLICY
 from worker.gateway.problems import ProblemError, not_found
 from worker.gateway.representation import Representation, answer
-from worker.gateway.result_files import OpenFile, ResultFolder, with_result, zip_of
 from worker.gateway.schema import Error, Result, ResultFile
-from worker.gateway.state import Gateway, Here, Whose
-from worker.job import Record
+from worker.gateway.storage.result_files import OpenFile, ResultFolder, with_result, zip_of
+from worker.queue.job import Record
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from bcd_model.words import DISCLAIMER
-from worker.gateway.result_files import stands
-from worker.job import Record, State
-from worker.records import Answer
-from worker.summary import cause
+from worker.gateway.storage.result_files import stands
+from worker.queue.job import Record, State
+from worker.queue.records import Answer
+from worker.queue.summary import cause
 
 Submission = Answer | Literal["refused"]
 

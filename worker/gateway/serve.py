@@ -14,12 +14,12 @@ import uvicorn
 
 from bcd_model.errors import QueueError, SettingsError, UsageError
 from worker.gateway.app import BASE, make_asgi, make_gateway
-from worker.gateway.memory import share_heaps
+from worker.gateway.dependencies import Gateway
 from worker.gateway.protocol import HEADER_BYTES, patient_protocol
-from worker.gateway.result_files import keep_open
-from worker.gateway.state import Gateway
-from worker.job import UNDER_WAY
+from worker.gateway.storage.result_files import keep_open
+from worker.gateway.upload.memory import share_heaps
 from worker.logs import event
+from worker.queue.job import UNDER_WAY
 from worker.settings import Settings
 
 _STOPS = 10  # seconds for requests under way when the gateway is told to end

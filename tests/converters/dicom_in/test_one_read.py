@@ -17,7 +17,7 @@ from converters.dicom import file as dicom_file
 from converters.dicom.file import load, read_dicom, survey
 from converters.films.read import film_of, read_film
 from converters.films.studies import FilmSource
-from worker.pipeline import _read, may_pass
+from worker.study.scan import _read, may_pass
 
 SaveFilm = Callable[..., Path]
 

@@ -1,0 +1,1 @@
+"""The embedded engine: a private Redis and a worker."""

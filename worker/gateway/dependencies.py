@@ -1,0 +1,100 @@
+"""What every route needs, and who may use it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from celery import Celery
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from bcd_model.weights import WeightsInfo
+from worker.gateway.access import Grants
+from worker.gateway.limits import Rates, Slots, Turns
+from worker.gateway.problems import ProblemError, not_found
+from worker.gateway.storage.folders import Folders
+from worker.gateway.tokens import Token, Tokens
+from worker.gateway.upload.submit import Intake
+from worker.queue.job import Record
+from worker.queue.records import Records
+from worker.queue.regions import Regions
+from worker.settings import Settings
+
+_bearer = HTTPBearer(auto_error=False, description="a token of 'bcd-admin token create'")
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One gateway.
+
+    Attributes:
+        turns: threads for what follows an upload, so that they do not keep the others from answering.
+    """
+
+    settings: Settings
+    records: Records
+    app: Celery
+    weights: WeightsInfo
+    folders: Folders
+    grants: Grants
+    tokens: Tokens
+    rates: Rates
+    slots: Slots
+    intake: Intake
+    regions: Regions
+    turns: Turns
+
+    def record(self, job: str, token: Token) -> Record:
+        """The record of a job that ``token`` may see.
+
+        Raises:
+            ProblemError: 404: there is none.
+            DamagedRecordError: it cannot be read.
+        """
+        if not self.grants.has(token.id, job):
+            raise not_found()
+        (record,) = self.listing([job], token) or (self.records.get(job),)
+        if record is None:
+            raise not_found()
+        return record
+
+    def listing(self, jobs: Sequence[str], token: Token) -> list[Record]:
+        """The records of ``jobs`` that can be read; those that are gone are forgotten."""
+        found = self.records.listing(jobs)
+        missing = sorted(set(jobs) - {record.job_id for record in found})
+        if missing:
+            there = self.records.there(missing)
+            self.grants.drop(token.id, [job for job in missing if job not in there])
+        return found
+
+
+def gateway(request: Request) -> Gateway:
+    """The gateway that answers."""
+    found: Gateway = request.app.state.gateway
+    return found
+
+
+async def token(
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Token:
+    """Whose request this is.
+
+    Raises:
+        ProblemError: 401: nobody's that is known; 429: there were too many.
+    """
+    here = gateway(request)
+    found = here.tokens.identify(given.credentials) if given is not None else None
+    if found is None:
+        detail = (
+            "a token is needed: Authorization: Bearer TOKEN" if given is None else "the token is not known"
+        )
+        raise ProblemError(401, detail, headers={"WWW-Authenticate": 'Bearer realm="bcd"'})
+    request.state.token = found.name
+    here.rates.spend(found.id)
+    return found
+
+
+Here = Annotated[Gateway, Depends(gateway)]
+Whose = Annotated[Token, Depends(token)]

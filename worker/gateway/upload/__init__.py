@@ -1,0 +1,1 @@
+"""From an upload to jobs: received, unpacked, looked through, submitted."""

@@ -1,0 +1,152 @@
+"""Unpacking the zips of an upload without trusting them.
+
+No name in a zip is ever used as a path, so none can lead anywhere; a zip that tries is refused all the
+same, for it is no study. What it may become is counted while it is unpacked, not read from its directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BufferedReader, FileIO
+from pathlib import Path, PurePosixPath
+
+from worker.gateway.problems import ProblemError
+from worker.gateway.upload.form import Upload, shown_name
+
+_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_BLOCK = 1 << 20
+_DIRECTORY_ENTRY = 1024  # bytes of a zip's directory that one file may take
+_SMALL = 64 << 10  # bytes that a file may have however well it is packed
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # LZMA may ask for 4 GB of memory
+_ENCRYPTED = 0x1
+_BROKEN = (
+    EOFError,
+    OverflowError,
+    RuntimeError,  # NotImplementedError, too
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(slots=True)
+class Budget:
+    """What the zips of one upload may still hold.
+
+    Attributes:
+        files: how many.
+        unpacked: bytes.
+        ratio: how many times its packed size one zip, and each file in it, may have.
+        film: bytes that one file may have; of a longer one no more is unpacked than shows that it is.
+        check_room: raises OSError if the disk has no room for more.
+    """
+
+    files: int
+    unpacked: int
+    ratio: int
+    film: int
+    check_room: Callable[[], None]
+
+
+class RefusedArchiveError(Exception):
+    """A zip that is not unpacked; the text says why, without a name."""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether ``path`` starts as a zip does."""
+    with path.open("rb") as stream:
+        return stream.read(4) in _MAGIC
+
+
+def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
+    """Unpack a zip into ``folder``; its files are named after their content.
+
+    Raises:
+        RefusedArchiveError: it is broken, encrypted, or holds what no study does.
+        ProblemError: 413: it holds too much.
+        OSError: there is no room for it.
+    """
+    size = archive.path.stat().st_size
+    try:
+        with (
+            _DirectoryReader(archive.path, budget.files * _DIRECTORY_ENTRY) as stream,
+            zipfile.ZipFile(stream) as opened,
+        ):
+            stream.limit = None
+            for entry in opened.infolist():
+                _check(entry)
+            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+            if len(entries) > budget.files:
+                raise ProblemError(413, "the zips hold too many files; send fewer at once")
+            if sum(entry.compress_size for entry in entries) > size:  # they overlap
+                raise RefusedArchiveError("a zip that is broken")
+            budget.files -= len(entries)
+            left = size * budget.ratio
+            if sum(entry.file_size for entry in entries) > min(left, budget.unpacked):
+                raise _too_much()  # it says so itself; what it does not say is counted
+            for number, entry in enumerate(entries):
+                path = folder / f"entry-{number}"
+                digest = hashlib.sha256()
+                of_entry = entry.compress_size * budget.ratio + _SMALL
+                unpacked_bytes = 0
+                with opened.open(entry) as packed, path.open("xb") as unpacked:
+                    while unpacked_bytes <= budget.film and (block := packed.read(_BLOCK)):
+                        unpacked_bytes += len(block)
+                        left -= len(block)
+                        budget.unpacked -= len(block)
+                        if min(left, budget.unpacked, of_entry - unpacked_bytes) < 0:
+                            raise _too_much()
+                        budget.check_room()
+                        digest.update(block)
+                        unpacked.write(block)
+                yield Upload(path.replace(path.with_name(digest.hexdigest())), shown_name(entry.filename))
+    except _BROKEN as error:
+        raise RefusedArchiveError("a zip that is broken") from error
+
+
+def _too_much() -> ProblemError:
+    return ProblemError(413, "a zip holds more than is taken, unpacked")
+
+
+def _check(entry: zipfile.ZipInfo) -> None:
+    """Refuse what no program that packs a study writes."""
+    if not entry.filename or entry.header_offset < 0:
+        raise RefusedArchiveError("a zip that is broken")
+    path = PurePosixPath(entry.filename.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
+        raise RefusedArchiveError("a zip with a name that leads out of it")
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise RefusedArchiveError("a zip with a link or a device in it")
+    if entry.flag_bits & _ENCRYPTED:
+        raise RefusedArchiveError("an encrypted zip; send it without a password")
+    if entry.compress_type not in _METHODS:
+        raise RefusedArchiveError("a zip that is not compressed with Deflate; pack it again")
+
+
+class _DirectoryReader(BufferedReader):
+    """A file of which no more than ``limit`` bytes are read at once: zipfile takes a whole directory so.
+
+    A zip of 2 GB may have a directory of 40 million empty files, which would be tens of GB of objects.
+
+    Attributes:
+        limit: to be set to None when the directory has been read.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        super().__init__(FileIO(path))
+        self.limit: int | None = max(limit, 2 << 16)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.limit is None:
+            return super().read(size)
+        if size is None or size < 0:  # zipfile looks for the directory's end in the last 64 KiB
+            size = self.limit
+        if size > self.limit:
+            raise ProblemError(413, "the zip lists too many files; send fewer at once")
+        return super().read(size)

@@ -1,0 +1,148 @@
+"""What is in an upload: its zips unpacked, its studies found. Done in a process of its own (`inspector`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bcd_model.errors import FilmError, InputError
+from converters.dicom.file import integer, read_dicom
+from converters.films.read import why_unusable
+from converters.films.studies import StudyInput, find_studies
+from worker.gateway.problems import ProblemError, Skipped
+from worker.gateway.storage.disk import check_room
+from worker.gateway.upload.archives import Budget, RefusedArchiveError, is_archive, unpack
+from worker.gateway.upload.form import Upload
+
+_NO_FILMS = "there is no mammogram in the upload that can be used"
+
+_NOT_USED = "not used: a DICOMDIR, or a film whose SOP Instance UID another file has, too"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one upload may hold.
+
+    Attributes:
+        files: those in zips included.
+        film_bytes: of one file.
+        unpacked_bytes: of all zips, unpacked.
+        zip_ratio: how many times its packed size a zip, and each file in it, may have.
+        free_bytes: that are left free on the disk.
+    """
+
+    files: int
+    film_bytes: int
+    unpacked_bytes: int
+    zip_ratio: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The studies of an upload, their films where they are, and the files that are part of none."""
+
+    studies: tuple[StudyInput, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def look_through(files: Sequence[Upload], folder: Path, bounds: Bounds) -> Contents:
+    """Find the studies in ``files``, which are in ``folder``; zips are unpacked there.
+
+    Raises:
+        ProblemError: 413 too many files, or too much in a zip; 422 no film.
+        OSError: there is no room.
+    """
+    skipped: list[Skipped] = []
+    films = _films(files, folder, bounds, skipped)
+    if not films:
+        raise ProblemError(422, _NO_FILMS, skipped=skipped)
+    try:
+        found = find_studies(list(films), films)
+    except InputError as error:
+        skipped += [Skipped(name, _why_none(path)) for path, name in films.items()]
+        raise ProblemError(422, _NO_FILMS, skipped=skipped) from error
+    left = {left.path: left.reason for left in found.skipped}
+    left |= {
+        lost.path: f"not scanned, and it may be a film of any of the studies: {lost.reason}"
+        for lost in found.unplaced
+    }
+    used = {film.path for study in found.studies for film in study.films}
+    skipped += [Skipped(name, left.get(path, _NOT_USED)) for path, name in films.items() if path not in used]
+    return Contents(found.studies, tuple(skipped))
+
+
+def look_at_film(path: Path) -> tuple[int, int]:
+    """Rows and columns of the film of a region.
+
+    Raises:
+        ProblemError: 422: it cannot be used.
+    """
+    try:
+        dicom = read_dicom(path)
+        reason = why_unusable(dicom)
+    except FilmError as error:
+        raise ProblemError(422, f"the film: {error.reason}") from error
+    if reason:
+        raise ProblemError(422, f"the film cannot be used: {reason}")
+    return integer(dicom.header, "Rows") or 0, integer(dicom.header, "Columns") or 0
+
+
+def _films(files: Sequence[Upload], folder: Path, bounds: Bounds, skipped: list[Skipped]) -> dict[Path, str]:
+    """Every file that may be a film, those in zips included, with the client's name for it."""
+    room = partial(check_room, folder, bounds.free_bytes)
+    archives = {file.path for file in files if is_archive(file.path)}
+    plain = sum(file.path not in archives for file in files)
+    budget = Budget(bounds.files - plain, bounds.unpacked_bytes, bounds.zip_ratio, bounds.film_bytes, room)
+    films: dict[Path, str] = {}
+    seen: set[Path] = set()
+
+    def add(file: Upload) -> None:
+        if file.path.stat().st_size > bounds.film_bytes:
+            skipped.append(Skipped(file.name, f"more than {bounds.film_bytes} bytes: no film"))
+            file.path.unlink()
+        else:
+            films[file.path] = file.name
+
+    def new(file: Upload) -> bool:
+        if file.path in seen:
+            skipped.append(Skipped(file.name, "the same file again"))
+            return False
+        seen.add(file.path)
+        return True
+
+    for number, file in enumerate(files):
+        if not new(file):
+            continue
+        if file.path not in archives:
+            add(file)
+            continue
+        inside = folder / f"zip-{number}"
+        inside.mkdir()
+        try:
+            for member in unpack(file, inside, budget):
+                if not new(member):
+                    continue
+                if is_archive(member.path):
+                    skipped.append(Skipped(member.name, "a zip inside a zip: not unpacked"))
+                    member.path.unlink()
+                else:
+                    add(member)
+        except RefusedArchiveError as error:
+            # nothing of a zip that is not what it should be
+            for path in [path for path in films if path.parent == inside]:
+                del films[path]
+            skipped.append(Skipped(file.name, str(error)))
+        file.path.unlink(missing_ok=True)
+    return films
+
+
+def _why_none(path: Path) -> str:
+    """Why a file of an upload without a film is none, without its path."""
+    try:
+        find_studies([path])
+    except InputError as error:
+        return error.message.partition(": ")[2] or "no mammogram"
+    return "no mammogram"

@@ -1,0 +1,153 @@
+"""Films of a study that come late, or again in part: what has become of its earlier films."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from converters.films.studies import StudyInput
+from worker.gateway.access import Grants
+from worker.gateway.storage.folders import Folders
+from worker.gateway.storage.result_files import stands
+from worker.gateway.tokens import Token, Tokens
+from worker.gateway.upload.inspector import Inspector
+from worker.queue.job import DamagedRecordError, Record
+from worker.queue.records import Records
+from worker.study.growth import MissingFilmsError, contents_of, forced, grown, holds, is_held
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What is to be done with the films of a study.
+
+    Attributes:
+        study: with all its films; None if earlier ones cannot be read any more.
+        parts: the token's jobs whose place the new one takes, the newest first.
+        known: a job that has all these films, and others; "" if there is none.
+        replaced: the job whose result the new one replaces; "" if there is none.
+    """
+
+    study: StudyInput | None
+    parts: tuple[Record, ...] = ()
+    known: str = ""
+    replaced: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Puts late films together with the earlier ones of their study, of one token."""
+
+    records: Records
+    folders: Folders
+    grants: Grants
+    inspector: Inspector
+    tokens: Tokens
+
+    def together(self, study: StudyInput, token: Token) -> Together:
+        """``study`` with the films that ``token`` has sent of it before, if their result stands or is due.
+
+        Raises:
+            ProblemError: from looking through them.
+            QueueError: the queue cannot be reached.
+        """
+        found = self._found(study, token.id)
+        kept = _without_held(found)
+        parts = tuple(part for part in kept if not _is_of(part, study))
+        for part in parts:
+            held = part.study is not None and is_held(contents_of(study), contents_of(part.study))
+            if held and part.state != "failed":
+                return Together(study, parts, part.job_id)
+        earlier = tuple(part.study for part in kept if part.study is not None)
+        if all(_is_told(each, study) for each in earlier):
+            return Together(study, parts)  # also if there is none: no file need be looked at
+        results, uid = self.folders.results, study.study_instance_uid
+        standing = (
+            part.job_id for part in found if not _is_of(part, study) and stands(results, part.job_id, uid)
+        )
+        whole = self.inspector.run(partial(_grown, study, earlier))
+        return Together(whole, parts, replaced=next(standing, ""))
+
+    def alone(self, study: StudyInput, token: Token) -> Together:
+        """``study`` as it is (``force``), in the place of the token's jobs of it that have failed.
+
+        Raises:
+            ProblemError: from looking through it.
+            QueueError: the queue cannot be reached.
+        """
+        found = self._found(study, token.id)
+        known = [film for part in found if part.study is not None for film in part.study.films]
+        if known:
+            study = self.inspector.run(partial(forced, study, known))
+        others = (part for part in found if not _is_of(part, study))
+        return Together(study, tuple(part for part in others if part.state == "failed"))
+
+    def take_place(self, parts: Sequence[Record], job: str, token: Token) -> None:
+        """Let ``job`` stand for those of ``parts`` that are not done, unless others wait for them."""
+        others = [other.id for other in self.tokens.all() if other.id != token.id]
+        for part in parts:
+            ours_alone = part.outs == (self.folders.result_root(part.job_id),)
+            if part.job_id != job and ours_alone and not self.grants.shared(part.job_id, others):
+                self.records.supersede(part.job_id, job)
+
+    def _found(self, study: StudyInput, token: str) -> list[Record]:
+        """The token's jobs of the study that are wanted, the newest first.
+
+        They are under way, have failed, or have a result.
+        """
+        found = []
+        for job in self.records.of_study(study.study_instance_uid):
+            with suppress(DamagedRecordError):
+                record = self.records.get(job) if self.grants.has(token, job) else None
+                if record is None or record.study is None:
+                    continue
+                there = record.wanted or stands(self.folders.results, job, study.study_instance_uid)
+                if there:
+                    found.append(record)
+        return sorted(found, key=lambda record: record.created, reverse=True)
+
+
+def _without_held(found: Sequence[Record]) -> tuple[Record, ...]:
+    """``found`` without those whose films another of them has, too."""
+    kept: list[Record] = []
+    for record in sorted(found, key=_files, reverse=True):
+        if not any(_has(other, record) for other in kept):
+            kept.append(record)
+    return tuple(sorted(kept, key=lambda record: record.created, reverse=True))
+
+
+def _files(record: Record) -> tuple[int, int]:
+    """How many files ``record`` has taken into account; of as many, the more the fewer contradict."""
+    films = record.study.films if record.study is not None else ()
+    return sum(len(film.all_sha256) or 1 for film in films), -sum(film.contradicts for film in films)
+
+
+def _is_of(record: Record, study: StudyInput) -> bool:
+    """Whether ``record`` is of the files of ``study``."""
+    films = record.study.films if record.study is not None else ()
+    return {film.sha256 for film in films} == {film.sha256 for film in study.films}
+
+
+def _is_told(earlier: StudyInput, study: StudyInput) -> bool:
+    """Whether ``study`` has each film of ``earlier`` and says all that it says of its files."""
+    told = {(film.sha256, film.all_sha256) for film in study.films}
+    files = {sha256 for film in study.films for sha256 in (film.sha256, *film.all_sha256)}
+    return all(
+        (film.sha256, film.all_sha256) in told or (not film.all_sha256 and film.sha256 in files)
+        for film in earlier.films
+    )
+
+
+def _has(record: Record, other: Record) -> bool:
+    """Whether ``record`` is of each film of ``other``, or has taken it into account."""
+    if record.study is None or other.study is None:
+        return False
+    return holds(contents_of(record.study), contents_of(other.study))
+
+
+def _grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput | None:
+    try:
+        return grown(study, earlier)
+    except MissingFilmsError:
+        return None

@@ -1,0 +1,1 @@
+"""The processes that work on jobs; the only part that imports Celery."""

@@ -1,0 +1,415 @@
+"""One job from its record to its published result: claim it, scan the study, publish, record how it ended."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from bcd_model.detector.prevalence import at_prevalence, in_force
+from bcd_model.errors import BcdError, ModelError, QueueError, UsageError
+from converters.films.studies import StudyInput
+from converters.product import PRODUCT, SOFTWARE_VERSION
+from converters.results import film_facts, wording
+from converters.results.outcome import Coverage, coverage, uncovered
+from converters.results.predecessor import read_predecessor
+from converters.results.study_result import FilmResult, JobIdentity, Predecessor, StudyResult
+from worker import metrics
+from worker.logs import event
+from worker.queue.job import ENDINGS, NOTHING, DamagedRecordError, Record, State, Tally
+from worker.queue.reader import log_damage
+from worker.queue.records import Records
+from worker.settings import Settings
+from worker.study.growth import contents_of
+from worker.study.publish import ResultWriter, check_target, prepare_root, publish
+from worker.study.scan import may_pass, scan_study
+
+if TYPE_CHECKING:
+    from bcd_model.detector.model import Model
+    from bcd_model.detector.scan import Scanner
+
+PATIENCE = 600.0
+"""Seconds for which a process that works on a job waits for a Redis that is away."""
+
+_INTERACTIVE_PATIENCE = 10.0  # seconds: somebody waits, and can mend what is wrong
+_FIRST_DELAY = {"interactive": 1.0, "batch": 10.0}  # seconds until the storage is tried again
+_LONGEST_DELAY = 600.0  # seconds
+_RENEWALS = 4  # in the length of a lease
+
+
+class JobLostError(Exception):
+    """The job was cancelled, or given to another process, while it ran."""
+
+
+_ENDING = (SoftTimeLimitExceeded, JobLostError)
+"""What ends an attempt and is no fault of the film that it interrupts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a study ended: its state, why it failed, the exit code that belongs to it, and what was found."""
+
+    state: State
+    reason: str = ""
+    exit_code: int = 0
+    tally: Tally = NOTHING
+
+
+def run_job(job_id: str, holder: str, settings: Settings) -> None:
+    """Do one job, if it is there to be done.
+
+    Args:
+        holder: the name of this attempt; no other attempt has it.
+
+    Raises:
+        QueueError: Redis cannot be reached.
+    """
+    records = Records(settings.broker_url or "", PATIENCE)
+    claimed = records.claim(job_id, holder, settings.lease_seconds)
+    if claimed != "claimed":
+        if claimed == "unknown":
+            records.count_refused("unknown job")
+            event("message refused", logging.WARNING, reason="unknown job")
+        elif claimed == "put aside":
+            event("job put aside", logging.ERROR, job=job_id)
+        elif claimed == "damaged":
+            log_damage(DamagedRecordError(job_id))
+        else:
+            event("job passed over", job=job_id, state=claimed)
+        return
+    try:
+        record = records.get(job_id)
+    except DamagedRecordError as error:
+        log_damage(error)
+        records.end(job_id, holder, state="failed", reason=str(error), exit_code=error.exit_code)
+        return
+    if record is None:
+        return
+    event("job begun", job=job_id, study=record.study_instance_uid, films=record.films, lane=record.lane)
+    try:
+        with _lease(records, record, holder, settings):
+            _run(_Attempt(record, records, holder, settings))
+    except JobLostError:
+        event("job dropped", job=job_id, reason="it was cancelled, or given to another worker")
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    record: Record
+    records: Records
+    holder: str
+    settings: Settings
+
+
+def _run(attempt: _Attempt) -> None:
+    record, settings = attempt.record, attempt.settings
+    since = time.monotonic()
+    ended = False
+    try:
+        outcome = _work(attempt)
+        ended = True
+    except DamagedRecordError as error:  # somebody changed it meanwhile
+        log_damage(error)
+        outcome = Outcome("failed", str(error), error.exit_code)
+    except QueueError:
+        raise
+    except BcdError as error:
+        if may_pass(error) and _try_later(attempt, error):
+            return
+        outcome = Outcome("failed", error.reason, error.exit_code)
+    except SoftTimeLimitExceeded:
+        reason = f"not done within its share of {settings.visibility_timeout} s; raise BCD_VISIBILITY_TIMEOUT"
+        outcome = Outcome("failed", reason, BcdError.exit_code)
+    except JobLostError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever happens, the job ends with a reason
+        event("job broke", logging.ERROR, job=record.job_id, error=error)
+        outcome = Outcome("failed", f"unexpected {type(error).__name__}; see the worker's log", 1)
+    if not ended:
+        _end(attempt, outcome)
+    metrics.films(outcome.tally.scanned, outcome.tally.failed)
+    seconds = time.monotonic() - since
+    metrics.job_ended(outcome.state, record.lane, seconds)
+    event(
+        "job ended",
+        job=record.job_id,
+        study=record.study_instance_uid,
+        state=outcome.state,
+        exit_code=outcome.exit_code,  # the reason may name a folder, and that may be named after a patient
+        films_scanned=outcome.tally.scanned,
+        films_failed=outcome.tally.failed,
+        seconds=round(seconds, 3),
+    )
+
+
+def _work(attempt: _Attempt) -> Outcome:
+    """Scan, publish and record the end."""
+    record, records, settings = attempt.record, attempt.records, attempt.settings
+    study = _study(record)
+    check_roots("read", [film.path for film in study.films], settings.input_roots, "BCD_INPUT_ROOTS")
+    scanner = _scanner_for(record, settings)
+    job = JobIdentity(record.job_id, record.created, str(record.settings["uid_root"]))
+
+    def progress(film: int, _: int) -> None:
+        if not records.renew(record.job_id, attempt.holder, settings.lease_seconds, film):
+            raise JobLostError
+
+    def scanned(number: int, film: FilmResult, seconds: float) -> None:
+        metrics.film_seconds(seconds)
+        job, instance, took = record.job_id, film.sop_instance_uid, round(seconds, 3)
+        if film.outcome == "failed":
+            event("film failed", logging.WARNING, job=job, film=number, sop_instance=instance, seconds=took)
+        elif film.outcome == "excluded":
+            event("film excluded", job=job, film=number, sop_instance=instance, seconds=took)
+        else:
+            event("film scanned", job=job, film=number, sop_instance=instance, seconds=took)
+
+    def broke(number: int, error: Exception) -> None:
+        event("film broke", logging.ERROR, job=record.job_id, film=number, error=error)
+
+    _check_targets(record, settings)
+    result = scan_study(
+        study,
+        scanner,
+        job,
+        settings=record.settings,
+        predecessor=_predecessor(record),
+        progress=progress,
+        scanned=scanned,
+        broke=broke,
+        ending=_ENDING,
+        patient=True,
+    )
+    outcome = outcome_of(result)
+    write = ResultWriter(_ENDING)
+    published: set[Path] = set()
+    while True:
+        # as it stands now: a submission may have added a folder, or --force
+        current = records.get(record.job_id)
+        if current is None or current.holder != attempt.holder:
+            raise JobLostError
+        _check_targets(current, settings)
+        for out in current.outs:
+            if out not in published:
+                since = time.perf_counter()
+                publish(
+                    result,
+                    out,
+                    replace=current.replace,
+                    make_root=False,
+                    roots=settings.output_roots,
+                    mode=settings.results_mode,
+                    write=write,
+                )
+                outcome = outcome_of(write.written or result)
+                published.add(out)
+                seconds = round(time.perf_counter() - since, 3)
+                event("result published", job=record.job_id, seconds=seconds)
+        if _end(attempt, outcome, outs=len(current.outs)):
+            return outcome
+
+
+def _predecessor(record: Record) -> Predecessor | None:
+    """The result that the job's own is to replace, in the folder that was asked for last."""
+    for out in reversed(record.outs):
+        found = read_predecessor(out / record.study_instance_uid, record.job_id, record.model)
+        if found is not None:
+            return found
+    return None
+
+
+def _end(attempt: _Attempt, outcome: Outcome, outs: int | None = None) -> bool:
+    ended = attempt.records.end(
+        attempt.record.job_id,
+        attempt.holder,
+        state=outcome.state,
+        reason=outcome.reason,
+        exit_code=outcome.exit_code,
+        tally=outcome.tally,
+        outs=outs,
+    )
+    if ended is None:
+        raise JobLostError
+    return ended
+
+
+def _try_later(attempt: _Attempt, error: BcdError) -> bool:
+    """Give the job back because of trouble that may pass; False if that has gone on for too long."""
+    record, settings = attempt.record, attempt.settings
+    patience = float(settings.retry_seconds) if record.lane == "batch" else _INTERACTIVE_PATIENCE
+    delay = min(_FIRST_DELAY[record.lane] * 2.0**record.tries, _LONGEST_DELAY, max(patience / 4, 0.5))
+    delay *= random.uniform(0.75, 1.25)  # not all at once when it is over
+    reason = f"is tried again: {error.message}"
+    later = attempt.records.later(record.job_id, attempt.holder, delay, reason, patience)
+    if later is None:
+        raise JobLostError
+    if later:
+        metrics.job_retried("storage")
+        event(
+            "job tried later",
+            logging.WARNING,
+            job=record.job_id,
+            seconds=round(delay, 1),
+            cause=_cause(error),
+        )
+    return later
+
+
+def _cause(error: BaseException | None) -> str:
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return (error.strerror or "") if error is not None else ""
+
+
+def outcome_of(result: StudyResult) -> Outcome:
+    """Done if the study was looked at as a whole, failed if nothing of it was, else done with failures."""
+    extent = coverage(result)
+    state, exit_code = ENDINGS[extent.extent]
+    return Outcome(state, "" if state == "done" else _why(result, extent), exit_code, tally_of(result))
+
+
+def _why(result: StudyResult, extent: Coverage) -> str:
+    """Why a study was not looked at as a whole, in one line."""
+    count = len(result.films)
+    if not extent.failed:
+        first = uncovered(result)[0]
+        what = f"no film of {count} could be scanned" if not extent.scanned else "a view was not looked at"
+        return (
+            f"{what}: {', '.join(extent.unseen)}; {_called(result, first)}: {wording.why_not_scanned(first)}"
+        )
+    failed = next(film for film in result.films if film.outcome == "failed")
+    first_reason = f"{_called(result, failed)}: {failed.reason or ''}"
+    if not extent.scanned:
+        return f"no film of {count} could be scanned; {first_reason}"
+    return f"{extent.failed} of {count} films failed; {first_reason}"
+
+
+def _called(result: StudyResult, film: FilmResult) -> str:
+    """What people call ``film``: its file may be named after a patient, and records are passed on."""
+    return film_facts.name(film, next(number for number, each in result.numbered if each is film))
+
+
+def tally_of(result: StudyResult) -> Tally:
+    """What a summary of many jobs needs to know of ``result``."""
+    scans = [film.scan for film in result.films if film.scan is not None]
+    presents = result.operating_point.presents
+    extent = coverage(result)
+    return Tally(
+        scanned=extent.scanned,
+        failed=extent.failed,
+        excluded=extent.excluded,
+        flagged=sum(any(presents(finding) for finding in scan.findings) for scan in scans),
+        highest=max((f.probability.abnormal for scan in scans for f in scan.findings), default=0.0),
+    )
+
+
+@contextmanager
+def _lease(records: Records, record: Record, holder: str, settings: Settings) -> Iterator[None]:
+    """Renew the lease as long as this process works on the job, whatever it is at.
+
+    A thread of its own, with a connection of its own: it keeps on while a film is scanned. It stops with
+    the process, also when that is only stopped (SIGSTOP), which is how others see that the job is free.
+    """
+    over = threading.Event()
+    own = Records(settings.broker_url or "")
+
+    def renew() -> None:
+        while not over.wait(settings.lease_seconds / _RENEWALS):
+            try:
+                if not own.renew(record.job_id, holder, settings.lease_seconds):
+                    return  # the next film, or publishing, finds out and ends the attempt
+            except QueueError:
+                continue  # Redis is away; nobody else can take the job meanwhile
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _study(record: Record) -> StudyInput:
+    if record.study is None or record.study.digest != record.input_digest:
+        raise UsageError(f"the record of job {record.job_id} is damaged", "submit the study again")
+    return record.study
+
+
+def _check_targets(record: Record, settings: Settings) -> None:
+    targets = [out / record.study_instance_uid for out in record.outs]  # a forged UID may hold ".."
+    check_roots("write", targets, settings.output_roots, "BCD_OUTPUT_ROOTS")
+    for target in targets:
+        # `submit` has made it: if it is not there, its share is away
+        prepare_root(target.parent, make=False, roots=settings.output_roots)
+        films = contents_of(record.study) if record.study is not None else ()
+        check_target(target, record.job_id, replace=record.replace, films=films)
+
+
+def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variable: str) -> None:
+    """Raise UsageError unless every path is below one of ``roots``, which ``variable`` sets; none: any is."""
+    if not roots:
+        return
+    allowed = [root.resolve() for root in roots]
+    for path in paths:
+        real = path.resolve()
+        if not any(real.is_relative_to(root) for root in allowed):
+            raise UsageError(
+                f"this worker may not {what} {path.parent}", f"mend {variable} or move the files"
+            )
+
+
+def _scanner_for(record: Record, settings: Settings) -> Scanner:
+    if record.software_version != SOFTWARE_VERSION:
+        raise UsageError(
+            f"this worker is {PRODUCT} {SOFTWARE_VERSION}, "
+            f"the job was submitted for version {record.software_version}",
+            "submit the study again, with the version of the worker",
+        )
+    threshold, prevalence = (float(record.settings[name]) for name in ("threshold", "prevalence"))
+    scanner = make_scanner(settings.model, settings.threads_per_scan, threshold, prevalence)
+    if scanner.identity != record.model:
+        ours, wanted = scanner.identity, record.model
+        raise ModelError(
+            f"this worker has model {ours.name} {ours.version} ({ours.digest[:12]}), "
+            f"the job wants {wanted.name} {wanted.version} ({wanted.digest[:12]})",
+            "give submit and worker the same BCD_MODEL",
+        )
+    return scanner
+
+
+def make_scanner(
+    path: Path | None, threads: int | None, threshold: float | None = None, prevalence: float | None = None
+) -> Scanner:
+    """A scanner with the model of this process, which is loaded once and kept.
+
+    Args:
+        threshold: in place of the model's own operating point, whose figures then do not apply.
+        prevalence: where the probabilities and the threshold hold, if not at the model's own.
+
+    Raises:
+        ModelError: the weight file cannot be used.
+        UsageError: there is no shift to such a prevalence.
+    """
+    from bcd_model.detector.scan import Scanner
+
+    model = _model(path)
+    point = in_force(model.operating_point, prevalence, threshold)
+    model = replace(at_prevalence(model, point.prevalence), operating_point=point)
+    return Scanner(model, threads=threads)
+
+
+@lru_cache(maxsize=1)
+def _model(path: Path | None) -> Model:
+    from bcd_model.detector.model import load_model
+
+    return load_model(path)

@@ -1,0 +1,104 @@
+"""What a worker's main process does beside its work: it shows that it lives, and sweeps the queue.
+
+Both run on the timer of Celery's event loop, hence neither in a thread that a fork would cut in two nor
+while the connection to Redis is being made again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+from typing import Any
+
+from celery import Celery, bootsteps
+from kombu.exceptions import OperationalError
+
+from bcd_model.errors import QueueError
+from worker import metrics
+from worker.logs import event
+from worker.pool.app import send
+from worker.queue.job import DamagedRecordError
+from worker.queue.reader import log_damage
+from worker.queue.records import Records, Swept
+from worker.settings import Settings
+
+
+def add_upkeep(app: Celery, settings: Settings, about: dict[str, object]) -> None:
+    """Have the workers of ``app`` look after the queue.
+
+    Args:
+        about: what a worker tells of itself beside its host and process.
+    """
+    records = Records(settings.broker_url or "")
+    interval = sweep_interval(settings)
+    told = {"host": platform.node(), "pid": os.getpid(), "processes": settings.worker_processes, **about}
+
+    class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+        """Runs between the start and the stop of the consumer, so only while Redis is there."""
+
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def __init__(self, parent: Any, **options: Any) -> None:
+            super().__init__(parent, **options)
+            self._entry: Any = None
+            self._lost = False
+
+        def start(self, parent: Any) -> None:
+            self.stop(parent)
+            self._entry = parent.timer.call_repeatedly(interval, self._look_after, (parent.hostname,))
+            self._look_after(parent.hostname)
+
+        def stop(self, parent: Any) -> None:
+            if self._entry is not None:
+                self._entry.cancel()
+                self._entry = None
+
+        def shutdown(self, parent: Any) -> None:
+            self.stop(parent)
+            try:
+                records.leave(parent.hostname)
+            except QueueError:
+                return  # it is counted as gone a little later
+
+        def _look_after(self, node: str) -> None:
+            try:
+                records.beat(node, told, settings.lease_seconds)
+                sweep(records, app, settings)
+            except (QueueError, OperationalError) as error:
+                if not self._lost:
+                    event("queue lost", logging.ERROR, error=str(error))
+                self._lost = True
+                return
+            if self._lost:
+                event("queue back")
+            self._lost = False
+
+    app.steps["consumer"].add(Upkeep)
+
+
+def sweep_interval(settings: Settings) -> float:
+    """Seconds between two sweeps."""
+    return max(0.5, settings.lease_seconds / 4)
+
+
+def sweep(records: Records, app: Celery, settings: Settings) -> Swept:
+    """Put right what went wrong on the queue without anybody noticing.
+
+    Raises:
+        QueueError: the queue cannot be reached.
+    """
+    found = records.sweep(sweep_interval(settings), settings.lease_seconds, settings.record_days)
+    for job in found.requeued:
+        metrics.attempt_lost("its worker was gone")
+        event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="queued")
+    for job in found.aside:
+        metrics.attempt_lost("its worker was gone")
+        event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="failed")
+    for job in found.damaged:
+        log_damage(DamagedRecordError(job))
+    for job, lane, is_next in found.send:
+        send(app, job, lane, is_next=is_next)
+    if found.send:
+        event("sweep", sent=len(found.send), requeued=len(found.requeued), put_aside=len(found.aside))
+    return found

@@ -1,0 +1,1 @@
+"""Jobs in Redis: records, how they change, submission, summaries. No Celery."""

@@ -1,0 +1,477 @@
+"""A job: its id, its states, its lane, and the record that is kept of it.
+
+A record holds UIDs, digests, paths and states; no patient data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, get_args
+
+from bcd_model.errors import BcdError, InputError, QueueError
+from bcd_model.words import ModelIdentity
+from converters.films.studies import FilmSource, StudyInput
+from converters.product import SOFTWARE_VERSION
+from converters.results.outcome import Extent
+from worker.study.published import job_of
+
+T = TypeVar("T", bound=str)
+
+State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
+STATES: Final[tuple[State, ...]] = get_args(State)
+UNDER_WAY: Final[frozenset[State]] = frozenset({"queued", "running"})
+
+ENDINGS: Final[Mapping[Extent, tuple[State, int]]] = {
+    "all": ("done", 0),
+    "some": ("done with failures", BcdError.exit_code),
+    "none": ("failed", InputError.exit_code),
+}
+"""How a job ends, and with which exit code, by how much of its study was looked at."""
+
+Lane = Literal["interactive", "batch"]
+LANES: Final[tuple[Lane, ...]] = get_args(Lane)
+"""In the order in which workers serve them."""
+
+KEY = "bcd:job:"
+"""What the key of a record in Redis begins with; the job's id follows."""
+
+_MANY = 1 << 31  # more films, attempts or lost workers are no count of ours
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?(e\+[0-9]+)?")  # some Redis write 1.7957970194664497e+9
+_BEFORE_VERSIONS = "0.1.0"  # the one release whose records do not state it
+_FIELDS = 5  # of a film in a record, beside its path
+_ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever collide
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a finished job found, as far as a summary of many jobs needs it.
+
+    Attributes:
+        scanned: films scanned.
+        failed: films that could not be scanned.
+        flagged: films with a finding at or above the operating point.
+        highest: the highest probability of abnormality of any finding; 0 if there is none.
+        excluded: films that were left out of the scan by a rule.
+    """
+
+    scanned: int = 0
+    failed: int = 0
+    flagged: int = 0
+    highest: float = 0.0
+    excluded: int = 0
+
+
+NOTHING = Tally()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands in the results folders of a job.
+
+    Attributes:
+        folder: with its own result; None if there is none.
+        other: the first one with something else, if there is none of its own.
+        other_job: whose result that is; "" if that cannot be told.
+    """
+
+    folder: Path | None = None
+    other: Path | None = None
+    other_job: str = ""
+
+    def explained(self) -> str:
+        """Why there is no result of the job, for people; "" if there is nothing to say."""
+        if self.other is None:
+            return ""
+        whose = f"the result of another job ({self.other_job})" if self.other_job else "no readable result"
+        return f"{self.other} holds {whose} by now"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One job: a study, a model and the settings that shape the result.
+
+    Attributes:
+        created: when it was first submitted; kept by ``--force``, for the dates and UIDs follow from it.
+        lane: which queue it waits in.
+        batch: the last batch it was submitted with, "" if none.
+        film: films scanned so far, of ``films``.
+        attempts: how often a worker has begun it since it was last submitted.
+        lost: how many of these ended without an outcome, as the process that worked on it died.
+        tries: how many of these ended because the storage failed, and are to be made again.
+        holder: who works on it; "" if nobody.
+        begun: when the last attempt began, seconds since 1970 by Redis's clock; 0 if there was none.
+        ended: when the job ended, likewise; 0 if it has not.
+        due: when it is to be tried again, likewise; 0 if it need not wait.
+        reason: why it failed, one line.
+        exit_code: what the command line ends with because of it.
+        outs: results folders in which this run's result is to stand, absolute; the last asked for is last.
+        replace: whether another job's result there may be replaced (``--force``).
+        study: the films; empty in listings.
+        software_version: of the product for which it was submitted.
+        refused: whether its submission was refused, so that there is nothing to be retried.
+        superseded_by: id of the job in its place, which has its films; "" if there is none.
+    """
+
+    job_id: str
+    study_instance_uid: str
+    input_digest: str
+    model: ModelIdentity
+    settings: Mapping[str, Any]
+    created: datetime
+    updated: datetime
+    films: int
+    outs: tuple[Path, ...]
+    lane: Lane = "interactive"
+    batch: str = ""
+    state: State = "queued"
+    film: int = 0
+    attempts: int = 0
+    lost: int = 0
+    tries: int = 0
+    holder: str = ""
+    begun: float = 0.0
+    ended: float = 0.0
+    due: float = 0.0
+    reason: str = ""
+    exit_code: int = 0
+    replace: bool = False
+    tally: Tally = NOTHING
+    study: StudyInput | None = None
+    software_version: str = SOFTWARE_VERSION
+    refused: bool = False
+    superseded_by: str = ""
+
+    @property
+    def final(self) -> bool:
+        """True if nothing more will happen by itself."""
+        return self.state not in UNDER_WAY
+
+    @property
+    def wanted(self) -> bool:
+        """True if its films still wait for a result: under way, or failed with no other job in its place."""
+        return not self.final or (self.state == "failed" and not self.superseded_by)
+
+    @property
+    def description(self) -> str:
+        """The state for people."""
+        return f"running (film {self.film} of {self.films})" if self.state == "running" else self.state
+
+    def standing(self) -> Standing:
+        """What stands where this job has published, or was to; the folder asked for last comes first."""
+        found = Standing()
+        for out in reversed(self.outs):
+            folder = out / self.study_instance_uid
+            job = job_of(folder)
+            if job == self.job_id:
+                return Standing(folder)
+            if job is not None and found.other is None:
+                found = Standing(None, folder, job)
+        return found
+
+    def result_folder(self) -> Path | None:
+        """The newest published result of this job that still stands, None if there is none."""
+        return self.standing().folder
+
+    def as_json(self) -> dict[str, object]:
+        """The record for ``--json``."""
+        standing = self.standing()
+        return {
+            "job_id": self.job_id,
+            "study_instance_uid": self.study_instance_uid,
+            "state": self.state,
+            "film": self.film,
+            "films": self.films,
+            "lane": self.lane,
+            "batch": self.batch or None,
+            "created": self.created.isoformat(),
+            "updated": self.updated.isoformat(),
+            "begun": _iso(self.begun),
+            "ended": _iso(self.ended),
+            "tried_again_at": _iso(self.due),
+            "attempts": self.attempts,
+            "attempts_lost": self.lost,
+            "reason": self.reason or None,
+            "films_scanned": self.tally.scanned,
+            "films_failed": self.tally.failed,
+            "films_excluded": self.tally.excluded,
+            "films_flagged": self.tally.flagged,
+            "highest_probability": self.tally.highest,
+            "model": {
+                "name": self.model.name,
+                "version": self.model.version,
+                "digest": self.model.digest,
+            },
+            "software_version": self.software_version,
+            "settings": dict(self.settings),
+            "input_digest": self.input_digest,
+            "result": str(standing.folder) if standing.folder else None,
+            "result_replaced_by": standing.other_job or None,
+            "superseded_by": self.superseded_by or None,
+        }
+
+
+def job_id(
+    study: StudyInput,
+    model: ModelIdentity,
+    settings: Mapping[str, object],
+    software_version: str = SOFTWARE_VERSION,
+) -> str:
+    """The id of the job: it follows from the study's content, the model, ``settings`` and this software.
+
+    Another version of the software may find other places with the same weights: that is another job, whose
+    objects and findings have other UIDs.
+
+    The results folder is no part of it: the same work published in two places is the same result,
+    with the same UIDs, and is done once.
+    """
+    parts = [
+        study.study_instance_uid,
+        study.digest,
+        model.name,
+        model.version,
+        model.digest,
+        json.dumps(dict(settings), sort_keys=True),
+        software_version,
+    ]
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_ID_LENGTH]
+
+
+def refusal_id(job: str, whose: str) -> str:
+    """The id of a refusal while ``job`` itself is under way or done, elsewhere or for somebody else."""
+    return hashlib.sha256(f"refused\x1f{job}\x1f{whose}".encode()).hexdigest()[:_ID_LENGTH]
+
+
+def now() -> datetime:
+    """The time, to the second, with the zone of this machine."""
+    return datetime.now().astimezone().replace(microsecond=0)
+
+
+def _iso(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds") if seconds else None
+
+
+def tally_fields(tally: Tally) -> dict[str, object]:
+    """The tally as fields of the record's hash."""
+    return {
+        "scanned": tally.scanned,
+        "failed_films": tally.failed,
+        "excluded_films": tally.excluded,
+        "flagged": tally.flagged,
+        "highest": round(tally.highest, 6),
+    }
+
+
+def to_fields(record: Record) -> dict[str, object]:
+    """The record as the fields of a Redis hash.
+
+    All but ``outs`` and ``state``, which the scripts of `worker.queue.transitions` alone may set.
+
+    Raises:
+        ValueError: the record has no study.
+    """
+    if record.study is None:
+        raise ValueError("a record is submitted with its study")
+    return {
+        "study_instance_uid": record.study_instance_uid,
+        "input_digest": record.input_digest,
+        "model_name": record.model.name,
+        "model_version": record.model.version,
+        "model_digest": record.model.digest,
+        "software_version": record.software_version,
+        "settings": json.dumps(dict(record.settings), sort_keys=True),
+        "created": record.created.isoformat(),
+        "updated": record.updated.isoformat(),
+        "films": record.films,
+        "lane": record.lane,
+        "film": record.film,
+        "attempts": record.attempts,
+        "lost": record.lost,
+        "tries": record.tries,
+        "holder": record.holder,
+        "begun": record.begun,
+        "ended": record.ended,
+        "due": record.due,
+        "reason": record.reason,
+        "exit_code": record.exit_code,
+        "replace": int(record.replace),
+        "refused": int(record.refused),
+        "superseded_by": record.superseded_by,
+        "study": _study_to_json(record.study),
+        **tally_fields(record.tally),
+    }
+
+
+class DamagedRecordError(QueueError):
+    """A record that cannot be read; the queue itself is there, so its exit code is not the queue's."""
+
+    exit_code = BcdError.exit_code
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"the record of job {job} cannot be read", "submit the study again")
+        self.job = job
+
+    def __reduce__(self) -> tuple[type[DamagedRecordError], tuple[str, ...]]:
+        return type(self), (self.job,)
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """What is left of a record that cannot be read.
+
+    Attributes:
+        fields: of its hash, as they were read; none if its key holds something else.
+    """
+
+    fields: Mapping[str, str]
+
+    def made_anew(self, record: Record) -> Record:
+        """``record`` with what can be taken over.
+
+        That is the job's first time, from which the UIDs follow, and, unless it had ended, what it has in
+        common with a record that is joined: results folders, ``--force``, batch, and the better lane.
+        """
+        with suppress(*DAMAGE):
+            record = replace(record, created=_date(self.fields["created"]))
+        with suppress(*DAMAGE):
+            if self.fields.get("state") in set(STATES) - UNDER_WAY or _time(self.fields["ended"]) > 0:
+                return record
+        others: tuple[Path, ...] = ()
+        with suppress(*DAMAGE):
+            others = _outs(self.fields["outs"])
+        return replace(
+            record,
+            outs=(*(out for out in others if out != record.outs[-1]), record.outs[-1]),
+            replace=record.replace or self.fields.get("replace") == "1",
+            batch=record.batch or self.fields.get("batch", ""),
+            lane=LANES[0] if self.fields.get("lane") == LANES[0] else record.lane,
+        )
+
+
+DAMAGE: Final = (KeyError, ValueError, TypeError, OverflowError, OSError, RecursionError)
+"""What a field that is no such thing is answered with."""
+
+
+def from_fields(job: str, fields: Mapping[str, str]) -> Record:
+    """The record without its study, from the fields of its hash.
+
+    Raises:
+        DamagedRecordError: they are damaged: one is missing, or says what none of ours ever does.
+    """
+    try:
+        record = Record(
+            job_id=job,
+            study_instance_uid=fields["study_instance_uid"],
+            input_digest=fields["input_digest"],
+            model=ModelIdentity(fields["model_name"], fields["model_version"], fields["model_digest"]),
+            software_version=fields.get("software_version") or _BEFORE_VERSIONS,
+            settings=_settings(fields["settings"]),
+            created=_date(fields["created"]),
+            updated=_date(fields["updated"]),
+            films=_count(fields["films"]),
+            outs=_outs(fields["outs"]),
+            lane=_one_of(LANES, fields["lane"]),
+            batch=fields.get("batch") or "",
+            state=_one_of(STATES, fields["state"]),
+            film=_count(fields["film"]),
+            attempts=_count(fields["attempts"]),
+            lost=_count(fields["lost"]),
+            tries=_count(fields["tries"]),
+            holder=fields["holder"],
+            begun=_time(fields["begun"]),
+            ended=_time(fields["ended"]),
+            due=_time(fields["due"]),
+            reason=fields["reason"],
+            exit_code=_count(fields["exit_code"]),
+            replace=fields["replace"] == "1",
+            tally=Tally(
+                _count(fields["scanned"]),
+                _count(fields["failed_films"]),
+                _count(fields["flagged"]),
+                float(fields["highest"]),
+                _count(fields.get("excluded_films", "0")),  # a record of version 0.1 has none
+            ),
+            refused=fields.get("refused") == "1",
+            superseded_by=fields.get("superseded_by") or "",
+        )
+        if not (record.films >= 1 and 0 <= record.tally.highest <= 1):
+            raise ValueError("no record of a job")
+    except DAMAGE:
+        raise DamagedRecordError(job) from None
+    return record
+
+
+def _one_of(known: Sequence[T], told: str) -> T:
+    """``told``, if it is one of those that are known."""
+    for each in known:
+        if each == told:
+            return each
+    raise ValueError(told)
+
+
+def _count(told: str) -> int:
+    """A number as we and Redis write it."""
+    number = int(told)
+    if str(number) != told or not 0 <= number < _MANY:
+        raise ValueError(told)
+    return number
+
+
+def _date(told: str) -> datetime:
+    """A time with its zone."""
+    date = datetime.fromisoformat(told)
+    if date.tzinfo is None:
+        raise ValueError(told)
+    date.timestamp()
+    return date
+
+
+def _time(told: str) -> float:
+    """Seconds since 1970 that are a date."""
+    if not _SECONDS.fullmatch(told):
+        raise ValueError(told)
+    seconds = float(told)
+    datetime.fromtimestamp(seconds)
+    return seconds
+
+
+def _outs(stored: str) -> tuple[Path, ...]:
+    outs = json.loads(stored)
+    if not (isinstance(outs, list) and outs and all(isinstance(out, str) for out in outs)):
+        raise ValueError("no results folders of a job")
+    paths = tuple(Path(out) for out in outs)
+    if not all(path.is_absolute() for path in paths):
+        raise ValueError("no results folders of a job")
+    return paths
+
+
+def _settings(stored: str) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(stored)
+    known = 0 < settings["prevalence"] < 1 and 0 <= settings["threshold"] <= 1
+    if not (known and isinstance(settings["uid_root"], str)):
+        raise ValueError("no settings of a job")
+    return settings
+
+
+def _study_to_json(study: StudyInput) -> str:
+    films = [[str(f.path), f.sop_instance_uid, f.sha256, f.reason, f.rule, f.all_sha256] for f in study.films]
+    return json.dumps({"films": films, "warnings": list(study.warnings)})
+
+
+def study_from_json(text: str, uid: str) -> StudyInput:
+    """The study as it stands in the field ``study``."""
+    stored = json.loads(text)
+    return StudyInput(uid, tuple(map(_film_from_json, stored["films"])), tuple(stored["warnings"]))
+
+
+def _film_from_json(stored: Sequence[Any]) -> FilmSource:
+    path, *rest = stored
+    if len(rest) == _FIELDS:  # older records have fewer
+        rest[-1] = tuple(rest[-1])
+    return FilmSource(Path(path), *rest)

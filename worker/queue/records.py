@@ -1,0 +1,315 @@
+"""The job records of one Redis: what is known of every job, and the only way to change it.
+
+Each change is one script (`worker.queue.transitions`). What only reads is in `worker.queue.reader`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from redis.commands.core import Script
+
+from worker.queue import transitions
+from worker.queue.job import (
+    LANES,
+    NOTHING,
+    Damaged,
+    DamagedRecordError,
+    Lane,
+    Record,
+    State,
+    Tally,
+    now,
+    tally_fields,
+    to_fields,
+)
+from worker.queue.reader import UNPLACED, StoredRecords
+
+Answer = Literal["queued", "under way", "done"]
+"""What a submission comes to: new work, work already begun, or work already done."""
+
+MAX_LOST: Final = 3
+"""So often may a job end the process that works on it, before it is put aside."""
+
+_PATHS = 1000  # in one command
+_SWEPT = 200  # jobs that one sweep puts right, of each kind
+_MESSAGE_LOST = 10.0  # seconds after which a job without a message is sent again
+_WORKER_GONE = 4  # leases without a sign of life, until a worker counts as gone
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found.
+
+    Attributes:
+        send: (job, lane, whether it is next) for which a message is to be sent.
+        requeued: jobs whose holder was gone.
+        aside: likewise, but once too often.
+        damaged: jobs that were ended because their records cannot be worked with.
+    """
+
+    send: tuple[tuple[str, Lane, bool], ...] = ()
+    requeued: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+
+class Records(StoredRecords):
+    """The job records of one Redis, to be read and changed.
+
+    Every method raises QueueError if Redis cannot be reached, refuses or is full.
+
+    Args:
+        url: as in ``BCD_BROKER_URL``.
+        patience: seconds for which each call waits for a Redis that is away.
+    """
+
+    def __init__(self, url: str, patience: float = 0.0) -> None:
+        super().__init__(url, patience)
+        self._scripts: dict[str, Script] = {}
+
+    def _run(self, script: str, *arguments: Any) -> Any:
+        known = self._scripts.get(script)
+        if known is None:
+            known = self._scripts[script] = self._redis.register_script(script)
+        return self._link.call(lambda: known(args=list(arguments)))
+
+    # Submitting
+
+    def submit(
+        self,
+        record: Record,
+        *,
+        published: bool,
+        force: bool,
+        instead_of: Damaged | None = None,
+    ) -> tuple[Answer, bool]:
+        """Queue the job unless it is under way or done.
+
+        Args:
+            record: as it is to stand if the job is new; the last of ``outs`` is the folder asked for.
+            published: whether its result stands there already.
+            force: whether to run it again even so.
+            instead_of: what ``damaged`` found; it is forgotten first, if nobody has made it anew meanwhile.
+
+        Returns:
+            what it comes to, and whether a message is to be sent.
+        """
+        answer, send = self._run(
+            transitions.SUBMIT,
+            record.job_id,
+            int(published),
+            int(force),
+            _json([str(out) for out in record.outs]),
+            record.created.timestamp(),
+            record.lane,
+            record.batch,
+            now().isoformat(),
+            _as_read(instead_of),
+            *_flat(to_fields(record)),
+        )
+        return cast(Answer, answer), bool(send)
+
+    def damaged(self, job: str) -> Damaged | None:
+        """What there is of a job whose record cannot be read; None if it can be, or there is none."""
+        (found,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
+        if found is not None and not found:
+            return None
+        try:
+            self._whole(job, found or {})
+        except DamagedRecordError:
+            return Damaged(found or {})
+        return None
+
+    def restore(self, record: Record, *, instead_of: Damaged | None = None) -> None:
+        """Write a record that was lost; one that is there stays as it is.
+
+        Args:
+            instead_of: as in ``submit``.
+        """
+        self._run(
+            transitions.RESTORE,
+            record.job_id,
+            record.state,
+            record.created.timestamp(),
+            str(record.outs[-1]),
+            now().isoformat(),
+            _as_read(instead_of),
+            *_flat(to_fields(record)),
+        )
+
+    def refuse(self, record: Record, reason: str, exit_code: int) -> bool:
+        """Keep what cannot be worked on as a job that failed; False if the job is under way or done."""
+        arguments = (
+            record.job_id,
+            reason,
+            exit_code,
+            _json([str(out) for out in record.outs]),
+            record.created.timestamp(),
+            record.batch,
+            now().isoformat(),
+        )
+        return bool(self._run(transitions.REFUSE, *arguments, *_flat(to_fields(record))))
+
+    def supersede(self, old: str, new: str, batch: str = "") -> bool:
+        """Put job ``new``, which has the films of ``old``, in its place; end ``old`` if it is under way.
+
+        Args:
+            batch: if ``old`` is done it is replaced in this batch alone, else in all that have it.
+        """
+        reason = f"superseded by job {new}, which has its films"
+        return bool(self._run(transitions.SUPERSEDE, old, new, reason, now().isoformat(), batch))
+
+    def note_unplaced(self, batch: str, unplaced: Sequence[Path], placed: Sequence[Path]) -> None:
+        """Remember the files of a batch that may be films of any study, and forget those that are placed."""
+
+        def write() -> None:
+            key = UNPLACED + batch
+            pipeline = self._redis.pipeline()
+            for start in range(0, len(placed), _PATHS):
+                pipeline.srem(key, *(os.fsencode(path) for path in placed[start : start + _PATHS]))
+            for start in range(0, len(unplaced), _PATHS):
+                pipeline.sadd(key, *(os.fsencode(path) for path in unplaced[start : start + _PATHS]))
+            pipeline.execute()
+
+        self._link.call(write)
+
+    def cancel(self, job: str, reason: str, *, unless_shared: bool = False) -> bool:
+        """End a job that has not ended; a running one stops before its next film. Whether it was ended.
+
+        Args:
+            unless_shared: leave it alone if somebody else has submitted it too.
+        """
+        return bool(self._run(transitions.CANCEL, job, reason, int(unless_shared), now().isoformat()))
+
+    def retry(self, job: str) -> bool:
+        """Queue again what failed, was cancelled or waits for its storage; whether there was anything.
+
+        A job that was refused, or in whose place another stands, stays as it is.
+        """
+        return bool(self._run(transitions.RETRY, job, now().isoformat()))
+
+    def forget_messages(self) -> None:
+        """Delete every message, also those that a worker has taken and not acknowledged."""
+        keys = [f"bcd.{lane}" for lane in LANES] + ["unacked", "unacked_index", "unacked_mutex"]
+        self._link.call(lambda: self._redis.delete(*keys))
+
+    # Working
+
+    def claim(self, job: str, holder: str, lease: float) -> str:
+        """Become the holder of a job that waits, or whose holder is gone.
+
+        Returns:
+            "claimed"; else why not: "unknown", "damaged", "held", "later", "put aside", or its state.
+        """
+        return str(self._run(transitions.CLAIM, job, holder, lease, MAX_LOST, now().isoformat()))
+
+    def renew(self, job: str, holder: str, lease: float, film: int | None = None) -> bool:
+        """A sign of life; False if the job is not the holder's any more."""
+        shown = "" if film is None else film
+        return bool(self._run(transitions.RENEW, job, holder, lease, now().isoformat(), shown))
+
+    def end(
+        self,
+        job: str,
+        holder: str,
+        *,
+        state: State,
+        reason: str = "",
+        exit_code: int = 0,
+        tally: Tally = NOTHING,
+        outs: int | None = None,
+    ) -> bool | None:
+        """End the holder's job.
+
+        Args:
+            outs: in how many folders the result has been published; None if that does not matter.
+
+        Returns:
+            True; False if another results folder was added meanwhile; None if the job is not the holder's
+            any more.
+        """
+        ended = self._run(
+            transitions.END,
+            job,
+            holder,
+            -1 if outs is None else outs,
+            state,
+            reason,
+            exit_code,
+            now().isoformat(),
+            *_flat(tally_fields(tally)),
+        )
+        return None if ended < 0 else bool(ended)
+
+    def later(self, job: str, holder: str, delay: float, reason: str, patience: float) -> bool | None:
+        """Give a job back, to be tried again after ``delay`` seconds.
+
+        Returns:
+            True; False if it has been tried for ``patience`` seconds; None if it is not the
+            holder's any more.
+        """
+        given = self._run(transitions.LATER, job, holder, delay, reason, now().isoformat(), patience)
+        return None if given < 0 else bool(given)
+
+    def release(self, job: str, holder_start: str, *, lost: bool) -> str:
+        """Take a job from a holder that is gone, or that has not tried; its new state, "" if nothing changed.
+
+        Args:
+            holder_start: what the holder's name begins with; "" is any holder.
+            lost: whether it was gone without an outcome; after three times the job is put aside.
+        """
+        arguments = (job, holder_start, int(lost), MAX_LOST, now().isoformat())
+        return str(self._run(transitions.RELEASE, *arguments))
+
+    def sweep(self, interval: float, lease: float, days: int) -> Swept:
+        """Find jobs whose holder is gone, whose time has come, or whose message was lost.
+
+        Nothing is done if somebody has swept within ``interval`` seconds.
+        """
+        arguments = (interval, lease, _MESSAGE_LOST, MAX_LOST, _SWEPT, days, now().isoformat())
+        found = json.loads(self._run(transitions.SWEEP, *arguments))
+        return Swept(
+            tuple((job, lane, bool(next_)) for job, lane, next_ in found.get("send") or ()),
+            tuple(found.get("requeued") or ()),
+            tuple(found.get("aside") or ()),
+            tuple(found.get("damaged") or ()),
+        )
+
+    def count_refused(self, reason: str) -> None:
+        """Count a message that was none of ours."""
+        self._link.call(lambda: self._redis.hincrby("bcd:refused", reason, 1))
+
+    # Workers
+
+    def beat(self, node: str, about: Mapping[str, object], lease: float) -> None:
+        """A worker's sign of life, with what it tells of itself."""
+
+        def write() -> None:
+            seconds, _ = self._redis.time()
+            entry = json.dumps({**about, "seen": seconds, "gone": seconds + _WORKER_GONE * lease})
+            self._redis.hset("bcd:workers", node, entry)
+
+        self._link.call(write)
+
+    def leave(self, node: str) -> None:
+        """A worker ends."""
+        self._link.call(lambda: self._redis.hdel("bcd:workers", node))
+
+
+def _as_read(damaged: Damaged | None) -> str:
+    return "" if damaged is None else _json(_flat(damaged.fields))
+
+
+def _json(parts: list[Any]) -> str:
+    # What is no text, as a name of a folder may be, goes as its bytes: Lua's JSON knows no lone surrogates.
+    return json.dumps(parts, ensure_ascii=False)
+
+
+def _flat(fields: Mapping[str, object]) -> list[object]:
+    return [part for pair in fields.items() for part in pair]

@@ -1,0 +1,228 @@
+"""Regions: circles on a film that are classified one by one, as the paper does, while somebody waits.
+
+A region is no job: nothing is published, and nobody needs its answer in an hour. Request and answer live
+in Redis for so long, the message on the queue holds the region's id alone. Whoever asks for the answer
+also sends the message again if it was lost, so no sweep is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from celery import Celery
+
+from bcd_model.errors import BcdError, QueueError, UsageError
+from bcd_model.words import ModelIdentity, Probability, Region
+from converters.films.read import read_film
+from worker.logs import event
+from worker.pool.app import queue_name, send_region
+from worker.pool.execution import check_roots, make_scanner
+from worker.queue.link import RedisLink
+from worker.queue.records import Records
+from worker.settings import Settings
+
+State = Literal["queued", "running", "done", "failed"]
+
+KEEP_SECONDS: Final = 3600
+"""So long are a region, its film and its answer kept."""
+
+_KEY = "bcd:region:"
+_MOST_ATTEMPTS = 3  # to classify it, each of which ended its process
+_LOST_SECONDS = 10.0  # after which a message that is not on the queue counts as lost
+_STUCK_SECONDS = 120.0  # after which a region that is at work counts as lost
+_CLASSES = ("normal", "benign", "malignant")
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRecord:
+    """One region.
+
+    Attributes:
+        film: its file.
+        center: (row, column) in source pixels, (0, 0) the centre of the top-left one.
+        radius: in source pixels.
+        owner: who asked.
+        probability: of the three classes; None as long as there is no answer.
+        model: that gave the answer; None likewise.
+        warnings: what is to be known of the film.
+        reason: why there is none, one line.
+        touched: when it was last written, by Redis's clock.
+    """
+
+    region_id: str
+    film: Path
+    center: tuple[float, float]
+    radius: float
+    owner: str = ""
+    state: State = "queued"
+    probability: Probability | None = None
+    model: ModelIdentity | None = None
+    warnings: tuple[str, ...] = ()
+    reason: str = ""
+    touched: float = 0.0
+
+
+class Regions:
+    """The regions of one Redis. Every method raises QueueError if it cannot be reached.
+
+    Args:
+        url: as in ``BCD_BROKER_URL``.
+        patience: as in `worker.queue.records.Records`.
+    """
+
+    def __init__(self, url: str, patience: float = 0.0) -> None:
+        self._link = RedisLink(url, patience)
+        self._redis = self._link.redis
+
+    def add(self, record: RegionRecord) -> None:
+        """Keep a region that is new."""
+        fields = {
+            "film": str(record.film),
+            "row": repr(record.center[0]),
+            "column": repr(record.center[1]),
+            "radius": repr(record.radius),
+            "owner": record.owner,
+            "state": record.state,
+        }
+        self._write(record.region_id, fields)
+
+    def get(self, region_id: str) -> RegionRecord | None:
+        """A region; None if there is none, or not any more, or it is damaged."""
+        fields = self._link.call(lambda: cast("dict[str, str]", self._redis.hgetall(_KEY + region_id)))
+        try:
+            return _from_fields(region_id, fields)
+        except (KeyError, ValueError):
+            return None
+
+    def begin(self, region_id: str) -> int:
+        """Note that it is begun; how often that has been."""
+        attempts = self._link.call(lambda: self._redis.hincrby(_KEY + region_id, "attempts", 1))
+        self._write(region_id, {"state": "running"})
+        return int(attempts)
+
+    def end(
+        self, region_id: str, probability: Probability, model: ModelIdentity, warnings: tuple[str, ...]
+    ) -> None:
+        """Note the answer."""
+        fields: dict[str, str] = {name: repr(getattr(probability, name)) for name in _CLASSES}
+        fields |= {"model_name": model.name, "model_version": model.version, "model_digest": model.digest}
+        fields["warnings"] = json.dumps(warnings)
+        self._write(region_id, {"state": "done", **fields})
+
+    def fail(self, region_id: str, reason: str) -> None:
+        """Note why there is no answer."""
+        self._write(region_id, {"state": "failed", "reason": reason})
+
+    def send_again(self, record: RegionRecord, app: Celery) -> bool:
+        """Send the message of a region once more if it must be lost; whether it was."""
+        waited = self._link.call(self._now) - record.touched
+        if record.state == "queued":
+            queue = queue_name("interactive")
+            if waited < _LOST_SECONDS or self._link.call(lambda: self._redis.llen(queue)):
+                return False
+        elif record.state != "running" or waited < _STUCK_SECONDS:
+            return False
+        self._write(record.region_id, {"state": "queued"})
+        send_region(app, record.region_id)
+        return True
+
+    def _now(self) -> float:
+        """Redis's clock: those of its clients need not agree."""
+        seconds, microseconds = self._redis.time()
+        return float(seconds + microseconds / 1e6)
+
+    def _write(self, region_id: str, fields: Mapping[str, str]) -> None:
+        key = _KEY + region_id
+
+        def write() -> None:
+            time_now = self._now()
+            pipeline = self._redis.pipeline()
+            pipeline.hset(key, "touched", repr(time_now))
+            for name, value in fields.items():
+                pipeline.hset(key, name, value)
+            pipeline.expire(key, KEEP_SECONDS)
+            pipeline.execute()
+
+        self._link.call(write)
+
+
+def _from_fields(region_id: str, fields: Mapping[str, str]) -> RegionRecord:
+    named: dict[str, Any] = {}
+    if fields["state"] == "done":
+        named["probability"] = Probability(*(float(fields[name]) for name in _CLASSES))
+        named["model"] = ModelIdentity(fields["model_name"], fields["model_version"], fields["model_digest"])
+    return RegionRecord(
+        region_id,
+        film=Path(fields["film"]),
+        center=(float(fields["row"]), float(fields["column"])),
+        radius=float(fields["radius"]),
+        owner=fields["owner"],
+        state=cast(State, fields["state"]),
+        warnings=tuple(json.loads(fields.get("warnings", "[]"))),
+        reason=fields.get("reason", ""),
+        touched=float(fields["touched"]),
+        **named,
+    )
+
+
+def classify_region(region_id: str, settings: Settings) -> None:
+    """Answer one region, if it is still wanted; on a worker.
+
+    Raises:
+        QueueError: Redis cannot be reached.
+    """
+    regions = Regions(settings.broker_url or "")
+    record = regions.get(region_id)
+    if record is None:  # forged, or nobody waits for it any more
+        Records(settings.broker_url or "").count_refused("unknown region")
+        event("message refused", logging.WARNING, reason="unknown region")
+        return
+    if record.state in ("done", "failed"):
+        event("region passed over", region=region_id, state=record.state)
+        return
+    since = time.monotonic()
+    if regions.begin(region_id) > _MOST_ATTEMPTS:
+        regions.fail(region_id, f"it ended its worker, or took too long, {_MOST_ATTEMPTS} times; put aside")
+        event("region ended", logging.ERROR, region=region_id, state="failed", seconds=0.0)
+        return
+    state: State = "failed"
+    try:
+        regions.end(region_id, *_classify(record, settings))
+        state = "done"
+    except QueueError:
+        raise
+    except BcdError as error:
+        regions.fail(region_id, error.reason)
+    except SoftTimeLimitExceeded:
+        regions.fail(region_id, "it took too long")
+    except Exception as error:  # noqa: BLE001 - whatever happens, the region ends with a reason
+        event("region broke", logging.ERROR, region=region_id, error=error)
+        regions.fail(region_id, f"unexpected {type(error).__name__}; see the worker's log")
+    event("region ended", region=region_id, state=state, seconds=round(time.monotonic() - since, 3))
+
+
+def _classify(record: RegionRecord, settings: Settings) -> tuple[Probability, ModelIdentity, tuple[str, ...]]:
+    check_roots("read", [record.film], settings.input_roots, "BCD_INPUT_ROOTS")
+    film = read_film(record.film).film
+    check_inside(record.center, record.radius, film.shape)
+    scanner = make_scanner(settings.model, settings.threads_per_scan)
+    probability = scanner.classify(film, Region(record.center, record.radius))
+    return probability, scanner.identity, film.warnings
+
+
+def check_inside(center: tuple[float, float], radius: float, shape: tuple[int, int]) -> None:
+    """Raise UsageError unless the circle's centre is on a film of ``shape``, and it no wider than that."""
+    (row, column), (rows, columns) = center, shape
+    if not (-0.5 <= row <= rows - 0.5 and -0.5 <= column <= columns - 0.5):
+        raise UsageError(
+            "the region is outside the film", f"it has {rows} rows and {columns} columns, from 0"
+        )
+    if not 1 <= radius <= max(rows, columns):
+        raise UsageError("the region's radius cannot be used", f"give 1 to {max(rows, columns)} pixels")

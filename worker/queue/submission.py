@@ -1,0 +1,383 @@
+"""Submitting: studies become job records and messages; then, if wanted, waiting for their end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from celery import Celery
+
+from bcd_model.detector.prevalence import in_force
+from bcd_model.errors import BcdError, OutputError, QueueError
+from bcd_model.weights import WeightsInfo
+from converters.films.studies import StudyInput
+from worker.pool.app import send
+from worker.queue.job import (
+    ENDINGS,
+    UNDER_WAY,
+    DamagedRecordError,
+    Lane,
+    Record,
+    Tally,
+    job_id,
+    now,
+    refusal_id,
+)
+from worker.queue.records import Answer, Records
+from worker.settings import Settings
+from worker.study.growth import (
+    MissingFilmsError,
+    contents_of,
+    films_of,
+    forced,
+    grown,
+    holds,
+    is_held,
+    not_held,
+    remembered,
+)
+from worker.study.publish import check_target
+from worker.study.published import Published, published
+from worker.study.scan import shaping
+from worker.study.staging import make_results_folder
+
+_POLL = 0.2  # seconds
+_LOOK = 100  # records
+_ROUNDS = 5  # of submissions of one study by several at the same time, which end with all films in one job
+_MANY = 20  # studies; more at once are a batch, whatever the command line says of it
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of one study at submission.
+
+    ``answer`` is "refused" if its place in the results folder is taken, or films that its result there is of
+    are missing; ``reason`` then says so.
+    """
+
+    job_id: str
+    study_instance_uid: str
+    answer: Answer | str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Submits studies to one queue, for one results folder.
+
+    Attributes:
+        out: results folder, absolute.
+        batch: a name for what is submitted together, "" if none.
+        force: whether to run again what is done, and to replace what stands in its place.
+    """
+
+    records: Records
+    app: Celery
+    weights: WeightsInfo
+    settings: Settings
+    out: Path
+    lane: Lane = "interactive"
+    batch: str = ""
+    force: bool = False
+
+    def submit(self, study: StudyInput) -> Submitted:
+        """Queue one study, unless the same work is under way or done; a damaged record is made anew.
+
+        Films that come after others of their study are put together with those, in one job that takes the
+        place of the earlier ones (`worker.study.growth`). What is refused stands as a job that failed, so that its
+        batch counts it. With ``force`` the study is what is given, and replaces whatever stands in its place;
+        of two files of one film see there.
+
+        A message that cannot be sent, or is lost, does not matter: the workers' sweep finds the record.
+
+        Raises:
+            QueueError: the queue cannot be reached, or is full.
+        """
+        with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
+            make_results_folder(self.out, self.settings.results_mode)
+        if self.force:
+            standing, parts = published(self.out / study.study_instance_uid), self._parts(study)
+            known = films_of(standing.contents) if standing is not None else []
+            known += [film for part in parts if part.study is not None for film in part.study.films]
+            answer = self._submit(forced(study, known))
+            for part in self._parts(study):
+                if part.final and part.wanted and answer.answer != "refused":
+                    self._take_place(part, answer.job_id)
+            return answer
+        for _ in range(_ROUNDS):  # others may submit films of this study at the same time
+            parts, standing = self._parts(study), published(self.out / study.study_instance_uid)
+            whole = self._whole(study, standing, parts)
+            if whole is not None:
+                return self._submit(whole)
+            try:
+                study = grown(study, [part.study for part in parts if part.study is not None])
+            except MissingFilmsError as error:
+                return self._refuse_for_missing(study, error.count)
+            if standing is not None:
+                study = remembered(study, standing.contents)
+                missing = not_held(contents_of(study), standing.contents)
+                if missing:  # as the queue has forgotten where they lie
+                    return self._refuse_for_missing(study, missing)
+            job = self.make_record(study).job_id
+            others = [part for part in parts if part.job_id != job]
+            answer = self._submit(study, [out for part in others if part.wanted for out in part.outs])
+            if answer.answer == "refused":
+                break
+            left = self._parts(study)
+            # also those that came meanwhile, as an earlier round's own
+            for part in {part.job_id: part for part in (*others, *left)}.values():
+                if _has(study, part):
+                    self._take_place(part, answer.job_id)
+            if all(_has(study, part) for part in left):
+                break
+        return answer
+
+    def _parts(self, study: StudyInput) -> list[Record]:
+        """The jobs of ``study`` for this folder that are under way, have failed, or whose result stands.
+
+        The films of one that was cancelled by hand are not wanted; those of one that failed still are.
+        """
+        standing = published(self.out / study.study_instance_uid)
+        parts = []
+        jobs = self.records.of_study(study.study_instance_uid)
+        if standing is not None and standing.job_id not in jobs:  # one of version 0.1 is not listed there
+            jobs = [*jobs, standing.job_id]
+        for job in jobs:
+            with suppress(DamagedRecordError):
+                record = self.records.get(job)
+                if record is None or record.study is None or self.out not in record.outs:
+                    continue
+                stands = standing is not None and standing.job_id == job
+                if stands or record.wanted:
+                    parts.append(record)
+        return parts
+
+    def _whole(
+        self, study: StudyInput, standing: Published | None, parts: Sequence[Record]
+    ) -> StudyInput | None:
+        """The study whose result stands if that is what ``study``, a part of it, would be done as; else None.
+
+        Where its other films lie is not known. They need not be read again: they were all looked at, with the
+        same model and settings, and no others are under way.
+        """
+        if standing is None or standing.looked_at != "all":
+            return None
+        given = {film.sha256: film for film in study.films}
+        films = films_of(standing.contents)
+        if not is_held(contents_of(study), standing.contents) or len(films) < standing.films:
+            return None
+        if given.keys() == {film.sha256 for film in films}:
+            return None
+        if any(part.job_id != standing.job_id or part.state != "done" for part in parts):
+            return None
+        films = [replace(given.get(film.sha256, film), all_sha256=film.all_sha256) for film in films]
+        whole = StudyInput(study.study_instance_uid, tuple(films))
+        return whole if self.make_record(whole).job_id == standing.job_id else None
+
+    def _take_place(self, part: Record, job: str) -> None:
+        """Let ``job`` stand for ``part``, whose films it has: in its batches, and if that is under way."""
+        if part.job_id != job:
+            self.records.supersede(part.job_id, job, self.batch)
+
+    def _refuse_for_missing(self, study: StudyInput, count: int) -> Submitted:
+        reason = (
+            f"refused: earlier films missing: {count} of this study's result cannot be read any more; "
+            "submit all films of the study together, or replace its result with --force"
+        )
+        return self.refuse(self.make_record(study), reason, str(self.out))
+
+    def refuse(self, record: Record, reason: str, whose: str) -> Submitted:
+        """Keep ``record`` as a job that failed, so that its batch counts it.
+
+        Args:
+            whose: what tells the refusal from others of the job, if that itself is under way or done.
+        """
+        code = OutputError.exit_code
+        if not self.records.refuse(record, reason, code):
+            record = replace(record, job_id=refusal_id(record.job_id, whose))
+            self.records.refuse(record, reason, code)
+        return Submitted(record.job_id, record.study_instance_uid, "refused", reason)
+
+    def _submit(self, study: StudyInput, outs: Sequence[Path] = ()) -> Submitted:
+        """Queue ``study`` as it is.
+
+        Args:
+            outs: other results folders that its result is to stand in.
+        """
+        record = self.make_record(study)
+        others = tuple(dict.fromkeys(out for out in outs if out != self.out))
+        record = replace(record, outs=(*others, self.out))
+        folder = self.out / study.study_instance_uid
+        try:
+            check_target(folder, record.job_id, replace=self.force, films=contents_of(study))
+        except OutputError as error:
+            return self.refuse(record, str(error), str(self.out))
+        ours = published(folder)
+        damaged = self.records.damaged(record.job_id)
+        if damaged is not None:
+            record = damaged.made_anew(record)
+        if ours is not None and ours.job_id == record.job_id:
+            # the published result is the truth, even if the queue has forgotten the job
+            record = replace(record, created=ours.created or record.created)
+        else:
+            ours = None
+        stands = ours is not None and len(record.outs) == 1
+        if ours is not None and stands:
+            self.records.restore(restored(record, ours), instead_of=damaged)
+        answer, to_send = self.records.submit(
+            record,
+            published=stands,
+            force=self.force,
+            instead_of=damaged,
+        )
+        if to_send:
+            send(self.app, record.job_id, record.lane)
+        return Submitted(record.job_id, study.study_instance_uid, answer)
+
+    def make_record(self, study: StudyInput) -> Record:
+        """The record of a job that is new."""
+        settings, weights = self.settings, self.weights
+        point = in_force(weights.operating_point, settings.prevalence, settings.threshold)
+        shape = shaping(settings.uid_root, point)
+        time_now = now()
+        return Record(
+            job_id=job_id(study, weights.identity, shape),
+            study_instance_uid=study.study_instance_uid,
+            input_digest=study.digest,
+            model=weights.identity,
+            settings=shape,
+            created=time_now,
+            updated=time_now,
+            films=len(study.films),
+            outs=(self.out,),
+            lane=self.lane,
+            batch=self.batch,
+            replace=self.force,
+            study=study,
+        )
+
+
+def _has(study: StudyInput, part: Record) -> bool:
+    """Whether ``study`` has each film of ``part``."""
+    return part.study is not None and holds(contents_of(study), contents_of(part.study))
+
+
+def lane_for(studies: int, batch: str, lane: Lane | None) -> Lane:
+    """The lane of a submission that may not have named one: a batch, or so many that they are one."""
+    return lane or ("batch" if batch or studies > _MANY else "interactive")
+
+
+def restored(record: Record, ours: Published) -> Record:
+    """The record of a job whose result stands."""
+    state, code = ENDINGS[ours.looked_at]
+    scanned = ours.films - ours.failed - ours.excluded
+    tally = Tally(scanned, ours.failed, ours.flagged, ours.highest, ours.excluded)
+    return replace(record, state=state, film=ours.films, exit_code=code, tally=tally)
+
+
+def wait(
+    records: Records,
+    ids: Iterable[str],
+    *,
+    check: Callable[[], None] = lambda: None,
+    changed: Callable[[Record], None] = lambda _: None,
+) -> list[Record]:
+    """Wait until every job has ended; return their records in the order of ``ids``.
+
+    Where another job took the place of one, that is waited for, too, and its record comes after these.
+
+    One whose record cannot be read is not waited for, and left out; ``records.on_damage`` is told.
+
+    Args:
+        check: called between two looks; raises if waiting has become pointless.
+        changed: called with each record that has changed since the last look.
+
+    Raises:
+        QueueError: the queue cannot be reached or has lost a record.
+    """
+    order = list(dict.fromkeys(ids))
+    pending = list(order)
+    seen: dict[str, Record] = {}
+    while pending:
+        looked_at = pending[:_LOOK]  # jobs are taken in order, so those ahead end first
+        current = {record.job_id: record for record in records.listing(looked_at)}
+        ended: set[str] = set()
+        for job in looked_at:
+            if job in current:
+                if seen.get(job) != current[job]:
+                    changed(current[job])
+                if current[job].final:
+                    ended.add(job)
+                    heir = current[job].superseded_by
+                    if heir and heir not in order:
+                        order.append(heir)
+                        pending.append(heir)
+                continue
+            try:
+                if records.get(job) is None:
+                    raise QueueError(f"the queue has lost job {job}", "submit the study again")
+            except DamagedRecordError:  # the listing has told of it
+                seen.pop(job, None)
+                ended.add(job)
+        seen |= current
+        pending = [job for job in pending if job not in ended]
+        if pending and not ended:
+            check()
+            time.sleep(_POLL)
+    return [seen[job] for job in order if job in seen]
+
+
+def exit_code(
+    records: Sequence[Record], submitted: Sequence[Submitted] = (), *, unreadable: Collection[str] = ()
+) -> int:
+    """0 if all is done; if nothing is, the one code all failures share; else 1.
+
+    A job in whose place another of ``records`` stands does not count: that has its films.
+
+    Args:
+        unreadable: jobs whose records cannot be read; each is a failure.
+    """
+    codes = [record.exit_code for record in last_of(records)]
+    codes += [DamagedRecordError.exit_code for _ in unreadable]
+    codes += [OutputError.exit_code for answer in submitted if answer.answer == "refused"]
+    if not any(codes):
+        return 0
+    return codes[0] if len(set(codes)) == 1 else BcdError.exit_code
+
+
+def last_of(records: Sequence[Record]) -> list[Record]:
+    """``records`` without those in whose place another of them stands."""
+    return list({record.job_id: record for record in heirs(records).values()}.values())
+
+
+def heirs(records: Sequence[Record]) -> dict[str, Record]:
+    """For each of ``records``, by its id, the one that stands in its place in the end; as a rule itself."""
+    by_id = {record.job_id: record for record in records}
+    found = {}
+    for job, record in by_id.items():
+        passed = {job}
+        while record.superseded_by in by_id and record.superseded_by not in passed:
+            record = by_id[record.superseded_by]
+            passed.add(record.job_id)
+        found[job] = record
+    return found
+
+
+def resume(app: Celery, records: Records) -> int:
+    """Queue again what a worker that is gone left unfinished; returns how many jobs.
+
+    Only for a worker that has the queue to itself, as in the embedded engine: the messages that are
+    there are thrown away, and every job that waits or runs gets a new one. One whose record cannot be
+    read costs only itself.
+    """
+    records.forget_messages()
+    waiting = [job for job, state in records.state_of(records.ids()).items() if state in UNDER_WAY]
+    unfinished = records.listing(waiting[::-1])  # the oldest first
+    for record in unfinished:
+        # that it was interrupted is not the job's fault: the attempt does not count
+        records.release(record.job_id, "", lost=False)
+        send(app, record.job_id, record.lane)
+    return len(unfinished)

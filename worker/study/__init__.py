@@ -1,0 +1,1 @@
+"""One study in this process: scanned, published, evaluated. No queue."""

@@ -1,0 +1,188 @@
+"""Publishing: a result becomes visible whole or not at all.
+
+The objects are written into a hidden folder inside the results root (the same file system), flushed to
+the disk, and made visible by one rename. A result that stands there already is exchanged for the new
+one in one step where the system offers it (Linux ``renameat2``); elsewhere it is moved aside first, and
+for that moment there is no result at its place. What is written, moved and deleted is reached by
+descriptor, never through a link (`worker.study.staging`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bcd_model.errors import OutputError
+from converters.results.study_result import StudyResult
+from converters.results.write import write_results
+from worker.study.growth import Contents, grows
+from worker.study.published import Content, published_at
+from worker.study.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync
+
+Writer = Callable[[StudyResult, Path], object]
+
+
+class ResultWriter:
+    """Writes results as `write_results` does, and keeps what was written last.
+
+    Args:
+        ending: as there.
+
+    Attributes:
+        written: in it a film has failed whose objects could not be made.
+    """
+
+    def __init__(self, ending: tuple[type[BaseException], ...] = ()) -> None:
+        self._ending = ending
+        self.written: StudyResult | None = None
+
+    def __call__(self, result: StudyResult, folder: Path) -> None:
+        """Write the objects of ``result`` into ``folder``."""
+        self.written = write_results(result, folder, self._ending)
+
+
+def check_target(folder: Path, job_id: str, *, replace: bool, films: Contents = ()) -> None:
+    """Make sure that ``job_id`` may publish in ``folder``.
+
+    Args:
+        replace: whether the result of another job may be replaced, whatever it is of.
+        films: those of the job. The result of a part of them may always be replaced.
+
+    Raises:
+        OutputError: it holds another job's result that may not be replaced, or something that is no result;
+            or it is a link.
+    """
+    try:
+        root = ResultsRoot(folder.parent, make=False)
+    except OSError:  # there is nothing, or nothing that can be seen: writing says so
+        return
+    with root:
+        _close(_checked(root, folder.name, job_id, replace=replace, films=films))
+
+
+def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool, films: Contents) -> int | None:
+    """The open folder that ``job_id`` may replace; None if nothing stands there.
+
+    Raises:
+        OutputError: as `check_target`.
+    """
+    fd = open_folder(root, name)
+    if fd is None:
+        return None
+    folder = root.path / name
+    there = published_at(fd)
+    if there is None:
+        os.close(fd)
+        message = f"{folder} is there already and is no result of this software"
+        raise OutputError(message, "move it away or give another --out")
+    if there.job_id != job_id and not replace and not grows(films, there.contents):
+        os.close(fd)
+        message = f"{folder} holds the result of another job ({there.job_id})"
+        remedy = "give all films of the study together, replace it with --force, or give another --out"
+        raise OutputError(message, remedy)
+    return fd
+
+
+def _close(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)
+
+
+def prepare_root(
+    root: Path, *, make: bool = True, roots: Sequence[Path] = (), mode: ResultsMode = "private"
+) -> None:
+    """Make the results folder, clear what killed processes left in it, and see that it can be written.
+
+    Args:
+        make: whether it is made; if not, it has to be there.
+        roots: the folders in one of which it has to be, links resolved; empty: anywhere.
+        mode: who may list it, if it is made.
+
+    Raises:
+        OutputError: it cannot, or is not there.
+    """
+    with _output_errors(root), ResultsRoot(root, make=make, roots=roots, mode=mode) as opened:
+        opened.check_writable()
+
+
+def publish(
+    result: StudyResult,
+    root: Path,
+    *,
+    replace: bool = False,
+    make_root: bool = True,
+    roots: Sequence[Path] = (),
+    mode: ResultsMode = "private",
+    write: Writer = write_results,
+) -> Path:
+    """Write ``result`` into ``root/<StudyInstanceUID>`` in one step.
+
+    Args:
+        root: the results folder.
+        replace: whether the result of another job may be replaced even if it has films that this has not.
+        make_root: whether the results folder is made if need be.
+        roots: the folders in one of which it has to be, links resolved; empty: anywhere.
+        mode: who may read the result: it names the patient.
+        write: what writes the objects into an empty folder.
+
+    A result of the same job that somebody else has published first, under the UIDs of another time, is
+    left as it is: whoever has seen it keeps what they have seen.
+
+    Returns:
+        the published folder.
+
+    Raises:
+        OutputError: it cannot be written, or another job's result is in the way.
+    """
+    name, job = result.study_instance_uid, result.job.job_id
+    films = [Content(film.sop_instance_uid, film.sha256 or None, film.all_sha256) for film in result.films]
+    check_name(name)
+    target = root / name
+    with _output_errors(root):
+        opened = ResultsRoot(root, make=make_root, roots=roots, mode=mode)
+    with opened:
+        with _output_errors(root):
+            opened.check_writable()
+            _close(_checked(opened, name, job, replace=replace, films=films))
+        with _output_errors(target), staged(opened) as stage:
+            write(result, stage.path)
+            stage.finish(mode)
+            with stage.alone():
+                there = _checked(opened, name, job, replace=replace, films=films)
+                try:
+                    if there is None or not _won_by_another(there, result):
+                        stage.show(name, there)
+                finally:
+                    _close(there)
+            sync(opened.fd)
+    return target
+
+
+def _won_by_another(target: int, result: StudyResult) -> bool:
+    there = published_at(target)
+    return (
+        there is not None
+        and there.job_id == result.job.job_id
+        and there.created is not None
+        and there.created != result.job.created
+    )
+
+
+@contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, OutputError) as caught:
+        # the writers name the file in the hidden folder; the user knows only its final place
+        error = caught.__cause__ if isinstance(caught, OutputError) else caught
+        if not isinstance(error, OSError):
+            raise
+        remedy = {
+            errno.ENOSPC: "free space on this disk or give another --out",
+            errno.EDQUOT: "free space or give another --out",
+            errno.ENOENT: "mount its share, or submit again if it was deleted",
+        }.get(error.errno or 0, "give another --out or mend its permissions")
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}", remedy) from error

@@ -1,0 +1,378 @@
+"""The study pipeline: a study's films, read and scanned one after the other.
+
+The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Python API::
+
+    from pathlib import Path
+    from bcd_model.detector.model import load_model
+    from bcd_model.detector.scan import Scanner
+    from converters.films.studies import find_studies
+    from worker.study.scan import new_job, scan_study
+    from worker.study.publish import publish
+
+    scanner = Scanner(load_model())
+    for study in find_studies([Path("films")]).studies:
+        result = scan_study(study, scanner, new_job(study, scanner))
+        publish(result, Path("results"))
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from bcd_model.errors import BcdError, FilmError, OutputError
+from bcd_model.pairs import other_breasts
+from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner, film_digest
+from converters.dicom.file import load, survey, uid
+from converters.films.identity import Identity, identity, identity_in
+from converters.films.projection import projection
+from converters.films.read import DicomFilm, film_of
+from converters.films.studies import FilmSource, StudyInput
+from converters.results.patients import patients_of, told
+from converters.results.study_result import FilmResult, JobIdentity, Predecessor, StudyResult
+from converters.uids import UUID_ROOT
+from worker.queue.job import job_id, now
+
+Progress = Callable[[int, int], None]
+"""Called with (k, n) before film k of n is read, k from 1; may raise to end the job."""
+
+
+Scanned = Callable[[int, FilmResult, float], None]
+"""Called with (k, its result, seconds) after film k."""
+
+Broke = Callable[[int, Exception], None]
+"""Called with (k, error) if film k ended in an error that nobody expects: it may hold what a log must not."""
+
+CONTESTED = (
+    "the same picture stands under another patient in this study: one of them carries a wrong name, "
+    "and nobody can tell whose it is"
+)
+
+# The storage may be well again in a while: it is full, its server is away, the machine is short of something.
+_MAY_PASS = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.EDQUOT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EINTR,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENETUNREACH,
+        errno.ENFILE,
+        errno.ENOLCK,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.ENOTCONN,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether ``error`` comes from a failure of the storage that may pass by itself.
+
+    A share that is not mounted is such a failure: then the results folder is not there, or the folder of
+    a film. A film that is missing from its folder is not.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, FileNotFoundError):
+            return isinstance(error, OutputError) or not Path(cause.filename or "").parent.is_dir()
+        if isinstance(cause, OSError):
+            return cause.errno in _MAY_PASS
+        cause = cause.__cause__
+    return False
+
+
+def shaping(uid_root: str, point: OperatingPoint) -> dict[str, object]:
+    """The settings that shape a result, as they stand in the job's id and in ``result.json``."""
+    return {"prevalence": point.prevalence, "threshold": point.threshold, "uid_root": uid_root}
+
+
+def new_job(
+    study: StudyInput, scanner: StudyScanner, *, uid_root: str = UUID_ROOT, created: datetime | None = None
+) -> JobIdentity:
+    """The identity of the job that scans ``study`` with ``scanner``; ``created`` is now if not given."""
+    settings = shaping(uid_root, scanner.operating_point)
+    return JobIdentity(job_id(study, scanner.identity, settings), created or now(), uid_root)
+
+
+def scan_study(
+    study: StudyInput,
+    scanner: StudyScanner,
+    job: JobIdentity,
+    *,
+    settings: Mapping[str, object] | None = None,
+    predecessor: Predecessor | None = None,
+    progress: Progress | None = None,
+    scanned: Scanned | None = None,
+    broke: Broke | None = None,
+    ending: tuple[type[BaseException], ...] = (),
+    patient: bool = False,
+) -> StudyResult:
+    """Read and scan every film of ``study``; whatever one film brings about costs that film alone.
+
+    Args:
+        settings: as they are to stand in the result; by default those of ``shaping``.
+        predecessor: the result that this one is to replace.
+        progress: see `Progress`.
+        scanned: see `Scanned`.
+        broke: see `Broke`.
+        ending: exceptions that are no fault of a film and end the job.
+        patient: whether the study is to be tried again when the storage fails in a way that may pass.
+
+    Raises:
+        FilmError: only if ``patient``: the storage fails in such a way (see `may_pass`).
+    """
+    passed_on: tuple[type[BaseException], ...] = (BcdError, *ending)
+    pictures = _Pictures(study.films, compared=scanner.compares, patient=patient, passed_on=passed_on)
+    films: dict[int, FilmResult] = {}
+    for number, index in enumerate(pictures.order(), start=1):
+        if progress is not None:
+            progress(number, len(study.films))
+        since = time.perf_counter()
+        try:
+            films[index] = _scan_film(index, pictures, scanner, patient)
+        except passed_on:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this film alone
+            if broke is not None:
+                broke(number, error)
+            films[index] = _failed(study.films[index], f"could not be scanned ({type(error).__name__})")
+        if scanned is not None:
+            scanned(number, films[index], time.perf_counter() - since)
+    found = _with_doubles_named([films[index] for index in range(len(study.films))])
+    return StudyResult(
+        job=job,
+        study_instance_uid=study.study_instance_uid,
+        input_digest=study.digest,
+        model=scanner.identity,
+        operating_point=scanner.operating_point,
+        films=found,
+        settings=shaping(job.uid_root, scanner.operating_point) if settings is None else dict(settings),
+        warnings=(*study.warnings, *told(len(patients_of(found))), *pictures.remarks()),
+        predecessor=predecessor,
+    )
+
+
+def _scan_film(index: int, pictures: _Pictures, scanner: StudyScanner, patient: bool) -> FilmResult:
+    source = pictures.sources[index]
+    if source.reason is not None or source.rule is not None:
+        return _failed(source, source.reason)
+    try:
+        read = pictures.read(index)
+        scan = scanner.scan(read.film, pictures.other(index))
+    except FilmError as error:
+        if patient and may_pass(error):
+            raise
+        return _failed(source, error.reason)
+    return FilmResult(
+        source.path.name,
+        source.sop_instance_uid,
+        header=read.header,
+        film=read.film,
+        scan=scan,
+        sha256=source.sha256,
+        all_sha256=source.all_sha256,
+    )
+
+
+def _failed(source: FilmSource, reason: str | None) -> FilmResult:
+    """A film without a scan, with as much of its header as can be read."""
+    return FilmResult(
+        source.path.name,
+        source.sop_instance_uid,
+        header=_header(source),
+        reason=reason,
+        rule=source.rule,
+        sha256=source.sha256,
+        all_sha256=source.all_sha256,
+    )
+
+
+def _with_doubles_named(films: Sequence[FilmResult]) -> tuple[FilmResult, ...]:
+    """The films; those whose pixels another film has as well are given a warning."""
+    alike: defaultdict[str, list[int]] = defaultdict(list)
+    for index, film in enumerate(films):
+        if film.film is not None:
+            alike[film_digest(film.film)].append(index)
+    named = list(films)
+    for indices in alike.values():
+        for index in indices if len(indices) > 1 else ():
+            scan = films[index].scan
+            others = [films[other] for other in indices if other != index]
+            numbers = ", ".join(str(other + 1) for other in indices if other != index)
+            text = f"film {numbers} of this study has the same pixels"
+            if any(_label(other) != _label(films[index]) for other in others):
+                text += " under another side or view: one of them is labelled wrongly"
+            if scan is not None:
+                named[index] = replace(films[index], scan=replace(scan, warnings=(*scan.warnings, text)))
+    return tuple(named)
+
+
+def _label(film: FilmResult) -> tuple[str | None, str | None]:
+    return (film.film.laterality, film.film.view) if film.film is not None else (None, None)
+
+
+_NO_VIEW = Projection("", None, None)
+
+
+class _Pictures:
+    """The films of a study as they are read; where films are compared, each beside its other breast.
+
+    A picture that stands under several patients is beside none, and none is beside it.
+
+    Args:
+        patient: whether a failure of the storage that may pass is raised: which films are compared must
+            not depend on when it comes and goes.
+        passed_on: exceptions that are no fault of a film.
+
+    Attributes:
+        sources: the films; those whose picture stands under several patients with that reason.
+
+    Raises:
+        FilmError: only if ``patient``: there is such a failure.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[FilmSource],
+        *,
+        compared: bool,
+        patient: bool,
+        passed_on: tuple[type[BaseException], ...],
+    ) -> None:
+        self.sources: Sequence[FilmSource] = sources
+        self._patient = patient
+        self._passed_on = passed_on
+        self._anonymous = False
+        looks = [self._look(source) for source in sources]
+        contested = self._contested([whose for whose, _ in looks])
+        self.sources = [
+            replace(source, reason=CONTESTED) if index in contested else source
+            for index, source in enumerate(sources)
+        ]
+        projections = [_NO_VIEW if index in contested else shown for index, (_, shown) in enumerate(looks)]
+        self._others = other_breasts(projections) if compared else None
+        # Of a pair, either film is scanned beside the other: nothing need be done twice.
+        # Not of a method: what holds itself keeps its films until Python looks for cycles.
+        self._kept = lru_cache(maxsize=2)(partial(_read, sources))
+
+    def order(self) -> list[int]:
+        """Return the order in which films are scanned: as they come, but a pair together."""
+        order: list[int] = []
+        for index in range(len(self.sources)):
+            other = self._others[index] if self._others is not None else None
+            order += [each for each in (index, other) if each is not None and each not in order]
+        return order
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of the comparison as a whole."""
+        if self._others is None or not self._anonymous:
+            return ()
+        return ("films whose header states no Patient ID are not compared with the other breast",)
+
+    def read(self, index: int) -> DicomFilm:
+        """Read a film.
+
+        Raises:
+            FilmError: it cannot be used, or has changed since it was submitted.
+        """
+        return _read(self.sources, index) if self._others is None else self._kept(index)
+
+    def other(self, index: int) -> Film | None:
+        """Return the other breast in the same view; None if there is none that can be used.
+
+        One film under two sides is no pair: compared with itself, each of its places would pass for normal.
+
+        Raises:
+            FilmError: only if ``patient``: the storage fails in a way that may pass.
+        """
+        at = None if self._others is None else self._others[index]
+        if at is None:
+            return None
+        try:
+            other = self._kept(at).film
+            return None if np.array_equal(other.pixels, self._kept(index).film.pixels) else other
+        except FilmError as error:
+            if self._patient and may_pass(error):
+                raise
+            return None  # its own turn tells why
+
+    def _look(self, source: FilmSource) -> tuple[Identity | None, Projection]:
+        """Whose film it is, and what it shows; nothing of a film that is not to be scanned."""
+        left_out = source.reason is not None or source.rule is not None
+        header = None if left_out else _header(source, patient=self._patient)
+        if header is None:
+            return None, _NO_VIEW
+        self._anonymous = self._anonymous or not identity(header).stated
+        return identity_in(header), projection(header)
+
+    def _contested(self, whose: Sequence[Identity | None]) -> set[int]:
+        """The films whose picture stands under several patients."""
+        if len({*whose} - {None}) < 2:
+            return set()  # as a rule: no film is read for it
+        named: defaultdict[str, dict[int, Identity]] = defaultdict(dict)
+        for index, patient in enumerate(whose):
+            digest = None if patient is None else self._digest(index)
+            if patient is not None and digest is not None:
+                named[digest][index] = patient
+        return {index for films in named.values() if len({*films.values()}) > 1 for index in films}
+
+    def _digest(self, index: int) -> str | None:
+        """What tells the picture of a film; None if it cannot be read: its own turn tells why."""
+        try:
+            return film_digest(_read(self.sources, index).film)
+        except FilmError as error:
+            if self._patient and may_pass(error):
+                raise
+        except self._passed_on:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it costs this film alone
+            pass
+        return None
+
+
+def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
+    """Read a film once: the bytes whose hash is checked are those that are parsed and decoded."""
+    source = sources[index]
+    try:
+        file = load(source.path)
+    except FilmError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        message = f"cannot be read: {error.__cause__.strerror}"
+        remedy = "submit the study again when the file is back"
+        raise FilmError(message, remedy, source.path.name) from error.__cause__
+    if file.sha256 != source.sha256:
+        raise FilmError("has changed since it was submitted", "submit the study again", file.name)
+    return film_of(file)
+
+
+def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
+    """The header of a film, if it is readable: the CAD SR lists one that failed by its UIDs, too."""
+    try:
+        found = survey(source.path)
+    except OSError as error:
+        if patient and may_pass(error):
+            raise FilmError(f"cannot be read: {error.strerror}", file=source.path.name) from error
+        return None
+    if (
+        found.dicom is None or found.sha256 != source.sha256
+    ):  # another file stands there now, or it is several
+        return None
+    header = found.dicom.header
+    same = source.sop_instance_uid is not None and uid(header, "SOPInstanceUID") == source.sop_instance_uid
+    return header if same else None
