@@ -21,7 +21,7 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, TextIO
 
 from bcd_model.errors import BcdError
-from worker.cli.console import on_one_line
+from worker.text import on_one_line
 
 Form = Literal["auto", "json", "text"]
 

@@ -10,7 +10,7 @@ from scale_site import Site, Studies
 
 from converters.films.studies import FilmSource, StudyInput
 from worker.engine.host import wait_for
-from worker.queue.job import Tally
+from worker.study.outcome import Tally
 
 
 def memory(_: Studies, sizes: Sizes, folder: Path) -> None:

@@ -203,7 +203,8 @@ def test_uploads_of_a_killed_gateway_go_at_the_next_start_and_those_under_way_st
     folders = Folders(root)
     mine, held = folders.begin()
     script = (
-        "import os, signal, sys; from pathlib import Path; from worker.gateway.storage.folders import Folders\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from worker.gateway.storage.folders import Folders\n"
         "folder, _ = Folders(Path(sys.argv[1])).begin(); (folder / 'film').write_bytes(b'x')\n"
         "print(folder, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )

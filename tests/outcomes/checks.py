@@ -14,7 +14,7 @@ from made_studies import IDENTITY, Identity, MadeFilm, MadeStudy, MarkedScanner
 from pydicom.dataset import Dataset
 
 from converters.films.studies import Discovery, find_studies
-from worker.pool.execution import outcome_of
+from worker.study.outcome import outcome_of
 from worker.study.publish import publish
 from worker.study.scan import new_job, scan_study
 

@@ -20,7 +20,7 @@ from bcd_model.words import Film, FilmScan
 from converters.films.studies import find_studies
 from converters.results.result_json import to_json
 from converters.results.write import write_results
-from worker.pool.execution import outcome_of
+from worker.study.outcome import outcome_of
 from worker.study.scan import new_job, scan_study
 
 NAME = "QX"

@@ -9,8 +9,9 @@ from typing import Any
 
 from made_records import make_study, record_of
 
-from worker.queue.job import Record, Tally
+from worker.queue.job import Record
 from worker.queue.records import Records
+from worker.study.outcome import Tally
 
 NUMBERS = count(1)
 HOLDER = "a worker"

@@ -6,7 +6,8 @@ from typing import Any
 
 from bcd_model.words import ModelIdentity
 from converters.films.studies import FilmSource, StudyInput
-from worker.queue.job import Record, job_id
+from worker.queue.job import Record
+from worker.study.scan import job_id
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))
 MODEL = ModelIdentity("m", "1", "digest")

@@ -14,10 +14,11 @@ from worker.cli.jobs import report, wait_for_jobs
 from worker.cli.session import open_queue
 from worker.pool.app import make_app
 from worker.pool.upkeep import sweep
-from worker.queue.job import DamagedRecordError, Record, Tally
+from worker.queue.job import DamagedRecordError, Record
 from worker.queue.records import Records, Swept
 from worker.queue.submission import Submitted, resume
 from worker.settings import Settings
+from worker.study.outcome import Tally
 
 pytestmark = pytest.mark.redis
 

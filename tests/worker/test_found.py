@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from batch_site import Site, make_record, table
 
-from worker.queue.job import Tally
+from worker.study.outcome import Tally
 
 pytestmark = pytest.mark.redis
 

@@ -15,10 +15,11 @@ from pydicom import Dataset, dcmread
 from bcd_model.weights import read_info
 from converters.films.studies import find_studies
 from worker.pool.app import make_app
-from worker.queue.job import Record, Tally
+from worker.queue.job import Record
 from worker.queue.records import Records
 from worker.queue.submission import Submitted, Submitter
 from worker.settings import Settings
+from worker.study.outcome import Tally
 from worker.study.published import published
 
 Run = Callable[..., Any]

@@ -21,8 +21,9 @@ from hypothesis.stateful import (
 from made_records import CREATED
 from two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
 
-from worker.queue.job import LANES, NOTHING, STATES, UNDER_WAY, Lane, State, Tally
+from worker.queue.job import LANES, Lane
 from worker.queue.records import MAX_LOST, Records, Swept
+from worker.study.outcome import NOTHING, STATES, UNDER_WAY, State, Tally
 
 pytestmark = pytest.mark.redis
 

@@ -24,7 +24,7 @@ from converters.films.studies import find_studies
 from converters.results.outcome import coverage
 from converters.results.page import build_report
 from converters.results.patients import by_patient
-from worker.pool.execution import outcome_of
+from worker.study.outcome import outcome_of
 from worker.study.scan import CONTESTED, new_job, scan_study
 
 CREATED = datetime(2024, 5, 6, tzinfo=timezone.utc)

@@ -24,8 +24,10 @@ from converters.product import SOFTWARE_VERSION
 from converters.results.study_result import JobIdentity
 from worker.engine.client import find_redis_server
 from worker.engine.host import die_with_parent, redis_answer, wait_for
-from worker.queue.job import Record, State, Tally, job_id
+from worker.queue.job import Record
 from worker.queue.records import Records
+from worker.study.outcome import State, Tally
+from worker.study.scan import job_id
 
 pytestmark = pytest.mark.redis
 

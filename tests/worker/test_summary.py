@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from batch_site import HOLDER, Site, make_record
 
-from worker.queue.job import Record, Tally
+from worker.queue.job import Record
 from worker.queue.summary import cause, summarise
+from worker.study.outcome import Tally
 
 pytestmark = pytest.mark.redis
 

@@ -11,8 +11,8 @@ import pytest
 import redis
 from two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
 
-from worker.queue.job import STATES
 from worker.queue.records import Records, Swept
+from worker.study.outcome import STATES
 
 pytestmark = pytest.mark.redis
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from batch_site import HOLDER, Site, table
 
-from worker.queue.job import Tally
+from worker.study.outcome import Tally
 
 pytestmark = pytest.mark.redis
 

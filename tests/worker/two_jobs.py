@@ -4,7 +4,9 @@ from datetime import datetime
 
 from made_records import CREATED, MODEL, SHAPE, make_study, record_of
 
-from worker.queue.job import STATES, Record, State, job_id
+from worker.queue.job import Record
+from worker.study.outcome import STATES, State
+from worker.study.scan import job_id
 
 STUDIES = {job_id(study, MODEL, SHAPE): study for study in map(make_study, ("1.1", "1.2"))}
 JOBS = tuple(STUDIES)

@@ -17,12 +17,12 @@ from worker.cli.console import (
     AnswerLostError,
     ReaderGoneError,
     flush,
-    on_one_line,
     set_debug,
     show_traceback,
     unexpected,
 )
 from worker.environment import ignore_variables
+from worker.text import on_one_line
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _BROKEN_PIPE = 141  # 128 + SIGPIPE

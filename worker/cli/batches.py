@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.console import PROGRAM, clock, counted, duration, on_one_line, percent, say, say_json
+from worker.cli.console import PROGRAM, clock, counted, duration, percent, say, say_json
 from worker.cli.jobs import BATCH, JSON, WATCH, warn_if_nobody_works
 from worker.cli.session import Queue, check_selection, ids_of_batch, open_queue
 from worker.cli.watching import Changes, Frame, change, count_of, follow, reason_of
+from worker.text import on_one_line
 
 if TYPE_CHECKING:
     from worker.queue.job import Record

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from worker.text import on_one_line
+
 PROGRAM = "bcd-admin"
 
 _debug = False
@@ -46,11 +48,6 @@ def _answer_errors() -> Iterator[None]:
     except OSError as error:
         message = f"the answer cannot be written: {error.strerror or error}; send it to another place"
         raise AnswerLostError(message) from error
-
-
-def on_one_line(text: str) -> str:
-    """``text`` with what would break the line (a file's name may hold it) or steer the terminal escaped."""
-    return "".join(c if c.isprintable() or c == " " else repr(c)[1:-1] for c in text)
 
 
 def note(text: str) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import typer
 
 from worker.cli import readings
-from worker.cli.console import counted, on_one_line, percent, say, say_json, say_table
+from worker.cli.console import counted, percent, say, say_json, say_table
 from worker.cli.jobs import BATCH, JSON
 from worker.cli.session import check_selection, open_queue
+from worker.text import on_one_line
 
 _MANY = 12  # things in a row that nobody reads
 ALL = typer.Option(False, "--all", help="Also findings below the operating point.")

@@ -15,8 +15,9 @@ from worker.cli.session import Queue, ids_of_batch, open_queue
 from worker.cli.watching import Changes, Frame, count_of, follow, reason_of
 
 if TYPE_CHECKING:
-    from worker.queue.job import Record, State
+    from worker.queue.job import Record
     from worker.queue.records import Records
+    from worker.study.outcome import State
 
 
 _OPTIONAL = ("BATCH", "REASON")  # columns that are left out if they are empty
@@ -137,7 +138,7 @@ def _chosen(
     queue: Queue, records: Records, state_of: Mapping[str, State | None], wanted: State | None, limit: int
 ) -> _Page:
     """The newest of the jobs in ``state_of`` that are in the state that is ``wanted``."""
-    from worker.queue.job import STATES
+    from worker.study.outcome import STATES
 
     found = list(state_of.values())
     matching = (job for job, state in state_of.items() if wanted in (None, state))
@@ -148,7 +149,7 @@ def _chosen(
 
 
 def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *, silent: bool) -> None:
-    from worker.queue.job import UNDER_WAY
+    from worker.study.outcome import UNDER_WAY
 
     records, changes = queue.patient(), Changes(wanted)
 
@@ -166,7 +167,7 @@ def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *,
 
 def _state(name: str) -> State:
     from bcd_model.errors import UsageError
-    from worker.queue.job import STATES
+    from worker.study.outcome import STATES
 
     for state in STATES:
         if name.lower().replace("-", " ") == state:

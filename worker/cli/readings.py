@@ -183,7 +183,7 @@ def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
 
 def _rows(result: Mapping[str, Any]) -> Iterator[Sequence[object]]:
     """A row for every finding; a film without one has a row as well."""
-    from worker.queue.job import ENDINGS
+    from worker.study.outcome import ENDINGS
 
     state, _ = ENDINGS[result["looked_at"]]
     for film in result["films"]:

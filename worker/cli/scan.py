@@ -31,12 +31,13 @@ def scan(
     from converters.results.predecessor import read_predecessor
     from converters.results.result_json import to_json
     from worker.cli.console import warn
-    from worker.pool.execution import make_scanner, outcome_of
     from worker.settings import load_settings
     from worker.study.growth import contents_of, films_of, forced, remembered
+    from worker.study.outcome import outcome_of
     from worker.study.publish import ResultWriter, check_target, prepare_root, publish
     from worker.study.published import published
     from worker.study.scan import new_job, scan_study
+    from worker.study.scanner import make_scanner
 
     settings = load_settings()
     root = results_root(out, settings)
@@ -101,8 +102,8 @@ def classify(
 ) -> None:
     """Classify one region of a film: normal, benign or malignant, as in the paper."""
     from bcd_model.words import DISCLAIMER
-    from worker.pool.execution import make_scanner
     from worker.settings import load_settings
+    from worker.study.scanner import make_scanner
 
     settings = load_settings()
     film = _read(file)

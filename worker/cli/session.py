@@ -12,9 +12,10 @@ from worker.cli.console import busy, counted, warn
 
 if TYPE_CHECKING:
     from converters.films.studies import Discovery
-    from worker.queue.job import DamagedRecordError, Record, State
+    from worker.queue.job import DamagedRecordError, Record
     from worker.queue.records import Records
     from worker.settings import Settings
+    from worker.study.outcome import State
 
 
 _NAMED = 3  # files left out for one reason that are named

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.cli.console import clock, flush, on_one_line, redrawn, say
+from worker.cli.console import clock, flush, redrawn, say
+from worker.text import on_one_line
 
 if TYPE_CHECKING:
-    from worker.queue.job import Record, State
+    from worker.queue.job import Record
     from worker.queue.records import Records
+    from worker.study.outcome import State
 
 _PAUSE = 2.0  # seconds between two looks
 _ORDER: tuple[State, ...] = ("done", "done with failures", "failed", "cancelled", "running", "queued")

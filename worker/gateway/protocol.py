@@ -1,8 +1,9 @@
 """HTTP/1.1 over one connection: uvicorn's, for clients that may be slow on purpose.
 
 uvicorn waits for the rest of a request's header, and for a client that takes nothing of its answer, for
-ever. Here both get so many seconds and no more. How long a body may take is up to `worker.gateway.middleware`.
-And it takes chunks of any size: a body in chunks of one byte would keep everybody else waiting.
+ever. Here both get so many seconds and no more. How long a body may take is up to
+`middleware`. And it takes chunks of any size: a body in chunks of one byte would keep everybody else
+waiting.
 """
 
 from __future__ import annotations

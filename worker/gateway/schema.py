@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 
 from bcd_model.words import DISCLAIMER
 from worker.gateway.storage.result_files import stands
-from worker.queue.job import Record, State
+from worker.queue.job import Record
 from worker.queue.records import Answer
 from worker.queue.summary import cause
+from worker.study.outcome import State
 
 Submission = Answer | Literal["refused"]
 

@@ -19,8 +19,8 @@ from worker.gateway.protocol import HEADER_BYTES, patient_protocol
 from worker.gateway.storage.result_files import keep_open
 from worker.gateway.upload.memory import share_heaps
 from worker.logs import event
-from worker.queue.job import UNDER_WAY
 from worker.settings import Settings
+from worker.study.outcome import UNDER_WAY
 
 _STOPS = 10  # seconds for requests under way when the gateway is told to end
 _BACKLOG = 1024

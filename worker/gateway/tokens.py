@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bcd_model.errors import OutputError, SettingsError, UsageError
-from worker.queue.job import now
+from worker.study.scan import now
 
 LOCAL = "local"
 """Name of the token that ``bcd-admin up`` makes for this machine."""

@@ -6,35 +6,32 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from bcd_model.detector.prevalence import at_prevalence, in_force
 from bcd_model.errors import BcdError, ModelError, QueueError, UsageError
 from converters.films.studies import StudyInput
 from converters.product import PRODUCT, SOFTWARE_VERSION
-from converters.results import film_facts, wording
-from converters.results.outcome import Coverage, coverage, uncovered
 from converters.results.predecessor import read_predecessor
-from converters.results.study_result import FilmResult, JobIdentity, Predecessor, StudyResult
+from converters.results.study_result import FilmResult, JobIdentity, Predecessor
 from worker import metrics
 from worker.logs import event
-from worker.queue.job import ENDINGS, NOTHING, DamagedRecordError, Record, State, Tally
+from worker.queue.job import DamagedRecordError, Record
 from worker.queue.reader import log_damage
 from worker.queue.records import Records
 from worker.settings import Settings
 from worker.study.growth import contents_of
+from worker.study.outcome import Outcome, outcome_of
 from worker.study.publish import ResultWriter, check_target, prepare_root, publish
 from worker.study.scan import may_pass, scan_study
+from worker.study.scanner import check_roots, make_scanner
 
 if TYPE_CHECKING:
-    from bcd_model.detector.model import Model
     from bcd_model.detector.scan import Scanner
 
 PATIENCE = 600.0
@@ -52,16 +49,6 @@ class JobLostError(Exception):
 
 _ENDING = (SoftTimeLimitExceeded, JobLostError)
 """What ends an attempt and is no fault of the film that it interrupts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a study ended: its state, why it failed, the exit code that belongs to it, and what was found."""
-
-    state: State
-    reason: str = ""
-    exit_code: int = 0
-    tally: Tally = NOTHING
 
 
 def run_job(job_id: str, holder: str, settings: Settings) -> None:
@@ -270,48 +257,6 @@ def _cause(error: BaseException | None) -> str:
     return (error.strerror or "") if error is not None else ""
 
 
-def outcome_of(result: StudyResult) -> Outcome:
-    """Done if the study was looked at as a whole, failed if nothing of it was, else done with failures."""
-    extent = coverage(result)
-    state, exit_code = ENDINGS[extent.extent]
-    return Outcome(state, "" if state == "done" else _why(result, extent), exit_code, tally_of(result))
-
-
-def _why(result: StudyResult, extent: Coverage) -> str:
-    """Why a study was not looked at as a whole, in one line."""
-    count = len(result.films)
-    if not extent.failed:
-        first = uncovered(result)[0]
-        what = f"no film of {count} could be scanned" if not extent.scanned else "a view was not looked at"
-        return (
-            f"{what}: {', '.join(extent.unseen)}; {_called(result, first)}: {wording.why_not_scanned(first)}"
-        )
-    failed = next(film for film in result.films if film.outcome == "failed")
-    first_reason = f"{_called(result, failed)}: {failed.reason or ''}"
-    if not extent.scanned:
-        return f"no film of {count} could be scanned; {first_reason}"
-    return f"{extent.failed} of {count} films failed; {first_reason}"
-
-
-def _called(result: StudyResult, film: FilmResult) -> str:
-    """What people call ``film``: its file may be named after a patient, and records are passed on."""
-    return film_facts.name(film, next(number for number, each in result.numbered if each is film))
-
-
-def tally_of(result: StudyResult) -> Tally:
-    """What a summary of many jobs needs to know of ``result``."""
-    scans = [film.scan for film in result.films if film.scan is not None]
-    presents = result.operating_point.presents
-    extent = coverage(result)
-    return Tally(
-        scanned=extent.scanned,
-        failed=extent.failed,
-        excluded=extent.excluded,
-        flagged=sum(any(presents(finding) for finding in scan.findings) for scan in scans),
-        highest=max((f.probability.abnormal for scan in scans for f in scan.findings), default=0.0),
-    )
-
-
 @contextmanager
 def _lease(records: Records, record: Record, holder: str, settings: Settings) -> Iterator[None]:
     """Renew the lease as long as this process works on the job, whatever it is at.
@@ -355,19 +300,6 @@ def _check_targets(record: Record, settings: Settings) -> None:
         check_target(target, record.job_id, replace=record.replace, films=films)
 
 
-def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variable: str) -> None:
-    """Raise UsageError unless every path is below one of ``roots``, which ``variable`` sets; none: any is."""
-    if not roots:
-        return
-    allowed = [root.resolve() for root in roots]
-    for path in paths:
-        real = path.resolve()
-        if not any(real.is_relative_to(root) for root in allowed):
-            raise UsageError(
-                f"this worker may not {what} {path.parent}", f"mend {variable} or move the files"
-            )
-
-
 def _scanner_for(record: Record, settings: Settings) -> Scanner:
     if record.software_version != SOFTWARE_VERSION:
         raise UsageError(
@@ -385,31 +317,3 @@ def _scanner_for(record: Record, settings: Settings) -> Scanner:
             "give submit and worker the same BCD_MODEL",
         )
     return scanner
-
-
-def make_scanner(
-    path: Path | None, threads: int | None, threshold: float | None = None, prevalence: float | None = None
-) -> Scanner:
-    """A scanner with the model of this process, which is loaded once and kept.
-
-    Args:
-        threshold: in place of the model's own operating point, whose figures then do not apply.
-        prevalence: where the probabilities and the threshold hold, if not at the model's own.
-
-    Raises:
-        ModelError: the weight file cannot be used.
-        UsageError: there is no shift to such a prevalence.
-    """
-    from bcd_model.detector.scan import Scanner
-
-    model = _model(path)
-    point = in_force(model.operating_point, prevalence, threshold)
-    model = replace(at_prevalence(model, point.prevalence), operating_point=point)
-    return Scanner(model, threads=threads)
-
-
-@lru_cache(maxsize=1)
-def _model(path: Path | None) -> Model:
-    from bcd_model.detector.model import load_model
-
-    return load_model(path)

@@ -21,7 +21,6 @@ from worker import metrics
 from worker.engine.host import die_with_parent
 from worker.logs import event, set_up_logging
 from worker.pool.app import make_app, queue_name, send
-from worker.pool.execution import make_scanner
 from worker.pool.tasks import register
 from worker.pool.transport import mend_transport
 from worker.pool.upkeep import add_upkeep
@@ -29,6 +28,7 @@ from worker.queue.job import LANES, Lane
 from worker.queue.records import Records
 from worker.queue.submission import resume
 from worker.settings import Settings
+from worker.study.scanner import make_scanner
 
 
 def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane] = LANES) -> int:

@@ -15,25 +15,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
-from bcd_model.errors import BcdError, InputError, QueueError
+from bcd_model.errors import BcdError, QueueError
 from bcd_model.words import ModelIdentity
 from converters.films.studies import FilmSource, StudyInput
 from converters.product import SOFTWARE_VERSION
-from converters.results.outcome import Extent
+from worker.study.outcome import NOTHING, STATES, UNDER_WAY, State, Tally
 from worker.study.published import job_of
+from worker.study.scan import _ID_LENGTH
 
 T = TypeVar("T", bound=str)
 
-State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
-STATES: Final[tuple[State, ...]] = get_args(State)
-UNDER_WAY: Final[frozenset[State]] = frozenset({"queued", "running"})
-
-ENDINGS: Final[Mapping[Extent, tuple[State, int]]] = {
-    "all": ("done", 0),
-    "some": ("done with failures", BcdError.exit_code),
-    "none": ("failed", InputError.exit_code),
-}
-"""How a job ends, and with which exit code, by how much of its study was looked at."""
 
 Lane = Literal["interactive", "batch"]
 LANES: Final[tuple[Lane, ...]] = get_args(Lane)
@@ -46,29 +37,6 @@ _MANY = 1 << 31  # more films, attempts or lost workers are no count of ours
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?(e\+[0-9]+)?")  # some Redis write 1.7957970194664497e+9
 _BEFORE_VERSIONS = "0.1.0"  # the one release whose records do not state it
 _FIELDS = 5  # of a film in a record, beside its path
-_ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever collide
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What a finished job found, as far as a summary of many jobs needs it.
-
-    Attributes:
-        scanned: films scanned.
-        failed: films that could not be scanned.
-        flagged: films with a finding at or above the operating point.
-        highest: the highest probability of abnormality of any finding; 0 if there is none.
-        excluded: films that were left out of the scan by a rule.
-    """
-
-    scanned: int = 0
-    failed: int = 0
-    flagged: int = 0
-    highest: float = 0.0
-    excluded: int = 0
-
-
-NOTHING = Tally()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,40 +185,9 @@ class Record:
         }
 
 
-def job_id(
-    study: StudyInput,
-    model: ModelIdentity,
-    settings: Mapping[str, object],
-    software_version: str = SOFTWARE_VERSION,
-) -> str:
-    """The id of the job: it follows from the study's content, the model, ``settings`` and this software.
-
-    Another version of the software may find other places with the same weights: that is another job, whose
-    objects and findings have other UIDs.
-
-    The results folder is no part of it: the same work published in two places is the same result,
-    with the same UIDs, and is done once.
-    """
-    parts = [
-        study.study_instance_uid,
-        study.digest,
-        model.name,
-        model.version,
-        model.digest,
-        json.dumps(dict(settings), sort_keys=True),
-        software_version,
-    ]
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_ID_LENGTH]
-
-
 def refusal_id(job: str, whose: str) -> str:
     """The id of a refusal while ``job`` itself is under way or done, elsewhere or for somebody else."""
     return hashlib.sha256(f"refused\x1f{job}\x1f{whose}".encode()).hexdigest()[:_ID_LENGTH]
-
-
-def now() -> datetime:
-    """The time, to the second, with the zone of this machine."""
-    return datetime.now().astimezone().replace(microsecond=0)
 
 
 def _iso(seconds: float) -> str | None:

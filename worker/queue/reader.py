@@ -15,18 +15,9 @@ from redis.exceptions import RedisError, ResponseError
 from bcd_model.errors import UsageError
 from worker.logs import event
 from worker.queue.figures import QueueFigures
-from worker.queue.job import (
-    DAMAGE,
-    KEY,
-    LANES,
-    STATES,
-    DamagedRecordError,
-    Record,
-    State,
-    from_fields,
-    study_from_json,
-)
+from worker.queue.job import DAMAGE, KEY, LANES, DamagedRecordError, Record, from_fields, study_from_json
 from worker.queue.link import RedisLink
+from worker.study.outcome import STATES, State
 
 _INDEX = "bcd:jobs"
 _BATCH = "bcd:batch:"

@@ -15,20 +15,10 @@ from typing import Any, Final, Literal, cast
 from redis.commands.core import Script
 
 from worker.queue import transitions
-from worker.queue.job import (
-    LANES,
-    NOTHING,
-    Damaged,
-    DamagedRecordError,
-    Lane,
-    Record,
-    State,
-    Tally,
-    now,
-    tally_fields,
-    to_fields,
-)
+from worker.queue.job import LANES, Damaged, DamagedRecordError, Lane, Record, tally_fields, to_fields
 from worker.queue.reader import UNPLACED, StoredRecords
+from worker.study.outcome import NOTHING, State, Tally
+from worker.study.scan import now
 
 Answer = Literal["queued", "under way", "done"]
 """What a submission comes to: new work, work already begun, or work already done."""

@@ -23,10 +23,10 @@ from bcd_model.words import ModelIdentity, Probability, Region
 from converters.films.read import read_film
 from worker.logs import event
 from worker.pool.app import queue_name, send_region
-from worker.pool.execution import check_roots, make_scanner
 from worker.queue.link import RedisLink
 from worker.queue.records import Records
 from worker.settings import Settings
+from worker.study.scanner import check_roots, make_scanner
 
 State = Literal["queued", "running", "done", "failed"]
 

@@ -15,17 +15,7 @@ from bcd_model.errors import BcdError, OutputError, QueueError
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
 from worker.pool.app import send
-from worker.queue.job import (
-    ENDINGS,
-    UNDER_WAY,
-    DamagedRecordError,
-    Lane,
-    Record,
-    Tally,
-    job_id,
-    now,
-    refusal_id,
-)
+from worker.queue.job import DamagedRecordError, Lane, Record, refusal_id
 from worker.queue.records import Answer, Records
 from worker.settings import Settings
 from worker.study.growth import (
@@ -39,9 +29,10 @@ from worker.study.growth import (
     not_held,
     remembered,
 )
+from worker.study.outcome import ENDINGS, UNDER_WAY, Tally
 from worker.study.publish import check_target
 from worker.study.published import Published, published
-from worker.study.scan import shaping
+from worker.study.scan import job_id, now, shaping
 from worker.study.staging import make_results_folder
 
 _POLL = 0.2  # seconds
@@ -87,7 +78,7 @@ class Submitter:
         """Queue one study, unless the same work is under way or done; a damaged record is made anew.
 
         Films that come after others of their study are put together with those, in one job that takes the
-        place of the earlier ones (`worker.study.growth`). What is refused stands as a job that failed, so that its
+        place of the earlier ones (`study.growth`). What is refused stands as a job that failed, so that its
         batch counts it. With ``force`` the study is what is given, and replaces whatever stands in its place;
         of two files of one film see there.
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from worker.queue.job import STATES, Record, State
+from worker.queue.job import Record
+from worker.study.outcome import STATES, State
 
 FAILED: Final[frozenset[State]] = frozenset({"failed", "done with failures"})
 """States with films that were not scanned."""
@@ -20,7 +21,7 @@ _RECENT = 200  # jobs; how long the rest takes is judged by the pace of so many
 _AGAIN = "is tried again: "
 
 # What the reason of a failed film begins with: how many they are, then what it is called
-# (`worker.pool.execution.outcome_of`).
+# (`worker.study.outcome.outcome_of`).
 _HOW_MANY = re.compile(r"(?:no film of \d+ could be scanned|\d+ of \d+ films failed); ")
 _NAME = re.compile(r"film \d+(?: \([^)]*\))?: ")
 # Words that tell one case from another: paths, names of files, numbers, UIDs.

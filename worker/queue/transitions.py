@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from worker.queue.job import STATES
+from worker.study.outcome import STATES
 
 _COMMON = (
     """

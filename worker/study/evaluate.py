@@ -20,7 +20,7 @@ from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, Film, film_digest
 from converters.mias.collection import read_collection
 from converters.truth.annotated_films import match_truth
-from worker.pool.execution import make_scanner
+from worker.study.scanner import make_scanner
 
 if TYPE_CHECKING:
     from converters.films.studies import StudyInput

@@ -18,6 +18,8 @@ The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Pytho
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -31,16 +33,16 @@ from pydicom.dataset import Dataset
 
 from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
-from bcd_model.words import Film, OperatingPoint, Projection, StudyScanner, film_digest
+from bcd_model.words import Film, ModelIdentity, OperatingPoint, Projection, StudyScanner, film_digest
 from converters.dicom.file import load, survey, uid
 from converters.films.identity import Identity, identity, identity_in
 from converters.films.projection import projection
 from converters.films.read import DicomFilm, film_of
 from converters.films.studies import FilmSource, StudyInput
+from converters.product import SOFTWARE_VERSION
 from converters.results.patients import patients_of, told
 from converters.results.study_result import FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.uids import UUID_ROOT
-from worker.queue.job import job_id, now
 
 Progress = Callable[[int, int], None]
 """Called with (k, n) before film k of n is read, k from 1; may raise to end the job."""
@@ -376,3 +378,37 @@ def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
     header = found.dicom.header
     same = source.sop_instance_uid is not None and uid(header, "SOPInstanceUID") == source.sop_instance_uid
     return header if same else None
+
+
+_ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever collide
+
+
+def job_id(
+    study: StudyInput,
+    model: ModelIdentity,
+    settings: Mapping[str, object],
+    software_version: str = SOFTWARE_VERSION,
+) -> str:
+    """The id of the job: it follows from the study's content, the model, ``settings`` and this software.
+
+    Another version of the software may find other places with the same weights: that is another job, whose
+    objects and findings have other UIDs.
+
+    The results folder is no part of it: the same work published in two places is the same result,
+    with the same UIDs, and is done once.
+    """
+    parts = [
+        study.study_instance_uid,
+        study.digest,
+        model.name,
+        model.version,
+        model.digest,
+        json.dumps(dict(settings), sort_keys=True),
+        software_version,
+    ]
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_ID_LENGTH]
+
+
+def now() -> datetime:
+    """The time, to the second, with the zone of this machine."""
+    return datetime.now().astimezone().replace(microsecond=0)

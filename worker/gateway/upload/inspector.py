@@ -5,7 +5,7 @@ much memory would leave the gateway large for good. So each upload is looked thr
 so many seconds and so much memory; the system shares the cores fairly between these processes and the
 gateway, and one that takes long stands back.
 
-The processes are forked from a server, ``python -m worker.gateway.upload.inspector FD``, which has imported what
+The processes are forked from a server (``python -m`` this module), which has imported what
 they need and does nothing else: a start takes milliseconds, and no thread of the gateway is forked. It ends
 with the gateway, even when that is killed, for its end of the socket closes then.
 """

@@ -21,10 +21,10 @@ from worker.gateway.upload.contents import Bounds, look_through
 from worker.gateway.upload.form import Upload
 from worker.gateway.upload.inspector import Inspector
 from worker.gateway.upload.late import Late, Together
-from worker.queue.job import UNDER_WAY, State
 from worker.queue.records import Records
 from worker.queue.submission import Submitted, Submitter
 from worker.settings import Settings
+from worker.study.outcome import UNDER_WAY, State
 
 _JOBS_SECONDS = 30  # after which a token that had too many jobs under way may try again
 _DONE = ("done", "done with failures")

@@ -1,0 +1,105 @@
+"""How a study ended: its state, its exit code, its films by what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from bcd_model.errors import BcdError, InputError
+from converters.results import film_facts, wording
+from converters.results.outcome import Coverage, Extent, coverage, uncovered
+from converters.results.study_result import FilmResult, StudyResult
+
+if TYPE_CHECKING:
+    pass
+
+State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
+
+
+STATES: Final[tuple[State, ...]] = get_args(State)
+
+
+UNDER_WAY: Final[frozenset[State]] = frozenset({"queued", "running"})
+
+
+ENDINGS: Final[Mapping[Extent, tuple[State, int]]] = {
+    "all": ("done", 0),
+    "some": ("done with failures", BcdError.exit_code),
+    "none": ("failed", InputError.exit_code),
+}
+"""How a job ends, and with which exit code, by how much of its study was looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a finished job found, as far as a summary of many jobs needs it.
+
+    Attributes:
+        scanned: films scanned.
+        failed: films that could not be scanned.
+        flagged: films with a finding at or above the operating point.
+        highest: the highest probability of abnormality of any finding; 0 if there is none.
+        excluded: films that were left out of the scan by a rule.
+    """
+
+    scanned: int = 0
+    failed: int = 0
+    flagged: int = 0
+    highest: float = 0.0
+    excluded: int = 0
+
+
+NOTHING = Tally()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a study ended: its state, why it failed, the exit code that belongs to it, and what was found."""
+
+    state: State
+    reason: str = ""
+    exit_code: int = 0
+    tally: Tally = NOTHING
+
+
+def outcome_of(result: StudyResult) -> Outcome:
+    """Done if the study was looked at as a whole, failed if nothing of it was, else done with failures."""
+    extent = coverage(result)
+    state, exit_code = ENDINGS[extent.extent]
+    return Outcome(state, "" if state == "done" else _why(result, extent), exit_code, tally_of(result))
+
+
+def _why(result: StudyResult, extent: Coverage) -> str:
+    """Why a study was not looked at as a whole, in one line."""
+    count = len(result.films)
+    if not extent.failed:
+        first = uncovered(result)[0]
+        what = f"no film of {count} could be scanned" if not extent.scanned else "a view was not looked at"
+        return (
+            f"{what}: {', '.join(extent.unseen)}; {_called(result, first)}: {wording.why_not_scanned(first)}"
+        )
+    failed = next(film for film in result.films if film.outcome == "failed")
+    first_reason = f"{_called(result, failed)}: {failed.reason or ''}"
+    if not extent.scanned:
+        return f"no film of {count} could be scanned; {first_reason}"
+    return f"{extent.failed} of {count} films failed; {first_reason}"
+
+
+def _called(result: StudyResult, film: FilmResult) -> str:
+    """What people call ``film``: its file may be named after a patient, and records are passed on."""
+    return film_facts.name(film, next(number for number, each in result.numbered if each is film))
+
+
+def tally_of(result: StudyResult) -> Tally:
+    """What a summary of many jobs needs to know of ``result``."""
+    scans = [film.scan for film in result.films if film.scan is not None]
+    presents = result.operating_point.presents
+    extent = coverage(result)
+    return Tally(
+        scanned=extent.scanned,
+        failed=extent.failed,
+        excluded=extent.excluded,
+        flagged=sum(any(presents(finding) for finding in scan.findings) for scan in scans),
+        highest=max((f.probability.abnormal for scan in scans for f in scan.findings), default=0.0),
+    )
