@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from content import differences
-from sites import SITES, content
+from golden_content import differences
+from golden_sites import SITES, content
 
 HERE = Path(__file__).parent
 

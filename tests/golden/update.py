@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sites import SITES, content
+from golden_sites import SITES, content
 
 
 def path_of(name: str) -> Path:

@@ -6,8 +6,8 @@ The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Pytho
     from bcd_model.detector.model import load_model
     from bcd_model.detector.scan import Scanner
     from converters.films.studies import find_studies
-    from worker.study.scan import new_job, scan_study
     from worker.study.publish import publish
+    from worker.study.scan import new_job, scan_study
 
     scanner = Scanner(load_model())
     for study in find_studies([Path("films")]).studies:

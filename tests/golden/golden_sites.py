@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from content import Names, of_answer, of_results, rounded
+from golden_content import Names, of_answer, of_results, rounded
 from pydicom.dataset import Dataset
 
 from converters.mias.phantom import write_phantom
