@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from pydicom.dataset import Dataset
 
@@ -31,6 +31,13 @@ class Identity:
     def stated(self) -> bool:
         """Whether there is a Patient ID, without which nobody can tell whether two are the same."""
         return bool(self.patient_id)
+
+    def denies(self, other: Identity) -> bool:
+        """Whether one states what the other states otherwise: they are not of one patient."""
+        return any(
+            mine and theirs and mine != theirs
+            for mine, theirs in zip(astuple(self), astuple(other), strict=True)
+        )
 
 
 def identity(header: Dataset) -> Identity:

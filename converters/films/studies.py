@@ -25,8 +25,11 @@ from converters.films.read import why_unusable
 
 _UNREADABLE = "its DICOM header cannot be read"
 _NO_DICOM = "no DICOM file"
+_PROGRAMS = (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
+_MOSTLY = 0.6  # of a text in ISO 8859 is ASCII
+_END_OF_TEXT = "\x1a"  # of MS-DOS
 _DAMAGED = "is named like a DICOM file and is none: damaged, or not complete"
-_SUFFIXES = frozenset({".dcm", ".dic", ".dicom", ".ima", ".img"})
+_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 
 
@@ -246,8 +249,11 @@ def _sort_in(heap: _Heap, path: Path, name: PurePath, times: int) -> None:
         heap.unplaced.append(Skipped(path, f"cannot be opened: {error.strerror}"))
         return
     if found.is_dicom:
-        heap.folders.add(path.parent)
+        if found.dicom is None or not _is_medium_directory(found.dicom.header):
+            heap.folders.add(path.parent)
         _sort_in_dicom(heap, path, name, found, times)
+    elif name.name.startswith("._") or found.start.startswith(_PROGRAMS):
+        heap.skipped.append(Skipped(path, _NO_DICOM))
     elif found.start.startswith(_ARCHIVES):
         heap.skipped.append(Skipped(path, "an archive: unpack it first"))
     elif name.suffix.lower() in _SUFFIXES:
@@ -277,9 +283,19 @@ def _is_directory(name: PurePath) -> bool:
 
 def _is_text(start: bytes) -> bool:
     """Whether a file that begins so holds text: no damage makes that of a film."""
-    text = start.decode("utf-8", "ignore")
-    whole = len(text.encode()) > len(start) - 4  # the last character may be cut
-    return whole and all(c.isprintable() or c.isspace() for c in text.lstrip("\ufeff"))
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = start[: len(start) // 2 * 2].decode("utf-16", "ignore")
+    else:
+        text = start.decode("utf-8", "ignore")
+        if len(text.encode()) <= len(start) - 4:  # more than a last character that is cut: not UTF-8
+            text = (
+                start.decode("latin-1") if sum(byte < 0x80 for byte in start) > _MOSTLY * len(start) else "\0"
+            )
+    return all(c.isprintable() or c.isspace() or c == _END_OF_TEXT for c in text.lstrip("\ufeff"))
+
+
+def _is_medium_directory(header: Dataset) -> bool:
+    return bool(header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage)
 
 
 def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times: int) -> None:
@@ -288,8 +304,7 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
         _lose(heap, FilmSource(path, None, found.sha256, found.fault), name)
         return
     header = dicom.header
-    directory = header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
-    if directory and not dicom.fault and dicom.pixel_data is None and "Rows" not in header:
+    if _is_medium_directory(header) and not dicom.fault and dicom.pixel_data is None and "Rows" not in header:
         return
     verdict = judge(header)
     in_part = bool(dicom.fault) or says_nothing(header)

@@ -7,11 +7,13 @@ refused, for a result over the late ones alone would hide the others.
 A late file under a SOP Instance UID that is known never takes the place of the earlier one in silence:
 
 * The very file (SHA-256), or one that has come before, changes nothing.
-* A file that can be scanned and names the same patient in full is a newer one of the film. It is taken, and
-  every object warns of it. Both have to be read for that.
+* A file that is as fit to be scanned as the earlier one is a newer one of the film if both name the same
+  patient in full, or the same Patient ID above the very same pixels (a correction), or if the earlier one was
+  known to be unusable. It is taken, and every object warns of it. Both have to be read for that.
 * Every other contradicts the earlier one, as if both had been given together: one failed film.
-* With ``force``, the same holds of a file that comes for the first time. One that has come before is said to
-  be the right one, and taken with the warning. That is how a contradiction ends.
+* With ``force``, the same holds of a file that comes for the first time; if nothing can be read of the
+  earlier one, it is taken with the warning. One that has come before is said to be the right one, and taken
+  with the warning. That is how a contradiction ends.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bcd_model.errors import BcdError
-from converters.dicom.file import survey
+from bcd_model.errors import BcdError, FilmError
+from converters.dicom.file import integer, load, parse_dicom, survey
 from converters.films.identity import Identity, identity_in
 from converters.films.studies import FilmSource, StudyInput, contradiction, find_studies
 from worker.study.published import Content
@@ -129,7 +131,11 @@ def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
         of_film = {film.sha256: film.all_sha256 for film in films.values()}
         read = [replace(film, all_sha256=of_film.get(film.sha256, ())) for film in union.films]
         # a rule may leave it out for the sake of another film of the whole study
-        unfit = [film for film in read if film.sha256 in newer and (film.reason or film.rule)]
+        unfit = [
+            film
+            for film in read
+            if film.sha256 in newer and (film.reason or (film.rule and film.rule != known[_key(film)].rule))
+        ]
         if not unfit:
             break
         for film in unfit:
@@ -164,8 +170,8 @@ def _insisted(film: FilmSource, there: FilmSource) -> FilmSource:
         return replace(film, all_sha256=tuple(sorted(files)) if len(files) > 1 else ())
     try:
         return _newer(film, there) or _both(film, there)
-    except MissingFilmsError:
-        return _both(film, there)
+    except MissingFilmsError:  # he who forces it has the newer one
+        return _both(film, there) if film.reason or there.contradicts else _in_its_place(film, there)
 
 
 def _key(film: FilmSource) -> str:
@@ -209,10 +215,40 @@ def _newer(new: FilmSource, old: FilmSource) -> FilmSource | None:
     """
     if new.contradicts or old.contradicts:
         return None
-    before, now = _patient(old), _patient(new)
-    if new.reason or new.rule or now is None or now != before or not now.stated:
+    if new.reason or (new.rule and new.rule != old.rule):
         return None
+    if not old.reason:  # else nothing was found in it that could be lost
+        before, now = _patient(old), _patient(new)
+        if now is None or before is None or not now.stated or now.patient_id != before.patient_id:
+            return None
+        if now != before and not _same_pixels(new, old):
+            return None
+    return _in_its_place(new, old)
+
+
+def _in_its_place(new: FilmSource, old: FilmSource) -> FilmSource:
     return replace(new, all_sha256=tuple(sorted(_files_of(new) | _files_of(old))))
+
+
+def _same_pixels(new: FilmSource, old: FilmSource) -> bool:
+    """Whether two files hold the very same Pixel Data: only what is said of the film has changed."""
+    found = []
+    for source in (new, old):
+        try:
+            file = load(source.path)
+            dicom = parse_dicom(file)
+        except FilmError:
+            return False
+        pixels = dicom.pixel_data
+        if file.sha256 != source.sha256 or pixels is None or not pixels.whole:
+            return False
+        shape = tuple(integer(dicom.header, keyword) for keyword in _SHAPE)
+        places = pixels.fragments or ((pixels.offset, pixels.present),)
+        found.append((dicom.transfer_syntax, shape, [file.data[at : at + length] for at, length in places]))
+    return found[0] == found[1]
+
+
+_SHAPE = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 
 
 def _patient(film: FilmSource) -> Identity | None:

@@ -34,8 +34,9 @@ from pydicom.dataset import Dataset
 from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
 from bcd_model.words import Film, ModelIdentity, OperatingPoint, Projection, StudyScanner, film_digest
-from converters.dicom.file import load, survey, uid
+from converters.dicom.file import FileBytes, load, parse_dicom, survey, uid
 from converters.films.identity import Identity, identity, identity_in
+from converters.films.pixels.stored import stored_pixels
 from converters.films.projection import projection
 from converters.films.read import DicomFilm, film_of
 from converters.films.studies import FilmSource, StudyInput
@@ -331,12 +332,21 @@ class _Pictures:
             digest = None if patient is None else self._digest(index)
             if patient is not None and digest is not None:
                 named[digest][index] = patient
-        return {index for films in named.values() if len({*films.values()}) > 1 for index in films}
+        return {
+            index
+            for films in named.values()
+            for index, patient in films.items()
+            if any(patient.denies(other) for other in films.values())
+        }
 
     def _digest(self, index: int) -> str | None:
-        """What tells the picture of a film; None if it cannot be read: its own turn tells why."""
+        """What tells the stored pixels of a film; None if they cannot be read: its own turn tells why."""
         try:
-            return film_digest(_read(self.sources, index).film)
+            file = _load(self.sources[index])
+            values = stored_pixels(file, parse_dicom(file)).values
+            return hashlib.sha256(
+                f"{values.shape} {values.dtype.str}".encode() + values.tobytes()
+            ).hexdigest()
         except FilmError as error:
             if self._patient and may_pass(error):
                 raise
@@ -349,7 +359,10 @@ class _Pictures:
 
 def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
     """Read a film once: the bytes whose hash is checked are those that are parsed and decoded."""
-    source = sources[index]
+    return film_of(_load(sources[index]))
+
+
+def _load(source: FilmSource) -> FileBytes:
     try:
         file = load(source.path)
     except FilmError as error:
@@ -360,7 +373,7 @@ def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
         raise FilmError(message, remedy, source.path.name) from error.__cause__
     if file.sha256 != source.sha256:
         raise FilmError("has changed since it was submitted", "submit the study again", file.name)
-    return film_of(file)
+    return file
 
 
 def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:

@@ -74,7 +74,6 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
     counts = np.roll(counts, -int(limits.min))
     padding = _padding(domain, header)
     seen = np.where(padding, 0, counts)
-    _check_padding(domain, counts, padding)
     remarks: list[str] = []
 
     values = _low_bits(domain, bits or integer(header, "BitsStored") or 16)
@@ -94,6 +93,8 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
     unit = np.clip(unit, 0.0, 1.0)
     if _inverted(header):
         unit = 1.0 - unit
+    if not padding[counts > 0].all():
+        _check_padding(unit, counts, padding)
     unit[padding] = 0.0
     remarks += _judge_picture(unit, values, seen)
 
@@ -104,10 +105,8 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
     return Grayscale(pixels, tuple(remarks))
 
 
-_PARTS = 64
-"""Parts of the range of the stored values."""
-_LEAST_PART = 0.0005  # of all pixels
-_MOST_HIDDEN = 0.25  # of the parts that hold pixels
+_BRIGHT = 0.25  # air is darker
+_MOST_HIDDEN = 0.001  # of all pixels
 
 
 def _blocks(image: npt.NDArray[_Scalar]) -> Iterator[npt.NDArray[_Scalar]]:
@@ -169,24 +168,19 @@ def _padding(domain: npt.NDArray[np.int64], header: Dataset) -> npt.NDArray[np.b
     return within
 
 
-def _check_padding(
-    domain: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], padding: npt.NDArray[np.bool_]
-) -> None:
-    """Padding lies around the picture: its range may hold air, but no large part of the gray scale.
+def _check_padding(unit: Values, counts: npt.NDArray[np.int64], padding: npt.NDArray[np.bool_]) -> None:
+    """Padding lies around the picture: what it takes away must not be shown bright, in many shades.
+
+    Args:
+        unit: what each stored value is shown as, were it no padding.
+        counts: how many pixels have it.
 
     Raises:
-        ValueError: it does.
+        ValueError: a range of padding takes in tissue.
     """
-    there = counts > 0
-    values = domain[there]
-    low, high = int(values[0]), int(values[-1])
-    part = ((values - low) * _PARTS) // (high - low + 1)
-    pixels, padded = (
-        np.bincount(part, weights=counts[there] * w, minlength=_PARTS) for w in (1, padding[there])
-    )
-    used = pixels >= _LEAST_PART * counts.sum()
-    hidden = used & (padded > pixels / 2)
-    if not padding[there].all() and hidden.sum() > max(1, _MOST_HIDDEN * used.sum()):
+    hidden = padding & (counts > 0) & (unit > _BRIGHT)
+    shades = np.unique(np.round(unit[hidden] * _GRAY_LEVELS)).size
+    if shades >= _LEAST_LEVELS and counts[hidden].sum() > _MOST_HIDDEN * counts.sum():
         raise ValueError("its Pixel Padding Range takes in what is no padding")
 
 

@@ -142,16 +142,18 @@ class _Pixels:
 def _better_width(pixels: _Pixels, rows: int, columns: int) -> int | None:
     """The row length that fits ``pixels`` better than ``columns``; None if none does.
 
-    A few more or fewer columns are tried, a half to a quarter of them, and if rows do not lie below one
-    another at all, rows and columns exchanged and other lengths in the ratio of small numbers.
+    A few more or fewer columns are tried, a half to a quarter of them, rows and columns exchanged, and if rows
+    do not lie below one another at all, other lengths in the ratio of small numbers.
     """
     unrelated = float(
         np.median([pixels.difference(round(columns * part)) for part in (0.29, 0.37, 0.43, 0.61)])
     )
     own = pixels.difference(columns)
     widths = {columns // by: _NARROWER for by in _FACTORS if columns % by == 0}
-    widths |= dict.fromkeys(range(columns - _NEAR, columns + _NEAR + 1), _BESIDE)
-    if own >= _ORDERED * unrelated:
+    beside = {rows, *range(columns - _NEAR, columns + _NEAR + 1)} - widths.keys()
+    widths |= dict.fromkeys(beside, _BESIDE)
+    ordered = own < _ORDERED * unrelated
+    if not ordered:
         terms = range(1, _LARGEST_TERM + 1)
         ratios = {round(columns * one / other) for one in terms for other in terms}
         widths |= dict.fromkeys({rows} | {width + by for width in ratios for by in (-1, 0, 1)}, _OTHER)
@@ -169,7 +171,7 @@ def _better_width(pixels: _Pixels, rows: int, columns: int) -> int | None:
     around = min(pixels.difference(best - best // 8), pixels.difference(best + best // 8))
     if fitting[best] >= _OTHER * around:
         return None
-    if abs(best - columns) <= _NEAR and pixels.edge(best) < _SHARPER * pixels.edge(columns):
+    if ordered and best in beside and pixels.edge(best) < _SHARPER * pixels.edge(columns):
         return None  # all that is in the picture runs slantwise; a sheared one has no upright edge
     return best
 
@@ -179,6 +181,8 @@ def _two_in_one(stored: Stored) -> bool:
     values = _Pixels(stored.reshape(-1).view("u2"), 16).pairs(1)[0]
     low, high = values & 255, values >> 8
     elsewhere = float(np.abs(low - np.roll(high, high.size // 3)).mean())
+    if np.array_equal(low, high):
+        return False  # 8 bits scaled to 16 by 257
     return bool(np.ptp(high)) and float(np.abs(low - high).mean()) < _TWO_IN_ONE * elsewhere
 
 

@@ -280,5 +280,7 @@ def _decoded(frame: bytes, dicom: DicomFile, expected: Expected) -> StoredPixels
 def _ends_in_nothing(values: Stored, precision: int) -> bool:
     """Whether the last block of a JPEG image is uniform mid-gray, as libjpeg fills in what is missing."""
     rows, columns = values.shape
+    if (values[:_JPEG_BLOCK, :_JPEG_BLOCK] == 1 << (precision - 1)).all():
+        return False  # so is what surrounds the picture
     last = values[(rows - 1) // _JPEG_BLOCK * _JPEG_BLOCK :, (columns - 1) // _JPEG_BLOCK * _JPEG_BLOCK :]
     return bool((last == 1 << (precision - 1)).all())
