@@ -142,8 +142,8 @@ class _Pixels:
 def _better_width(pixels: _Pixels, rows: int, columns: int) -> int | None:
     """The row length that fits ``pixels`` better than ``columns``; None if none does.
 
-    A few more or fewer columns are tried, a half to a quarter of them, rows and columns exchanged, and if rows
-    do not lie below one another at all, other lengths in the ratio of small numbers.
+    A few more or fewer columns are tried, a half to a quarter of them, rows and columns exchanged, and if
+    rows do not lie below one another at all, other lengths in the ratio of small numbers.
     """
     unrelated = float(
         np.median([pixels.difference(round(columns * part)) for part in (0.29, 0.37, 0.43, 0.61)])
