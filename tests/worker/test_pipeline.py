@@ -358,6 +358,28 @@ def test_one_picture_under_two_patients_is_nobodys(
     assert sorted("Olga" in page for page in pages) == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("elements", "contested"),
+    [
+        ({"WindowCenter": 127, "WindowWidth": 254}, True),
+        ({"PatientID": "", "PatientName": ""}, False),
+        ({"PatientName": ""}, True),
+    ],
+    ids=["another window", "a patient who is not stated", "a patient known by another number"],
+)
+def test_a_picture_is_told_by_its_stored_pixels_and_a_patient_by_what_is_stated(
+    studies: Path, tmp_path: Path, elements: dict[str, object], contested: bool
+) -> None:
+    under_two_patients(studies, tmp_path)
+    film = dcmread(tmp_path / "other.dcm")
+    for keyword, value in elements.items():
+        setattr(film, keyword, value)
+    film.save_as(tmp_path / "other.dcm")
+    study = find_studies([tmp_path]).studies[0]
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    assert [film.reason for film in result.films].count(CONTESTED) == (2 if contested else 0)
+
+
 def test_one_picture_that_several_films_of_two_patients_share(studies: Path, tmp_path: Path) -> None:
     under_two_patients(studies, tmp_path)
     film = dcmread(tmp_path / "other.dcm")

@@ -149,6 +149,38 @@ def test_padding_is_background_whatever_the_photometric_interpretation() -> None
     np.testing.assert_allclose(pixels(stored, dataset), [[1, 6 / 4095, 0, 0, 0]], atol=1e-6)
 
 
+def test_padding_may_not_take_a_bright_mass() -> None:
+    """It fills little of the gray scale, and of the film."""
+    rng = np.random.default_rng(1)
+    stored = rng.integers(1000, 2000, (256, 256)).astype(np.uint16)
+    stored[100:120, 100:120] = rng.integers(2800, 3600, (20, 20))
+    dataset = header(
+        12, WindowCenter=2048, WindowWidth=4096, PixelPaddingValue=2700, PixelPaddingRangeLimit=4095
+    )
+    with pytest.raises(ValueError, match="Padding Range takes in"):
+        pixels(stored, dataset)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_noisy_air_may_be_padding(photometric: str) -> None:
+    rng = np.random.default_rng(1)
+    stored = rng.integers(1200, 3000, (256, 256))
+    air = rng.integers(60, 180, (256, 100))
+    stored[:, :100] = 4095 - air if photometric == "MONOCHROME1" else air
+    limits = (3800, 4095) if photometric == "MONOCHROME1" else (0, 255)
+    dataset = header(
+        12,
+        PhotometricInterpretation=photometric,
+        WindowCenter=2048,
+        WindowWidth=4096,
+        PixelPaddingValue=limits[0],
+        PixelPaddingRangeLimit=limits[1],
+    )
+    got = pixels(stored.astype(np.uint16), dataset)
+    assert (got[:, :100] == 0).all()
+    assert (got[:, 100:] > 0).all()
+
+
 @pytest.mark.parametrize(("value", "limit"), [(0, 200), (255, 150), (40, 120)])
 def test_padding_that_takes_in_tissue_is_no_padding(value: int, limit: int) -> None:
     """A range over the breast would make it background, without a word."""

@@ -168,6 +168,11 @@ def test_a_picture_that_runs_slantwise_is_not_sheared() -> None:
         assert why(np.where(inside, values, 0).astype(np.uint16), 12) is None
 
 
+def test_8_bits_scaled_to_16_are_16_bits() -> None:
+    values = picture(1, top=255)
+    assert why(values * 257, 16) is None
+
+
 def test_white_on_black_is_no_other_sign() -> None:
     """Letters and a border jump from the lowest value to the highest."""
     values = picture(1, top=255).astype(np.uint8)

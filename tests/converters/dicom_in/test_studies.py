@@ -219,6 +219,29 @@ def test_every_film_refused_is_still_a_study(save_film: SaveFilm) -> None:
     assert study.films[0].reason is not None
 
 
+BESIDE_FILMS = {
+    "LIESMICH": "Für die Geräte: öffnen, prüfen, schließen.\n".encode("latin-1") * 20,
+    "README": ("\ufeff" + "Lisez-moi : à lire d'abord\r\n" * 20).encode("utf-16-le"),
+    "LISEZMOI": b"A lire\r\n" * 20 + b"\x1a",
+    "dicom.dic": b"(0008,0005) CS SpecificCharacterSet 1-n DICOM_2011\n" * 20,
+    "logo.img": b"\x00\x01" * 500,
+    "viewer": b"\x7fELF\x02\x01\x01" + bytes(500),
+    "._film.dcm": b"\x00\x05\x16\x07" + bytes(200),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE_FILMS)
+def test_what_lies_beside_films_on_a_disc_is_no_damaged_film(
+    save_film: SaveFilm, tmp_path: Path, name: str
+) -> None:
+    film = save_film("in/film.dcm")
+    beside = tmp_path / "in" / name
+    beside.write_bytes(BESIDE_FILMS[name])
+    found = find_studies([film, beside])  # given by name, as an upload's files are
+    assert found.unplaced == ()
+    assert [each.path for each in found.skipped] == [beside]
+
+
 def test_what_is_no_film_is_skipped_with_its_reason(save_film: SaveFilm, tmp_path: Path) -> None:
     save_film("in/film.dcm")
     (tmp_path / "in/notes.txt").write_text("no DICOM\n" * 100)
