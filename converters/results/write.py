@@ -39,7 +39,7 @@ def write_results(
 ) -> StudyResult:
     """Write every result object of the study into ``folder``, which exists and is empty.
 
-    ``result.json`` and ``page.html`` always; ``cad_sr.dcm`` and ``measurement_sr.dcm`` if the header
+    ``result.json`` and ``report.html`` always; ``cad_sr.dcm`` and ``measurement_sr.dcm`` if the header
     of at least one film gives its UIDs; ``presentation/``, ``overlay/`` and ``heatmap/`` with one
     ``<SOP Instance UID>.dcm`` for each scanned film. Where films name several patients, there are a page and
     reports for each (`document_name`). The same ``result`` gives the same bytes. ``result.json`` comes last.

@@ -108,7 +108,7 @@ def test_a_killed_host_leaves_no_short_socket(admin: Any) -> None:
     admin.environment["BCD_STATE_DIR"] = str(admin.folder / ("x" * 100))
     up = admin.start("up")
     admin.eventually(lambda: redis_answer(socket_path(admin.state)) == "+PONG")
-    for host in processes_named(admin, "engine_host"):
+    for host in processes_named(admin, "worker.engine.host"):
         os.kill(host, signal.SIGKILL)
     up.communicate(timeout=60)
     assert not socket_path(admin.state).parent.exists()

@@ -33,7 +33,7 @@ from worker.study import evaluate
 from worker.study.evaluate import films_of_dicom, scan_films
 
 FILES = {
-    *("results.json", "files.md", "marks.csv", "films.csv", "lesions.csv", "froc.csv"),
+    *("results.json", "report.md", "marks.csv", "films.csv", "lesions.csv", "froc.csv"),
     *("froc.png", "film-roc.png", "reliability.png", "misses.png", "false-marks.png"),
 }
 
@@ -151,7 +151,7 @@ def test_dicom_films_with_their_truth_give_the_figures_of_the_pgm_films(
     assert "not known whether the network was trained on these films" in answer.out
     truth = site / "dicom" / "truth.json"
     assert local("evaluate", "--dicom", site / "dicom", "--truth", truth, "--out", dicom).code == 0
-    for name in ("results.json", "marks.csv", "lesions.csv", "films.csv", "froc.csv", "files.md"):
+    for name in ("results.json", "marks.csv", "lesions.csv", "films.csv", "froc.csv", "report.md"):
         assert (dicom / name).read_bytes() == (pgm / name).read_bytes(), name
 
 
@@ -175,7 +175,7 @@ def test_films_of_the_training_are_counted_and_can_be_left_out(
     content = local(*arguments).json
     assert (content["measure"], content["honesty"]["films_trained_on"]) == (False, 3)
     assert content["honesty"]["text"] == "includes films the network was trained on (3 of 24): not a measure"
-    report = (tmp_path / "out" / "files.md").read_text()
+    report = (tmp_path / "out" / "report.md").read_text()
     assert content["honesty"]["text"] in report
     content = local(*arguments, "--unseen").json
     # The third film is one of the second patient: its fourth goes with it.
