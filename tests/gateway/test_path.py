@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 pytestmark = pytest.mark.redis
 
@@ -182,7 +183,13 @@ def test_health_and_information(client: Any, working: Any) -> None:
 
 def test_a_job_of_the_command_line_tells_no_path(working: Any, client: Any, patients: list[Path]) -> None:
     """A study that somebody else has submitted from a folder that is named after a patient."""
-    good, bad = sorted(patients[0].glob("*.dcm"))
+    own = working.admin.folder / "own"
+    own.mkdir()
+    for path in sorted(patients[0].glob("*.dcm")):  # a study of which the gateway knows no other files
+        film = dcmread(path)
+        film.StudyInstanceUID = "1.2.826.0.1.3680043.8.498.7"
+        film.save_as(own / path.name)
+    good, bad = sorted(own.glob("*.dcm"))
     folder = working.admin.folder / "Marked^Nameless"
     folder.mkdir()
     (folder / "Marked^Nameless.dcm").write_bytes(bad.read_bytes()[:-3000])

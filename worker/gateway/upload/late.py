@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from converters.films.studies import StudyInput
+from converters.films.studies import FilmSource, StudyInput
 from worker.gateway.access import Grants
 from worker.gateway.storage.folders import Folders
 from worker.gateway.storage.result_files import stands
@@ -45,43 +45,57 @@ class Late:
     inspector: Inspector
     tokens: Tokens
 
-    def together(self, study: StudyInput, token: Token) -> Together:
-        """``study`` with the films that ``token`` has sent of it before, if their result stands or is due.
+    def together(self, studies: Sequence[StudyInput], token: Token) -> list[Together]:
+        """Each of ``studies`` with the films that ``token`` has sent of it before, if they still count.
+
+        What has to be read of earlier films is read in one go: a night that is sent anew has hundreds.
 
         Raises:
             ProblemError: from looking through them.
             QueueError: the queue cannot be reached.
         """
+        plans = [self._planned(study, token) for study in studies]
+        due = [(study, earlier) for study, (_, earlier) in zip(studies, plans, strict=True) if earlier]
+        wholes = iter(self.inspector.run(partial(_all_grown, due)) if due else ())
+        return [replace(plan, study=next(wholes)) if earlier else plan for plan, earlier in plans]
+
+    def _planned(self, study: StudyInput, token: Token) -> tuple[Together, tuple[StudyInput, ...]]:
+        """What is to be done with ``study``, and the earlier ones that it has to be put together with."""
         found = self._found(study, token.id)
         kept = _without_held(found)
         parts = tuple(part for part in kept if not _is_of(part, study))
         for part in parts:
             held = part.study is not None and is_held(contents_of(study), contents_of(part.study))
             if held and part.state != "failed":
-                return Together(study, parts, part.job_id)
+                return Together(study, parts, part.job_id), ()
         earlier = tuple(part.study for part in kept if part.study is not None)
         if all(_is_told(each, study) for each in earlier):
-            return Together(study, parts)  # also if there is none: no file need be looked at
+            return Together(study, parts), ()  # also if there is none: no file need be looked at
         results, uid = self.folders.results, study.study_instance_uid
         standing = (
             part.job_id for part in found if not _is_of(part, study) and stands(results, part.job_id, uid)
         )
-        whole = self.inspector.run(partial(_grown, study, earlier))
-        return Together(whole, parts, replaced=next(standing, ""))
+        return Together(study, parts, replaced=next(standing, "")), earlier
 
-    def alone(self, study: StudyInput, token: Token) -> Together:
-        """``study`` as it is (``force``), in the place of the token's jobs of it that have failed.
+    def alone(self, studies: Sequence[StudyInput], token: Token) -> list[Together]:
+        """Each of ``studies`` as it is (``force``), in the place of the token's jobs of it that have failed.
 
         Raises:
-            ProblemError: from looking through it.
+            ProblemError: from looking through them.
             QueueError: the queue cannot be reached.
         """
-        found = self._found(study, token.id)
-        known = [film for part in found if part.study is not None for film in part.study.films]
-        if known:
-            study = self.inspector.run(partial(forced, study, known))
-        others = (part for part in found if not _is_of(part, study))
-        return Together(study, tuple(part for part in others if part.state == "failed"))
+        found = [self._found(study, token.id) for study in studies]
+        known = [
+            [film for part in parts if part.study is not None for film in part.study.films] for parts in found
+        ]
+        if any(known):
+            studies = self.inspector.run(partial(_all_forced, list(zip(studies, known, strict=True))))
+        return [
+            Together(
+                study, tuple(part for part in parts if part.state == "failed" and not _is_of(part, study))
+            )
+            for study, parts in zip(studies, found, strict=True)
+        ]
 
     def take_place(self, parts: Sequence[Record], job: str, token: Token) -> None:
         """Let ``job`` stand for those of ``parts`` that are not done, unless others wait for them."""
@@ -144,6 +158,16 @@ def _has(record: Record, other: Record) -> bool:
     if record.study is None or other.study is None:
         return False
     return holds(contents_of(record.study), contents_of(other.study))
+
+
+def _all_grown(
+    studies: Sequence[tuple[StudyInput, Sequence[StudyInput]]],
+) -> list[StudyInput | None]:
+    return [_grown(study, earlier) for study, earlier in studies]
+
+
+def _all_forced(studies: Sequence[tuple[StudyInput, Sequence[FilmSource]]]) -> list[StudyInput]:
+    return [forced(study, known) if known else study for study, known in studies]
 
 
 def _grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput | None:

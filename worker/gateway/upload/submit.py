@@ -81,7 +81,8 @@ class Intake:
         )
         found = self.inspector.run(partial(look_through, tuple(files), folder, bounds))
         with self.counting.held(token.id):
-            all_films = [self._together(study, token, force=force) for study in found.studies]
+            late = self.late.alone if force else self.late.together
+            all_films = late(found.studies, token)
             begun = [films.study for films in all_films if films.study is not None and not films.known]
             self._check_jobs(begun, token, force=force)
             submitted = [
@@ -114,9 +115,6 @@ class Intake:
 
     def _job(self, study: StudyInput) -> str:
         return self._submitter(Path(), force=False).make_record(study).job_id
-
-    def _together(self, study: StudyInput, token: Token, *, force: bool) -> Together:
-        return self.late.alone(study, token) if force else self.late.together(study, token)
 
     def _submit(
         self, given: StudyInput, films: Together, folder: Path, token: Token, *, force: bool
