@@ -150,9 +150,9 @@ def _better_width(pixels: _Pixels, rows: int, columns: int) -> int | None:
     )
     own = pixels.difference(columns)
     widths = {columns // by: _NARROWER for by in _FACTORS if columns % by == 0}
-    beside = {rows, *range(columns - _NEAR, columns + _NEAR + 1)} - widths.keys()
-    widths |= dict.fromkeys(beside, _BESIDE)
     ordered = own < _ORDERED * unrelated
+    slanting = {*range(columns - _NEAR, columns + _NEAR + 1), *((rows,) if ordered else ())} - widths.keys()
+    widths |= dict.fromkeys(slanting, _BESIDE)
     if not ordered:
         terms = range(1, _LARGEST_TERM + 1)
         ratios = {round(columns * one / other) for one in terms for other in terms}
@@ -171,7 +171,7 @@ def _better_width(pixels: _Pixels, rows: int, columns: int) -> int | None:
     around = min(pixels.difference(best - best // 8), pixels.difference(best + best // 8))
     if fitting[best] >= _OTHER * around:
         return None
-    if ordered and best in beside and pixels.edge(best) < _SHARPER * pixels.edge(columns):
+    if best in slanting and pixels.edge(best) < _SHARPER * pixels.edge(columns):
         return None  # all that is in the picture runs slantwise; a sheared one has no upright edge
     return best
 
