@@ -433,8 +433,15 @@ def _contradiction(study: str, place: int, patient: Identity, rng: random.Random
 
 
 def _picture_of_two(study: str, place: int, patients: list[Identity], rng: random.Random) -> list[MadeFilm]:
-    """One picture under two patients: two failed films, and nobody knows whose it is."""
+    """One picture under two patients: two failed films, and nobody knows whose it is.
+
+    Only where one header states what the other denies: else they may be of one patient.
+    """
     one, other = (_film("good", study, place + n, who, rng) for n, who in enumerate(rng.sample(patients, 2)))
+    if not any(
+        mine and theirs and mine != theirs for mine, theirs in zip(one.patient, other.patient, strict=True)
+    ):
+        return [one, other]
     size = SHAPE[0] * SHAPE[1]
     pair = (one, replace(other, data=other.data[:-size] + one.data[-size:]))
     return [replace(film, kind="picture of two", expected=FAILED, findings=()) for film in pair]
