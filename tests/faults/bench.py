@@ -43,9 +43,9 @@ class Numbers:
     studies: int = 1000
     kills: int = 30
     full_seconds: float = 10.0
-    patience: float = 240.0
+    patience: float = 480.0
     lease: int = 2
-    visibility: int = 10
+    visibility: int = 20
 
 
 FULL = Numbers()
