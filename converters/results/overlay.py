@@ -30,30 +30,51 @@ Picture = npt.NDArray[np.uint8]
 COLORS = {"malignant": (255, 160, 0), "benign": (0, 255, 255)}
 """Outline colours; text and film are grey, so every coloured pixel belongs to an outline."""
 
+LARGEST = 1 << 25
+"""Films of more pixels are drawn at half their size: the encoder of JPEG-LS takes 18 bytes a pixel.
+
+A 24 x 30 cm film of 50 micron has 29 million.
+"""
+
 _MARGIN = 4
 
 
 def draw(film: Film, findings: tuple[tuple[int, Finding], ...], caption: tuple[str, ...]) -> Picture:
-    """The film on its own grid, with numbered ``findings`` and ``caption`` burned in.
+    """The film with numbered ``findings`` and ``caption`` burned in, one pixel for `reduction` x `reduction`.
 
     An outline is the set of pixels whose centres lie within half a line width of the polygon;
-    the line is 1 pixel wide on films of up to 1,535 pixels, and wider in proportion.
+    the line is 1 pixel wide on pictures of up to 1,535 pixels, and wider in proportion.
     """
+    factor = reduction(film.shape)
     image = Image.fromarray(film_facts.eight_bits(film.pixels))
-    rows, columns = film.shape
+    if factor > 1:
+        image = image.reduce(factor)
+    shape = rows, columns = image.height, image.width
     pen = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=max(10, round(max(film.shape) / 64)))
+    font = ImageFont.load_default(size=max(10, round(max(shape) / 64)))
     for number, finding in findings:
-        _label(pen, wording.finding_label(finding, number), min(finding.outline), font, film.shape)
-    _caption(pen, caption, font, film.shape)
+        top = _reduced(min(finding.outline), factor)
+        _label(pen, wording.finding_label(finding, number), top, font, shape)
+    _caption(pen, caption, font, shape)
 
     picture = np.empty((rows, columns, 3), dtype=np.uint8)
     picture[...] = np.asarray(image)[:, :, np.newaxis]
     width = max(1, round(max(rows, columns) / 1024))
     for _, finding in reversed(findings):
-        mask = outline_mask(film_facts.on_film(finding.outline, film.shape), film.shape, width)
+        outline = film_facts.on_film(finding.outline, film.shape)
+        mask = outline_mask(tuple(_reduced(point, factor) for point in outline), shape, width)
         picture[mask] = COLORS[finding.label]
     return picture
+
+
+def reduction(shape: tuple[int, int]) -> int:
+    """How many rows and columns of a film of ``shape`` (rows, columns) make one of its picture."""
+    return 2 if shape[0] * shape[1] > LARGEST else 1
+
+
+def _reduced(point: Point, factor: int) -> Point:
+    """Where the film's ``point`` (row, column; pixel centres are whole numbers) lies on the picture."""
+    return (point[0] + 0.5) / factor - 0.5, (point[1] + 0.5) / factor - 0.5
 
 
 def outline_mask(outline: tuple[Point, ...], shape: tuple[int, int], width: float) -> npt.NDArray[np.bool_]:
@@ -155,7 +176,7 @@ def build_overlay(result: StudyResult, film: FilmResult, number: int) -> FileDat
     capture.SamplesPerPixel = 3
     capture.PhotometricInterpretation = "RGB"
     capture.PlanarConfiguration = 0
-    capture.Rows, capture.Columns = film.film.shape
+    capture.Rows, capture.Columns = picture.shape[:2]
     capture.BitsAllocated = capture.BitsStored = 8
     capture.HighBit = 7
     capture.PixelRepresentation = 0
@@ -165,10 +186,11 @@ def build_overlay(result: StudyResult, film: FilmResult, number: int) -> FileDat
 
 
 def _add_spacing(capture: Dataset, film: Film, header: Dataset) -> None:
-    """Pixel Spacing (PS3.3 10.7) on the film's own grid; none if it was only assumed."""
+    """Pixel Spacing (PS3.3 10.7) of the picture; none if the film's was only assumed."""
     if film.spacing_assumed:
         return
-    capture.PixelSpacing = [f"{value:.6g}" for value in film.spacing]
+    factor = reduction(film.shape)
+    capture.PixelSpacing = [f"{value * factor:.6g}" for value in film.spacing]
     for keyword in ("PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"):
         if "PixelSpacing" in header and text(header, keyword):
             capture[keyword] = header[keyword]

@@ -16,7 +16,7 @@ from PIL import Image
 from pydicom.uid import JPEGLSLossless
 
 from converters.dicom.file import quiet
-from converters.results import wording
+from converters.results import overlay, wording
 from converters.results.overlay import COLORS, build_overlay, draw, outline_mask
 
 coordinate = st.floats(-3, 23, allow_nan=False).map(lambda v: round(v, 3))
@@ -117,6 +117,28 @@ def test_line_grows_with_the_film():
     picture = draw(film.film, wording.presented(film, build.study(film)), ("caption",))
     column = picture[:, 1000].astype(int)
     assert (np.ptp(column, axis=1) > 0).sum() == 2 * 3
+
+
+def test_largest_films_are_drawn_at_half_their_size_in_the_same_places(monkeypatch):
+    """Around each pixel lies twice the film: its centre (r, c) is at (2r + 0.5, 2c + 0.5) of the film."""
+    shape = (301, 201)
+    assert overlay.reduction((6000, 4800)) == 1  # 24 x 30 cm at 50 micron
+    assert overlay.reduction((8192, 8192)) == 2
+    monkeypatch.setattr(overlay, "LARGEST", shape[0] * shape[1] - 1)
+    found = build.finding((120.3, 90.8), 41.5, corners=64)
+    film = build.scanned(1, [found], shape=shape, spacing=(0.1, 0.2))
+    capture = saved(film)
+    picture = capture.pixel_array.astype(int)
+    assert picture.shape == (151, 101, 3)
+    assert capture.PixelSpacing == [0.2, 0.4]
+    colored = np.argwhere(np.ptp(picture, axis=2) > 0) * 2 + 0.5
+    distance = np.hypot(*(colored - (120.3, 90.8)).T)
+    assert len(colored) > 2 * 41.5 * 3 / 2
+    assert np.abs(distance - 41.5).max() <= 1.2
+    first = film.film.pixels[:200, :200].reshape(100, 2, 100, 2).mean(axis=(1, 3)) * 255
+    gray = np.ptp(picture[:100, :100], axis=2) == 0
+    bare = gray & (np.abs(picture[:100, :100, 0] - first) <= 1)
+    assert bare[:20].all()  # above outline and text
 
 
 @pytest.mark.films

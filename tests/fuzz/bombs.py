@@ -186,6 +186,24 @@ BOMBS["JPEG of 132 million pixels in 3 KB"] = partial(
 )
 
 
+def _large(rows: int, columns: int, syntax: UID) -> bytes:
+    """A film as large as any that is read, of a small one's pixels, each many times: a few hundred KB."""
+    high, wide = -(-rows // 96), -(-columns // 80)
+    pixels = breast().repeat(high, axis=0).repeat(wide, axis=1)[:rows, :columns]
+    spacing = [240 / rows, 200 / columns]
+    film = mammogram(np.ascontiguousarray(pixels), name="mutant", ImagerPixelSpacing=spacing)
+    return encode(tree_of(recoded(film, syntax)))
+
+
+for _side in (8190, 5790):
+    for _name, _syntax in {
+        "JPEG": JPEGBaseline8Bit,
+        "JPEG-LS": JPEGLSLossless,
+        "JPEG 2000": JPEG2000Lossless,
+    }.items():
+        BOMBS[f"{_name} of {_side} x {_side} pixels"] = partial(_large, _side, _side, _syntax)
+
+
 # --- RLE: two bytes become 128 ---
 
 
