@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
@@ -32,12 +32,23 @@ class Identity:
         """Whether there is a Patient ID, without which nobody can tell whether two are the same."""
         return bool(self.patient_id)
 
+    def has_id_of(self, other: Identity) -> bool:
+        """Whether both state one Patient ID, and no different issuers: what else differs is a correction."""
+        one_issuer = self.issuer == other.issuer or not (self.issuer and other.issuer)
+        return self.stated and self.patient_id == other.patient_id and one_issuer
+
     def denies(self, other: Identity) -> bool:
         """Whether one states what the other states otherwise: they are not of one patient."""
+        if self.has_id_of(other):
+            return False
         return any(
-            mine and theirs and mine != theirs
-            for mine, theirs in zip(astuple(self), astuple(other), strict=True)
+            mine and theirs and mine.casefold() != theirs.casefold()
+            for mine, theirs in zip(self._parts, other._parts, strict=True)
         )
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return (self.patient_id, self.issuer, self.name, self.birth_date, self.sex)
 
 
 def identity(header: Dataset) -> Identity:

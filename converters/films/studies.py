@@ -30,6 +30,7 @@ _MOSTLY = 0.6  # of a text in ISO 8859 is ASCII
 _END_OF_TEXT = "\x1a"  # of MS-DOS
 _DAMAGED = "is named like a DICOM file and is none: damaged, or not complete"
 _SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+_OF_ANY_IMAGE = frozenset({"img", "dic"})  # DICOM files have them, and others
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 
 
@@ -252,12 +253,14 @@ def _sort_in(heap: _Heap, path: Path, name: PurePath, times: int) -> None:
         if found.dicom is None or not _is_medium_directory(found.dicom.header):
             heap.folders.add(path.parent)
         _sort_in_dicom(heap, path, name, found, times)
-    elif name.name.startswith("._") or found.start.startswith(_PROGRAMS):
+    elif name.name.startswith("._"):
         heap.skipped.append(Skipped(path, _NO_DICOM))
-    elif found.start.startswith(_ARCHIVES):
-        heap.skipped.append(Skipped(path, "an archive: unpack it first"))
     elif name.suffix.lower() in _SUFFIXES:
         heap.unplaced.append(Skipped(path, _DAMAGED))
+    elif found.start.startswith(_ARCHIVES):
+        heap.skipped.append(Skipped(path, "an archive: unpack it first"))
+    elif found.start.startswith(_PROGRAMS):
+        heap.skipped.append(Skipped(path, _NO_DICOM))
     elif _is_nameless(name, found.start):
         heap.nameless.append(path)
     else:
@@ -268,12 +271,15 @@ def _is_nameless(name: PurePath, start: bytes) -> bool:
     """Whether a file that is no DICOM file, called ``name``, may be a damaged one without a suffix."""
     if _has_suffix(name) or _is_directory(name):
         return False
-    return not _is_text(start) if start else any(character.isdigit() for character in name.name)
+    if start:
+        return not _is_text(start)
+    return name.suffix[1:].lower() in _OF_ANY_IMAGE or any(character.isdigit() for character in name.name)
 
 
 def _has_suffix(name: PurePath) -> bool:
     """Whether ``name`` says what the file is; a file that is named after its UID, or numbered, does not."""
-    return bool(name.suffix) and not name.suffix[1:].isdecimal()
+    suffix = name.suffix[1:].lower()
+    return bool(suffix) and not suffix.isdecimal() and suffix not in _OF_ANY_IMAGE
 
 
 def _is_directory(name: PurePath) -> bool:
@@ -285,6 +291,8 @@ def _is_text(start: bytes) -> bool:
     """Whether a file that begins so holds text: no damage makes that of a film."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = start[: len(start) // 2 * 2].decode("utf-16", "ignore")
+        if sum(map(str.isascii, text)) <= max(1, _MOSTLY * (len(start) // 2)):
+            return False  # pixels, or the items of a sequence (PS3.5 7.5), that begin as such a text does
     else:
         text = start.decode("utf-8", "ignore")
         if len(text.encode()) <= len(start) - 4:  # more than a last character that is cut: not UTF-8

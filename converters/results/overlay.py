@@ -30,8 +30,8 @@ Picture = npt.NDArray[np.uint8]
 COLORS = {"malignant": (255, 160, 0), "benign": (0, 255, 255)}
 """Outline colours; text and film are grey, so every coloured pixel belongs to an outline."""
 
-LARGEST = 1 << 25
-"""Films of more pixels are drawn at half their size: the encoder of JPEG-LS takes 18 bytes a pixel.
+LARGEST = 30_000_000
+"""Films of more pixels are drawn at half their size: the encoder of JPEG-LS takes 15 bytes a pixel.
 
 A 24 x 30 cm film of 50 micron has 29 million.
 """
@@ -144,7 +144,6 @@ def build_overlay(result: StudyResult, film: FilmResult, number: int) -> FileDat
     if film.film is None or reference is None or header is None:
         raise ValueError("an overlay needs a scanned film and its header")
     caption = wording.film_caption(film, result)
-    picture = draw(film.film, wording.presented(film, result), caption)
     when = moment(result, film)
     capture = new_object(
         result,
@@ -173,6 +172,7 @@ def build_overlay(result: StudyResult, film: FilmResult, number: int) -> FileDat
     _add_spacing(capture, film.film, header)
     film_facts.add_loss(capture, header)
 
+    picture = draw(film.film, wording.presented(film, result), caption)
     capture.SamplesPerPixel = 3
     capture.PhotometricInterpretation = "RGB"
     capture.PlanarConfiguration = 0
@@ -180,8 +180,10 @@ def build_overlay(result: StudyResult, film: FilmResult, number: int) -> FileDat
     capture.BitsAllocated = capture.BitsStored = 8
     capture.HighBit = 7
     capture.PixelRepresentation = 0
+    capture.PixelData = picture.tobytes()
+    del picture  # the encoder sets aside four more of them
     file = as_file(capture)
-    file.compress(JPEGLSLossless, picture, generate_instance_uid=False)
+    file.compress(JPEGLSLossless, generate_instance_uid=False)
     return file
 
 

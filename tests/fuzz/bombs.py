@@ -195,7 +195,7 @@ def _large(rows: int, columns: int, syntax: UID) -> bytes:
     return encode(tree_of(recoded(film, syntax)))
 
 
-for _side in (8190, 5790):
+for _side in (8190, 5477):
     for _name, _syntax in {
         "JPEG": JPEGBaseline8Bit,
         "JPEG-LS": JPEGLSLossless,

@@ -199,6 +199,7 @@ LATE: dict[str, Callable[[Path], Path]] = {
     "a patient whose birth date differs": lambda path: repainted(
         another(path, "late.dcm", PatientBirthDate="19310203")
     ),
+    "another view": lambda path: repainted(another(path, "late.dcm", ViewPosition="CC")),
     "no patient": lambda path: another(path, "late.dcm", PatientID=""),
     "cut short": cut_short,
     "without pixels": without_pixels,
@@ -311,7 +312,12 @@ def test_a_newer_file_of_the_same_patient_is_taken_with_a_warning(
 
 @pytest.mark.parametrize(
     "corrected",
-    [{"PatientBirthDate": "19310203"}, {"IssuerOfPatientID": "Hospital"}, {"PatientName": "Corrected^Name"}],
+    [
+        {"PatientBirthDate": "19310203"},
+        {"IssuerOfPatientID": "Hospital"},
+        {"PatientName": "Corrected^Name"},
+        {"ViewPosition": "CC"},
+    ],
     ids=str,
 )
 def test_what_is_said_of_the_patient_may_be_corrected(
@@ -352,6 +358,18 @@ def test_a_good_file_mends_one_that_was_cut_short(kept: Any, four: list[Path], o
     answer = kept("submit", four[0], "--out", out, "--wait", "--json")
     assert (answer.code, answer.json["jobs"][0]["state"]) == (0, "done")
     assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
+
+
+def test_another_patients_film_does_not_mend_one_that_was_cut_short(
+    kept: Any, four: list[Path], out: Path
+) -> None:
+    hers = another(four[0], "hers.dcm", PatientName="Another^One", PatientID="9")
+    kept("submit", cut_short(hers), four[1], "--out", out, "--wait")
+    answer = kept("submit", four[0], "--out", out, "--wait", "--json")
+    assert (answer.code, answer.json["jobs"][0]["state"]) == (1, "done with failures")
+    assert (
+        film_in(out, four[0])["reason"] == "2 different files have its SOP Instance UID; keep the right one"
+    )
 
 
 def test_the_very_same_file_changes_nothing(kept: Any, four: list[Path], out: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -364,20 +365,57 @@ def test_one_picture_under_two_patients_is_nobodys(
         ({"WindowCenter": 127, "WindowWidth": 254}, True),
         ({"PatientID": "", "PatientName": ""}, False),
         ({"PatientName": ""}, True),
+        ({"PatientID": "the first one's", "PatientSex": "O"}, False),
     ],
-    ids=["another window", "a patient who is not stated", "a patient known by another number"],
+    ids=[
+        "another window",
+        "a patient who is not stated",
+        "a patient known by another number",
+        "a patient whose name was corrected",
+    ],
 )
 def test_a_picture_is_told_by_its_stored_pixels_and_a_patient_by_what_is_stated(
     studies: Path, tmp_path: Path, elements: dict[str, object], contested: bool
 ) -> None:
-    under_two_patients(studies, tmp_path)
+    first, _ = under_two_patients(studies, tmp_path)
     film = dcmread(tmp_path / "other.dcm")
     for keyword, value in elements.items():
-        setattr(film, keyword, value)
+        setattr(film, keyword, dcmread(first).PatientID if value == "the first one's" else value)
     film.save_as(tmp_path / "other.dcm")
     study = find_studies([tmp_path]).studies[0]
     result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
     assert [film.reason for film in result.films].count(CONTESTED) == (2 if contested else 0)
+
+
+def inverted(film: Dataset) -> None:
+    film.PixelData = (255 - film.pixel_array).tobytes()
+    film.PhotometricInterpretation = "MONOCHROME1"
+
+
+def deeper(film: Dataset) -> None:
+    film.PixelData = film.pixel_array.astype("<u2").tobytes()
+    film.BitsAllocated = 16
+
+
+def with_an_overlay(film: Dataset) -> None:
+    """A bit above the image's own, as former editions of the standard had it."""
+    deeper(film)
+    pixels = film.pixel_array.copy()
+    pixels[:20, :20] |= 1 << 8
+    film.PixelData = pixels.tobytes()
+
+
+@pytest.mark.parametrize("stored", [inverted, deeper, with_an_overlay])
+def test_one_picture_is_one_however_it_is_stored(
+    studies: Path, tmp_path: Path, stored: Callable[[Dataset], None]
+) -> None:
+    under_two_patients(studies, tmp_path)
+    film = dcmread(tmp_path / "other.dcm")
+    stored(film)
+    film.save_as(tmp_path / "other.dcm")
+    study = find_studies([tmp_path]).studies[0]
+    result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
+    assert [film.reason for film in result.films].count(CONTESTED) == 2
 
 
 def test_one_picture_that_several_films_of_two_patients_share(studies: Path, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ A late file under a SOP Instance UID that is known never takes the place of the 
 
 * The very file (SHA-256), or one that has come before, changes nothing.
 * A file that is as fit to be scanned as the earlier one is a newer one of the film if both name the same
-  patient in full, or the same Patient ID above the very same pixels (a correction), or if the earlier one was
-  known to be unusable. It is taken, and every object warns of it. Both have to be read for that.
+  patient in full and show the same breast in the same view, or the same Patient ID above the very same
+  pixels (a correction), or if the earlier one was known to be unusable and does not name another patient.
+  It is taken, and every object warns of it. Both have to be read for that.
 * Every other contradicts the earlier one, as if both had been given together: one failed film.
 * With ``force``, the same holds of a file that comes for the first time; if nothing can be read of the
   earlier one, it is taken with the warning. One that has come before is said to be the right one, and taken
@@ -19,11 +20,13 @@ A late file under a SOP Instance UID that is known never takes the place of the 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from bcd_model.errors import BcdError, FilmError
 from converters.dicom.file import integer, load, parse_dicom, survey
+from converters.films import header as film_header
 from converters.films.identity import Identity, identity_in
 from converters.films.studies import FilmSource, StudyInput, contradiction, find_studies
 from worker.study.published import Content
@@ -217,13 +220,28 @@ def _newer(new: FilmSource, old: FilmSource) -> FilmSource | None:
         return None
     if new.reason or (new.rule and new.rule != old.rule):
         return None
-    if not old.reason:  # else nothing was found in it that could be lost
-        before, now = _patient(old), _patient(new)
-        if now is None or before is None or not now.stated or now.patient_id != before.patient_id:
-            return None
-        if now != before and not _same_pixels(new, old):
-            return None
+    if old.reason:  # nothing was found in it that could be lost
+        return None if _is_of_another(new, old) else _in_its_place(new, old)
+    before, now = _facts(old), _facts(new)
+    if now is None or before is None or not now.patient.has_id_of(before.patient):
+        return None
+    if now != before and not _same_pixels(new, old):
+        return None
     return _in_its_place(new, old)
+
+
+def _is_of_another(new: FilmSource, old: FilmSource) -> bool:
+    """Whether ``old`` names another patient than ``new``; not if it does not tell one any more.
+
+    Raises:
+        MissingFilmsError: ``new`` is gone.
+    """
+    try:
+        before = _facts(old)
+    except MissingFilmsError:
+        return False
+    now = _facts(new)
+    return before is not None and now is not None and now.patient.denies(before.patient)
 
 
 def _in_its_place(new: FilmSource, old: FilmSource) -> FilmSource:
@@ -232,27 +250,40 @@ def _in_its_place(new: FilmSource, old: FilmSource) -> FilmSource:
 
 def _same_pixels(new: FilmSource, old: FilmSource) -> bool:
     """Whether two files hold the very same Pixel Data: only what is said of the film has changed."""
-    found = []
-    for source in (new, old):
-        try:
-            file = load(source.path)
-            dicom = parse_dicom(file)
-        except FilmError:
-            return False
-        pixels = dicom.pixel_data
-        if file.sha256 != source.sha256 or pixels is None or not pixels.whole:
-            return False
-        shape = tuple(integer(dicom.header, keyword) for keyword in _SHAPE)
-        places = pixels.fragments or ((pixels.offset, pixels.present),)
-        found.append((dicom.transfer_syntax, shape, [file.data[at : at + length] for at, length in places]))
-    return found[0] == found[1]
+    found = _pixels(new)
+    return found is not None and found == _pixels(old)
+
+
+def _pixels(source: FilmSource) -> tuple[object, ...] | None:
+    """What tells the Pixel Data of a file, which may be too large for two of them; None if it has none."""
+    try:
+        file = load(source.path)
+        dicom = parse_dicom(file)
+    except FilmError:
+        return None
+    pixels = dicom.pixel_data
+    if file.sha256 != source.sha256 or pixels is None or not pixels.whole:
+        return None
+    shape = tuple(integer(dicom.header, keyword) for keyword in _SHAPE)
+    places = pixels.fragments or ((pixels.offset, pixels.present),)
+    whole = memoryview(file.data)
+    return dicom.transfer_syntax, shape, [sha256(whole[at : at + length]).digest() for at, length in places]
 
 
 _SHAPE = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 
 
-def _patient(film: FilmSource) -> Identity | None:
-    """The patient of ``film``; None if its header cannot be read that far.
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a newer file of a film has to say as the earlier one does."""
+
+    patient: Identity
+    laterality: str | None
+    view: str | None
+
+
+def _facts(film: FilmSource) -> _Facts | None:
+    """Whose ``film`` is and what it shows; None if its header cannot be read that far.
 
     Raises:
         MissingFilmsError: the file is gone, or has changed.
@@ -263,7 +294,11 @@ def _patient(film: FilmSource) -> Identity | None:
         found = None
     if found is None or found.sha256 != film.sha256:
         raise MissingFilmsError(1)
-    return identity_in(found.dicom.header) if found.dicom is not None else None
+    header = found.dicom.header if found.dicom is not None else None
+    patient = identity_in(header) if header is not None else None
+    if header is None or patient is None:
+        return None
+    return _Facts(patient, film_header.laterality(header), film_header.view(header))
 
 
 def _both(new: FilmSource, old: FilmSource) -> FilmSource:
@@ -278,7 +313,7 @@ def _both_read(new: FilmSource, old: FilmSource) -> FilmSource:
     """
     for film in (new, old):
         if not film.contradicts:
-            _patient(film)
+            _facts(film)
     return _both(new, old)
 
 

@@ -22,7 +22,7 @@ import hashlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -36,7 +36,7 @@ from bcd_model.pairs import other_breasts
 from bcd_model.words import Film, ModelIdentity, OperatingPoint, Projection, StudyScanner, film_digest
 from converters.dicom.file import FileBytes, load, parse_dicom, survey, uid
 from converters.films.identity import Identity, identity, identity_in
-from converters.films.pixels.stored import stored_pixels
+from converters.films.pixels.stored import picture_digest, stored_pixels
 from converters.films.projection import projection
 from converters.films.read import DicomFilm, film_of
 from converters.films.studies import FilmSource, StudyInput
@@ -327,26 +327,30 @@ class _Pictures:
         """The films whose picture stands under several patients."""
         if len({*whose} - {None}) < 2:
             return set()  # as a rule: no film is read for it
-        named: defaultdict[str, dict[int, Identity]] = defaultdict(dict)
+        named: defaultdict[str, defaultdict[Identity, list[int]]] = defaultdict(lambda: defaultdict(list))
         for index, patient in enumerate(whose):
-            digest = None if patient is None else self._digest(index)
-            if patient is not None and digest is not None:
-                named[digest][index] = patient
+            if patient is None:
+                continue
+            for digest in self._digests(index):
+                named[digest][patient].append(index)
         return {
             index
-            for films in named.values()
-            for index, patient in films.items()
-            if any(patient.denies(other) for other in films.values())
+            for patients in named.values()
+            for patient, indices in patients.items()
+            if any(patient.denies(other) for other in patients)
+            for index in indices
         }
 
-    def _digest(self, index: int) -> str | None:
-        """What tells the stored pixels of a film; None if they cannot be read: its own turn tells why."""
+    def _digests(self, index: int) -> Iterator[str]:
+        """What tells the picture of a film: its stored values, and as it is shown, whatever they are.
+
+        Nothing if it cannot be read: its own turn tells why.
+        """
         try:
             file = _load(self.sources[index])
-            values = stored_pixels(file, parse_dicom(file)).values
-            return hashlib.sha256(
-                f"{values.shape} {values.dtype.str}".encode() + values.tobytes()
-            ).hexdigest()
+            dicom = parse_dicom(file)
+            yield picture_digest(stored_pixels(file, dicom))
+            yield film_digest(film_of(file).film)
         except FilmError as error:
             if self._patient and may_pass(error):
                 raise
@@ -354,7 +358,6 @@ class _Pictures:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it costs this film alone
             pass
-        return None
 
 
 def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:

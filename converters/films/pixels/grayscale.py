@@ -82,9 +82,10 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
         if not np.isfinite(modality).all():
             raise ValueError("its Rescale Slope and Intercept lead beyond all numbers")
         unit = _voi(modality, header, remarks)
+        if not padding[counts > 0].all():
+            _check_padding(values, modality, unit, counts, padding, header)
         if unit is None:
-            low, high = _own_range(values, modality, seen, header)
-            unit = (modality - low) / (high - low) if high > low else np.zeros_like(modality)
+            unit = _stretched(modality, _own_range(values, modality, seen, header))
             if (integer(header, "BitsStored") or 0) > 8:
                 how = "stretched between its own 0.1 and 99.9 percentiles"
                 remarks.append(f"{'its window is not used' if remarks else 'no window in the file'}: {how}")
@@ -93,8 +94,6 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
     unit = np.clip(unit, 0.0, 1.0)
     if _inverted(header):
         unit = 1.0 - unit
-    if not padding[counts > 0].all():
-        _check_padding(unit, counts, padding)
     unit[padding] = 0.0
     remarks += _judge_picture(unit, values, seen)
 
@@ -168,20 +167,42 @@ def _padding(domain: npt.NDArray[np.int64], header: Dataset) -> npt.NDArray[np.b
     return within
 
 
-def _check_padding(unit: Values, counts: npt.NDArray[np.int64], padding: npt.NDArray[np.bool_]) -> None:
-    """Padding lies around the picture: what it takes away must not be shown bright, in many shades.
+def _check_padding(
+    values: npt.NDArray[np.int64],
+    modality: Values,
+    unit: Values | None,
+    counts: npt.NDArray[np.int64],
+    padding: npt.NDArray[np.bool_],
+    header: Dataset,
+) -> None:
+    """Padding lies around the picture: what it takes away must not be bright and of many shades.
+
+    The shades are counted before a window makes one white of them. Where no window is stated, bright and
+    dark are those of all pixels but the commonest of the padding: it may lie far from all others.
 
     Args:
-        unit: what each stored value is shown as, were it no padding.
+        unit: what the window or VOI LUT shows each stored value as; None if there is none.
         counts: how many pixels have it.
 
     Raises:
         ValueError: a range of padding takes in tissue.
     """
-    hidden = padding & (counts > 0) & (unit > _BRIGHT)
-    shades = np.unique(np.round(unit[hidden] * _GRAY_LEVELS)).size
-    if shades >= _LEAST_LEVELS and counts[hidden].sum() > _MOST_HIDDEN * counts.sum():
+    others = counts.copy()
+    others[np.argmax(np.where(padding, counts, -1))] = 0
+    gray = _stretched(modality, _own_range(values, modality, others, header))
+    shown = np.clip(gray if unit is None else unit, 0.0, 1.0)
+    if _inverted(header):
+        shown = 1.0 - shown
+    hidden = padding & (others > 0) & (shown > _BRIGHT)
+    shades = np.unique(np.round(gray[hidden] * _GRAY_LEVELS)).size
+    if shades >= _LEAST_LEVELS and others[hidden].sum() > _MOST_HIDDEN * counts.sum():
         raise ValueError("its Pixel Padding Range takes in what is no padding")
+
+
+def _stretched(modality: Values, ends: tuple[float, float]) -> Values:
+    """``modality`` with its two ``ends`` at 0 and 1; 0 if there is nothing between them."""
+    low, high = ends
+    return (modality - low) / (high - low) if high > low else np.zeros_like(modality)
 
 
 def _as_stored(value: int, domain: npt.NDArray[np.int64]) -> int:

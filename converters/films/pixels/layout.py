@@ -34,7 +34,9 @@ _BESIDE = 0.93  # row lengths near the stated one; true films 1.08 at least, oth
 _OTHER = 0.5
 _SHARPER = 2.5  # upright edges of true films against sheared ones: 3 at least, 18 and more in all but a few
 _EVERY_SECOND = 0.6  # true films 1.1 at least, two bytes taken for two pixels 0.54 at most
+_UNEVEN = 0.1  # of the range of values, and of a value
 _TWO_IN_ONE = 0.15  # true films 0.41 at least, two pixels taken for one 0.02
+_SCALED = 0.9  # of the pixels: more than neighbours are equal
 _SWAPPED = 0.5  # true films 1.03 at least, exchanged bytes 0.2 at most
 _ORDERED = 0.5
 """Neighbours differ by less than this part of what pixels differ by that lie anywhere."""
@@ -56,7 +58,7 @@ def why_other_size(stored: Stored, bits: int) -> str | None:
     if min(rows, columns) < _LEAST_SIDE:
         return None
     pixels = _Pixels(stored.reshape(-1), bits)
-    if any(pixels.difference(apart) < _EVERY_SECOND * pixels.difference(1) for apart in _FACTORS):
+    if any(pixels.difference(apart) < _EVERY_SECOND * pixels.step(apart) for apart in _FACTORS):
         return f"its pixels do not lie side by side: they have other bits than {stored.dtype.itemsize * 8}"
     if stored.dtype.itemsize == 2:
         if _two_in_one(stored):
@@ -120,6 +122,30 @@ class _Pixels:
         one, other = self.pairs(apart)
         return float(np.abs(other - one).mean()) if one.size else 0.0
 
+    def step(self, phases: int) -> float:
+        """The mean absolute difference of pixels that are beside one another, but for what repeats.
+
+        Digitisers read odd and even columns through amplifiers of their own: what comes again with every
+        ``phases`` pixels, a small step or a small factor, is taken away.
+        """
+        one, other = (values.astype(np.float64) for values in self.pairs(1))
+        if not one.size:
+            return 0.0
+        differences = other - one
+        least, bright = np.abs(differences), float(one.mean())
+        for shape, limit in ((np.ones_like(one), _UNEVEN * np.ptp(one)), (np.maximum(one, 1.0), _UNEVEN)):
+            rest = differences.copy()
+            for phase in range(phases):
+                of_phase = slice(phase, None, phases)
+                seen = one[of_phase] >= bright  # a factor shows in bright pixels
+                repeated = float(
+                    np.median((differences[of_phase] / shape[of_phase])[seen] if seen.any() else 0)
+                )
+                if abs(repeated) < limit:
+                    rest[of_phase] -= repeated * shape[of_phase]
+            least = min(least, np.abs(rest), key=np.mean)
+        return float(least.mean())
+
     def edge(self, columns: int) -> float:
         """How much the sharpest upright edge stands out, in rows of ``columns``: 1 if no column does.
 
@@ -181,7 +207,9 @@ def _two_in_one(stored: Stored) -> bool:
     values = _Pixels(stored.reshape(-1).view("u2"), 16).pairs(1)[0]
     low, high = values & 255, values >> 8
     elsewhere = float(np.abs(low - np.roll(high, high.size // 3)).mean())
-    if np.array_equal(low, high):
+    shown = values != np.bincount(values).argmax()  # not the black around the breast
+    scaled = max((np.count_nonzero((low - high)[shown] == by) for by in (-1, 0, 1)), default=0)
+    if scaled >= _SCALED * np.count_nonzero(shown):
         return False  # 8 bits scaled to 16 by 257
     return bool(np.ptp(high)) and float(np.abs(low - high).mean()) < _TWO_IN_ONE * elsewhere
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
@@ -36,6 +37,8 @@ _RLE_HEADER = 64
 _RLE_SEGMENTS = 15
 _NO_RUN = 128
 _JPEG_BLOCK = 8
+_ROWS = 256
+"""Rows that are looked at together, for the sake of memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +54,15 @@ class StoredPixels:
     values: Stored
     bits: int
     remarks: tuple[str, ...] = ()
+
+
+def picture_digest(stored: StoredPixels) -> str:
+    """What tells an image by its values, whatever depth and sign they are stored with: a SHA-256."""
+    digest = hashlib.sha256(repr(stored.values.shape).encode())
+    for first in range(0, len(stored.values), _ROWS):
+        values = stored.values[first : first + _ROWS].astype("<i4") & ((1 << stored.bits) - 1)
+        digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def why_undecodable(dicom: DicomFile) -> str:

@@ -161,6 +161,46 @@ def test_padding_may_not_take_a_bright_mass() -> None:
         pixels(stored, dataset)
 
 
+@pytest.mark.parametrize(
+    ("photometric", "window", "padding"),
+    [
+        ("MONOCHROME2", {}, (0, 2500)),
+        ("MONOCHROME2", {}, (1500, 4095)),
+        ("MONOCHROME1", {}, (1595, 4095)),
+        ("MONOCHROME2", {"WindowCenter": 1500, "WindowWidth": 1000}, (2000, 4095)),
+    ],
+    ids=["from below", "from above", "inverted", "where a window shows one white"],
+)
+def test_padding_may_not_take_tissue_whatever_window_is_stated(
+    photometric: str, window: dict[str, int], padding: tuple[int, int]
+) -> None:
+    """What padding takes away does not count for the range of a film without a window."""
+    stored = np.random.default_rng(1).normal(1800, 600, (256, 256)).clip(0, 4095)
+    stored[:, :100] = 0
+    if photometric == "MONOCHROME1":
+        stored = 4095 - stored
+    first, last = padding
+    dataset = header(
+        12,
+        PhotometricInterpretation=photometric,
+        PixelPaddingValue=first,
+        PixelPaddingRangeLimit=last,
+        **window,
+    )
+    with pytest.raises(ValueError, match="Padding Range takes in"):
+        pixels(stored.astype(np.uint16), dataset)
+
+
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 2048, "WindowWidth": 4096}], ids=["no window", ""])
+def test_padding_may_be_white_and_far_from_all_others(window: dict[str, int]) -> None:
+    stored = np.random.default_rng(1).normal(1800, 300, (256, 256)).clip(0, 4095)
+    stored[:, :100] = 65535
+    dataset = header(16, PixelPaddingValue=60000, PixelPaddingRangeLimit=65535, **window)
+    got = pixels(stored.astype(np.uint16), dataset)
+    assert (got[:, :100] == 0).all()
+    assert got[:, 100:].mean() > 0.3
+
+
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_noisy_air_may_be_padding(photometric: str) -> None:
     rng = np.random.default_rng(1)

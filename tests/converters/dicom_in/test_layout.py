@@ -161,6 +161,16 @@ def test_a_detector_whose_lines_differ_is_no_other_size(every: int) -> None:
     assert why(values.clip(0, 4095).astype(np.uint16), 12) is None
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("offset", "gain"), [(160, 1.0), (-100, 1.0), (0, 1.04), (0, 0.92)])
+def test_odd_columns_may_have_an_amplifier_of_their_own(offset: int, gain: float, seed: int) -> None:
+    """As CCD digitisers have them: each pixel is then more like the next but one than like the next."""
+    smooth = picture(seed).astype(float).repeat(2, axis=0).repeat(2, axis=1)
+    smooth = (smooth + np.roll(smooth, 1, axis=1) + np.roll(smooth, 1, axis=0)) / 3
+    smooth[:, 1::2] = smooth[:, 1::2] * gain + offset
+    assert layout.why_other_size(smooth.clip(0, 4095).astype(np.uint16), 12) is None
+
+
 def test_a_picture_that_runs_slantwise_is_not_sheared() -> None:
     row, column = np.mgrid[:200, :160]
     inside = np.hypot((row - 100) / 90, (column - 80) / 70) < 1
@@ -171,6 +181,16 @@ def test_a_picture_that_runs_slantwise_is_not_sheared() -> None:
 def test_8_bits_scaled_to_16_are_16_bits() -> None:
     values = picture(1, top=255)
     assert why(values * 257, 16) is None
+
+
+@pytest.mark.parametrize("odd", ["a border", "padding", "one less"])
+def test_8_bits_scaled_to_16_with_something_else_in_the_file(odd: str) -> None:
+    pixels = picture(3, top=255).astype(np.uint16) * 257
+    if odd == "one less":
+        pixels = pixels - (pixels > 0)
+    else:
+        pixels[:20] = 1 if odd == "a border" else 0x8000
+    assert layout.why_other_size(pixels.astype(np.uint16), 16) is None
 
 
 def test_white_on_black_is_no_other_sign() -> None:

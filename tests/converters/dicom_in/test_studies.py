@@ -224,7 +224,7 @@ BESIDE_FILMS = {
     "README": ("\ufeff" + "Lisez-moi : à lire d'abord\r\n" * 20).encode("utf-16-le"),
     "LISEZMOI": b"A lire\r\n" * 20 + b"\x1a",
     "dicom.dic": b"(0008,0005) CS SpecificCharacterSet 1-n DICOM_2011\n" * 20,
-    "logo.img": b"\x00\x01" * 500,
+    "logo.png": b"\x89PNG\r\n" + bytes(500),
     "viewer": b"\x7fELF\x02\x01\x01" + bytes(500),
     "._film.dcm": b"\x00\x05\x16\x07" + bytes(200),
 }
@@ -334,18 +334,27 @@ DAMAGED: dict[str, Callable[[bytes], bytes]] = {
     "the preamble": lambda data: data[:128],
     "its first kilobyte zeroed": lambda data: bytes(1024) + data[1024:],
     "its first kilobyte overwritten": lambda data: b"\xff" * 1024 + data[1024:],
+    "the items of its pixels alone": lambda data: b"\xfe\xff\x00\xe0" + bytes(4) + data[-2000:],
+    "pixels as UTF-16 begins": lambda data: b"\xff\xfe" + data[-2000:],
     "a page of a web server": lambda _: b"<html>404</html>",
 }
 
 
+DAMAGED_FILMS = {
+    **DAMAGED,
+    "a program's first bytes": lambda data: b"MZ" + data[2:128] + bytes(len(data) - 128),
+    "an archive's first bytes": lambda data: b"PK\x03\x04" + bytes(len(data)),
+}
+
+
 @pytest.mark.parametrize("name", ["film.dcm", "FILM.DCM", "film.dicom", "film.ima"])
-@pytest.mark.parametrize("damage", DAMAGED)
+@pytest.mark.parametrize("damage", DAMAGED_FILMS)
 def test_kind_5_a_damaged_file_that_is_named_as_a_film_may_be_one_of_any_study(
     damage: str, name: str, save_film: SaveFilm, tmp_path: Path
 ) -> None:
     save_film("in/good.dcm", SOPInstanceUID="1.2.1")
     path = save_film(f"in/{name}", SOPInstanceUID="1.2.2")
-    path.write_bytes(DAMAGED[damage](path.read_bytes()))
+    path.write_bytes(DAMAGED_FILMS[damage](path.read_bytes()))
     found = find_studies([tmp_path / "in"])
     assert [(each.path, each.reason) for each in found.unplaced] == [
         (path, "is named like a DICOM file and is none: damaged, or not complete")
@@ -354,7 +363,7 @@ def test_kind_5_a_damaged_file_that_is_named_as_a_film_may_be_one_of_any_study(
     assert len(found.studies[0].films) == 1
 
 
-@pytest.mark.parametrize("name", ["IM000001", "1.2.840.113619.2.7", "film.0002"])
+@pytest.mark.parametrize("name", ["IM000001", "1.2.840.113619.2.7", "film.0002", "R.img", "R.DIC"])
 @pytest.mark.parametrize("damage", sorted(DAMAGED.keys() - {"a page of a web server"}))
 def test_kind_5_a_damaged_file_without_a_suffix_is_one_beside_dicom_files(
     damage: str, name: str, save_film: SaveFilm, tmp_path: Path
