@@ -33,22 +33,20 @@ class Identity:
         return bool(self.patient_id)
 
     def has_id_of(self, other: Identity) -> bool:
-        """Whether both state one Patient ID, and no different issuers: what else differs is a correction."""
-        one_issuer = self.issuer == other.issuer or not (self.issuer and other.issuer)
-        return self.stated and self.patient_id == other.patient_id and one_issuer
+        """Whether both state one Patient ID, and no different issuers."""
+        return self.stated and self.patient_id == other.patient_id and not _differ(self.issuer, other.issuer)
 
     def denies(self, other: Identity) -> bool:
-        """Whether one states what the other states otherwise: they are not of one patient."""
-        if self.has_id_of(other):
-            return False
-        return any(
-            mine and theirs and mine.casefold() != theirs.casefold()
-            for mine, theirs in zip(self._parts, other._parts, strict=True)
-        )
+        """Whether one states what the other states otherwise: they need not be of one patient."""
+        return any(map(_differ, self._parts, other._parts))
 
     @property
     def _parts(self) -> tuple[str, ...]:
         return (self.patient_id, self.issuer, self.name, self.birth_date, self.sex)
+
+
+def _differ(one: str, other: str) -> bool:
+    return bool(one and other) and one.casefold() != other.casefold()
 
 
 def identity(header: Dataset) -> Identity:
