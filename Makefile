@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test check bench faults slicer-test clean
+.PHONY: setup demo quick test check bench faults slicer-test clean
 
 setup: $(INSTALLED)
 
@@ -22,17 +22,24 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
 
+# As many tests at a time as there are cores; those of one file run in one process, as they share a Redis.
+PARALLEL := --numprocesses=auto --dist=loadfile
+
+# What needs no Redis, no films, no Java, no browser and nothing of Debian's.
+quick: setup
+	$(BIN)/pytest $(PARALLEL) -m "not (redis or films or jvm or browser or debian)"
+
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL) --durations=25
 
 bench: setup
-	$(BIN)/python tests/benchmarks/startup.py
-	$(BIN)/python tests/benchmarks/scan.py
-	$(BIN)/python tests/benchmarks/scale.py
-	$(BIN)/python tests/benchmarks/gateway.py
+	$(BIN)/python -m tests.benchmarks.startup
+	$(BIN)/python -m tests.benchmarks.scan
+	$(BIN)/python -m tests.benchmarks.scale
+	$(BIN)/python -m tests.benchmarks.gateway
 
 faults: setup
-	$(BIN)/python tests/faults/run.py
+	$(BIN)/python -m tests.faults.run
 
 # The Slicer module, in four legs (plugin/README.md). slicer-core brings its own VTK, about 1 GB.
 SLICER := build/slicer-venv
@@ -49,7 +56,7 @@ slicer-test: setup $(SLICER)/.installed
 	$(BIN)/pytest tests/slicer/lib tests/slicer/project
 	@echo "Leg 2: a real MRML scene, rendered off screen (slicer-core)"
 	rm -rf build/written
-	$(BIN)/python tests/slicer/written_results.py build/written
+	$(BIN)/python -m tests.slicer.written_results build/written
 	$(SLICER_PYTEST) tests/slicer/mrml
 	@echo "Leg 3: the panel, on PySide6 with that scene, and through the real gateway"
 	$(SLICER_PYTEST) tests/slicer/widget

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-# The helpers beside this file are modules of no package (pytest runs in importlib mode).
-sys.path.insert(0, str(Path(__file__).parent))
-
-from blob_films import BLOB_STEPS, BlobDetector
 
 from bcd_model.detector.model import Model
 from bcd_model.words import ModelIdentity, OperatingPoint
+from tests.support.blob_films import BLOB_STEPS, BlobDetector
 
 
 @pytest.fixture(scope="session")

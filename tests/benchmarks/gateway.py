@@ -1,6 +1,6 @@
 """How quickly the gateway answers when many submit at once, and whether its memory stays where it is; Linux.
 
-    python tests/benchmarks/gateway.py [--clients 50] [--rounds 8] [--side 1024] [--half-open 1000]
+    python -m tests.benchmarks.gateway [--clients 50] [--rounds 8] [--side 1024] [--half-open 1000]
 
 Each client has a token of its own and submits a study of four films, a new one in every round, all clients at
 the same moment. The answer is timed from the first byte sent to the last one received. Redis is real; there

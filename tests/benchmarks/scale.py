@@ -1,8 +1,8 @@
 """What the queue costs, and what a machine can do: a real Redis (append-only file), real workers, real files.
 
-    python tests/benchmarks/scale.py                a quick look, about three minutes
-    python tests/benchmarks/scale.py --full         every figure of docs/how-to/scale.md
-    python tests/benchmarks/scale.py --only PART    one part alone
+    python -m tests.benchmarks.scale                a quick look, about three minutes
+    python -m tests.benchmarks.scale --full         every figure of docs/how-to/scale.md
+    python -m tests.benchmarks.scale --only PART    one part alone
 
 Studies are DICOM files of their own: one phantom film under other UIDs, 128 x 128 pixels where the scan is
 not what is measured. What is not measured: a network between the machines (Redis, workers and files are on
@@ -21,13 +21,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from scale_commands import jobs, submit
-from scale_films import films
-from scale_memory import memory
-from scale_queue import cost, interactive, operations
-from scale_rows import Sizes
-from scale_site import Studies
-
+from tests.benchmarks.scale_commands import jobs, submit
+from tests.benchmarks.scale_films import films
+from tests.benchmarks.scale_memory import memory
+from tests.benchmarks.scale_queue import cost, interactive, operations
+from tests.benchmarks.scale_rows import Sizes
+from tests.benchmarks.scale_site import Studies
 from worker.settings import available_cores
 
 FULL = Sizes((10, 1_000, 10_000), 50, 10_000, 1_000, 10, 100_000, 10_000, 8, 3)

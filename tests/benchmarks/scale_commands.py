@@ -6,10 +6,9 @@ import time
 from pathlib import Path
 from statistics import median
 
-from scale_rows import Sizes, print_table
-from scale_site import Site, Studies
-
 from converters.films.studies import find_studies
+from tests.benchmarks.scale_rows import Sizes, print_table
+from tests.benchmarks.scale_site import Site, Studies
 
 
 def submit(studies: Studies, sizes: Sizes, folder: Path) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from statistics import median
 from unittest import mock
 
-from scale_rows import Sizes, print_table
-from scale_site import Site, Studies
-
 from converters.films.studies import StudyInput
+from tests.benchmarks.scale_rows import Sizes, print_table
+from tests.benchmarks.scale_site import Site, Studies
 from worker.pool.execution import run_job
 
 

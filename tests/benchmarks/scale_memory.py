@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from scale_rows import LEASE, Sizes, print_table
-from scale_site import Site, Studies
-
 from converters.films.studies import FilmSource, StudyInput
+from tests.benchmarks.scale_rows import LEASE, Sizes, print_table
+from tests.benchmarks.scale_site import Site, Studies
 from worker.engine.host import wait_for
 from worker.study.outcome import Tally
 

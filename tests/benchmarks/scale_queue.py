@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from scale_rows import LEASE, Sizes, median_and_95, print_table
-from scale_site import Log, Site, Studies
+from tests.benchmarks.scale_rows import LEASE, Sizes, median_and_95, print_table
+from tests.benchmarks.scale_site import Log, Site, Studies
 
 
 def cost(studies: Studies, sizes: Sizes, folder: Path) -> None:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
-import chromium
 import pytest
-import result_builder as build
 
 from converters.dicom.file import quiet
 from converters.results.page import build_report
+from tests.browser import chromium
+from tests.support import result_builder as build
 
 pytestmark = [
     pytest.mark.browser,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-# The helpers beside this file are modules of no package (pytest runs in importlib mode).
-sys.path.insert(0, str(Path(__file__).parent))
-
-import result_builder
-import validators
-
 from converters.results.study_result import StudyResult
 from converters.results.write import write_results
+from tests.conformance import validators
+from tests.support import result_builder
 
 
 @dataclass(frozen=True)

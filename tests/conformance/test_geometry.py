@@ -13,11 +13,11 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
-import result_builder as build
 from PIL import Image
 
 from bcd_model.words import HeatMap
 from converters.results.write import write_results
+from tests.support import result_builder as build
 
 HALF = 0.5
 HEAT_STEP = (3.7, 2.9)

@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-import result_builder
 import SimpleITK as sitk
-import validators
 from PIL import Image
 
 from converters.films.read import read_film
@@ -24,6 +22,8 @@ from converters.results.heat_map import on_film
 from converters.results.patients import by_patient
 from converters.results.study_result import FilmResult
 from converters.results.write import write_results
+from tests.conformance import validators
+from tests.support import result_builder
 
 CASES = sorted(result_builder.CASES)
 
@@ -201,7 +201,7 @@ def test_dciodvfy_sees_what_is_wrong_with_the_newer_objects(written, need, tmp_p
 
 def test_command_line_prints_a_table(written, need, capsys):
     need("dciodvfy")
-    import validate_results
+    from tests.conformance import validate_results
 
     folder: Path = written("two films").folder
     assert validate_results.main([str(folder), "--tools", "dciodvfy"]) == 0
@@ -214,7 +214,7 @@ def test_command_line_prints_a_table(written, need, capsys):
 @pytest.mark.debian
 def test_results_on_converted_films(need, tmp_path):
     """Real films, converted and read back: every tool but PixelMed's, over the whole folder."""
-    import validate_results
+    from tests.conformance import validate_results
 
     need("dciodvfy")
     need("dsrdump")

@@ -1,6 +1,6 @@
 """Run every validator over a folder of results and print what they found.
 
-    python tests/conformance/validate_results.py RESULTS_DIR [--films DIR] [--sample N]
+    python -m tests.conformance.validate_results RESULTS_DIR [--films DIR] [--sample N]
 
 Exit code 0 if there is no error and no warning beyond those that ``validators.ALLOWED`` explains.
 """
@@ -18,8 +18,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pydicom
-import validators
-from validators import Problem
+
+from tests.conformance import validators
+from tests.conformance.validators import Problem
 
 _TOOLS = ("dciodvfy", "dsrdump", "dcmpschk", "dcmp2pgm", "dcentvfy", "pixelmed", "tid1500reader")
 _DOCUMENTS = ("cad_sr", "measurement_sr")

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from outcome import Outcome
 from redis import RedisError
-from sites import Look, Site, TimeoutInRowError, wait_for
-from small_films import SMALL, Study, make_study
-from watcher import Watcher
+
+from tests.faults.outcome import Outcome
+from tests.faults.sites import Look, Site, TimeoutInRowError, wait_for
+from tests.faults.small_films import SMALL, Study, make_study
+from tests.faults.watcher import Watcher
 
 _STAGED = 6.0  # seconds after which what a killed worker has staged is cleared away by the next one
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import time
 
-from bench import Bench, Numbers
-from mid_film import MidFilm, mid_film
-from registry import row
-from sites import Worker, wait_for
-from small_films import Study
+from tests.faults.bench import Bench, Numbers
+from tests.faults.mid_film import MidFilm, mid_film
+from tests.faults.registry import row
+from tests.faults.sites import Worker, wait_for
+from tests.faults.small_films import Study
 
 _AWAY = 2.0  # seconds for which Redis is away
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from bench import Bench
-from mid_film import mid_film
-from registry import row
-from sites import wait_for
+from tests.faults.bench import Bench
+from tests.faults.mid_film import mid_film
+from tests.faults.registry import row
+from tests.faults.sites import wait_for
 
 
 @row("20 submissions at once")

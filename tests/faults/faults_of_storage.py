@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import Bench
-from outcome import SkippedRowError
-from registry import row
-from sites import wait_for
+from tests.faults.bench import Bench
+from tests.faults.outcome import SkippedRowError
+from tests.faults.registry import row
+from tests.faults.sites import wait_for
 
 _DISK = 16 << 20  # bytes
 _LEFT = 48 << 10  # bytes: room for some files of a result, not for all

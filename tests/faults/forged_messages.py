@@ -11,9 +11,9 @@ import random
 from pathlib import Path
 from typing import Any, cast
 
-from bench import Bench
-from registry import row
-from sites import TimeoutInRowError, wait_for
+from tests.faults.bench import Bench
+from tests.faults.registry import row
+from tests.faults.sites import TimeoutInRowError, wait_for
 
 _QUEUE = "bcd.batch"
 _NO_JOB = "0123456789abcdef"  # in the form of an id

@@ -7,9 +7,9 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from bench import Bench
-from registry import row
-from sites import TimeoutInRowError, Worker, wait_for
+from tests.faults.bench import Bench
+from tests.faults.registry import row
+from tests.faults.sites import TimeoutInRowError, Worker, wait_for
 
 _STUCK = 120.0  # seconds without a result
 _RESTART = 0.3  # seconds until whatever looks after a worker starts it again

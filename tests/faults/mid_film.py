@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench import Bench
-from sites import Look, Worker
-from small_films import Study
+from tests.faults.bench import Bench
+from tests.faults.sites import Look, Worker
+from tests.faults.small_films import Study
 
 
 @dataclass(frozen=True)

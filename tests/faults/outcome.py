@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from small_films import Study
+from tests.faults.small_films import Study
 
 
 class SkippedRowError(Exception):

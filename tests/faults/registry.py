@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import Bench, Numbers
-from outcome import Outcome, SkippedRowError
-from sites import TimeoutInRowError
+from tests.faults.bench import Bench, Numbers
+from tests.faults.outcome import Outcome, SkippedRowError
+from tests.faults.sites import TimeoutInRowError
 
 RowFunction = Callable[[Bench], None]
 

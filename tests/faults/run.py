@@ -1,6 +1,6 @@
 """Prove that the queue loses nothing and doubles nothing: real faults, real Redis, real workers; Linux.
 
-    python tests/faults/run.py [--seed N] [--quick] [--only ROW...] [--kills N] [--studies N] [--memory]
+    python -m tests.faults.run [--seed N] [--quick] [--only ROW...] [--kills N] [--studies N] [--memory]
 
 A row is one fault on a site of its own (`sites`). The columns:
 
@@ -38,11 +38,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from bench import FULL, QUICK
-from outcome import Outcome
-from registry import run_row
-from rows import ROWS
-from undisturbed import compare_with_undisturbed
+from tests.faults.bench import FULL, QUICK
+from tests.faults.outcome import Outcome
+from tests.faults.registry import run_row
+from tests.faults.rows import ROWS
+from tests.faults.undisturbed import compare_with_undisturbed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import QUICK
-from outcome import Outcome
-from registry import run_row
-from rows import ROWS
-from undisturbed import compare_with_undisturbed
+
+from tests.faults.bench import QUICK
+from tests.faults.outcome import Outcome
+from tests.faults.registry import run_row
+from tests.faults.rows import ROWS
+from tests.faults.undisturbed import compare_with_undisturbed
 
 pytestmark = [
     pytest.mark.redis,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from watcher import Watcher
+
+from tests.faults.watcher import Watcher
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_what_is_staged_is_no_result_and_is_told_if_it_stays(watcher: Watcher) -
 
 
 def test_it_looks_by_itself(tmp_path: Path) -> None:
-    from sites import wait_for
+    from tests.faults.sites import wait_for
 
     with Watcher(tmp_path / "results") as watcher:
         publish(tmp_path / "results", "study", "first")

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from outcome import Outcome
-from sites import Site
-from watcher import digests_of
+from tests.faults.outcome import Outcome
+from tests.faults.sites import Site
+from tests.faults.watcher import digests_of
 
 
 def compare_with_undisturbed(outcomes: Sequence[Outcome], folder: Path) -> None:

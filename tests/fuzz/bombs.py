@@ -1,6 +1,6 @@
 """Small files that ask for much: by name, each a film whose header or pixels would fell a trusting reader.
 
-    python tests/fuzz/bombs.py [--jobs J] [NAME ...]
+    python -m tests.fuzz.bombs [--jobs J] [NAME ...]
 
 puts them through as `target` does with a mutant, each in a limited child of its own, and prints what came
 of each as a line of JSON. Exit code 1 if one took too much, raised what it may not, or harmed the good
@@ -16,17 +16,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
-
-import numpy as np  # noqa: E402
-from children import each  # noqa: E402
-from film_tree import Element, FilmFile, Items, encode, nested, tree_of  # noqa: E402
-from mammograms import breast, mammogram, recoded  # noqa: E402
-from mutators import Mutant, _frame_header  # noqa: E402
-from pydicom.datadict import dictionary_VR, tag_for_keyword  # noqa: E402
-from pydicom.uid import (  # noqa: E402
+import numpy as np
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -35,10 +28,14 @@ from pydicom.uid import (  # noqa: E402
     JPEGLSLossless,
     RLELossless,
 )
-from stand_in import StandIn  # noqa: E402
-from target import examine, prepare  # noqa: E402
 
-from bcd_model.words import Film, FilmScan  # noqa: E402
+from bcd_model.words import Film, FilmScan
+from tests.fuzz.children import each
+from tests.fuzz.mutators import Mutant, _frame_header
+from tests.fuzz.target import examine, prepare
+from tests.support.film_tree import Element, FilmFile, Items, encode, nested, tree_of
+from tests.support.mammograms import breast, mammogram, recoded
+from tests.support.stand_in import StandIn
 
 Bomb = Callable[[], bytes]
 BOMBS: dict[str, Bomb] = {}

@@ -11,8 +11,12 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_values import CHARACTER_SETS, OFFSETS, TEXT_VRS, edge_value
-from film_tree import (
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.uid import ImplicitVRLittleEndian
+
+from tests.fuzz.edge_values import CHARACTER_SETS, OFFSETS, TEXT_VRS, edge_value
+from tests.fuzz.seeds import NAMES, seed
+from tests.support.film_tree import (
     ITEM,
     ITEM_END,
     PIXEL_DATA,
@@ -24,9 +28,6 @@ from film_tree import (
     encode,
     nested,
 )
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.uid import ImplicitVRLittleEndian
-from seeds import NAMES, seed
 
 Mutator = Callable[[FilmFile, random.Random], str]
 
@@ -918,7 +919,7 @@ def _uids(film: FilmFile, rng: random.Random) -> str:
 
 @mutator("identity: same UID")
 def _same_uid(film: FilmFile, rng: random.Random) -> str:
-    from mammograms import uid
+    from tests.support.mammograms import uid
 
     if rng.random() < 0.6:
         film.put(Element(0x00080018, "UI", uid("film", "good").encode()))

@@ -1,6 +1,6 @@
 """Damaged films through grouping, reading and writing, each in a limited child; Linux.
 
-    python tests/fuzz/run.py [--mutants N] [--first N] [--seed S] [--jobs J] [--only N] [--keep FOLDER]
+    python -m tests.fuzz.run [--mutants N] [--first N] [--seed S] [--jobs J] [--only N] [--keep FOLDER]
 
 A mutant is a small valid film (`seeds`) with one to four things wrong with it (`mutators`); its number and
 the seed decide its bytes. `target` says what counts as a fault; more than 5 s of processor time or 1 GB of
@@ -29,11 +29,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
-
-from children import Report, each  # noqa: E402
-from mutators import mutant  # noqa: E402
-from target import examine, names, prepare  # noqa: E402
+from tests.fuzz.children import Report, each
+from tests.fuzz.mutators import mutant
+from tests.fuzz.target import examine, names, prepare
 
 _OUTCOMES = ("scanned", "failed", "excluded", "refused")
 _THOROUGH = 4
@@ -113,7 +111,7 @@ def _show_faults(faulty: list[tuple[Report, list[str]]], seed: int, *, everythin
         first = min(numbers)
         made = mutant(first, seed)
         damage = f"{made.seed}; {'; '.join(made.steps)}"[:300]
-        print(f"    python tests/fuzz/run.py --seed {seed} --only {first}    # {damage}")
+        print(f"    python -m tests.fuzz.run --seed {seed} --only {first}    # {damage}")
     if faulty:
         print()
 

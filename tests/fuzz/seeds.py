@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from film_tree import FilmFile, tree_of
-from mammograms import breast, encoded, mammogram, recoded
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import (
     UID,
@@ -23,6 +21,9 @@ from pydicom.uid import (
     RLELossless,
     SecondaryCaptureImageStorage,
 )
+
+from tests.support.film_tree import FilmFile, tree_of
+from tests.support.mammograms import breast, encoded, mammogram, recoded
 
 
 def _raw8() -> FileDataset:

@@ -35,19 +35,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pydicom
-from mammograms import MARKER
-from mutators import Mutant
 from pydicom import config
 from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.uid import RLELossless
-from seeds import good_film
-from stand_in import StandIn
 
 from bcd_model.errors import BcdError, InputError
 from converters.films.studies import Discovery, find_studies
 from converters.results.study_result import FilmResult
+from tests.fuzz.mutators import Mutant
+from tests.fuzz.seeds import good_film
+from tests.support.mammograms import MARKER
+from tests.support.stand_in import StandIn
 from worker.study.publish import publish
 from worker.study.scan import new_job, scan_study
 

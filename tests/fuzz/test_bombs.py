@@ -10,22 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bombs import BOMBS
+
+from tests.fuzz.bombs import BOMBS
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits and watches by /proc"),
     pytest.mark.timeout(1800),  # of the one that waits for all
 ]
 
-SCRIPT = Path(__file__).parent / "bombs.py"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, dict[str, Any]]:
     """What came of each bomb; all of them in one process, as it takes a second to start."""
     jobs = len(os.sched_getaffinity(0))
-    command = [sys.executable, str(SCRIPT), "--jobs", str(jobs)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "tests.fuzz.bombs", "--jobs", str(jobs)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stderr[-2000:]
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line["bomb"]: line for line in lines}

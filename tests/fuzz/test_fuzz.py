@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from mutators import MUTATORS, mutant
-from seeds import NAMES, seed
+
+from tests.fuzz.mutators import MUTATORS, mutant
+from tests.fuzz.seeds import NAMES, seed
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits and watches by /proc")
 
-RUN = Path(__file__).parent / "run.py"
+ROOT = Path(__file__).parents[2]
 SEED = 20
 
 
@@ -21,8 +22,9 @@ SEED = 20
 @pytest.mark.timeout(900)  # half a minute on two idle cores
 def test_500_damaged_films_cost_no_more_than_themselves() -> None:
     jobs = len(os.sched_getaffinity(0))
-    command = [sys.executable, str(RUN), "--mutants", "500", "--seed", str(SEED), "--jobs", str(jobs)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    options = ["--mutants", "500", "--seed", str(SEED), "--jobs", str(jobs)]
+    command = [sys.executable, "-m", "tests.fuzz.run", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "500 mutants" in done.stdout
 
@@ -53,11 +55,13 @@ def test_a_mutant_is_the_same_in_any_order() -> None:
 def test_what_takes_too_much_is_ended_and_told(work: str, told: str) -> None:
     """The watch itself, or a campaign without faults would prove nothing."""
     script = (
-        f"import os, signal, sys; sys.path.insert(0, {str(RUN.parent)!r}); from children import each\n"
+        "import os, signal; from tests.fuzz.children import each\n"
         f"def work(number):\n    if number == 1: {work}\n    return {{'cpu': 0.0, 'memory': 0}}\n"
         "print([(r.number, r.ended) for r in sorted(each(range(3), work, jobs=2), key=lambda r: r.number)])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     (zero, one, two) = eval(done.stdout)
     assert (zero[1], two[1]) == ("", "")
     assert told in one[1] if told else not one[1]

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from golden_content import Names, of_answer, of_results, rounded
 from pydicom.dataset import Dataset
 
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
+from tests.golden.golden_content import Names, of_answer, of_results, rounded
 
 MIAS_STUDIES = 20
 

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from golden_content import differences
-from golden_sites import SITES, content
+
+from tests.golden.golden_content import differences
+from tests.golden.golden_sites import SITES, content
 
 HERE = Path(__file__).parent
 
@@ -16,7 +17,7 @@ HERE = Path(__file__).parent
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SITES)
 def test_content_is_as_it_was(name: str, tmp_path: Path) -> None:
-    """Meant to be otherwise? Then ``python tests/golden/update.py``, and the changelog says why."""
+    """Meant to be otherwise? Then ``python -m tests.golden.update``, and the changelog says why."""
     if name == "mias" and "BCD_MIAS_DIR" not in os.environ:
         pytest.skip("BCD_MIAS_DIR is not set: no mini-MIAS films")
     golden = json.loads((HERE / f"{name}.json").read_text())

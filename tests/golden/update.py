@@ -1,4 +1,4 @@
-"""Write the golden content anew: ``python tests/golden/update.py [NAME...]``.
+"""Write the golden content anew: ``python -m tests.golden.update [NAME...]``.
 
 Only for a change that is meant to change results; the changelog says which.
 """
@@ -10,9 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from golden_sites import SITES, content
+from tests.golden.golden_sites import SITES, content
 
 
 def path_of(name: str) -> Path:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from made_studies import IDENTITY, Identity, MadeFilm, MadeStudy, MarkedScanner
 from pydicom.dataset import Dataset
 
 from converters.films.studies import Discovery, find_studies
+from tests.outcomes.made_studies import IDENTITY, Identity, MadeFilm, MadeStudy, MarkedScanner
 from worker.study.outcome import outcome_of
 from worker.study.publish import publish
 from worker.study.scan import new_job, scan_study

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from film_tree import encode, tree_of
-from mammograms import breast, code, mammogram, recoded, uid
 from pydicom.dataset import FileDataset
 from pydicom.uid import (
     UID,
@@ -29,6 +27,8 @@ from pydicom.uid import (
 
 from bcd_model.errors import FilmError
 from bcd_model.words import Film, FilmScan, Finding, HeatMap, ModelIdentity, OperatingPoint, Probability
+from tests.support.film_tree import encode, tree_of
+from tests.support.mammograms import breast, code, mammogram, recoded, uid
 
 SHAPE = (56, 50)
 IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")

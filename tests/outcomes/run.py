@@ -1,6 +1,6 @@
 """Made-up studies through reader and writers, and what is not true of what was written.
 
-    python tests/outcomes/run.py [--studies N] [--first N]
+    python -m tests.outcomes.run [--studies N] [--first N]
 
 Prints each fault; exit code 1 if there was any.
 """
@@ -16,10 +16,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
-
-from checks import faults_of  # noqa: E402
-from made_studies import made_study  # noqa: E402
+from tests.outcomes.checks import faults_of
+from tests.outcomes.made_studies import made_study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

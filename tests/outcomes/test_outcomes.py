@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_studies import KINDS, made_study
 
-RUN = Path(__file__).parent / "run.py"
+from tests.outcomes.made_studies import KINDS, made_study
+
+ROOT = Path(__file__).parents[2]
 STUDIES, PART = 300, 60
 
 
 @pytest.mark.parametrize("first", range(0, STUDIES, PART))
 def test_no_document_says_more_than_is_true_of_its_films(first: int) -> None:
-    command = [sys.executable, str(RUN), "--first", str(first), "--studies", str(PART)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "tests.outcomes.run", "--first", str(first), "--studies", str(PART)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert f"{PART} studies" in done.stdout
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mammograms import breast, encoded, mammogram, recoded
 from pydicom.dataset import FileDataset
 from pydicom.uid import JPEGLSLossless, RLELossless
-from stand_in import StandIn
 
 from bcd_model.errors import FilmError
 from bcd_model.words import Film, FilmScan
 from converters.films.studies import find_studies
 from converters.results.result_json import to_json
 from converters.results.write import write_results
+from tests.support.mammograms import breast, encoded, mammogram, recoded
+from tests.support.stand_in import StandIn
 from worker.study.outcome import outcome_of
 from worker.study.scan import new_job, scan_study
 

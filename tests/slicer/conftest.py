@@ -5,16 +5,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "plugin" / "BCDDetector"))
-sys.path.insert(0, str(Path(__file__).parent))
-
 import readings
 from fake_gateway import FakeGateway
 

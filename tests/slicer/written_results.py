@@ -1,4 +1,6 @@
-"""Writes results of made-up studies with the project's own writers: ``python written_results.py FOLDER``.
+"""Writes results of made-up studies with the project's own writers.
+
+    python -m tests.slicer.written_results FOLDER
 
 The other environments (Slicer's Pythons, slicer-core) have no converters, and get these files instead.
 """
@@ -9,13 +11,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
-
-import result_builder as build
-
 from converters.results.study_result import JobIdentity, StudyResult
 from converters.results.write import write_results
 from converters.uids import make_uid
+from tests.support import result_builder as build
 
 TALL = (240, 180)
 CASES = {

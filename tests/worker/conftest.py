@@ -1,181 +1,22 @@
 """Small films, a small model with random weights, and the command line as a user runs it."""
 
-import json
+from __future__ import annotations
+
 import os
-import select
-import signal
-import socket
 import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import redis
-import torch
 
-# The helpers beside this file are modules of no package (pytest runs in importlib mode).
-sys.path.insert(0, str(Path(__file__).parent))
-
-from batch_site import Site
-
-from bcd_model.detector.model import save_model
-from bcd_model.detector.network import ScanningBCDCNN, initialise
-from bcd_model.words import OperatingPoint
-from converters.mias.phantom import write_phantom
-from converters.mias.to_dicom import convert_mias
+from tests.support.batch_site import Site
+from tests.support.command_line import Admin, Answer, make_admin
+from tests.support.proxy import Proxy
+from tests.support.small_studies import make_studies, make_weights
 from worker.cli import main
 from worker.engine.client import embedded_engine
-from worker.engine.host import socket_path, wait_for
 from worker.queue.records import Records
-
-# how kombu begins to acknowledge a message, and to hand one back
-_ACKNOWLEDGEMENTS = (b"ZREM\r\n$13\r\nunacked_index", b"WATCH\r\n$7\r\nunacked")
-
-
-class Proxy:
-    """Stands between a worker and a Redis.
-
-    ``deaf``, it hangs up on whoever acknowledges a message. ``stalled``, it passes nothing on; ``asked``
-    is set when somebody waits for an answer then.
-    """
-
-    def __init__(self, redis: str) -> None:
-        self.deaf = threading.Event()
-        self.stalled = threading.Event()
-        self.asked = threading.Event()
-        self._over = threading.Event()
-        self._redis = redis
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-        self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
-
-    def close(self) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _accept(self) -> None:
-        with self._listening:
-            while not self._over.is_set():
-                if select.select([self._listening], [], [], 0.1)[0]:
-                    client, _ = self._listening.accept()
-                    self._threads.append(threading.Thread(target=self._pass_on, args=(client,)))
-                    self._threads[-1].start()
-
-    def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as server, suppress(OSError):
-            server.connect(self._redis)
-            to = {client: server, server: client}
-            while not self._over.is_set():
-                for end in select.select(list(to), [], [], 0.1)[0]:
-                    data = end.recv(1 << 16)
-                    if not data or (self.deaf.is_set() and any(ack in data for ack in _ACKNOWLEDGEMENTS)):
-                        return
-                    while self.stalled.is_set() and not self._over.wait(0.1):
-                        self.asked.set()
-                    to[end].sendall(data)
-
-
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> str:
-        """The one line of the error; fails the test if there are more or a traceback."""
-        lines = [line for line in self.err.splitlines() if line.startswith("bcd-admin: error:")]
-        assert len(lines) == 1, self.err
-        assert "Traceback" not in self.err
-        return lines[0].removeprefix("bcd-admin: error: ")
-
-
-@dataclass
-class Admin:
-    """``bcd-admin`` in a process of its own, with a state folder, a model and a current folder of its own."""
-
-    folder: Path
-    environment: dict[str, str]
-    started: list[subprocess.Popen] = field(default_factory=list)
-
-    @property
-    def state(self) -> Path:
-        return Path(self.environment["BCD_STATE_DIR"])
-
-    def command(self, *arguments: object) -> list[str]:
-        return [sys.executable, "-P", "-m", "worker", *map(str, arguments)]
-
-    def __call__(self, *arguments: object, timeout: float = 120, **environment: str) -> Answer:
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
-
-    def start(self, *arguments: object, **environment: str) -> subprocess.Popen:
-        process = subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A test run in the background of a script has Ctrl-C ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        self.started.append(process)
-        return process
-
-    def processes(self) -> dict[int, str]:
-        """Every living process that runs with this state folder: pid and command line."""
-        return processes_with(f"BCD_STATE_DIR={self.state}")
-
-    @staticmethod
-    def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
-        """Fail unless ``condition`` comes true in time."""
-        assert wait_for(lambda: bool(condition()), seconds), "it did not happen in time"
-
-    def records(self) -> Records:
-        """The job records, while the embedded engine runs."""
-        return Records(f"redis+socket://{socket_path(self.state)}")
-
-    def close(self) -> None:
-        for process in self.started:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-
-
-def processes_with(variable: str) -> dict[int, str]:
-    """Living processes whose environment holds ``variable`` (Linux)."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            environment = (entry / "environ").read_bytes().split(b"\0")
-            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if variable.encode() in environment and state != "Z":
-            found[int(entry.name)] = command
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -190,31 +31,10 @@ def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_weights(tmp_path_factory.mktemp("weights") / "other.safetensors", seed=1)
 
 
-def make_weights(path: Path, seed: int) -> Path:
-    torch.set_num_threads(1)
-    network = ScanningBCDCNN(8)
-    initialise(network, seed)
-    save_model(
-        path,
-        network,
-        name="tiny",
-        version=str(seed),
-        steps_mm=(1.6,),
-        operating_point=OperatingPoint(0.3, 0.4, basis="random weights, for tests"),
-    )
-    return path
-
-
 @pytest.fixture(scope="session")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two converted phantom studies of two small films each, with their truth.json."""
     return make_studies(tmp_path_factory.mktemp("studies"), patients=2, side=256)
-
-
-def make_studies(folder: Path, patients: int, side: int, seed: int = 0) -> Path:
-    write_phantom(folder / "films", patients=patients, seed=seed, shape=(side, side))
-    convert_mias(folder / "films", folder / "dicom")
-    return folder / "dicom"
 
 
 @pytest.fixture(scope="session")
@@ -227,19 +47,6 @@ def patients(studies: Path) -> list[Path]:
 def many_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough studies to be in the middle of them for some seconds."""
     return make_studies(tmp_path_factory.mktemp("many"), patients=8, side=256)
-
-
-def make_admin(folder: Path, weights: Path) -> Admin:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("BCD_")}
-    settings = {
-        "BCD_STATE_DIR": str(folder / "state"),
-        "BCD_MODEL": str(weights),
-        "BCD_TORCH_THREADS": "1",
-        "BCD_WORKER_PROCESSES": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    (folder / "work").mkdir()
-    return Admin(folder / "work", clean | settings)
 
 
 @pytest.fixture

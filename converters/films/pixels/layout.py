@@ -6,7 +6,7 @@ should be, but the picture is sheared, torn or wrapped around. That leaves trace
 like the one below it and the one beside it.
 
 The limits lie between what 254 MIAS films and 140 other files show as they are, and what they show with a
-header that is not theirs (``tests/converters/dicom_in/test_layout.py``).
+header that is not theirs (``tests/converters/films/pixels/test_layout.py``).
 """
 
 from __future__ import annotations

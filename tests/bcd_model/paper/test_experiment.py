@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_films import flat_film
 from torch import nn
-from toy_films import StoredFilm
 
 from bcd_model.detector.network import initialise
 from bcd_model.errors import TruthError, UsageError
@@ -22,6 +20,8 @@ from bcd_model.paper.report.files import write_report
 from bcd_model.paper.runs import Options, choose
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Recipe
 from bcd_model.paper.training import DivergedError, predict
+from tests.support.made_films import flat_film
+from tests.support.toy_films import StoredFilm
 
 OPTIONS = Options(steps=2)
 

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_films import flat_film
-from toy_films import StoredFilm
 
 from bcd_model.errors import TruthError
 from bcd_model.paper.crops import eight_variants
 from bcd_model.paper.inputs import check_films, films_digest, prepare, scale, select
 from bcd_model.words import Film
+from tests.support.made_films import flat_film
+from tests.support.toy_films import StoredFilm
 
 
 def test_subsets_take_their_kinds_and_two_classes(films: list[StoredFilm]) -> None:

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_films import StoredFilm
 
 from bcd_model.errors import TruthError
 from bcd_model.paper.inputs import CropSet, prepare, select
 from bcd_model.paper.protocols import Split, check_by_patient, paper_split, patient_splits, splits
 from bcd_model.paper.systems import SYSTEMS
+from tests.support.toy_films import StoredFilm
 
 S1, S4 = SYSTEMS["S1"], SYSTEMS["S4"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -12,14 +10,10 @@ import pytest
 from readings import WHEN, items, name
 
 from BCDDetectorLib import reading, reading_sr, secondary_capture
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
-
-import validators
-
 from converters.films.acceptance import judge
 from converters.films.header import laterality, spacing, view
 from converters.truth.file import read_truth
+from tests.conformance import validators
 
 
 @pytest.mark.parametrize("marks", ["all", "none"])

@@ -1,0 +1,27 @@
+"""A result that is quickly made, and what stands in a results folder."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from bcd_model.words import ModelIdentity, OperatingPoint
+from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+
+CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
+
+
+def make_result(job: str = "job1", warnings: tuple[str, ...] = ()) -> StudyResult:
+    return StudyResult(
+        job=JobIdentity(job, CREATED),
+        study_instance_uid="1.2.3",
+        input_digest="d",
+        model=ModelIdentity("m", "1", "x"),
+        operating_point=OperatingPoint(0.5, 0.4),
+        films=(FilmResult("a.dcm", None, reason="its DICOM header cannot be read"),),
+        warnings=warnings,
+    )
+
+
+def content(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))

@@ -1,0 +1,484 @@
+"""Job records that somebody damaged by hand: each costs itself, is told, and is made anew if submitted."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+
+from bcd_model.errors import BcdError
+from tests.support.batch_site import Site
+from tests.support.made_records import CREATED, make_study, record_of
+from worker.cli.jobs import report, wait_for_jobs
+from worker.cli.session import open_queue
+from worker.pool.app import make_app
+from worker.pool.upkeep import sweep
+from worker.queue.job import DamagedRecordError, Record
+from worker.queue.records import Records, Swept
+from worker.queue.submission import Submitted, resume
+from worker.settings import Settings
+from worker.study.outcome import Tally
+
+pytestmark = pytest.mark.redis
+
+DAMAGE = [
+    ("created", "yesterday"),
+    ("settings", "{}"),
+    ("settings", '{"threshold": 0.3, "uid_root": "2.25"}'),
+    ("settings", '{"prevalence": 1.0, "threshold": 0.3, "uid_root": "2.25"}'),
+    ("settings", '{"prevalence": 0.4, "threshold": "0.3", "uid_root": "2.25"}'),
+    ("settings", '{"prevalence": 0.4, "threshold": 0.3}'),
+    ("settings", "[]"),
+    ("state", "bananas"),
+    ("state", None),
+    ("lane", "fast"),
+    ("study_instance_uid", None),
+    ("reason", None),
+    ("ended", "inf"),
+    ("begun", "nan"),
+    ("due", "1e300"),
+    ("highest", "nan"),
+    ("highest", "2"),
+    ("outs", "[]"),
+    ("outs", '"x"'),
+    ("outs", "{"),
+    ("films", "-3"),
+    ("film", "-1"),
+    ("outs", '["here"]'),
+    ("lost", "x"),
+    ("lost", "1.5"),
+    ("lost", "01"),
+    ("attempts", "x"),
+    ("attempts", "1e1"),
+    ("tries", None),
+    ("begun", "1_0"),
+    ("begun", "0x1"),
+    ("updated", "0001-01-01T00:00:00"),
+    ("created", "0001-01-01T00:00:00"),
+    ("scanned", "9" * 4000),
+    ("settings", "[" * 100_000),
+    (None, "no hash"),
+]
+
+
+def spoil(client: redis.Redis, job: str, field: str | None, value: str | None) -> None:
+    key = f"bcd:job:{job}"
+    if field is None:
+        client.delete(key)
+        client.set(key, str(value))
+    elif value is None:
+        assert client.hdel(key, field) == 1
+    else:
+        client.hset(key, field, value)
+
+
+@pytest.fixture
+def pair(records: Records) -> tuple[Record, Record]:
+    """Two jobs that wait."""
+    first, second = (record_of(make_study(uid, 2), "/out", CREATED) for uid in ("1.1", "1.2"))
+    for record in (first, second):
+        assert records.submit(record, published=False, force=False) == ("queued", True)
+    return first, second
+
+
+def sweep_late(client: redis.Redis, records: Records) -> Swept:
+    """Sweep when every lease, delay, patience for a message and time to keep a record is over."""
+    records.sweep(0, 100, 90)  # the first grants a lease to all that run
+    for place in ("waiting:interactive", "waiting:batch", "later", "running", "ended"):
+        jobs = client.zrange(f"bcd:{place}", 0, -1)
+        if jobs:
+            client.zadd(f"bcd:{place}", dict.fromkeys(jobs, 1))
+    return records.sweep(0, 100, 90)
+
+
+@pytest.mark.parametrize(("field", "value"), DAMAGE)
+def test_it_is_told_and_left_out_of_lists(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str | None
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, field, value)
+    with pytest.raises(DamagedRecordError, match=rf"{damaged.job_id} cannot be read; submit the study again"):
+        records.get(damaged.job_id)
+    told: list[str] = []
+    records.on_damage = lambda error: told.append(error.job)
+    assert [record.job_id for record in records.listing()] == [good.job_id]
+    assert told == [damaged.job_id]
+    assert records.there([damaged.job_id, good.job_id, "none"]) == {damaged.job_id, good.job_id}
+
+
+def make_anew(records: Records, record: Record) -> tuple[str, bool]:
+    damaged = records.damaged(record.job_id)
+    return records.submit(record, published=False, force=False, instead_of=damaged)
+
+
+@pytest.mark.parametrize(("field", "value"), [*DAMAGE, ("study", "[" * 100_000)])
+@pytest.mark.parametrize("state", ["queued", "running"])
+@pytest.mark.parametrize("swept", [True, False])
+def test_submitted_again_it_is_made_anew_and_the_books_are_right(
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    field: str | None,
+    value: str | None,
+    state: str,
+    swept: bool,
+) -> None:
+    damaged, good = pair
+    if state == "running":
+        assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+    spoil(client, damaged.job_id, field, value)
+    if swept:
+        sweep_late(client, records)
+    assert make_anew(records, good) == ("under way", False)
+    # What a job begins again with is written then, whatever was there.
+    mended = swept and state == "running" and field in ("film", "due", "updated")
+    assert make_anew(records, damaged) == (("under way", False) if mended else ("queued", True))
+    assert records.get(damaged.job_id) is not None
+    assert {state: n for state, n in records.states().items() if n} == {"queued": 2}
+    assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+
+
+@pytest.mark.parametrize("field", ["lane", "reason", "lost"])
+def test_swept_out_and_mended_by_hand_it_can_be_submitted(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str
+) -> None:
+    damaged, _ = pair
+    key = f"bcd:job:{damaged.job_id}"
+    before = client.hget(key, field)
+    spoil(client, damaged.job_id, field, None)
+    sweep_late(client, records)
+    client.hset(key, field, before)
+    assert make_anew(records, damaged) == ("queued", True)
+    assert records.states()["queued"] == 2
+    assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+
+
+@pytest.mark.parametrize(("field", "value"), [("lane", "fast"), ("state", "bananas"), (None, "no hash")])
+def test_swept_out_it_is_forgotten_in_time(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, field, value)
+    for _ in range(2):
+        sweep_late(client, records)
+    assert records.ids() == [good.job_id]
+    assert records.states()["queued"] == sum(records.states().values()) == 1
+
+
+@pytest.mark.parametrize("place", ["waiting", "later", "running"])
+@pytest.mark.parametrize("swept", [True, False])
+def test_a_key_deleted_by_hand_leaves_the_books_right(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], place: str, swept: bool
+) -> None:
+    deleted, _ = pair
+    if place != "waiting":
+        assert records.claim(deleted.job_id, "holder", 0.001) == "claimed"
+    if place == "later":
+        assert records.later(deleted.job_id, "holder", 0.001, "is tried again: full", 100)
+    client.delete(f"bcd:job:{deleted.job_id}")
+    if swept:
+        sweep_late(client, records)
+        assert len(records.ids()) == 1
+    assert records.submit(deleted, published=False, force=False) == ("queued", True)
+    assert records.states()["queued"] == len(records.listing()) == 2
+    assert sum(records.states().values()) == 2
+
+
+@pytest.mark.parametrize(("field", "value"), DAMAGE)
+@pytest.mark.parametrize("state", ["queued", "later", "running", "ended"])
+def test_it_stops_neither_the_sweep_nor_a_worker(
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    field: str | None,
+    value: str | None,
+    state: str,
+) -> None:
+    damaged, good = pair
+    for record in pair:
+        if state != "queued":
+            assert records.claim(record.job_id, "/node/1", 0.001) == "claimed"
+        if state == "ended":
+            assert records.end(record.job_id, "/node/1", state="done")
+        if state == "later":
+            assert records.later(record.job_id, "/node/1", 0.001, "is tried again: full", 100)
+    spoil(client, damaged.job_id, field, value)
+    swept = sweep_late(client, records)
+    if state == "ended":
+        assert records.ids() == []  # older than the 90 days for which records are kept
+        return
+    assert good.job_id in {job for job, *_ in swept.send}
+    for record in pair:
+        records.claim(record.job_id, "/node/2", 100)
+    held = records.held_by("node")
+    assert good.job_id in held
+    for job, holder in held.items():
+        records.release(job, holder, lost=False)
+    assert records.state_of([good.job_id]) == {good.job_id: "queued"}
+
+
+def test_times_as_newer_redis_write_them_are_no_damage(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    first, _ = pair
+    assert records.claim(first.job_id, "/node/1", 100) == "claimed"
+    for field in ("begun", "due", "ended"):
+        spoil(client, first.job_id, field, "1.7957970194664497e+9")
+    assert records.damaged(first.job_id) is None
+    assert [record.begun for record in records.listing([first.job_id])] == [1795797019.4664497]
+    assert records.release(first.job_id, "/node/1", lost=True) == "queued"
+    assert records.claim(first.job_id, "/node/2", 100) == "claimed"
+
+
+def test_a_sweep_ends_what_it_cannot_work_with_and_its_holder_is_refused(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    damaged, _ = pair
+    assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+    spoil(client, damaged.job_id, "state", "bananas")
+    assert sweep_late(client, records).damaged == (damaged.job_id,)
+    assert not records.renew(damaged.job_id, "holder", 100)
+    assert records.end(damaged.job_id, "holder", state="done") is None
+    (record,) = records.listing([damaged.job_id])
+    assert (record.state, record.reason) == ("failed", "its record was damaged; submit the study again")
+    assert {state: n for state, n in records.states().items() if n} == {"queued": 1, "failed": 1}
+
+
+@pytest.mark.parametrize(("field", "value"), [("state", "bananas"), (None, "no hash")])
+def test_a_worker_tells_once_of_what_its_sweep_ended(
+    url: str,
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    field: str | None,
+    value: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    damaged, _ = pair
+    spoil(client, damaged.job_id, field, value)
+    settings = Settings(broker_url=url)
+    for lane in ("interactive", "batch"):
+        client.zadd(f"bcd:waiting:{lane}", {damaged.job_id: 1}, xx=True)
+    for _ in range(2):
+        client.delete("bcd:swept")
+        sweep(records, make_app(settings), settings)
+    (told,) = [entry for entry in caplog.records if entry.message == "record damaged"]
+    assert told.__dict__["fields"]["job"] == damaged.job_id
+
+
+def test_two_who_submit_at_once_never_lose_each_others_work(
+    records: Records, pair: tuple[Record, Record]
+) -> None:
+    """One looks for damage, the other makes the record and takes it up; then the first goes on."""
+    new = record_of(make_study("1.3", 2), "/out", CREATED)
+    seen = records.damaged(new.job_id)
+    assert records.submit(new, published=False, force=False) == ("queued", True)
+    assert records.claim(new.job_id, "holder", 100) == "claimed"
+    assert records.submit(new, published=False, force=False, instead_of=seen) == ("under way", False)
+    assert records.state_of([new.job_id]) == {new.job_id: "running"}
+
+
+@pytest.mark.parametrize(("field", "value"), [("created", "yesterday"), (None, "no hash")])
+def test_one_who_saw_the_damage_leaves_what_another_made_of_it(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str
+) -> None:
+    damaged, _ = pair
+    spoil(client, damaged.job_id, field, value)
+    seen = records.damaged(damaged.job_id)
+    assert seen is not None
+    assert make_anew(records, damaged) == ("queued", True)
+    assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+    records.restore(replace(damaged, state="done"), instead_of=seen)
+    assert records.submit(damaged, published=False, force=False, instead_of=seen) == ("under way", False)
+    assert records.state_of([damaged.job_id]) == {damaged.job_id: "running"}
+    assert records.renew(damaged.job_id, "holder", 100)
+
+
+def test_a_worker_that_is_alone_takes_up_the_jobs_beside_it(
+    url: str, client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, "settings", "{}")
+    assert resume(make_app(Settings(broker_url=url)), records) == 1
+    waiting = [name for name in client.scan_iter() if client.type(name) == "list"]
+    messages = "".join(message for name in waiting for message in client.lrange(name, 0, -1))
+    assert good.job_id in messages
+    assert damaged.job_id not in messages
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_who_waits_for_it_waits_for_the_others_and_is_told_once(
+    url: str,
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    capsys: pytest.CaptureFixture[str],
+    beside: bool,
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, "created", "yesterday")
+    looks: list[str] = []
+
+    def check() -> None:
+        looks.append(records.state_of([good.job_id])[good.job_id])
+        records.cancel(good.job_id, "by hand")
+
+    submitted = [
+        Submitted(record.job_id, record.study_instance_uid, "under way") for record in pair[: 1 + beside]
+    ]
+    with open_queue(Settings(broker_url=url)) as queue:
+        found = wait_for_jobs(replace(queue, check=check), submitted)
+    assert [record.state for record in found] == ["cancelled"] * beside
+    assert looks == ["queued"] * beside
+    assert queue.unreadable == {damaged.job_id}
+    assert capsys.readouterr().err.count(f"the record of job {damaged.job_id} cannot be read") == 1
+
+
+def test_what_was_submitted_and_cannot_be_read_is_not_told_as_queued(
+    pair: tuple[Record, Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitted = [Submitted(record.job_id, record.study_instance_uid, "queued") for record in pair]
+    report(submitted, [], {pair[0].job_id}, as_json=True)
+    told = json.loads(capsys.readouterr().out)["jobs"]
+    assert [(job["submission"], job["state"]) for job in told] == [
+        ("queued", "unreadable"),
+        ("queued", "queued"),
+    ]
+    assert told[0]["reason"] == "its record cannot be read"
+    report(submitted, [], {pair[0].job_id}, as_json=False)
+    assert "unreadable  1.1    its record cannot be read" in capsys.readouterr().out
+
+
+def test_a_command_tells_of_it_once(
+    url: str, client: redis.Redis, pair: tuple[Record, Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, "created", "yesterday")
+    with open_queue(Settings(broker_url=url)) as queue:
+        for found in (queue.records, queue.records, queue.patient()):
+            assert [record.job_id for record in found.listing()] == [good.job_id]
+    assert capsys.readouterr().err.count(f"the record of job {damaged.job_id} cannot be read") == 1
+
+
+class Night:
+    """A batch of a job that is done, one that is damaged while it runs, and one that is gone."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.good, self.damaged, self.gone = (site.add("night") for _ in range(3))
+        site.end(self.good, tally=Tally(2))
+        site.begin(self.damaged)
+        self.spoil("settings", "{}")
+        with self.client() as client:
+            client.delete(f"bcd:job:{self.gone}")
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=self.site.url.removeprefix("redis+socket://"))
+
+    def spoil(self, field: str | None, value: str | None) -> None:
+        with self.client() as client:
+            spoil(client, self.damaged, field, value)
+
+    def __call__(self, *arguments: str) -> Any:
+        answer = self.site(*arguments)
+        assert answer.code == BcdError.exit_code
+        assert answer.err.count(f"the record of job {self.damaged} cannot be read") == 1
+        return answer
+
+
+@pytest.fixture
+def night(site: Site) -> Night:
+    return Night(site)
+
+
+def test_the_results_of_a_batch_name_it(night: Night) -> None:
+    assert night.good in night("results", "--batch", "night").out
+    assert night("results", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+    rows = night("results", "--batch", "night", "--csv").out.splitlines()
+    assert [row for row in rows if night.damaged in row] == [
+        f"{',' * 16}{night.damaged},,its record cannot be read,,"
+    ]
+
+
+@pytest.mark.parametrize(("field", "value"), [("settings", "{}"), ("state", "bananas"), ("state", None)])
+@pytest.mark.parametrize("watch", [(), ("--watch",)])
+def test_the_summary_of_a_batch_counts_it(
+    night: Night, field: str, value: str | None, watch: tuple[str, ...]
+) -> None:
+    night.spoil(field, value)
+    told = "studies   1: 1 done; the records of 1 more are gone; those of 1 cannot be read"
+    assert told in night("status", "--batch", "night", *watch).out
+    answer = night("status", "--batch", "night", "--json", *watch).json
+    assert (answer["studies"], answer["records_gone"], answer["records_unreadable"]) == (1, 1, 1)
+
+
+def test_the_summary_of_a_batch_with_nothing_else_in_it(site: Site) -> None:
+    job = site.add("night")
+    with redis.Redis(unix_socket_path=site.url.removeprefix("redis+socket://")) as client:
+        spoil(client, job, "created", "yesterday")
+    answer = site("status", "--batch", "night")
+    assert answer.code == BcdError.exit_code
+    assert answer.out.splitlines()[:2] == ["batch     night", "studies   0; those of 1 cannot be read"]
+    assert "findings" not in answer.out
+    assert site("results", "--batch", "night").out == ""
+    assert site("jobs", "-n", "1").out == "1 job: 1 queued; 1 cannot be read\n"
+
+
+def test_a_watch_ends_that_began_before_the_damage(site: Site) -> None:
+    first, second = site.add("night"), site.add("night")
+    site.begin(first)
+    watching = [site.start(command, "--batch", "night", "--watch") for command in ("status", "jobs")]
+    for process in watching:
+        assert "no worker is at work" in process.stderr.readline()
+    with redis.Redis(unix_socket_path=site.url.removeprefix("redis+socket://")) as client:
+        spoil(client, first, "created", "yesterday")
+    site.end(second)
+    for process in watching:
+        out, err = process.communicate(timeout=60)
+        assert f"{second}  done  " in out
+        assert f"the record of job {first} cannot be read" in err
+    assert [process.returncode for process in watching] == [1, 0]
+
+
+def test_jobs_counts_it(night: Night) -> None:
+    answer = night.site("jobs", "--batch", "night")
+    assert answer.code == 0
+    assert answer.out.splitlines()[-1] == "2 jobs: 1 done, 1 running; 1 cannot be read"
+    night.spoil("state", "bananas")
+    answer = night.site("jobs", "--batch", "night")
+    assert answer.out.splitlines()[-1] == "1 job: 1 done; 1 cannot be read"
+    assert night.site("jobs", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+
+
+def test_what_ends_or_repeats_a_batch_says_that_it_was_left(night: Night) -> None:
+    assert night("cancel", "--batch", "night").out == (
+        "0 jobs cancelled, 1 had ended already, 1 left that cannot be read\n"
+    )
+    assert night("cancel", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+    assert night("retry", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+
+
+def test_one_job_is_not_taken_for_a_queue_that_is_away(night: Night) -> None:
+    uid = night.site.records.listing([night.good])[0].study_instance_uid
+    with night.client() as client:
+        client.hset(f"bcd:job:{night.damaged}", "study_instance_uid", f"{uid}.1")
+    for named in (night.damaged, f"{uid}.1"):
+        for command in ("status", "results", "retry"):
+            night(command, named)
+
+
+def test_it_can_be_cancelled_by_name(night: Night) -> None:
+    answer = night.site("cancel", night.damaged)
+    assert (answer.code, answer.out) == (0, "1 job cancelled\n")
+    assert night.site.records.state_of([night.damaged]) == {night.damaged: "cancelled"}
+    assert "1 left that cannot be read" in night("cancel", night.damaged).out
+
+
+def test_it_is_not_passed_over_where_two_jobs_are_of_one_study(night: Night) -> None:
+    uid = night.site.records.listing([night.good])[0].study_instance_uid
+    with night.client() as client:
+        client.hset(f"bcd:job:{night.damaged}", "study_instance_uid", uid)
+    answer = night.site("cancel", uid)
+    assert answer.code == 2
+    assert f"'{uid}' may be 2 jobs" in answer.err
