@@ -17,6 +17,7 @@ from redis.commands.core import Script
 from worker.queue import transitions
 from worker.queue.job import LANES, Damaged, DamagedRecordError, Lane, Record, tally_fields, to_fields
 from worker.queue.reader import UNPLACED, StoredRecords
+from worker.queue.transitions import Transition
 from worker.study.outcome import NOTHING, State, Tally
 from worker.study.scan import now
 
@@ -26,6 +27,7 @@ Answer = Literal["queued", "under way", "done"]
 MAX_LOST: Final = 3
 """So often may a job end the process that works on it, before it is put aside."""
 
+_NO_FIELDS: Final[Mapping[str, object]] = {}
 _PATHS = 1000  # in one command
 _SWEPT = 200  # jobs that one sweep puts right, of each kind
 _MESSAGE_LOST = 10.0  # seconds after which a job without a message is sent again
@@ -63,11 +65,12 @@ class Records(StoredRecords):
         super().__init__(url, patience)
         self._scripts: dict[str, Script] = {}
 
-    def _run(self, script: str, *arguments: Any) -> Any:
-        known = self._scripts.get(script)
+    def _run(self, transition: Transition, fields: Mapping[str, object] = _NO_FIELDS, **named: object) -> Any:
+        known = self._scripts.get(transition.name)
         if known is None:
-            known = self._scripts[script] = self._redis.register_script(script)
-        return self._link.call(lambda: known(args=list(arguments)))
+            known = self._scripts[transition.name] = self._redis.register_script(transition.script)
+        arguments = transition.arguments(named, fields)
+        return self._link.call(lambda: known(args=arguments))
 
     # Submitting
 
@@ -92,16 +95,16 @@ class Records(StoredRecords):
         """
         answer, send = self._run(
             transitions.SUBMIT,
-            record.job_id,
-            int(published),
-            int(force),
-            _json([str(out) for out in record.outs]),
-            record.created.timestamp(),
-            record.lane,
-            record.batch,
-            now().isoformat(),
-            _as_read(instead_of),
-            *_flat(to_fields(record)),
+            to_fields(record),
+            id=record.job_id,
+            published=int(published),
+            force=int(force),
+            outs=_json([str(out) for out in record.outs]),
+            created=record.created.timestamp(),
+            lane=record.lane,
+            batch=record.batch,
+            updated=now().isoformat(),
+            damaged_as_read=_as_read(instead_of),
         )
         return cast(Answer, answer), bool(send)
 
@@ -124,27 +127,29 @@ class Records(StoredRecords):
         """
         self._run(
             transitions.RESTORE,
-            record.job_id,
-            record.state,
-            record.created.timestamp(),
-            str(record.outs[-1]),
-            now().isoformat(),
-            _as_read(instead_of),
-            *_flat(to_fields(record)),
+            to_fields(record),
+            id=record.job_id,
+            state=record.state,
+            created=record.created.timestamp(),
+            out=str(record.outs[-1]),
+            updated=now().isoformat(),
+            damaged_as_read=_as_read(instead_of),
         )
 
     def refuse(self, record: Record, reason: str, exit_code: int) -> bool:
         """Keep what cannot be worked on as a job that failed; False if the job is under way or done."""
-        arguments = (
-            record.job_id,
-            reason,
-            exit_code,
-            _json([str(out) for out in record.outs]),
-            record.created.timestamp(),
-            record.batch,
-            now().isoformat(),
+        refused = self._run(
+            transitions.REFUSE,
+            to_fields(record),
+            id=record.job_id,
+            reason=reason,
+            exit_code=exit_code,
+            outs=_json([str(out) for out in record.outs]),
+            created=record.created.timestamp(),
+            batch=record.batch,
+            updated=now().isoformat(),
         )
-        return bool(self._run(transitions.REFUSE, *arguments, *_flat(to_fields(record))))
+        return bool(refused)
 
     def supersede(self, old: str, new: str, batch: str = "") -> bool:
         """Put job ``new``, which has the films of ``old``, in its place; end ``old`` if it is under way.
@@ -153,7 +158,10 @@ class Records(StoredRecords):
             batch: if ``old`` is done it is replaced in this batch alone, else in all that have it.
         """
         reason = f"superseded by job {new}, which has its films"
-        return bool(self._run(transitions.SUPERSEDE, old, new, reason, now().isoformat(), batch))
+        updated = now().isoformat()
+        return bool(
+            self._run(transitions.SUPERSEDE, old=old, new=new, reason=reason, updated=updated, batch=batch)
+        )
 
     def note_unplaced(self, batch: str, unplaced: Sequence[Path], placed: Sequence[Path]) -> None:
         """Remember the files of a batch that may be films of any study, and forget those that are placed."""
@@ -175,14 +183,17 @@ class Records(StoredRecords):
         Args:
             unless_shared: leave it alone if somebody else has submitted it too.
         """
-        return bool(self._run(transitions.CANCEL, job, reason, int(unless_shared), now().isoformat()))
+        shared, updated = int(unless_shared), now().isoformat()
+        return bool(
+            self._run(transitions.CANCEL, id=job, reason=reason, unless_shared=shared, updated=updated)
+        )
 
     def retry(self, job: str) -> bool:
         """Queue again what failed, was cancelled or waits for its storage; whether there was anything.
 
         A job that was refused, or in whose place another stands, stays as it is.
         """
-        return bool(self._run(transitions.RETRY, job, now().isoformat()))
+        return bool(self._run(transitions.RETRY, id=job, updated=now().isoformat()))
 
     def forget_messages(self) -> None:
         """Delete every message, also those that a worker has taken and not acknowledged."""
@@ -197,12 +208,27 @@ class Records(StoredRecords):
         Returns:
             "claimed"; else why not: "unknown", "damaged", "held", "later", "put aside", or its state.
         """
-        return str(self._run(transitions.CLAIM, job, holder, lease, MAX_LOST, now().isoformat()))
+        claimed = self._run(
+            transitions.CLAIM,
+            id=job,
+            holder=holder,
+            lease=lease,
+            most_lost=MAX_LOST,
+            updated=now().isoformat(),
+        )
+        return str(claimed)
 
     def renew(self, job: str, holder: str, lease: float, film: int | None = None) -> bool:
         """A sign of life; False if the job is not the holder's any more."""
-        shown = "" if film is None else film
-        return bool(self._run(transitions.RENEW, job, holder, lease, now().isoformat(), shown))
+        renewed = self._run(
+            transitions.RENEW,
+            id=job,
+            holder=holder,
+            lease=lease,
+            updated=now().isoformat(),
+            film="" if film is None else film,
+        )
+        return bool(renewed)
 
     def end(
         self,
@@ -226,14 +252,14 @@ class Records(StoredRecords):
         """
         ended = self._run(
             transitions.END,
-            job,
-            holder,
-            -1 if outs is None else outs,
-            state,
-            reason,
-            exit_code,
-            now().isoformat(),
-            *_flat(tally_fields(tally)),
+            tally_fields(tally),
+            id=job,
+            holder=holder,
+            published_to=-1 if outs is None else outs,
+            state=state,
+            reason=reason,
+            exit_code=exit_code,
+            updated=now().isoformat(),
         )
         return None if ended < 0 else bool(ended)
 
@@ -244,7 +270,15 @@ class Records(StoredRecords):
             True; False if it has been tried for ``patience`` seconds; None if it is not the
             holder's any more.
         """
-        given = self._run(transitions.LATER, job, holder, delay, reason, now().isoformat(), patience)
+        given = self._run(
+            transitions.LATER,
+            id=job,
+            holder=holder,
+            delay=delay,
+            reason=reason,
+            updated=now().isoformat(),
+            patience=patience,
+        )
         return None if given < 0 else bool(given)
 
     def release(self, job: str, holder_start: str, *, lost: bool) -> str:
@@ -254,16 +288,32 @@ class Records(StoredRecords):
             holder_start: what the holder's name begins with; "" is any holder.
             lost: whether it was gone without an outcome; after three times the job is put aside.
         """
-        arguments = (job, holder_start, int(lost), MAX_LOST, now().isoformat())
-        return str(self._run(transitions.RELEASE, *arguments))
+        released = self._run(
+            transitions.RELEASE,
+            id=job,
+            holder_start=holder_start,
+            lost=int(lost),
+            most_lost=MAX_LOST,
+            updated=now().isoformat(),
+        )
+        return str(released)
 
     def sweep(self, interval: float, lease: float, days: int) -> Swept:
         """Find jobs whose holder is gone, whose time has come, or whose message was lost.
 
         Nothing is done if somebody has swept within ``interval`` seconds.
         """
-        arguments = (interval, lease, _MESSAGE_LOST, MAX_LOST, _SWEPT, days, now().isoformat())
-        found = json.loads(self._run(transitions.SWEEP, *arguments))
+        swept = self._run(
+            transitions.SWEEP,
+            interval=interval,
+            lease=lease,
+            message_lost=_MESSAGE_LOST,
+            most_lost=MAX_LOST,
+            limit=_SWEPT,
+            days=days,
+            updated=now().isoformat(),
+        )
+        found = json.loads(swept)
         return Swept(
             tuple((job, lane, bool(next_)) for job, lane, next_ in found.get("send") or ()),
             tuple(found.get("requeued") or ()),

@@ -1,0 +1,117 @@
+-- What the scripts have in common; before it stands STATES, the states of a job.
+if redis.replicate_commands then redis.replicate_commands() end  -- Redis before 7: for TIME
+local PLACES = {'bcd:waiting:interactive', 'bcd:waiting:batch', 'bcd:later', 'bcd:running', 'bcd:ended'}
+local time = redis.call('TIME')
+local wall = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local clock = redis.call('HMGET', 'bcd:clock', 'wall', 'now', 'most')
+local passed, now = 0, wall
+if clock[1] and clock[2] and clock[3] then
+  passed = wall - tonumber(clock[1])
+  now = tonumber(clock[2]) + math.max(0, math.min(passed, tonumber(clock[3])))
+end
+local MOST_LEASE, MOST_DELAY = 600, 86400  -- seconds; no setting gives more
+local function record(id) return 'bcd:job:' .. id end
+local function kind(id) return redis.call('TYPE', record(id)).ok end
+local function get(id, field)
+  if kind(id) ~= 'hash' then return false end  -- somebody may have put something else there
+  return redis.call('HGET', record(id), field)
+end
+local function set(id, ...) redis.call('HSET', record(id), ...) end
+-- the state is not counted any more: the one it is in, or else the one that its place tells
+local function uncount(id)
+  local state = get(id, 'state')
+  if not STATES[state] then
+    state = redis.call('ZSCORE', 'bcd:running', id) and 'running'
+    for _, where in ipairs({'bcd:waiting:interactive', 'bcd:waiting:batch', 'bcd:later'}) do
+      state = state or (redis.call('ZSCORE', where, id) and 'queued')
+    end
+  end
+  if state then redis.call('HINCRBY', 'bcd:states', state, -1) end
+end
+local function enter(id, state)
+  if get(id, 'state') == state then return end
+  uncount(id)
+  redis.call('HINCRBY', 'bcd:states', state, 1)
+  set(id, 'state', state)
+end
+local function place(id, where, score)
+  for _, other in ipairs(PLACES) do
+    if other ~= where then redis.call('ZREM', other, id) end
+  end
+  redis.call('ZADD', where, score, id)
+end
+-- the job belongs to the batch; what it is kept in is forgotten by a sweep, for Redis would go by its clock
+local function enlist(id, batch, created)
+  if batch == '' then return end
+  redis.call('ZADD', 'bcd:batch:' .. batch, created, id)
+  redis.call('PERSIST', 'bcd:batch:' .. batch)
+  redis.call('ZADD', 'bcd:batches', now, batch)
+  redis.call('ZADD', 'bcd:batches:begun', 'NX', wall, batch)
+end
+local function known(lane) return lane == 'interactive' or lane == 'batch' end
+local function study_key(id) return 'bcd:study:' .. (get(id, 'study_instance_uid') or '') end
+local function forget(id)
+  uncount(id)
+  redis.call('ZREM', study_key(id), id)
+  redis.call('DEL', record(id))
+  for _, where in ipairs(PLACES) do redis.call('ZREM', where, id) end
+  redis.call('ZREM', 'bcd:jobs', id)
+end
+-- whether the scripts can work with the record: somebody may have changed it by hand
+local function usable(id)
+  local begun = string.gsub(get(id, 'begun') or '', 'e%+%d+$', '')  -- some Redis write 1.7957970194664497e+9
+  if not (get(id, 'reason') and string.match(begun, '^%d+%.?%d*$')) then return false end
+  for _, field in ipairs({'lost', 'attempts', 'tries'}) do
+    local told = get(id, field) or ''
+    -- HINCRBY takes nothing else
+    if not string.match(told, '^%d+$') or string.format('%d', tonumber(told)) ~= told then return false end
+  end
+  return known(get(id, 'lane')) and STATES[get(id, 'state')]
+end
+-- leave nothing of a record that was found damaged, if it still is as it was read: its fields and values as a
+-- JSON list, none if it was no hash; '' if there is nothing to forget
+local function forget_damaged(id, read)
+  if read == '' then return end
+  local fields, found = cjson.decode(read), kind(id)
+  if found == 'none' or (found == 'hash') ~= (#fields > 0) then return end
+  if found == 'hash' and redis.call('HLEN', record(id)) * 2 ~= #fields then return end
+  for i = 1, #fields, 2 do
+    if get(id, fields[i]) ~= fields[i + 1] then return end
+  end
+  forget(id)
+end
+local function wait_again(id, updated, reason)
+  enter(id, 'queued')
+  set(id, 'film', 0, 'holder', '', 'due', 0, 'reason', reason, 'updated', updated)
+  place(id, 'bcd:waiting:' .. get(id, 'lane'), now)
+end
+local function finish(id, state, updated, reason, code)
+  enter(id, state)
+  set(id, 'holder', '', 'due', 0, 'ended', wall, 'reason', reason, 'exit_code', code, 'updated', updated)
+  place(id, 'bcd:ended', now)
+end
+-- somebody deleted its record by hand, which is forgotten, or what the scripts need of it, which ends it
+local function gone(id, updated)
+  if kind(id) == 'none' then
+    forget(id)
+    return 'forgotten'
+  elseif kind(id) ~= 'hash' then
+    uncount(id)
+    place(id, 'bcd:ended', now)
+  elseif usable(id) then
+    return false
+  else
+    finish(id, 'failed', updated, 'its record was damaged; submit the study again', 1)
+  end
+  return 'damaged'
+end
+-- the holder is gone without an outcome: once more, unless that has happened too often
+local function lose(id, most, updated)
+  local lost = redis.call('HINCRBY', record(id), 'lost', 1)
+  if lost < most then
+    wait_again(id, updated, '')
+    return 'queued'
+  end
+  finish(id, 'failed', updated, 'it ended its worker, or took too long, ' .. lost .. ' times; put aside', 1)
+  return 'failed'
+end

@@ -1,0 +1,43 @@
+-- A submission: {answer, whether a message is to be sent}.
+-- arguments: id, published, force, outs, created, lane, batch, updated, damaged_as_read; fields
+-- published, force: 0 or 1; outs: a JSON list, the folder asked for last; damaged_as_read: see forget_damaged
+-- what the result that stands is known by, until there is another
+local KEPT = {
+  created = true, scanned = true, failed_films = true, excluded_films = true, flagged = true, highest = true,
+}
+local asked = cjson.decode(outs)
+local out = asked[#asked]
+forget_damaged(id, damaged_as_read)
+local state = get(id, 'state')
+local under_way = state == 'queued' or state == 'running'
+local done = (state == 'done' or state == 'done with failures') and published == '1' and force == '0'
+enlist(id, batch, created)
+if not (under_way or done) then
+  for i = FIELDS, #ARGV, 2 do
+    if not (state and KEPT[ARGV[i]]) then set(id, ARGV[i], ARGV[i + 1]) end
+  end
+  set(id, 'outs', outs, 'joined', #asked - 1, 'troubled', 0, 'batch', batch)
+  redis.call('ZADD', 'bcd:jobs', 'NX', created, id)
+  redis.call('ZADD', study_key(id), created, id)
+  wait_again(id, updated, '')
+  return {'queued', 1}
+end
+local kept = {}
+for _, other in ipairs(cjson.decode(get(id, 'outs'))) do
+  if other ~= out then table.insert(kept, other) end
+end
+table.insert(kept, out)
+set(id, 'outs', cjson.encode(kept))
+if batch ~= '' then set(id, 'batch', batch) end
+if done then return {'done', 0} end
+set(id, 'joined', (tonumber(get(id, 'joined')) or 0) + 1)
+if force == '1' then set(id, 'replace', 1) end
+-- somebody waits for what was only in a batch, or was to be tried later: now, then
+if state == 'queued' and lane == 'interactive' then
+  if get(id, 'lane') ~= lane or redis.call('ZSCORE', 'bcd:later', id) then
+    set(id, 'lane', lane)
+    wait_again(id, updated, '')
+    return {'under way', 1}
+  end
+end
+return {'under way', 0}
