@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.cli.console import (
+from worker.cli.shared.console import (
     PROGRAM,
     AnswerLostError,
     ReaderGoneError,

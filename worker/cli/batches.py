@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.console import PROGRAM, clock, counted, duration, percent, say, say_json
-from worker.cli.jobs import BATCH, JSON, WATCH, warn_if_nobody_works
-from worker.cli.session import Queue, check_selection, ids_of_batch, open_queue
-from worker.cli.watching import Changes, Frame, change, count_of, follow, reason_of
+from worker.cli.shared.console import PROGRAM, say, say_json
+from worker.cli.shared.figures import clock, counted, duration, percent
+from worker.cli.shared.options import BATCH, JSON, WATCH
+from worker.cli.shared.selection import check_selection, ids_of_batch
+from worker.cli.shared.session import Queue, open_queue, warn_if_nobody_works
+from worker.cli.shared.watching import Changes, Frame, change, count_of, follow, reason_of
 from worker.text import on_one_line
 
 if TYPE_CHECKING:

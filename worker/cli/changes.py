@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.console import counted, film_progress, note, say, say_json
-from worker.cli.jobs import (
-    BATCH,
-    JSON,
-    cancelled_on_interrupt,
-    how_to_watch,
-    report,
-    wait_for_jobs,
-    warn_if_nobody_works,
-)
-from worker.cli.session import Queue, check_selection, ids_of_batch, open_queue
+from worker.cli.shared.console import note, say, say_json
+from worker.cli.shared.figures import counted
+from worker.cli.shared.options import BATCH, IDS, JSON
+from worker.cli.shared.progress import film_progress
+from worker.cli.shared.report import how_to_watch, report
+from worker.cli.shared.selection import check_selection, selected
+from worker.cli.shared.session import open_queue, warn_if_nobody_works
+from worker.cli.shared.submission import cancelled_on_interrupt, wait_for_jobs
 
 if TYPE_CHECKING:
     from worker.queue.job import Record
 
-_IDS = typer.Argument(
-    None, metavar="ID", help="Job ids, their beginnings, or Study Instance UIDs.", show_default=False
-)
-
 _REASON = "cancelled with bcd-admin cancel"
 
 
-def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
+def cancel(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
     """End jobs that have not ended; a running one stops before its next film.
 
     Jobs of the batch that were submitted with another batch since then are left to that one.
@@ -41,7 +33,7 @@ def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: boo
     cancelled, ended, others = [], [], []
     with open_queue(load_settings()) as queue:
         # the newest first, so that workers do not begin what is about to be cancelled
-        meant, unreadable = _named(queue, ids or [], batch)
+        meant, unreadable = selected(queue, ids or [], batch)
         if batch is None:  # of which batch it is cannot be read either
             cancelled += [job for job in unreadable if queue.records.cancel(job, _REASON)]
             unreadable = [job for job in unreadable if job not in cancelled]
@@ -65,7 +57,7 @@ def cancel(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: boo
     raise typer.Exit(code)
 
 
-def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
+def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
     """Do again what failed, was cancelled, is done with failures, or waits to be tried again.
 
     A study that was refused has to be submitted again. A superseded job is left: another has its films.
@@ -83,7 +75,7 @@ def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool
     with open_queue(load_settings()) as queue:
         waiting = queue.embedded and not queue.at_work()
         app = make_app(queue.settings)
-        records, unreadable = _named(queue, ids or [], batch)
+        records, unreadable = selected(queue, ids or [], batch)
         if batch is not None:
             records.reverse()  # the oldest first, as it was submitted
         candidates = [record for record in records if record.state in MISSED or record.due]
@@ -113,26 +105,3 @@ def retry(ids: list[str] | None = _IDS, batch: str | None = BATCH, as_json: bool
         elif again:
             note(how_to_watch(retried, batch))
     raise typer.Exit(exit_code(ended, unreadable=unreadable))
-
-
-def _named(queue: Queue, ids: Sequence[str], batch: str | None) -> tuple[list[Record], list[str]]:
-    """The jobs that are meant, each once, the newest of a batch first; and those that cannot be read.
-
-    Raises:
-        UsageError: an id is that of no job or may be several, or there is no such batch.
-    """
-    from worker.queue.job import DamagedRecordError
-
-    records = queue.records
-    if batch is not None:
-        meant = ids_of_batch(records, batch)
-        return records.listing(meant), sorted(queue.unreadable.intersection(meant))
-    found, damaged = {}, set()
-    for job in ids:
-        try:
-            record = records.find(job)
-            found[record.job_id] = record
-        except DamagedRecordError as error:
-            records.on_damage(error)
-            damaged.add(error.job)
-    return list(found.values()), sorted(damaged)

@@ -16,11 +16,11 @@ from worker.cli import (
     evaluate,
     gateway,
     inspect,
-    jobs,
     listing,
     reproduce,
     scan,
     science,
+    submit,
 )
 
 _HELP = "Computer-aided detection on mammograms: DICOM in, CNN scan, CAD SR out. Research use only."
@@ -48,7 +48,7 @@ def make_cli() -> Callable[..., object]:
     app.command("phantom", short_help="Draw films with known lesions.")(data.phantom)
     app.command("scan", short_help="Scan studies in this process, no queue.")(scan.scan)
     app.command("classify", short_help="Classify one region of a film.")(scan.classify)
-    app.command("submit", short_help="Scan studies through the queue.")(jobs.submit)
+    app.command("submit", short_help="Scan studies through the queue.")(submit.submit)
     app.command("jobs", short_help="List jobs, the newest first.")(listing.jobs)
     app.command("status", short_help="Show one job, or a whole batch.")(batches.status)
     app.command("cancel", short_help="End jobs that have not ended.")(changes.cancel)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import typer
 
-from worker.cli.console import counted, say, say_json, warn
-from worker.cli.jobs import JSON
+from worker.cli.shared.console import say, say_json, warn
+from worker.cli.shared.figures import counted
+from worker.cli.shared.options import JSON
 
 
 def convert_mias(

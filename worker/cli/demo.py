@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from worker.cli.console import counted, note, percent, say, say_table
-from worker.cli.jobs import (
-    cancelled_on_interrupt,
-    make_submitter,
-    queue_studies,
-    wait_for_jobs,
-)
-from worker.cli.session import open_queue, read_studies
+from worker.cli.shared.console import note, say, say_table
+from worker.cli.shared.figures import counted, percent
+from worker.cli.shared.session import open_queue
+from worker.cli.shared.studies import read_studies
+from worker.cli.shared.submission import cancelled_on_interrupt, make_submitter, queue_studies, wait_for_jobs
 
 if TYPE_CHECKING:
     from converters.truth.file import FilmTruth

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.console import note, say, say_json
-from worker.cli.jobs import JSON, Lane
+from worker.cli.shared.console import note, say, say_json
+from worker.cli.shared.options import JSON, Lane
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -70,7 +70,7 @@ def up(
 ) -> None:
     """Keep the embedded engine and its HTTP gateway running, in the foreground, until Ctrl-C."""
     from bcd_model.errors import UsageError
-    from worker.cli.session import open_queue
+    from worker.cli.shared.session import open_queue
     from worker.settings import load_settings
 
     settings = load_settings()
@@ -97,7 +97,7 @@ def up(
 def _gateway(settings: Settings) -> Iterator[Callable[[], None]]:
     """The gateway, with a token for this machine; the engine does without it if its port is taken."""
     from bcd_model.errors import SettingsError
-    from worker.cli.console import warn
+    from worker.cli.shared.console import warn
     from worker.gateway.serve import running_gateway
     from worker.gateway.storage.folders import private_root
     from worker.gateway.tokens import Tokens

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from worker.cli.console import counted, film_progress, note, say, say_json, say_table, warn
-from worker.cli.jobs import JSON
-from worker.cli.session import read_studies
+from worker.cli.shared.console import note, say, say_json, say_table, warn
+from worker.cli.shared.figures import counted
+from worker.cli.shared.options import JSON
+from worker.cli.shared.progress import film_progress
+from worker.cli.shared.studies import read_studies
 
 if TYPE_CHECKING:
     from bcd_model.evaluation.hits import RuleName

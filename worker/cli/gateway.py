@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.console import note, say, say_json, say_table
-from worker.cli.jobs import JSON
+from worker.cli.shared.console import note, say, say_json, say_table
+from worker.cli.shared.options import JSON
 
 if TYPE_CHECKING:
     from worker.gateway.tokens import Tokens

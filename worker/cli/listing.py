@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.console import counted, note, say, say_json, table_lines
-from worker.cli.jobs import BATCH, JSON, WATCH, warn_if_nobody_works
-from worker.cli.session import Queue, ids_of_batch, open_queue
-from worker.cli.watching import Changes, Frame, count_of, follow, reason_of
+from worker.cli.shared.console import note, say, say_json, table_lines
+from worker.cli.shared.figures import counted
+from worker.cli.shared.options import BATCH, JSON, WATCH
+from worker.cli.shared.selection import ids_of_batch
+from worker.cli.shared.session import Queue, open_queue, warn_if_nobody_works
+from worker.cli.shared.watching import Changes, Frame, count_of, follow, reason_of
 
 if TYPE_CHECKING:
     from worker.queue.job import Record

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.console import duration, note, say
+from worker.cli.shared.console import note, say
+from worker.cli.shared.figures import duration
 
 if TYPE_CHECKING:
     from bcd_model.paper.experiment import Step, Watch
@@ -69,7 +70,7 @@ def reproduce(
     from bcd_model.paper.experiment import reproduce as do
     from bcd_model.paper.report.files import write_report
     from bcd_model.paper.runs import Options, choose
-    from worker.cli.folder import held
+    from worker.cli.shared.folder import held
 
     options = Options(steps, precision, device, quick, threads)
     systems, subsets = _names("--system", system), _names("--subset", subset)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.console import film_progress, note, percent, say, say_json, show_traceback, unexpected
-from worker.cli.inspect import ALL, show_result
-from worker.cli.jobs import JSON, OUT, PATHS
-from worker.cli.session import read_studies, results_root, unplaced_json
+from worker.cli.shared.console import note, say, say_json, show_traceback, unexpected
+from worker.cli.shared.figures import percent
+from worker.cli.shared.options import ALL, JSON, OUT, PATHS
+from worker.cli.shared.progress import film_progress
+from worker.cli.shared.result import show_result
+from worker.cli.shared.studies import read_studies, results_root, unplaced_json
 
 if TYPE_CHECKING:
     from bcd_model.words import Film, Region
@@ -30,7 +32,7 @@ def scan(
     from bcd_model.errors import BcdError
     from converters.results.predecessor import read_predecessor
     from converters.results.result_json import to_json
-    from worker.cli.console import warn
+    from worker.cli.shared.console import warn
     from worker.settings import load_settings
     from worker.study.growth import contents_of, films_of, forced, remembered
     from worker.study.outcome import outcome_of

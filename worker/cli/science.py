@@ -34,8 +34,9 @@ def train(
     from bcd_model.training.network import TrainingConfig, prepare
     from bcd_model.training.recipe import develop
     from converters.mias.collection import read_collection
-    from worker.cli.console import counted, note, say, warn
-    from worker.cli.folder import held
+    from worker.cli.shared.console import note, say, warn
+    from worker.cli.shared.figures import counted
+    from worker.cli.shared.folder import held
 
     config = TrainingConfig(seed=seed, units=units, second_look=second_look, threads=threads)
     if steps is not None:

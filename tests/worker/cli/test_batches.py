@@ -11,8 +11,8 @@ import pytest
 from bcd_model.errors import QueueError
 from converters.films.studies import StudyInput, find_studies
 from tests.support.batch_site import HOLDER, Site, make_record, table
-from worker.cli.jobs import cancelled_on_interrupt, make_submitter, queue_studies
-from worker.cli.session import open_queue
+from worker.cli.shared.session import open_queue
+from worker.cli.shared.submission import cancelled_on_interrupt, make_submitter, queue_studies
 from worker.engine.client import embedded_engine
 from worker.queue.records import Records
 from worker.settings import load_settings

@@ -17,7 +17,7 @@ from bcd_model.errors import UsageError
 from bcd_model.paper.systems import SYSTEMS, Recipe
 from bcd_model.words import Lesion
 from converters.mias.collection import info_line
-from worker.cli.folder import held
+from worker.cli.shared.folder import held
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from bcd_model.training import network
 from converters.mias.phantom import write_phantom
-from worker.cli.folder import held
+from worker.cli.shared.folder import held
 
 
 @pytest.fixture(scope="module")

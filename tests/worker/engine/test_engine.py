@@ -12,8 +12,8 @@ import pytest
 
 from bcd_model.errors import QueueError
 from converters.films.studies import StudyInput, find_studies
-from worker.cli.jobs import cancelled_on_interrupt, make_submitter, queue_studies
-from worker.cli.session import open_queue
+from worker.cli.shared.session import open_queue
+from worker.cli.shared.submission import cancelled_on_interrupt, make_submitter, queue_studies
 from worker.engine.client import embedded_engine, find_redis_server, worker_wanted
 from worker.engine.host import redis_answer, socket_path, wait_for
 from worker.queue.records import Records

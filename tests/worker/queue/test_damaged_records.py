@@ -10,8 +10,9 @@ import redis
 from bcd_model.errors import BcdError
 from tests.support.batch_site import Site
 from tests.support.made_records import CREATED, make_study, record_of
-from worker.cli.jobs import report, wait_for_jobs
-from worker.cli.session import open_queue
+from worker.cli.shared.report import report
+from worker.cli.shared.session import open_queue
+from worker.cli.shared.submission import wait_for_jobs
 from worker.pool.app import make_app
 from worker.pool.upkeep import sweep
 from worker.queue.job import DamagedRecordError, Record

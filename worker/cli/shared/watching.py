@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.cli.console import clock, flush, redrawn, say
+from worker.cli.shared.console import flush, say
+from worker.cli.shared.figures import clock
 from worker.text import on_one_line
 
 if TYPE_CHECKING:
@@ -70,6 +72,27 @@ def _tell(frame: Frame) -> None:
     for line in frame.news:
         say(line)
     flush()
+
+
+@contextmanager
+def redrawn() -> Iterator[Callable[[Sequence[str]], None]]:
+    """A place on the terminal whose lines are replaced by the next ones.
+
+    It is cleared at the end, for the answer in full; after Ctrl-C the last lines stay.
+    """
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    with Live(console=console, auto_refresh=False) as live:
+
+        def show(lines: Sequence[str]) -> None:
+            fitting = "\n".join(lines[: console.size.height - 1])
+            live.update(Text(fitting, no_wrap=True, overflow="ellipsis"), refresh=True)
+
+        yield show
+        live.transient = True
 
 
 class Changes:

@@ -7,9 +7,8 @@ import io
 import json
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 from worker.text import on_one_line
@@ -127,98 +126,3 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table as the answer: the same on a terminal and in a pipe."""
     for line in table_lines(columns, rows):
         say(line)
-
-
-def percent(value: float) -> str:
-    """A probability for people: one decimal, or two digits where abnormal films are rare."""
-    return f"{100 * value:.1f} %" if value >= 0.00995 or value < 1e-6 else f"{100 * value:.2g} %"
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """``1 film``, ``2 films``, ``10,000 films``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def clock(seconds: float, *, day: bool = False) -> str:
-    """A time in seconds since 1970 as the clock of this machine shows it, with the ``day`` if wanted."""
-    return f"{datetime.fromtimestamp(seconds):{'%Y-%m-%d %H:%M:%S' if day else '%H:%M:%S'}}"
-
-
-def duration(seconds: float) -> str:
-    """``7 s``, ``3 min 7 s``, ``2 h 5 min``, ``1 d 2 h``."""
-    whole = max(0, round(seconds))
-    for size, unit, part, part_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {unit}" + (f" {rest} {part_unit}" if rest else "")
-    return f"{whole} s"
-
-
-class FilmProgress:
-    """Progress a film at a time; shown on a terminal, silent elsewhere."""
-
-    def __init__(self, show: Callable[[int, str], None] | None = None) -> None:
-        self._show = show
-
-    def update(self, films: int, text: str = "") -> None:
-        """``films`` of the total are done; ``text`` says what is at work."""
-        if self._show is not None:
-            self._show(films, text)
-
-
-@contextmanager
-def film_progress(total: int, unit: str = "films") -> Iterator[FilmProgress]:
-    """Show how many of ``total`` films (or another ``unit``) are done, on standard error if a terminal."""
-    if not sys.stderr.isatty():
-        yield FilmProgress()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn(unit),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total)
-
-        def show(films: int, text: str) -> None:
-            progress.update(task, completed=films, description=text)
-
-        yield FilmProgress(show)
-
-
-@contextmanager
-def busy(text: str) -> Iterator[None]:
-    """Show on a terminal that something is going on whose end cannot be told."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(text):
-        yield
-
-
-@contextmanager
-def redrawn() -> Iterator[Callable[[Sequence[str]], None]]:
-    """A place on the terminal whose lines are replaced by the next ones.
-
-    It is cleared at the end, for the answer in full; after Ctrl-C the last lines stay.
-    """
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    with Live(console=console, auto_refresh=False) as live:
-
-        def show(lines: Sequence[str]) -> None:
-            fitting = "\n".join(lines[: console.size.height - 1])
-            live.update(Text(fitting, no_wrap=True, overflow="ellipsis"), refresh=True)
-
-        yield show
-        live.transient = True

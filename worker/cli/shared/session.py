@@ -1,25 +1,20 @@
-"""What several commands share: settings, the queue (a site's or the embedded one), studies and places."""
+"""The queue that a command uses: a site's, or that of the embedded engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.cli.console import busy, counted, warn
+from worker.cli.shared.console import warn
 
 if TYPE_CHECKING:
-    from converters.films.studies import Discovery
     from worker.queue.job import DamagedRecordError, Record
     from worker.queue.records import Records
     from worker.settings import Settings
     from worker.study.outcome import State
 
-
-_NAMED = 3  # files left out for one reason that are named
-_BATCHES_NAMED = 5
 _PATIENCE = 60.0  # seconds for which a command that waits puts up with a site's Redis that is away
 
 
@@ -104,71 +99,7 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
         yield Queue(here, records, engine.check, engine.start_worker, embedded=True, at_work=at_work)
 
 
-def check_selection(command: str, ids: Sequence[str], batch: str | None) -> None:
-    """Raise UsageError unless either jobs or a batch are named."""
-    from bcd_model.errors import UsageError
-
-    if bool(ids) == (batch is not None):
-        wrong = "not both" if ids else "and there is neither"
-        raise UsageError(f"{command} takes a job's id or --batch NAME, {wrong}", "bcd-admin jobs lists them")
-
-
-def ids_of_batch(records: Records, batch: str) -> list[str]:
-    """Ids of the jobs of ``batch``, the newest first.
-
-    Raises:
-        UsageError: there is no such batch; it names those that there are.
-    """
-    from bcd_model.errors import UsageError
-
-    try:
-        return records.ids(batch)
-    except UsageError:
-        names = records.batches()
-        if not names:
-            raise
-        named = ", ".join(names[:_BATCHES_NAMED])
-        more = f" and {counted(len(names) - _BATCHES_NAMED, 'older one')}" if names[_BATCHES_NAMED:] else ""
-        raise UsageError(f"no batch {batch!r}", f"the last ones are: {named}{more}") from None
-
-
-def read_studies(paths: Sequence[Path]) -> Discovery:
-    """The studies in ``paths``; tells what was left out, and what may be a film and belongs to no study.
-
-    Raises:
-        UsageError: a path does not exist.
-        InputError: there is no film in them.
-    """
-    from converters.films.studies import find_studies
-    from converters.results.patients import told
-    from converters.truth.file import TRUTH_FILE
-
-    with busy("looking for films"):
-        found = find_studies([path.absolute() for path in paths])
-    left_out: dict[str, list[Path]] = {}
-    for skipped in found.skipped:
-        if skipped.path.name != TRUTH_FILE:
-            left_out.setdefault(skipped.reason, []).append(skipped.path)
-    # Results come back beside the films: one line a reason, not one a file.
-    for reason, files in left_out.items():
-        named = ", ".join(str(path) for path in files[:_NAMED])
-        more = f" and {counted(len(files) - _NAMED, 'more file')}" if len(files) > _NAMED else ""
-        warn(f"{named}{more}: left out: {reason}")
-    for lost in found.unplaced:
-        warn(f"{lost.path}: NOT SCANNED, and it may be a film of any study: {lost.reason}")
-    for study in found.studies:
-        for text in (*study.warnings, *told(study.patients)):
-            warn(f"study {study.study_instance_uid}: {text}")
-    for clash in found.clashes:
-        warn(f"{', '.join(str(path) for path in clash)}: have one SOP Instance UID; keep the right one")
-    return found
-
-
-def unplaced_json(found: Discovery) -> list[dict[str, str]]:
-    """What may be films of any study, for ``--json``."""
-    return [{"file": str(lost.path), "reason": lost.reason} for lost in found.unplaced]
-
-
-def results_root(out: Path | None, settings: Settings) -> Path:
-    """Where results go: ``--out``, else ``BCD_RESULTS_DIR``, else ``./bcd-results``; absolute."""
-    return (out or settings.results_dir).absolute()
+def warn_if_nobody_works(queue: Queue) -> None:
+    """Tell the user if a site's queue has no worker; the embedded engine has its own."""
+    if not queue.embedded and not queue.records.workers():
+        warn("no worker is at work: the jobs wait until one is started with 'bcd-admin worker'")

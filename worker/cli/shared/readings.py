@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from worker.cli.console import counted, percent, say, say_csv, say_json, say_table, warn
-from worker.cli.session import ids_of_batch, open_queue
+from worker.cli.shared.console import say, say_csv, say_json, say_table, warn
+from worker.cli.shared.figures import counted, percent
+from worker.cli.shared.selection import ids_of_batch
+from worker.cli.shared.session import open_queue
 
 if TYPE_CHECKING:
     from worker.queue.job import Record, Standing

@@ -1,0 +1,66 @@
+"""Which jobs a command means: by their ids, or by their batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from worker.cli.shared.figures import counted
+from worker.cli.shared.session import Queue
+
+if TYPE_CHECKING:
+    from worker.queue.job import Record
+    from worker.queue.records import Records
+
+_BATCHES_NAMED = 5
+
+
+def check_selection(command: str, ids: Sequence[str], batch: str | None) -> None:
+    """Raise UsageError unless either jobs or a batch are named."""
+    from bcd_model.errors import UsageError
+
+    if bool(ids) == (batch is not None):
+        wrong = "not both" if ids else "and there is neither"
+        raise UsageError(f"{command} takes a job's id or --batch NAME, {wrong}", "bcd-admin jobs lists them")
+
+
+def ids_of_batch(records: Records, batch: str) -> list[str]:
+    """Ids of the jobs of ``batch``, the newest first.
+
+    Raises:
+        UsageError: there is no such batch; it names those that there are.
+    """
+    from bcd_model.errors import UsageError
+
+    try:
+        return records.ids(batch)
+    except UsageError:
+        names = records.batches()
+        if not names:
+            raise
+        named = ", ".join(names[:_BATCHES_NAMED])
+        more = f" and {counted(len(names) - _BATCHES_NAMED, 'older one')}" if names[_BATCHES_NAMED:] else ""
+        raise UsageError(f"no batch {batch!r}", f"the last ones are: {named}{more}") from None
+
+
+def selected(queue: Queue, ids: Sequence[str], batch: str | None) -> tuple[list[Record], list[str]]:
+    """The jobs that are meant, each once, the newest of a batch first; and those that cannot be read.
+
+    Raises:
+        UsageError: an id is that of no job or may be several, or there is no such batch.
+    """
+    from worker.queue.job import DamagedRecordError
+
+    records = queue.records
+    if batch is not None:
+        meant = ids_of_batch(records, batch)
+        return records.listing(meant), sorted(queue.unreadable.intersection(meant))
+    found, damaged = {}, set()
+    for job in ids:
+        try:
+            record = records.find(job)
+            found[record.job_id] = record
+        except DamagedRecordError as error:
+            records.on_damage(error)
+            damaged.add(error.job)
+    return list(found.values()), sorted(damaged)
