@@ -1,4 +1,4 @@
-"""``serve`` and ``token``: the HTTP gateway, and who may use it."""
+"""``serve``: the HTTP gateway to a site's queue."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.shared.console import note, say, say_json, say_table
-from worker.cli.shared.options import JSON
+from worker.cli.shared.console import note
 
 if TYPE_CHECKING:
-    from worker.gateway.tokens import Tokens
     from worker.settings import Settings
-
-NAME = typer.Argument(metavar="NAME", help="Who has it.", show_default=False)
 
 
 def serve(
@@ -96,33 +92,3 @@ def check_health(settings: Settings) -> None:
     except OSError as error:
         reason = str(getattr(error, "reason", error))
     raise QueueError(f"the gateway at {url} is not well: {reason}", "see its log")
-
-
-def create(name: str = NAME) -> None:
-    """Make a token and print it; it is shown this once."""
-    secret = _tokens().create(name)
-    note(f"the token of {name}; it is kept nowhere, so take it now:")
-    say(secret)
-
-
-def show(as_json: bool = JSON) -> None:
-    """List the tokens."""
-    found = _tokens().all()
-    if as_json:
-        say_json({"tokens": [{"name": token.name, "created": token.created} for token in found]})
-    else:
-        say_table(["NAME", "CREATED"], [[token.name, token.created] for token in found])
-
-
-def revoke(name: str = NAME) -> None:
-    """Refuse a token from now on, also in a gateway that runs."""
-    _tokens().revoke(name)
-    say(f"token {name} is revoked")
-
-
-def _tokens() -> Tokens:
-    from worker.gateway.storage.folders import private_root
-    from worker.gateway.tokens import Tokens
-    from worker.settings import load_settings
-
-    return Tokens(private_root(load_settings()))

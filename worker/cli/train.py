@@ -1,4 +1,4 @@
-"""``train``: the science on the command line; the work is done by ``bcd_model.training.recipe``."""
+"""``train``: cross-validates and trains the recipe; the work is done by ``bcd_model.training.recipe``."""
 
 from __future__ import annotations
 

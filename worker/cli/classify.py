@@ -1,0 +1,102 @@
+"""``classify``: one region of a film, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli.shared.console import note, say, say_json
+from worker.cli.shared.figures import percent
+from worker.cli.shared.options import JSON
+
+if TYPE_CHECKING:
+    from bcd_model.words import Film, Region
+
+
+def classify(
+    file: Path = typer.Argument(metavar="FILE", help="One film, PGM or DICOM.", show_default=False),
+    center: str = typer.Option(..., "--center", metavar="R,C", help="Row and column of the region's centre."),
+    radius: float = typer.Option(..., "--radius", metavar="N", help="Its radius in pixels.", min=1),
+    as_json: bool = JSON,
+) -> None:
+    """Classify one region of a film: normal, benign or malignant, as in the paper."""
+    from bcd_model.words import DISCLAIMER
+    from worker.settings import load_settings
+    from worker.study.scanner import make_scanner
+
+    settings = load_settings()
+    film = _read(file)
+    region = _region(center, radius, film)
+    scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold)
+    probability = scanner.classify(film, region)
+    if as_json:
+        values = {name: getattr(probability, name) for name in ("normal", "benign", "malignant")}
+        identity = scanner.identity
+        say_json(
+            {
+                "file": file.name,
+                "center": list(region.center),
+                "radius": region.radius,
+                "class": probability.label,
+                "probability": values,
+                "model": {"name": identity.name, "version": identity.version, "digest": identity.digest},
+                "warnings": list(film.warnings),
+                "disclaimer": DISCLAIMER,
+            }
+        )
+        return
+    say(f"{probability.label}")
+    for name in ("normal", "benign", "malignant"):
+        say(f"  {name:9} {percent(getattr(probability, name)):>7}")
+    for text in film.warnings:
+        note(f"warning: {text}")
+    note(DISCLAIMER)
+
+
+def _read(file: Path) -> Film:
+    from bcd_model.errors import UsageError
+
+    if not file.is_file():
+        raise UsageError(f"{file}: there is no such file", "name one film, PGM or DICOM")
+    with file.open("rb") as stream:
+        start = stream.read(2)
+    if start in (b"P2", b"P5"):
+        return _read_pgm(file)
+    from converters.films.read import read_film
+
+    return read_film(file).film
+
+
+def _read_pgm(file: Path) -> Film:
+    import numpy as np
+
+    from bcd_model.words import Film
+    from converters.mias.collection import SPACING
+    from converters.mias.pgm import read_graymap
+
+    image = read_graymap(file)
+    return Film(
+        pixels=image.pixels.astype(np.float32) / np.float32(image.maxval),
+        spacing=SPACING,
+        spacing_assumed=True,
+        file=file.name,
+        warnings=(f"a PGM states no pixel spacing: {SPACING[0]} mm assumed, that of mini-MIAS",),
+    )
+
+
+def _region(center: str, radius: float, film: Film) -> Region:
+    from bcd_model.errors import UsageError
+    from bcd_model.words import Region
+
+    try:
+        row, column = (float(part) for part in center.split(","))
+    except ValueError:
+        raise UsageError(f"--center {center!r} is no place", "give row and column, like 512,300") from None
+    rows, columns = film.shape
+    if not (-0.5 <= row <= rows - 0.5 and -0.5 <= column <= columns - 0.5):  # (0, 0) is a centre
+        raise UsageError(
+            f"--center {center} is outside the film", f"it has {rows} rows and {columns} columns, from 0"
+        )
+    return Region((row, column), radius)

@@ -1,0 +1,71 @@
+"""``model``: which model is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from worker.cli.shared.console import say, say_json
+from worker.cli.shared.options import JSON
+
+_MANY = 12  # things in a row that nobody reads
+
+
+def model(as_json: bool = JSON) -> None:
+    """Show which model is used: its data, its figures, its limits."""
+    from bcd_model.weights import read_info
+    from bcd_model.words import DISCLAIMER
+    from worker.settings import load_settings
+
+    info = read_info(load_settings().model)
+    point = info.operating_point
+    facts: dict[str, Any] = {
+        "name": info.identity.name,
+        "version": info.identity.version,
+        "digest": info.identity.digest,
+        "weights": "shipped" if info.shipped else "not the shipped weights",
+        "file": str(info.path),
+        "operating_point": {
+            "threshold": point.threshold,
+            "prevalence": point.prevalence,
+            "sensitivity": point.sensitivity,
+            "false_marks_per_film": point.false_marks_per_film,
+            "basis": point.basis,
+        },
+        "card": info.card,
+        "disclaimer": DISCLAIMER,
+    }
+    if as_json:
+        say_json(facts)
+    else:
+        _show_facts(facts)
+
+
+def _show_facts(facts: Mapping[str, Any], indent: str = "") -> None:
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        label = name.replace("_", " ")
+        if isinstance(value, Mapping) and value.keys() == {"value", "low", "high"}:
+            say(f"{indent}{label.ljust(width)}  {_interval_text(value)}")
+        elif isinstance(value, Mapping):
+            say(f"{indent}{label}:")
+            _show_facts(value, indent + "  ")
+        else:
+            say(f"{indent}{label.ljust(width)}  {_fact_text(value)}")
+
+
+def _fact_text(value: object) -> str:
+    if value is None:
+        return "not measured"
+    if isinstance(value, list) and len(value) > _MANY:
+        return f"{len(value)}, listed by --json"
+    return str(value)
+
+
+def _interval_text(figure: Mapping[str, float | None]) -> str:
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None:
+        return "not measured"
+    if low is None or high is None:
+        return f"{value:.3f} (no 95 % interval)"
+    return f"{value:.3f} (95 % interval {low:.3f} to {high:.3f})"
