@@ -10,7 +10,10 @@ from worker.cli.shared.console import say, say_json, warn
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import JSON
 
+convert = typer.Typer()
 
+
+@convert.command("mias")
 def convert_mias(
     source: Path = typer.Argument(metavar="SRC", help="Folder with PGM films and Info.txt."),
     out: Path = typer.Argument(metavar="OUT", help="Folder for OUT/<patient>/<film>.dcm and truth.json."),

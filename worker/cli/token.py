@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from worker.gateway.tokens import Tokens
 
 
+token = typer.Typer()
+
 NAME = typer.Argument(metavar="NAME", help="Who has it.", show_default=False)
 
 
+@token.command("create")
 def create(name: str = NAME) -> None:
     """Make a token and print it; it is shown this once."""
     secret = _tokens().create(name)
@@ -23,6 +26,7 @@ def create(name: str = NAME) -> None:
     say(secret)
 
 
+@token.command("list")
 def show(as_json: bool = JSON) -> None:
     """List the tokens."""
     found = _tokens().all()
@@ -32,6 +36,7 @@ def show(as_json: bool = JSON) -> None:
         say_table(["NAME", "CREATED"], [[token.name, token.created] for token in found])
 
 
+@token.command("revoke")
 def revoke(name: str = NAME) -> None:
     """Refuse a token from now on, also in a gateway that runs."""
     _tokens().revoke(name)

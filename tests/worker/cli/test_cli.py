@@ -48,40 +48,6 @@ def test_help_names_every_command_and_says_research_use_only(local: Any) -> None
         assert local(command, "--help").code == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "forbidden"),
-    [
-        (["--help"], {"torch", "celery", "redis", "numpy", "pydicom", "pydantic", "rich"}),
-        (["submit", "nowhere"], {"torch", "SimpleITK"}),
-        (["jobs"], {"torch", "SimpleITK", "celery", "rich"}),
-        (["status", "x"], {"torch", "SimpleITK", "celery", "rich"}),
-        (["cancel", "x"], {"torch", "SimpleITK", "celery", "rich"}),
-        (["retry", "x"], {"torch", "SimpleITK"}),
-        (["results", "x"], {"torch", "SimpleITK", "celery", "rich"}),
-        (["token", "list"], {"torch", "SimpleITK", "celery", "redis", "rich", "fastapi", "uvicorn"}),
-        (["serve"], {"torch", "SimpleITK", "rich"}),
-        (["reproduce", "--help"], {"torch", "SimpleITK", "matplotlib", "numpy", "rich"}),
-        (["submit", "nowhere"], {"matplotlib"}),
-    ],
-)
-def test_commands_import_only_what_they_need(admin: Any, arguments: list[str], forbidden: set[str]) -> None:
-    program = (
-        "import sys; from worker.cli import main; main(sys.argv[1:]);"
-        "print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program, *arguments],
-        cwd=admin.folder,
-        env=admin.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    loaded = set(done.stdout.splitlines()[-1].split()[1:])
-    assert not loaded & forbidden
-
-
 def test_without_a_command_it_shows_its_help(local: Any) -> None:
     answer = local()
     assert answer.code == 0
