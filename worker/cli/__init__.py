@@ -1,7 +1,9 @@
 """The command line, ``bcd-admin``.
 
-One module a group of commands. None of them imports anything heavy at its top: a command imports what it
-needs when it runs, so that ``--help`` and the queue's commands answer at once and never import torch.
+One module a command, of its name, and ``shared`` for what several have in common. A command's module is
+imported when that command is asked for, so it has its imports at its top. What is heavier than that, such as
+torch, Celery, redis and FastAPI, is imported inside the function that needs it: ``--help`` and the queue's
+commands answer soon, and never import torch.
 """
 
 from __future__ import annotations
@@ -67,14 +69,14 @@ def _drop_output() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from worker.cli.commands import make_cli
+    from worker.cli.commands import make_cli  # Typer; whatever goes wrong from here on is one line
 
     result = make_cli()(args=arguments or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     return result if isinstance(result, int) else 0
 
 
 def _explain(error: Exception) -> int:
-    from bcd_model.errors import BcdError, OutputError
+    from bcd_model.errors import BcdError, OutputError  # brings numpy
 
     if isinstance(error, AnswerLostError):
         _drop_output()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from bcd_model.errors import BcdError
 from worker.cli.shared.console import say, say_json
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import BATCH, IDS, JSON
 from worker.cli.shared.selection import check_selection, selected
 from worker.cli.shared.session import open_queue
+from worker.settings import load_settings
 
 _REASON = "cancelled with bcd-admin cancel"
 
@@ -18,9 +20,6 @@ def cancel(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool
 
     Jobs of the batch that were submitted with another batch since then are left to that one.
     """
-    from bcd_model.errors import BcdError
-    from worker.settings import load_settings
-
     check_selection("cancel", ids or [], batch)
     cancelled, ended, others = [], [], []
     with open_queue(load_settings()) as queue:

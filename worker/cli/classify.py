@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 import typer
 
+from bcd_model.errors import UsageError
+from bcd_model.words import DISCLAIMER, Film, Region
+from converters.films.read import read_film
+from converters.mias.collection import SPACING
+from converters.mias.pgm import read_graymap
 from worker.cli.shared.console import note, say, say_json
 from worker.cli.shared.figures import percent
 from worker.cli.shared.options import JSON
-
-if TYPE_CHECKING:
-    from bcd_model.words import Film, Region
+from worker.settings import load_settings
+from worker.study.scanner import make_scanner
 
 
 def classify(
@@ -22,10 +26,6 @@ def classify(
     as_json: bool = JSON,
 ) -> None:
     """Classify one region of a film: normal, benign or malignant, as in the paper."""
-    from bcd_model.words import DISCLAIMER
-    from worker.settings import load_settings
-    from worker.study.scanner import make_scanner
-
     settings = load_settings()
     film = _read(file)
     region = _region(center, radius, film)
@@ -56,26 +56,17 @@ def classify(
 
 
 def _read(file: Path) -> Film:
-    from bcd_model.errors import UsageError
-
     if not file.is_file():
         raise UsageError(f"{file}: there is no such file", "name one film, PGM or DICOM")
     with file.open("rb") as stream:
         start = stream.read(2)
     if start in (b"P2", b"P5"):
         return _read_pgm(file)
-    from converters.films.read import read_film
 
     return read_film(file).film
 
 
 def _read_pgm(file: Path) -> Film:
-    import numpy as np
-
-    from bcd_model.words import Film
-    from converters.mias.collection import SPACING
-    from converters.mias.pgm import read_graymap
-
     image = read_graymap(file)
     return Film(
         pixels=image.pixels.astype(np.float32) / np.float32(image.maxval),
@@ -87,9 +78,6 @@ def _read_pgm(file: Path) -> Film:
 
 
 def _region(center: str, radius: float, film: Film) -> Region:
-    from bcd_model.errors import UsageError
-    from bcd_model.words import Region
-
     try:
         row, column = (float(part) for part in center.split(","))
     except ValueError:

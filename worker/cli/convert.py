@@ -6,9 +6,11 @@ from pathlib import Path
 
 import typer
 
+from converters.mias import to_dicom
 from worker.cli.shared.console import say, say_json, warn
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import JSON
+from worker.settings import load_settings
 
 convert = typer.Typer()
 
@@ -20,10 +22,7 @@ def convert_mias(
     as_json: bool = JSON,
 ) -> None:
     """Convert mini-MIAS films to DICOM: one study a patient, the pixels bit for bit."""
-    from converters.mias.to_dicom import convert_mias
-    from worker.settings import load_settings
-
-    conversion = convert_mias(source, out, uid_root=load_settings().uid_root)
+    conversion = to_dicom.convert_mias(source, out, uid_root=load_settings().uid_root)
     for skipped in conversion.skipped:
         warn(str(skipped))
     for text in conversion.warnings:

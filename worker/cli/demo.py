@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from bcd_model.evaluation.froc import lies_on
+from bcd_model.words import DISCLAIMER
+from converters.mias.phantom import write_phantom
+from converters.mias.to_dicom import convert_mias
+from converters.results import wording
+from converters.results.result_json import read_result
+from converters.truth.file import TRUTH_FILE, FilmTruth, read_truth
 from worker.cli.shared.console import note, say, say_table
 from worker.cli.shared.figures import counted, percent
 from worker.cli.shared.session import open_queue
 from worker.cli.shared.studies import read_studies
 from worker.cli.shared.submission import cancelled_on_interrupt, make_submitter, queue_studies, wait_for_jobs
-
-if TYPE_CHECKING:
-    from converters.truth.file import FilmTruth
+from worker.queue.summary import values_of
+from worker.settings import load_settings
 
 
 def demo(
@@ -24,15 +30,7 @@ def demo(
     seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same films."),
 ) -> None:
     """Phantom films -> DICOM -> queue -> scan -> CAD SR and overlays -> findings against the truth."""
-    from bcd_model.words import DISCLAIMER
-    from converters.mias.phantom import write_phantom
-    from converters.mias.to_dicom import convert_mias
-    from converters.results import wording
-    from converters.results.result_json import read_result
-    from converters.truth.file import TRUTH_FILE, read_truth
-    from worker.queue.submission import exit_code
-    from worker.queue.summary import values_of
-    from worker.settings import load_settings
+    from worker.queue.submission import exit_code  # brings Celery
 
     settings = load_settings()
     films, dicom, results = out / "films", out / "dicom", out / "results"
@@ -68,8 +66,6 @@ def demo(
 
 def _rows(film: Mapping[str, Any], truth: FilmTruth | None) -> list[tuple[object, ...]]:
     """A row for each lesion, with the finding that hits it, and for each finding that hits none."""
-    from bcd_model.evaluation.froc import lies_on
-
     name = truth.name if truth else film["file"]
     side = film["laterality"] or "?"
     if film["status"] != "scanned":

@@ -6,12 +6,11 @@ import typer
 
 from worker.cli.shared.console import say, say_json
 from worker.cli.shared.options import JSON
+from worker.doctor import examine
 
 
 def doctor(as_json: bool = JSON) -> None:
     """Check what is configured, reachable and writable, and say how to mend what is not."""
-    from worker.doctor import examine
-
     checks = examine()
     failed = [check for check in checks if check.state == "fail"]
     if as_json:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from bcd_model.errors import OutputError, UsageError
+from bcd_model.evaluation.evaluate import assess
+from bcd_model.evaluation.hits import RULES, HitRule, RuleName
+from bcd_model.evaluation.report.files import PICTURES, REPORT, draw_pictures, make_texts
+from bcd_model.evaluation.report.markdown import figure_text
+from converters.atomic import write_atomically
+from converters.films.studies import StudyInput
 from worker.cli.shared.console import note, say, say_json, say_table, warn
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import JSON
 from worker.cli.shared.progress import film_progress
 from worker.cli.shared.studies import read_studies
-
-if TYPE_CHECKING:
-    from bcd_model.evaluation.hits import RuleName
-    from converters.films.studies import StudyInput
+from worker.settings import load_settings
+from worker.study.evaluate import films_of_dicom, films_of_mias, marks_of_run, scan_films
+from worker.study.publish import prepare_root
 
 _FOLDER = Path("bcd-evaluation")
 
@@ -56,12 +62,6 @@ def evaluate(
     Figures of weights on films that they were trained on are no measure; every file says which it is.
     """
     _check(mias, dicom, truth, weights, run, unseen=unseen)
-    from bcd_model.evaluation.evaluate import assess
-    from bcd_model.evaluation.hits import HitRule
-    from bcd_model.evaluation.report.files import PICTURES, REPORT, draw_pictures, make_texts
-    from worker.settings import load_settings
-    from worker.study.evaluate import films_of_dicom, films_of_mias, marks_of_run, scan_films
-    from worker.study.publish import prepare_root
 
     rule = HitRule(_rule(hit_rule), _finite(least_radius))
     settings = load_settings()
@@ -104,15 +104,11 @@ def _studies(folder: Path) -> Iterator[StudyInput]:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    from converters.atomic import write_atomically
-
     for name, data in files.items():
         write_atomically(folder / name, data)
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:
-    from bcd_model.errors import OutputError
-
     for name in names:
         try:
             (folder / name).unlink(missing_ok=True)
@@ -123,9 +119,6 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
 
 
 def _rule(name: str) -> RuleName:
-    from bcd_model.errors import UsageError
-    from bcd_model.evaluation.hits import RULES
-
     for rule in RULES:
         if rule == name:
             return rule
@@ -133,8 +126,6 @@ def _rule(name: str) -> RuleName:
 
 
 def _finite(least_radius: float) -> float:
-    from bcd_model.errors import UsageError
-
     if not math.isfinite(least_radius):
         raise UsageError(f"--least-radius {least_radius} is no radius", "give pixels, such as 15")
     return least_radius
@@ -149,8 +140,6 @@ def _check(
     *,
     unseen: bool,
 ) -> None:
-    from bcd_model.errors import UsageError
-
     if (mias is None) == (dicom is None):
         raise UsageError(
             "evaluate takes --mias or --dicom, " + ("and there is neither" if mias is None else "not both"),
@@ -165,8 +154,6 @@ def _check(
 
 
 def _check_there(*paths: Path | None) -> None:
-    from bcd_model.errors import UsageError
-
     for path in paths:
         try:
             if path is not None:
@@ -179,8 +166,6 @@ def _check_there(*paths: Path | None) -> None:
 
 def _show(content: dict[str, Any]) -> None:
     """The main figures for people."""
-    from bcd_model.evaluation.report.markdown import figure_text
-
     data = content["data"]
     say(
         f"{counted(data['films'], 'film')}, {counted(data['patients'], 'patient')}, "

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bcd_model.errors import UsageError
 from worker.cli.shared.console import note, say, say_json, table_lines
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import BATCH, JSON, WATCH
 from worker.cli.shared.selection import ids_of_batch
 from worker.cli.shared.session import Queue, open_queue, warn_if_nobody_works
 from worker.cli.shared.watching import Changes, Frame, count_of, follow, reason_of
+from worker.queue.job import Record
+from worker.settings import load_settings
+from worker.study.outcome import STATES, UNDER_WAY, State
 
 if TYPE_CHECKING:
-    from worker.queue.job import Record
     from worker.queue.records import Records
-    from worker.study.outcome import State
 
 
 _OPTIONAL = ("BATCH", "REASON")  # columns that are left out if they are empty
@@ -39,8 +41,6 @@ def jobs(
     With --watch it is redrawn every 2 seconds on a terminal, until nothing is under way or Ctrl-C; elsewhere
     it prints a line for every job whose state changes. With --json it then answers once, at the end.
     """
-    from worker.settings import load_settings
-
     wanted = None if state is None else _state(state)
     with open_queue(load_settings()) as queue:
         if watch:
@@ -140,8 +140,6 @@ def _chosen(
     queue: Queue, records: Records, state_of: Mapping[str, State | None], wanted: State | None, limit: int
 ) -> _Page:
     """The newest of the jobs in ``state_of`` that are in the state that is ``wanted``."""
-    from worker.study.outcome import STATES
-
     found = list(state_of.values())
     matching = (job for job, state in state_of.items() if wanted in (None, state))
     ids = list(islice(matching, limit or None))
@@ -151,8 +149,6 @@ def _chosen(
 
 
 def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *, silent: bool) -> None:
-    from worker.study.outcome import UNDER_WAY
-
     records, changes = queue.patient(), Changes(wanted)
 
     def look() -> Frame:
@@ -168,9 +164,6 @@ def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *,
 
 
 def _state(name: str) -> State:
-    from bcd_model.errors import UsageError
-    from worker.study.outcome import STATES
-
     for state in STATES:
         if name.lower().replace("-", " ") == state:
             return state

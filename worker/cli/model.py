@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bcd_model.weights import read_info
+from bcd_model.words import DISCLAIMER
 from worker.cli.shared.console import say, say_json
 from worker.cli.shared.options import JSON
+from worker.settings import load_settings
 
 _MANY = 12  # things in a row that nobody reads
 
 
 def model(as_json: bool = JSON) -> None:
     """Show which model is used: its data, its figures, its limits."""
-    from bcd_model.weights import read_info
-    from bcd_model.words import DISCLAIMER
-    from worker.settings import load_settings
-
     info = read_info(load_settings().model)
     point = info.operating_point
     facts: dict[str, Any] = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from converters.mias.phantom import write_phantom
 from worker.cli.shared.console import say
 from worker.cli.shared.figures import counted
 
@@ -16,8 +17,6 @@ def phantom(
     seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same films."),
 ) -> None:
     """Make procedural films with known lesions, in MIAS form (PGM and Info.txt)."""
-    from converters.mias.phantom import write_phantom
-
     collection = write_phantom(out, patients=patients, seed=seed)
     lesions = sum(len(film.lesions) for film in collection.films)
     films = counted(len(collection.films), "film")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from safetensors import SafetensorError
 
 from worker.cli.shared.console import note, say
 from worker.cli.shared.figures import duration
@@ -64,8 +65,7 @@ def reproduce(
     A run that was ended goes on where it stood when it is started again with the same --out. Further
     systems, subsets and seeds may be added to a folder; the report is about all that is done in it.
     """
-    from safetensors import SafetensorError
-
+    # bcd_model brings numpy, these torch and matplotlib, too: --help does without all of them
     from bcd_model.errors import BcdError, OutputError
     from bcd_model.paper.experiment import reproduce as do
     from bcd_model.paper.report.files import write_report
@@ -107,7 +107,7 @@ def _remedy(error: Exception) -> str:
 
 
 def _names(option: str, text: str) -> list[str]:
-    from bcd_model.errors import UsageError
+    from bcd_model.errors import UsageError  # brings numpy
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
@@ -117,8 +117,8 @@ def _names(option: str, text: str) -> list[str]:
 
 def _films(folder: Path) -> tuple[MiasFilm, ...]:
     """The films of ``folder``; whatever is odd about them is refused."""
-    from bcd_model.errors import TruthError
-    from converters.mias.collection import INFO_FILE, read_collection
+    from bcd_model.errors import TruthError  # brings numpy
+    from converters.mias.collection import INFO_FILE, read_collection  # brings numpy
 
     collection = read_collection(folder)
     if collection.warnings:
@@ -162,7 +162,7 @@ def _progress(total: float) -> Iterator[Watch]:
     if not sys.stderr.isatty():
         yield _lines(clock)
         return
-    from rich.console import Console
+    from rich.console import Console  # rich: only where there is a terminal
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 

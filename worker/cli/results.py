@@ -7,12 +7,16 @@ from typing import Any
 
 import typer
 
+from bcd_model.errors import InputError, UsageError
+from converters.results.result_json import read_result
 from worker.cli.shared import readings
 from worker.cli.shared.console import say, say_json
 from worker.cli.shared.options import ALL, BATCH, JSON
 from worker.cli.shared.result import show_result
 from worker.cli.shared.selection import check_selection
 from worker.cli.shared.session import open_queue
+from worker.queue.job import Standing
+from worker.settings import load_settings
 
 
 def results(
@@ -31,8 +35,6 @@ def results(
 
     With --csv a film without a finding has a row too, and so has a study without a result: with the reason.
     """
-    from bcd_model.errors import UsageError
-
     check_selection("results", [job] if job is not None else [], batch)
     if as_csv and as_json:
         raise UsageError("--csv and --json are two answers", "choose one")
@@ -46,8 +48,6 @@ def results(
 
 def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
     """Every film of a study with its findings, and where the files are."""
-    from converters.results.result_json import read_result
-
     if (Path(job) / "result.json").is_file():
         folder = Path(job)
         result = read_result(folder)
@@ -66,11 +66,6 @@ def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
 
 def _result_of(job: str) -> tuple[Path, dict[str, Any]]:
     """The folder and the content of the job's result."""
-    from bcd_model.errors import InputError
-    from converters.results.result_json import read_result
-    from worker.queue.job import Standing
-    from worker.settings import load_settings
-
     with open_queue(load_settings()) as queue:
         record = queue.records.find_result(job)
     standing = record.standing()

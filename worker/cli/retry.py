@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from worker.cli.shared.console import note, say, say_json
@@ -14,9 +12,9 @@ from worker.cli.shared.report import how_to_watch, report
 from worker.cli.shared.selection import check_selection, selected
 from worker.cli.shared.session import open_queue, warn_if_nobody_works
 from worker.cli.shared.submission import cancelled_on_interrupt, wait_for_jobs
-
-if TYPE_CHECKING:
-    from worker.queue.job import Record
+from worker.queue.job import Record
+from worker.queue.summary import MISSED
+from worker.settings import load_settings
 
 
 def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool = JSON) -> None:
@@ -27,10 +25,8 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
     Without a queue of your own (BCD_BROKER_URL) and without 'bcd-admin up', it waits for the jobs like
     'submit', and Ctrl-C cancels them.
     """
-    from worker.pool.app import make_app, send
-    from worker.queue.submission import Submitted, exit_code
-    from worker.queue.summary import MISSED
-    from worker.settings import load_settings
+    from worker.pool.app import make_app, send  # brings Celery
+    from worker.queue.submission import Submitted, exit_code  # brings Celery
 
     check_selection("retry", ids or [], batch)
     ended: list[Record] = []

@@ -6,11 +6,21 @@ from pathlib import Path
 
 import typer
 
-from worker.cli.shared.console import say, say_json, show_traceback, unexpected
+from bcd_model.errors import BcdError
+from converters.results.predecessor import read_predecessor
+from converters.results.result_json import to_json
+from worker.cli.shared.console import say, say_json, show_traceback, unexpected, warn
 from worker.cli.shared.options import ALL, JSON, OUT, PATHS
 from worker.cli.shared.progress import film_progress
 from worker.cli.shared.result import show_result
 from worker.cli.shared.studies import read_studies, results_root, unplaced_json
+from worker.settings import load_settings
+from worker.study.growth import contents_of, films_of, forced, remembered
+from worker.study.outcome import outcome_of
+from worker.study.publish import ResultWriter, check_target, prepare_root, publish
+from worker.study.published import published
+from worker.study.scan import new_job, scan_study
+from worker.study.scanner import make_scanner
 
 
 def scan(
@@ -24,18 +34,6 @@ def scan(
 
     The result is the one that 'submit' would give: the same job, the same bytes.
     """
-    from bcd_model.errors import BcdError
-    from converters.results.predecessor import read_predecessor
-    from converters.results.result_json import to_json
-    from worker.cli.shared.console import warn
-    from worker.settings import load_settings
-    from worker.study.growth import contents_of, films_of, forced, remembered
-    from worker.study.outcome import outcome_of
-    from worker.study.publish import ResultWriter, check_target, prepare_root, publish
-    from worker.study.published import published
-    from worker.study.scan import new_job, scan_study
-    from worker.study.scanner import make_scanner
-
     settings = load_settings()
     root = results_root(out, settings)
     prepare_root(root, mode=settings.results_mode)

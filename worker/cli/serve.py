@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import typer
 
+from bcd_model.errors import QueueError, UsageError
 from worker.cli.shared.console import note
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.logs import set_up_logging
+from worker.settings import Settings, load_settings
 
 
 def serve(
@@ -28,18 +30,14 @@ def serve(
     ),
 ) -> None:
     """Serve the HTTP gateway to the queue that BCD_BROKER_URL names, until told to end."""
-    from bcd_model.errors import UsageError
-    from worker.settings import load_settings
-
     settings = load_settings(gateway_address=address, gateway_port=port)
     if health:
         check_health(settings)
         return
     if settings.embedded:
         raise UsageError("a gateway needs a queue", "set BCD_BROKER_URL, or use 'bcd-admin up'")
-    from worker.gateway.serve import running_gateway
-    from worker.logs import set_up_logging
-    from worker.queue.records import Records
+    from worker.gateway.serve import running_gateway  # brings FastAPI, uvicorn and Celery
+    from worker.queue.records import Records  # brings redis
 
     set_up_logging(settings.log_level, settings.log_format)
     Records(settings.broker_url or "").ping()
@@ -66,12 +64,6 @@ def ended_by_signals() -> Iterator[None]:
 
 def check_health(settings: Settings) -> None:
     """Raise QueueError if the gateway of this machine does not answer that it is well."""
-    import ipaddress
-    import urllib.error
-    import urllib.request
-
-    from bcd_model.errors import QueueError
-
     address = settings.gateway_address
     try:
         parsed = ipaddress.ip_address(address)

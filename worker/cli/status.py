@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bcd_model.words import DISCLAIMER
+from converters.results import wording
 from worker.cli.shared.console import PROGRAM, say, say_json
 from worker.cli.shared.figures import clock, counted, duration, percent
 from worker.cli.shared.options import BATCH, JSON, WATCH
 from worker.cli.shared.selection import check_selection, ids_of_batch
 from worker.cli.shared.session import Queue, open_queue, warn_if_nobody_works
 from worker.cli.shared.watching import Changes, Frame, change, count_of, follow, reason_of
+from worker.queue.job import Record
+from worker.queue.summary import Group, Summary, summarise
+from worker.settings import load_settings
 from worker.text import on_one_line
 
 if TYPE_CHECKING:
-    from worker.queue.job import Record
     from worker.queue.records import Records
-    from worker.queue.summary import Group, Summary
 
 _NAMED = 3  # jobs of a group that are named
 _GROUPS = 20  # reasons that are shown; JSON has them all
@@ -38,8 +41,6 @@ def status(
     line for every change. With --json it then answers once, at the end. For a batch the exit code is 1
     if a job failed, was cancelled, is done with failures, or has a record that cannot be read.
     """
-    from worker.settings import load_settings
-
     check_selection("status", [job] if job is not None else [], batch)
     with open_queue(load_settings()) as queue:
         if batch is not None:
@@ -74,8 +75,6 @@ class _Reader:
         self.news: list[str] = []
 
     def read(self) -> Summary:
-        from worker.queue.summary import summarise
-
         ids = ids_of_batch(self._records, self._batch)
         states = self._records.state_of(ids)
         self.news = self._changes.lines(self._records, states)
@@ -166,9 +165,6 @@ def _job_lines(record: Record) -> Iterator[str]:
 
 def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
     """The summary for people."""
-    from bcd_model.words import DISCLAIMER
-    from converters.results import wording
-
     lost = f"; the records of {summary.gone:,} more are gone" if summary.gone else ""
     lost += f"; those of {summary.unreadable:,} cannot be read" if summary.unreadable else ""
     films = [f"{summary.scanned:,} scanned", f"{summary.failed:,} failed"]

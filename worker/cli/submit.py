@@ -6,12 +6,16 @@ from pathlib import Path
 
 import typer
 
+from bcd_model.errors import UsageError
 from worker.cli.shared.console import note
 from worker.cli.shared.options import JSON, OUT, PATHS, Lane, check_batch_name
 from worker.cli.shared.report import how_to_watch, report
 from worker.cli.shared.session import open_queue, warn_if_nobody_works
 from worker.cli.shared.studies import read_studies, results_root, unplaced_json
 from worker.cli.shared.submission import cancelled_on_interrupt, make_submitter, queue_studies, wait_for_jobs
+from worker.engine.client import worker_wanted
+from worker.settings import load_settings
+from worker.study.publish import prepare_root
 
 FORCE = typer.Option(False, "--force", "-f", help="Run again, and replace a result that is there already.")
 
@@ -44,9 +48,7 @@ def submit(
     Submitting the same work again does nothing. With the embedded engine, Ctrl-C cancels what this
     command has queued; with a queue of your own (BCD_BROKER_URL) the jobs go on.
     """
-    from worker.queue.submission import exit_code, lane_for
-    from worker.settings import load_settings
-    from worker.study.publish import prepare_root
+    from worker.queue.submission import exit_code, lane_for  # brings Celery
 
     settings = load_settings()
     if settings.embedded and wait is False:
@@ -82,8 +84,5 @@ def submit(
 
 def check_engine_is_kept(state_dir: Path) -> None:
     """Raise UsageError if nothing would work on a job that nobody waits for."""
-    from bcd_model.errors import UsageError
-    from worker.engine.client import worker_wanted
-
     if not worker_wanted(state_dir):
         raise UsageError("--no-wait needs an engine that stays", "start 'bcd-admin up' in another terminal")

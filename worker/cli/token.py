@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from worker.cli.shared.console import note, say, say_json, say_table
 from worker.cli.shared.options import JSON
-
-if TYPE_CHECKING:
-    from worker.gateway.tokens import Tokens
-
+from worker.gateway.storage.folders import private_root
+from worker.gateway.tokens import Tokens
+from worker.settings import load_settings
 
 token = typer.Typer()
 
@@ -44,8 +41,4 @@ def revoke(name: str = NAME) -> None:
 
 
 def _tokens() -> Tokens:
-    from worker.gateway.storage.folders import private_root
-    from worker.gateway.tokens import Tokens
-    from worker.settings import load_settings
-
     return Tokens(private_root(load_settings()))

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import typer
+from safetensors import SafetensorError
+
+import bcd_model
+from bcd_model.errors import OutputError, TruthError
+from converters.mias.collection import read_collection
+from worker.cli.shared.console import note, say, warn
+from worker.cli.shared.figures import counted
+from worker.cli.shared.folder import held
 
 _NAMED = 5
 
@@ -25,18 +34,8 @@ def train(
 
     A run that was ended goes on where it stood when it is started again with the same --out.
     """
-    from dataclasses import replace
-
-    from safetensors import SafetensorError
-
-    import bcd_model
-    from bcd_model.errors import OutputError, TruthError
-    from bcd_model.training.network import TrainingConfig, prepare
-    from bcd_model.training.recipe import develop
-    from converters.mias.collection import read_collection
-    from worker.cli.shared.console import note, say, warn
-    from worker.cli.shared.figures import counted
-    from worker.cli.shared.folder import held
+    from bcd_model.training.network import TrainingConfig, prepare  # brings torch
+    from bcd_model.training.recipe import develop  # brings torch
 
     config = TrainingConfig(seed=seed, units=units, second_look=second_look, threads=threads)
     if steps is not None:

@@ -6,24 +6,22 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.shared.console import note
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from bcd_model.errors import SettingsError, UsageError
+from worker.cli.shared.console import note, warn
+from worker.cli.shared.session import open_queue
+from worker.gateway.storage.folders import private_root
+from worker.gateway.tokens import Tokens
+from worker.logs import set_up_logging
+from worker.settings import Settings, load_settings
 
 
 def up(
     gateway: bool = typer.Option(True, "--gateway/--no-gateway", help="Serve the HTTP gateway, too."),
 ) -> None:
     """Keep the embedded engine and its HTTP gateway running, in the foreground, until Ctrl-C."""
-    from bcd_model.errors import UsageError
-    from worker.cli.shared.session import open_queue
-    from worker.settings import load_settings
-
     settings = load_settings()
     if not settings.embedded:
         raise UsageError("BCD_BROKER_URL names a queue of your own", "use 'bcd-admin worker', or unset it")
@@ -47,12 +45,7 @@ def up(
 @contextmanager
 def _gateway(settings: Settings) -> Iterator[Callable[[], None]]:
     """The gateway, with a token for this machine; the engine does without it if its port is taken."""
-    from bcd_model.errors import SettingsError
-    from worker.cli.shared.console import warn
-    from worker.gateway.serve import running_gateway
-    from worker.gateway.storage.folders import private_root
-    from worker.gateway.tokens import Tokens
-    from worker.logs import set_up_logging
+    from worker.gateway.serve import running_gateway  # brings FastAPI, uvicorn and Celery
 
     # a line a request is for a site's log, not for the terminal of somebody at work
     quiet = "log_level" not in settings.model_fields_set

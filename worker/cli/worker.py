@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING
 
 import typer
 
+from bcd_model.errors import QueueError, UsageError
 from worker.cli.shared.options import Lane
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.queue.job import LANES
+from worker.settings import Settings, load_settings
 
 
 def worker(
@@ -35,25 +34,20 @@ def worker(
     ),
 ) -> None:
     """Work on jobs of the queue that BCD_BROKER_URL names, until told to end."""
-    from bcd_model.errors import UsageError
-    from worker.settings import load_settings
-
     settings = load_settings(worker_processes=processes)
     if settings.embedded:
         raise UsageError("a worker needs a queue", "set BCD_BROKER_URL, or use 'bcd-admin up'")
     if health:
         check_health(settings)
         return
-    from worker.pool.serve import run_worker
-    from worker.queue.job import LANES
+    from worker.pool.serve import run_worker  # brings Celery
 
     raise typer.Exit(run_worker(settings, alone=resume, lanes=(lane.value,) if lane else LANES))
 
 
 def check_health(settings: Settings) -> None:
     """Raise QueueError if no worker of this machine has given a sign of life lately."""
-    from bcd_model.errors import QueueError
-    from worker.queue.records import Records
+    from worker.queue.records import Records  # brings redis
 
     host = platform.node()
     if all(about["host"] != host for about in Records(settings.broker_url or "").workers().values()):

@@ -168,7 +168,7 @@ def test_an_unexpected_error_quotes_no_library(local: Any, monkeypatch: pytest.M
     def read_info(_: object) -> None:
         raise ValueError("could not convert 'Marked^Nameless'")
 
-    monkeypatch.setattr("bcd_model.weights.read_info", read_info)
+    monkeypatch.setattr("worker.cli.model.read_info", read_info)
     answer = local("model")
     assert answer.code == 1
     assert "unexpected ValueError in test_cli.py, line" in answer.error

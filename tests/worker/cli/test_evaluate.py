@@ -85,9 +85,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pictures, which take seconds; tests of their own look at them."""
-    from bcd_model.evaluation.report import files
-
-    monkeypatch.setattr(files, "draw_pictures", lambda _: {})
+    monkeypatch.setattr("worker.cli.evaluate.draw_pictures", lambda _: {})
 
 
 def save_weights(path: Path, card: dict[str, Any]) -> Path:
@@ -300,7 +298,6 @@ def test_no_picture_of_another_evaluation_stays(
     site: Path, local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bcd_model.errors import FilmError
-    from bcd_model.evaluation.report import files
 
     out = tmp_path / "out"
     out.mkdir()
@@ -310,7 +307,7 @@ def test_no_picture_of_another_evaluation_stays(
     def fails(_: object) -> None:
         raise FilmError("the film is gone")
 
-    monkeypatch.setattr(files, "draw_pictures", fails)
+    monkeypatch.setattr("worker.cli.evaluate.draw_pictures", fails)
     assert local("evaluate", "--mias", site / "films", "--run", site / "run", "--out", out).code == 3
     assert {path.name for path in out.iterdir()} == {name for name in FILES if not name.endswith(".png")}
 

@@ -7,6 +7,8 @@ from enum import Enum
 
 import typer
 
+from bcd_model.errors import UsageError
+
 PATHS = typer.Argument(metavar="PATH...", help="DICOM files, or folders of any shape.", show_default=False)
 OUT = typer.Option(None, "--out", "-o", metavar="DIR", help="Results folder.", show_default="bcd-results")
 ALL = typer.Option(False, "--all", help="Also findings below the operating point.")
@@ -24,8 +26,6 @@ def check_batch_name(name: str | None) -> str | None:
     Raises:
         UsageError: it is none.
     """
-    from bcd_model.errors import UsageError
-
     if name is not None and not _BATCH_NAME.fullmatch(name):
         remedy = "use up to 64 letters, digits and _ . : @ + -, the last not at the start"
         raise UsageError(f"{name!r} is no name for a batch", remedy)

@@ -25,7 +25,7 @@ def film_progress(total: int, unit: str = "films") -> Iterator[FilmProgress]:
     if not sys.stderr.isatty():
         yield FilmProgress()
         return
-    from rich.console import Console
+    from rich.console import Console  # rich: only where there is a terminal
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -50,7 +50,7 @@ def busy(text: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console
+    from rich.console import Console  # rich: only where there is a terminal
 
     with Console(stderr=True).status(text):
         yield

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from bcd_model.errors import InputError
+from bcd_model.words import DISCLAIMER
+from converters.results import wording
+from converters.results.result_json import read_result
 from worker.cli.shared.console import say, say_csv, say_json, say_table, warn
 from worker.cli.shared.figures import counted, percent
 from worker.cli.shared.selection import ids_of_batch
 from worker.cli.shared.session import open_queue
-
-if TYPE_CHECKING:
-    from worker.queue.job import Record, Standing
+from worker.queue.job import Record, Standing
+from worker.queue.summary import values_of
+from worker.settings import load_settings
+from worker.study.outcome import ENDINGS
 
 COLUMNS = (
     "study",
@@ -50,8 +55,6 @@ _NAMED = 20  # studies without their result that are named
 
 def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
     """The studies of a batch, those with the most probable abnormality first."""
-    from worker.settings import load_settings
-
     with open_queue(load_settings()) as queue:
         ids = ids_of_batch(queue.records, batch)
         records = sorted(queue.shown(queue.records.each(ids)), key=_urgency)
@@ -70,9 +73,6 @@ def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
 
 def show_csv(job: str) -> None:
     """The findings of one study: a job's, or those in a result's folder."""
-    from converters.results.result_json import read_result
-    from worker.settings import load_settings
-
     if (Path(job) / "result.json").is_file():
         say_csv([COLUMNS, *_rows(read_result(Path(job)))])
         return
@@ -91,10 +91,6 @@ def _urgency(record: Record) -> tuple[bool, float, str]:
 
 
 def _say_table(records: Sequence[Record], places: Mapping[str, Standing]) -> None:
-    from bcd_model.words import DISCLAIMER
-    from converters.results import wording
-    from worker.queue.summary import values_of
-
     rows = [
         (
             record.job_id,
@@ -118,8 +114,6 @@ def _say_table(records: Sequence[Record], places: Mapping[str, Standing]) -> Non
 def _say_json(
     batch: str, records: Sequence[Record], places: Mapping[str, Standing], unreadable: Collection[str]
 ) -> None:
-    from bcd_model.words import DISCLAIMER
-
     studies = [
         {
             "job_id": record.job_id,
@@ -158,10 +152,6 @@ def _say_findings(records: Sequence[Record], unreadable: Collection[str]) -> Non
 
 
 def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
-    from bcd_model.errors import InputError
-    from converters.results.result_json import read_result
-    from worker.queue.job import Standing
-
     standing = record.standing()
     folder = standing.folder
     if folder is None:
@@ -185,8 +175,6 @@ def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
 
 def _rows(result: Mapping[str, Any]) -> Iterator[Sequence[object]]:
     """A row for every finding; a film without one has a row as well."""
-    from worker.study.outcome import ENDINGS
-
     state, _ = ENDINGS[result["looked_at"]]
     for film in result["films"]:
         of_film = {

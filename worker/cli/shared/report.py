@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from worker.cli.shared.console import say, say_json, say_table
+from worker.queue.job import Record
 
 if TYPE_CHECKING:
-    from worker.queue.job import Record
     from worker.queue.submission import Submitted
 
 _UNREADABLE = ("unreadable", "its record cannot be read")  # state and reason
@@ -31,7 +31,7 @@ def report(
     as_json: bool,
 ) -> None:
     """What came of a submission: the jobs, and where their results are; the files that are of no study."""
-    from worker.queue.submission import heirs
+    from worker.queue.submission import heirs  # brings Celery
 
     by_id = heirs(records)
     if as_json:
@@ -59,7 +59,7 @@ def report(
 
 
 def _outcome(records: Sequence[Record]) -> str:
-    from worker.queue.submission import last_of
+    from worker.queue.submission import last_of  # brings Celery
 
     records = last_of(records)
     states = [record.state for record in records]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bcd_model.words import DISCLAIMER
+from converters.results import wording
 from worker.cli.shared.console import say, say_table
 from worker.cli.shared.figures import counted, percent
 from worker.text import on_one_line
@@ -12,9 +14,6 @@ from worker.text import on_one_line
 
 def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
     """Print ``result.json`` for people: a table of findings for every film."""
-    from bcd_model.words import DISCLAIMER
-    from converters.results import wording
-
     model, point = result["model"], result["operating_point"]
     say(f"study {result['study_instance_uid']}")
     say(f"job   {result['job_id']}, {model['name']} {model['version']} ({model['digest'][:12]})")
@@ -41,8 +40,6 @@ def _what_was_missed(result: Mapping[str, Any]) -> str:
 
 
 def _show_film(film: Mapping[str, Any], *, everything: bool) -> None:
-    from converters.results import wording
-
     side = " ".join(filter(None, (film["laterality"], film["view"])))
     title = on_one_line(f"film {film['sop_instance_uid'] or film['file']}" + (f" ({side})" if side else ""))
     if film["status"] == "failed":

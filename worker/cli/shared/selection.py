@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bcd_model.errors import UsageError
 from worker.cli.shared.figures import counted
 from worker.cli.shared.session import Queue
+from worker.queue.job import DamagedRecordError, Record
 
 if TYPE_CHECKING:
-    from worker.queue.job import Record
     from worker.queue.records import Records
 
 _BATCHES_NAMED = 5
@@ -17,8 +18,6 @@ _BATCHES_NAMED = 5
 
 def check_selection(command: str, ids: Sequence[str], batch: str | None) -> None:
     """Raise UsageError unless either jobs or a batch are named."""
-    from bcd_model.errors import UsageError
-
     if bool(ids) == (batch is not None):
         wrong = "not both" if ids else "and there is neither"
         raise UsageError(f"{command} takes a job's id or --batch NAME, {wrong}", "bcd-admin jobs lists them")
@@ -30,8 +29,6 @@ def ids_of_batch(records: Records, batch: str) -> list[str]:
     Raises:
         UsageError: there is no such batch; it names those that there are.
     """
-    from bcd_model.errors import UsageError
-
     try:
         return records.ids(batch)
     except UsageError:
@@ -49,8 +46,6 @@ def selected(queue: Queue, ids: Sequence[str], batch: str | None) -> tuple[list[
     Raises:
         UsageError: an id is that of no job or may be several, or there is no such batch.
     """
-    from worker.queue.job import DamagedRecordError
-
     records = queue.records
     if batch is not None:
         meant = ids_of_batch(records, batch)

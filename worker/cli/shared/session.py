@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from worker.cli.shared.console import warn
+from worker.engine.client import embedded_engine, worker_wanted
+from worker.queue.job import DamagedRecordError, Record
+from worker.settings import Settings
+from worker.study.outcome import State
 
 if TYPE_CHECKING:
-    from worker.queue.job import DamagedRecordError, Record
     from worker.queue.records import Records
-    from worker.settings import Settings
-    from worker.study.outcome import State
 
 _PATIENCE = 60.0  # seconds for which a command that waits puts up with a site's Redis that is away
 
@@ -66,7 +67,7 @@ class Queue:
         """The records for a command that waits: a site's Redis may be away for a minute."""
         if self.embedded:
             return self.records  # without its Redis the embedded engine has ended: see ``check``
-        from worker.queue.records import Records
+        from worker.queue.records import Records  # brings redis
 
         records = Records(self.settings.broker_url or "", _PATIENCE)
         records.on_damage = self.records.on_damage  # it knows what has been told
@@ -80,15 +81,13 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
     Raises:
         QueueError: it cannot be reached or started.
     """
-    from worker.queue.records import Records
+    from worker.queue.records import Records  # brings redis
 
     if settings.broker_url is not None:
         records = Records(settings.broker_url)
         records.ping()
         yield Queue(settings, records, lambda: None, lambda: None, embedded=False, at_work=lambda: True)
         return
-    from worker.engine.client import embedded_engine, worker_wanted
-
     with embedded_engine(settings.state_dir) as engine:
         here = settings.model_copy(update={"broker_url": engine.url})
         records = Records(engine.url)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from converters.films.studies import Discovery, find_studies
+from converters.results.patients import told
+from converters.truth.file import TRUTH_FILE
 from worker.cli.shared.console import warn
 from worker.cli.shared.figures import counted
 from worker.cli.shared.progress import busy
-
-if TYPE_CHECKING:
-    from converters.films.studies import Discovery
-    from worker.settings import Settings
+from worker.settings import Settings
 
 _NAMED = 3  # files left out for one reason that are named
 
@@ -24,10 +23,6 @@ def read_studies(paths: Sequence[Path]) -> Discovery:
         UsageError: a path does not exist.
         InputError: there is no film in them.
     """
-    from converters.films.studies import find_studies
-    from converters.results.patients import told
-    from converters.truth.file import TRUTH_FILE
-
     with busy("looking for films"):
         found = find_studies([path.absolute() for path in paths])
     left_out: dict[str, list[Path]] = {}

@@ -8,14 +8,16 @@ from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bcd_model.errors import QueueError
+from bcd_model.weights import read_info
+from converters.films.studies import StudyInput
 from worker.cli.shared.console import note
 from worker.cli.shared.figures import counted
 from worker.cli.shared.progress import film_progress
 from worker.cli.shared.session import Queue, warn_if_nobody_works
+from worker.queue.job import Lane, Record
 
 if TYPE_CHECKING:
-    from converters.films.studies import StudyInput
-    from worker.queue.job import Lane, Record
     from worker.queue.submission import Submitted, Submitter
 
 
@@ -26,8 +28,6 @@ def cancelled_on_interrupt(queue: Queue, studies: int = 0) -> Iterator[list[Subm
     Args:
         studies: how many are to be submitted, to tell how far it came.
     """
-    from bcd_model.errors import QueueError
-
     submitted: list[Submitted] = []
     try:
         yield submitted
@@ -58,9 +58,8 @@ def _how_far(submitted: Sequence[Submitted], studies: int) -> str:
 
 def make_submitter(queue: Queue, root: Path, lane: Lane, batch: str = "", *, force: bool) -> Submitter:
     """What submits to ``queue``, for the results folder ``root``."""
-    from bcd_model.weights import read_info
-    from worker.pool.app import make_app
-    from worker.queue.submission import Submitter
+    from worker.pool.app import make_app  # brings Celery
+    from worker.queue.submission import Submitter  # brings Celery
 
     weights, app = read_info(queue.settings.model), make_app(queue.settings)
     return Submitter(queue.records, app, weights, queue.settings, root, lane, batch, force)
@@ -97,7 +96,7 @@ def _summary(submitted: Sequence[Submitted], films: int) -> str:
 
 def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
     """Wait for all jobs that were not refused, showing progress a film at a time."""
-    from worker.queue.submission import wait
+    from worker.queue.submission import wait  # brings Celery
 
     ids = [answer.job_id for answer in submitted if answer.answer != "refused"]
     records = queue.records.listing(ids)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from worker.cli.shared.console import flush, say
 from worker.cli.shared.figures import clock
+from worker.queue.job import Record
+from worker.study.outcome import State
 from worker.text import on_one_line
 
 if TYPE_CHECKING:
-    from worker.queue.job import Record
     from worker.queue.records import Records
-    from worker.study.outcome import State
 
 _PAUSE = 2.0  # seconds between two looks
 _ORDER: tuple[State, ...] = ("done", "done with failures", "failed", "cancelled", "running", "queued")
@@ -80,7 +80,7 @@ def redrawn() -> Iterator[Callable[[Sequence[str]], None]]:
 
     It is cleared at the end, for the answer in full; after Ctrl-C the last lines stay.
     """
-    from rich.console import Console
+    from rich.console import Console  # rich: only where there is a terminal
     from rich.live import Live
     from rich.text import Text
 
