@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROWS = re.findall(
-    r"^\| ([^|]+) \| `([\w/]+\.py)` \| (?:`(\w+)`)? *\|$",
+    r"^\| ([^|]+) \| `([\w/]+\.(?:py|lua))` \| (?:`(\w+)`)? *\|$",
     (ROOT / "CONTRIBUTING.md").read_text(),
     re.MULTILINE,
 )
