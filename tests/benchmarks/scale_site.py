@@ -28,7 +28,7 @@ from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
 from worker.engine.client import find_redis_server
 from worker.engine.host import die_with_parent, module_command, wait_for
-from worker.pool.app import make_app
+from worker.pool.app import make_messages
 from worker.queue.job import Lane
 from worker.queue.records import Records
 from worker.queue.submission import Submitter
@@ -132,7 +132,7 @@ class Site:
     def submitter(self, lane: Lane = "batch", batch: str = "night") -> Submitter:
         """What ``bcd-admin submit`` uses."""
         settings, weights = self.settings, read_info(self.settings.model)
-        return Submitter(self.records, make_app(settings), weights, settings, self.results, lane, batch)
+        return Submitter(self.records, make_messages(settings), weights, settings, self.results, lane, batch)
 
     def info(self, section: str) -> dict[str, Any]:
         """What Redis tells of itself."""

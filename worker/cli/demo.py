@@ -30,7 +30,7 @@ def demo(
     seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same films."),
 ) -> None:
     """Phantom films -> DICOM -> queue -> scan -> CAD SR and overlays -> findings against the truth."""
-    from worker.queue.submission import exit_code  # brings Celery
+    from worker.queue.submission import exit_code  # brings Redis
 
     settings = load_settings()
     films, dicom, results = out / "films", out / "dicom", out / "results"

@@ -25,14 +25,14 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
     Without a queue of your own (BCD_BROKER_URL) and without 'bcd-admin up', it waits for the jobs like
     'submit', and Ctrl-C cancels them.
     """
-    from worker.pool.app import make_app, send  # brings Celery
-    from worker.queue.submission import Submitted, exit_code  # brings Celery
+    from worker.pool.app import make_messages  # brings Celery
+    from worker.queue.submission import Submitted, exit_code  # brings Redis
 
     check_selection("retry", ids or [], batch)
     ended: list[Record] = []
     with open_queue(load_settings()) as queue:
         waiting = queue.embedded and not queue.at_work()
-        app = make_app(queue.settings)
+        messages = make_messages(queue.settings)
         records, unreadable = selected(queue, ids or [], batch)
         if batch is not None:
             records.reverse()  # the oldest first, as it was submitted
@@ -42,7 +42,7 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
                 for number, record in enumerate(candidates, start=1):
                     if queue.records.retry(record.job_id):
                         again.append(Submitted(record.job_id, record.study_instance_uid, "queued"))
-                        send(app, record.job_id, record.lane)
+                        messages.send(record.job_id, record.lane)
                     progress.update(number)
             if waiting:
                 ended = wait_for_jobs(queue, again)

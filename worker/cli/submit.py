@@ -48,7 +48,7 @@ def submit(
     Submitting the same work again does nothing. With the embedded engine, Ctrl-C cancels what this
     command has queued; with a queue of your own (BCD_BROKER_URL) the jobs go on.
     """
-    from worker.queue.submission import exit_code, lane_for  # brings Celery
+    from worker.queue.submission import exit_code, lane_for  # brings Redis
 
     settings = load_settings()
     if settings.embedded and wait is False:

@@ -31,7 +31,7 @@ from worker.gateway.upload.late import Late
 from worker.gateway.upload.memory import give_back
 from worker.gateway.upload.submit import Intake
 from worker.logs import event
-from worker.pool.app import make_app
+from worker.pool.app import make_messages
 from worker.queue.job import DamagedRecordError
 from worker.queue.records import Records
 from worker.queue.regions import Regions
@@ -95,7 +95,7 @@ def make_gateway(settings: Settings) -> Gateway:
     """
     root = private_root(settings)
     url = settings.broker_url or ""
-    records, app, weights = Records(url), make_app(settings), read_info(settings.model)
+    records, messages, weights = Records(url), make_messages(settings), read_info(settings.model)
     inspector = Inspector(settings.gateway_look_seconds)
     # so much counts as age while no gateway runs: what was sent last is never too old at the next start
     away = settings.gateway_upload_hours * 3600 / 2
@@ -106,14 +106,14 @@ def make_gateway(settings: Settings) -> Gateway:
     return Gateway(
         settings=settings,
         records=records,
-        app=app,
+        messages=messages,
         weights=weights,
         folders=folders,
         grants=grants,
         tokens=tokens,
         rates=Rates(settings.gateway_requests),
         slots=Slots(settings.gateway_uploads, none_left=give_back),
-        intake=Intake(records, app, weights, settings, folders, grants, inspector, late),
+        intake=Intake(records, messages, weights, settings, folders, grants, inspector, late),
         regions=Regions(url),
         turns=Turns(_TURNS),
     )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from celery import Celery
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -18,6 +17,7 @@ from worker.gateway.storage.folders import Folders
 from worker.gateway.tokens import Token, Tokens
 from worker.gateway.upload.submit import Intake
 from worker.queue.job import Record
+from worker.queue.messages import Messages
 from worker.queue.records import Records
 from worker.queue.regions import Regions
 from worker.settings import Settings
@@ -35,7 +35,7 @@ class Gateway:
 
     settings: Settings
     records: Records
-    app: Celery
+    messages: Messages
     weights: WeightsInfo
     folders: Folders
     grants: Grants

@@ -17,7 +17,6 @@ from worker.gateway.tokens import Token
 from worker.gateway.upload.contents import look_at_film
 from worker.gateway.upload.form import Form
 from worker.gateway.upload.receive import form_body, received
-from worker.pool.app import send_region
 from worker.queue.regions import RegionRecord, check_inside
 from worker.queue.summary import cause
 
@@ -55,7 +54,7 @@ def answer(region_id: str, here: Here, token: Whose) -> RegionAnswer:
     record = here.regions.get(region_id)
     if record is None or record.owner != token.id:
         raise not_found()
-    here.regions.send_again(record, here.app)
+    here.regions.send_again(record, here.messages)
     state = "queued" if record.state == "running" else record.state
     found, model = record.probability, record.model
     if found is None or model is None:
@@ -89,7 +88,7 @@ def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
     region = secrets.token_hex(16)
     film = here.folders.keep_region(path, region)
     here.regions.add(RegionRecord(region, film, (row, column), radius, token.id))
-    send_region(here.app, region)
+    here.messages.send_region(region)
     return RegionAccepted(region_id=region)
 
 

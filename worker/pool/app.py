@@ -10,6 +10,7 @@ cannot carry safely through a crash of Redis or of a worker, the records do (`wo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from celery import Celery
@@ -19,6 +20,7 @@ from kombu.exceptions import OperationalError
 from bcd_model.errors import QueueError
 from worker.environment import ignore_variables
 from worker.queue.job import LANES, Lane
+from worker.queue.messages import Messages, queue_name
 from worker.settings import Settings, hide_secrets
 
 TASK = "bcd.scan_study"
@@ -86,9 +88,28 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def queue_name(lane: Lane) -> str:
-    """The queue, and Redis list, of a lane."""
-    return f"bcd.{lane}"
+@dataclass(frozen=True, slots=True)
+class CeleryMessages:
+    """Sends messages through Celery, as `worker.queue.messages.Messages`."""
+
+    app: Celery
+
+    def send(self, job_id: str, lane: Lane) -> None:
+        """Put a message for the job on the queue of its lane."""
+        send(self.app, job_id, lane)
+
+    def send_region(self, region_id: str) -> None:
+        """Put a message for a region that is to be classified on the interactive lane."""
+        _send(self.app, REGION_TASK, region_id, "interactive")
+
+
+def make_messages(settings: Settings) -> Messages:
+    """What sends messages to the broker in ``settings``.
+
+    Raises:
+        ValueError: ``settings`` names no broker.
+    """
+    return CeleryMessages(make_app(settings))
 
 
 def send(app: Celery, job_id: str, lane: Lane, *, is_next: bool = False) -> None:
@@ -102,15 +123,6 @@ def send(app: Celery, job_id: str, lane: Lane, *, is_next: bool = False) -> None
         QueueError: the broker does not take it.
     """
     _send(app, TASK, job_id, lane, headers={"redelivered": True} if is_next else {})
-
-
-def send_region(app: Celery, region_id: str) -> None:
-    """Put a message for a region that is to be classified on the interactive lane.
-
-    Raises:
-        QueueError: the broker does not take it.
-    """
-    _send(app, REGION_TASK, region_id, "interactive")
 
 
 def _send(

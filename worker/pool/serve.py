@@ -20,13 +20,13 @@ from bcd_model.weights import read_info
 from worker import metrics
 from worker.engine.host import die_with_parent
 from worker.logs import event, set_up_logging
-from worker.pool.app import make_app, queue_name, send
+from worker.pool.app import make_app, send
 from worker.pool.tasks import register
 from worker.pool.transport import mend_transport
-from worker.pool.upkeep import add_upkeep
+from worker.pool.upkeep import add_upkeep, resume
 from worker.queue.job import LANES, Lane
+from worker.queue.messages import queue_name
 from worker.queue.records import Records
-from worker.queue.submission import resume
 from worker.settings import Settings
 from worker.study.scanner import make_scanner
 

@@ -1,6 +1,6 @@
 """The two tasks: what Celery does with a message.
 
-How a job is done is in `worker.pool.execution`, how a region is classified in `worker.queue.regions`.
+How a job is done is in `worker.pool.execution`, how a region is classified in `worker.pool.regions`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from worker import metrics
 from worker.logs import event
 from worker.pool.app import REGION_TASK, TASK
 from worker.pool.execution import run_job
+from worker.pool.regions import classify_region
 from worker.queue.records import Records
-from worker.queue.regions import classify_region
 from worker.settings import Settings
 
 _PAUSE = 1.0  # seconds

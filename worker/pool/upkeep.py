@@ -22,6 +22,7 @@ from worker.queue.job import DamagedRecordError
 from worker.queue.reader import log_damage
 from worker.queue.records import Records, Swept
 from worker.settings import Settings
+from worker.study.outcome import UNDER_WAY
 
 
 def add_upkeep(app: Celery, settings: Settings, about: dict[str, object]) -> None:
@@ -102,3 +103,20 @@ def sweep(records: Records, app: Celery, settings: Settings) -> Swept:
     if found.send:
         event("sweep", sent=len(found.send), requeued=len(found.requeued), put_aside=len(found.aside))
     return found
+
+
+def resume(app: Celery, records: Records) -> int:
+    """Queue again what a worker that is gone left unfinished; returns how many jobs.
+
+    Only for a worker that has the queue to itself, as in the embedded engine: the messages that are
+    there are thrown away, and every job that waits or runs gets a new one. One whose record cannot be
+    read costs only itself.
+    """
+    records.forget_messages()
+    waiting = [job for job, state in records.state_of(records.ids()).items() if state in UNDER_WAY]
+    unfinished = records.listing(waiting[::-1])  # the oldest first
+    for record in unfinished:
+        # that it was interrupted is not the job's fault: the attempt does not count
+        records.release(record.job_id, "", lost=False)
+        send(app, record.job_id, record.lane)
+    return len(unfinished)

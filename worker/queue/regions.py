@@ -8,25 +8,15 @@ also sends the message again if it was lost, so no sweep is needed.
 from __future__ import annotations
 
 import json
-import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from billiard.exceptions import SoftTimeLimitExceeded
-from celery import Celery
-
-from bcd_model.errors import BcdError, QueueError, UsageError
-from bcd_model.words import ModelIdentity, Probability, Region
-from converters.films.read import read_film
-from worker.logs import event
-from worker.pool.app import queue_name, send_region
+from bcd_model.errors import UsageError
+from bcd_model.words import ModelIdentity, Probability
 from worker.queue.link import RedisLink
-from worker.queue.records import Records
-from worker.settings import Settings
-from worker.study.scanner import check_roots, make_scanner
+from worker.queue.messages import Messages, queue_name
 
 State = Literal["queued", "running", "done", "failed"]
 
@@ -34,7 +24,6 @@ KEEP_SECONDS: Final = 3600
 """So long are a region, its film and its answer kept."""
 
 _KEY = "bcd:region:"
-_MOST_ATTEMPTS = 3  # to classify it, each of which ended its process
 _LOST_SECONDS = 10.0  # after which a message that is not on the queue counts as lost
 _STUCK_SECONDS = 120.0  # after which a region that is at work counts as lost
 _CLASSES = ("normal", "benign", "malignant")
@@ -120,7 +109,7 @@ class Regions:
         """Note why there is no answer."""
         self._write(region_id, {"state": "failed", "reason": reason})
 
-    def send_again(self, record: RegionRecord, app: Celery) -> bool:
+    def send_again(self, record: RegionRecord, messages: Messages) -> bool:
         """Send the message of a region once more if it must be lost; whether it was."""
         waited = self._link.call(self._now) - record.touched
         if record.state == "queued":
@@ -130,7 +119,7 @@ class Regions:
         elif record.state != "running" or waited < _STUCK_SECONDS:
             return False
         self._write(record.region_id, {"state": "queued"})
-        send_region(app, record.region_id)
+        messages.send_region(record.region_id)
         return True
 
     def _now(self) -> float:
@@ -170,51 +159,6 @@ def _from_fields(region_id: str, fields: Mapping[str, str]) -> RegionRecord:
         touched=float(fields["touched"]),
         **named,
     )
-
-
-def classify_region(region_id: str, settings: Settings) -> None:
-    """Answer one region, if it is still wanted; on a worker.
-
-    Raises:
-        QueueError: Redis cannot be reached.
-    """
-    regions = Regions(settings.broker_url or "")
-    record = regions.get(region_id)
-    if record is None:  # forged, or nobody waits for it any more
-        Records(settings.broker_url or "").count_refused("unknown region")
-        event("message refused", logging.WARNING, reason="unknown region")
-        return
-    if record.state in ("done", "failed"):
-        event("region passed over", region=region_id, state=record.state)
-        return
-    since = time.monotonic()
-    if regions.begin(region_id) > _MOST_ATTEMPTS:
-        regions.fail(region_id, f"it ended its worker, or took too long, {_MOST_ATTEMPTS} times; put aside")
-        event("region ended", logging.ERROR, region=region_id, state="failed", seconds=0.0)
-        return
-    state: State = "failed"
-    try:
-        regions.end(region_id, *_classify(record, settings))
-        state = "done"
-    except QueueError:
-        raise
-    except BcdError as error:
-        regions.fail(region_id, error.reason)
-    except SoftTimeLimitExceeded:
-        regions.fail(region_id, "it took too long")
-    except Exception as error:  # noqa: BLE001 - whatever happens, the region ends with a reason
-        event("region broke", logging.ERROR, region=region_id, error=error)
-        regions.fail(region_id, f"unexpected {type(error).__name__}; see the worker's log")
-    event("region ended", region=region_id, state=state, seconds=round(time.monotonic() - since, 3))
-
-
-def _classify(record: RegionRecord, settings: Settings) -> tuple[Probability, ModelIdentity, tuple[str, ...]]:
-    check_roots("read", [record.film], settings.input_roots, "BCD_INPUT_ROOTS")
-    film = read_film(record.film).film
-    check_inside(record.center, record.radius, film.shape)
-    scanner = make_scanner(settings.model, settings.threads_per_scan)
-    probability = scanner.classify(film, Region(record.center, record.radius))
-    return probability, scanner.identity, film.warnings
 
 
 def check_inside(center: tuple[float, float], radius: float, shape: tuple[int, int]) -> None:

@@ -8,14 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from celery import Celery
-
 from bcd_model.detector.prevalence import in_force
 from bcd_model.errors import BcdError, OutputError, QueueError
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
-from worker.pool.app import send
 from worker.queue.job import DamagedRecordError, Lane, Record, refusal_id
+from worker.queue.messages import Messages
 from worker.queue.records import Answer, Records
 from worker.settings import Settings
 from worker.study.growth import (
@@ -29,7 +27,7 @@ from worker.study.growth import (
     not_held,
     remembered,
 )
-from worker.study.outcome import ENDINGS, UNDER_WAY, Tally
+from worker.study.outcome import ENDINGS, Tally
 from worker.study.publish import check_target
 from worker.study.published import Published, published
 from worker.study.scan import job_id, now, shaping
@@ -66,7 +64,7 @@ class Submitter:
     """
 
     records: Records
-    app: Celery
+    messages: Messages
     weights: WeightsInfo
     settings: Settings
     out: Path
@@ -225,7 +223,7 @@ class Submitter:
             instead_of=damaged,
         )
         if to_send:
-            send(self.app, record.job_id, record.lane)
+            self.messages.send(record.job_id, record.lane)
         return Submitted(record.job_id, study.study_instance_uid, answer)
 
     def make_record(self, study: StudyInput) -> Record:
@@ -355,20 +353,3 @@ def heirs(records: Sequence[Record]) -> dict[str, Record]:
             passed.add(record.job_id)
         found[job] = record
     return found
-
-
-def resume(app: Celery, records: Records) -> int:
-    """Queue again what a worker that is gone left unfinished; returns how many jobs.
-
-    Only for a worker that has the queue to itself, as in the embedded engine: the messages that are
-    there are thrown away, and every job that waits or runs gets a new one. One whose record cannot be
-    read costs only itself.
-    """
-    records.forget_messages()
-    waiting = [job for job, state in records.state_of(records.ids()).items() if state in UNDER_WAY]
-    unfinished = records.listing(waiting[::-1])  # the oldest first
-    for record in unfinished:
-        # that it was interrupted is not the job's fault: the attempt does not count
-        records.release(record.job_id, "", lost=False)
-        send(app, record.job_id, record.lane)
-    return len(unfinished)

@@ -175,7 +175,7 @@ def test_a_worker_whose_clock_is_slow_keeps_its_region(
     client = own_site.client("patient")
     region = ask(client, films[0], **PLACE).json()["region_id"]
     slow = time.time() - 130
-    monkeypatch.setattr(regions.time, "time", lambda: slow)
+    monkeypatch.setattr(time, "time", lambda: slow)
     regions.Regions(own_site.broker).begin(region)  # as a worker does on another host
     client.get(f"/regions/{region}")
     with redis.Redis(

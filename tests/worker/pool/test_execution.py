@@ -27,7 +27,7 @@ from converters.films.studies import find_studies
 from converters.product import SOFTWARE_VERSION
 from converters.results.result_json import read_result
 from converters.results.study_result import FilmResult, JobIdentity, StudyResult
-from worker.pool.app import make_app
+from worker.pool.app import make_messages
 from worker.pool.execution import run_job
 from worker.queue.job import Lane, Record
 from worker.queue.records import Records
@@ -93,8 +93,8 @@ class Queue:
         self, *, out: Path | None = None, lane: Lane = "interactive", force: bool = False
     ) -> Submitter:
         weights = read_info(self.settings.model)
-        settings, app = self.settings, make_app(self.settings)
-        return Submitter(self.records, app, weights, settings, out or self.out, lane, force=force)
+        settings, messages = self.settings, make_messages(self.settings)
+        return Submitter(self.records, messages, weights, settings, out or self.out, lane, force=force)
 
     def submit(
         self, films: Path, *, out: Path | None = None, lane: Lane = "interactive", force: bool = False

@@ -14,10 +14,10 @@ from worker.cli.shared.report import report
 from worker.cli.shared.session import open_queue
 from worker.cli.shared.submission import wait_for_jobs
 from worker.pool.app import make_app
-from worker.pool.upkeep import sweep
+from worker.pool.upkeep import resume, sweep
 from worker.queue.job import DamagedRecordError, Record
 from worker.queue.records import Records, Swept
-from worker.queue.submission import Submitted, resume
+from worker.queue.submission import Submitted
 from worker.settings import Settings
 from worker.study.outcome import Tally
 

@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmread
 
 from bcd_model.weights import read_info
 from converters.films.studies import find_studies
-from worker.pool.app import make_app
+from worker.pool.app import make_messages
 from worker.queue.job import Record
 from worker.queue.records import Records
 from worker.queue.submission import Submitted, Submitter
@@ -665,7 +665,9 @@ def test_halves_submitted_at_once_are_one_job(site: Any, weights: Path, four: li
     out = site.admin.folder / "out"
 
     def submitter(records: Records) -> Submitter:
-        return Submitter(records, make_app(settings), read_info(weights), settings, out, "batch", "tonight")
+        return Submitter(
+            records, make_messages(settings), read_info(weights), settings, out, "batch", "tonight"
+        )
 
     class Slow(Records):
         other: Submitted | None = None

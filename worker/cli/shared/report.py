@@ -31,7 +31,7 @@ def report(
     as_json: bool,
 ) -> None:
     """What came of a submission: the jobs, and where their results are; the files that are of no study."""
-    from worker.queue.submission import heirs  # brings Celery
+    from worker.queue.submission import heirs  # brings Redis
 
     by_id = heirs(records)
     if as_json:
@@ -59,7 +59,7 @@ def report(
 
 
 def _outcome(records: Sequence[Record]) -> str:
-    from worker.queue.submission import last_of  # brings Celery
+    from worker.queue.submission import last_of  # brings Redis
 
     records = last_of(records)
     states = [record.state for record in records]

@@ -58,11 +58,11 @@ def _how_far(submitted: Sequence[Submitted], studies: int) -> str:
 
 def make_submitter(queue: Queue, root: Path, lane: Lane, batch: str = "", *, force: bool) -> Submitter:
     """What submits to ``queue``, for the results folder ``root``."""
-    from worker.pool.app import make_app  # brings Celery
-    from worker.queue.submission import Submitter  # brings Celery
+    from worker.pool.app import make_messages  # brings Celery
+    from worker.queue.submission import Submitter  # brings Redis
 
-    weights, app = read_info(queue.settings.model), make_app(queue.settings)
-    return Submitter(queue.records, app, weights, queue.settings, root, lane, batch, force)
+    weights, messages = read_info(queue.settings.model), make_messages(queue.settings)
+    return Submitter(queue.records, messages, weights, queue.settings, root, lane, batch, force)
 
 
 def queue_studies(
@@ -96,7 +96,7 @@ def _summary(submitted: Sequence[Submitted], films: int) -> str:
 
 def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
     """Wait for all jobs that were not refused, showing progress a film at a time."""
-    from worker.queue.submission import wait  # brings Celery
+    from worker.queue.submission import wait  # brings Redis
 
     ids = [answer.job_id for answer in submitted if answer.answer != "refused"]
     records = queue.records.listing(ids)

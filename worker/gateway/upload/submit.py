@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from celery import Celery
-
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
 from worker.gateway.access import Grants
@@ -21,6 +19,7 @@ from worker.gateway.upload.contents import Bounds, look_through
 from worker.gateway.upload.form import Upload
 from worker.gateway.upload.inspector import Inspector
 from worker.gateway.upload.late import Late, Together
+from worker.queue.messages import Messages
 from worker.queue.records import Records
 from worker.queue.submission import Submitted, Submitter
 from worker.settings import Settings
@@ -52,7 +51,7 @@ class Intake:
     """
 
     records: Records
-    app: Celery
+    messages: Messages
     weights: WeightsInfo
     settings: Settings
     folders: Folders
@@ -148,4 +147,6 @@ class Intake:
         return submitted
 
     def _submitter(self, out: Path, force: bool) -> Submitter:
-        return Submitter(self.records, self.app, self.weights, self.settings, out, "interactive", "", force)
+        return Submitter(
+            self.records, self.messages, self.weights, self.settings, out, "interactive", "", force
+        )
