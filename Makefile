@@ -8,8 +8,20 @@ INSTALLED := $(VENV)/.installed
 
 setup: $(INSTALLED)
 
+# PyPI's PyTorch for Linux brings 4 GB of CUDA that nothing here uses. The CPU build is taken from where pip looks,
+# else from PyTorch's index; without either, or with TORCH_INDEX= and nothing behind it, PyPI's is.
+TORCH := torch==2.13.0+cpu
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH_FIRST := $(BIN)/python -m pip install --quiet --no-deps
+
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+ifeq ($(shell uname -s),Linux)
+	@$(TORCH_FIRST) --no-index "$(TORCH)" 2>/dev/null || \
+	  { test -n "$(TORCH_INDEX)" && \
+	    $(TORCH_FIRST) --retries 1 --timeout 15 --index-url "$(TORCH_INDEX)" "$(TORCH)" 2>/dev/null; } || \
+	  echo "no CPU build of PyTorch to be had: taking PyPI's, with CUDA"
+endif
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 

@@ -23,7 +23,7 @@ from worker.cli.shared.console import (
     show_traceback,
     unexpected,
 )
-from worker.environment import ignore_variables
+from worker.environment import ignore_variables, let_idle_threads_sleep
 from worker.text import on_one_line
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_debug("--debug" in arguments)
     _prepare_output()
     ignore_variables()
+    let_idle_threads_sleep()
     try:
         code = _run([argument for argument in arguments if argument != "--debug"])
         flush()

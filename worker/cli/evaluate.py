@@ -19,6 +19,7 @@ from converters.films.studies import StudyInput
 from worker.cli.shared.console import note, say, say_json, say_table, warn
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import JSON
+from worker.cli.shared.pictures import check_pictures_can_be_drawn
 from worker.cli.shared.progress import film_progress
 from worker.cli.shared.studies import read_studies
 from worker.settings import load_settings
@@ -62,7 +63,7 @@ def evaluate(
     Figures of weights on films that they were trained on are no measure; every file says which it is.
     """
     _check(mias, dicom, truth, weights, run, unseen=unseen)
-
+    check_pictures_can_be_drawn()
     rule = HitRule(_rule(hit_rule), _finite(least_radius))
     settings = load_settings()
     _check_there(mias, dicom, *(truth or []))

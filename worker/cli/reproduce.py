@@ -66,6 +66,9 @@ def reproduce(
     systems, subsets and seeds may be added to a folder; the report is about all that is done in it.
     """
     # bcd_model brings numpy, these torch and matplotlib, too: --help does without all of them
+    from worker.cli.shared.pictures import check_pictures_can_be_drawn
+
+    check_pictures_can_be_drawn()
     from bcd_model.errors import BcdError, OutputError
     from bcd_model.paper.experiment import reproduce as do
     from bcd_model.paper.report.files import write_report

@@ -1,0 +1,20 @@
+"""What commands that draw pictures need, before they begin to work for hours."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from bcd_model.errors import UsageError
+
+
+def check_pictures_can_be_drawn() -> None:
+    """Look for Matplotlib.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise UsageError(
+            "its pictures are drawn with Matplotlib, which is not installed",
+            "pip install 'bcd-cad[pictures]'",
+        )
