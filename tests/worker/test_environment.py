@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from worker.environment import ignore_variables
+from worker.environment import ignore_variables, let_idle_threads_sleep
 from worker.pool.app import make_app
 from worker.settings import load_settings
 
@@ -116,3 +116,16 @@ def test_every_variable_that_celery_reads_is_known() -> None:
     environment = dict.fromkeys(read, "1")
     ignore_variables(environment)
     assert set(environment) <= HARMLESS
+
+
+def test_idle_threads_give_their_cores_away() -> None:
+    environment: dict[str, str] = {}
+    let_idle_threads_sleep(environment)
+    assert environment["GOMP_SPINCOUNT"].isdecimal()
+
+
+@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"])
+def test_whoever_says_how_threads_wait_is_obeyed(name: str) -> None:
+    environment = {name: "1"}
+    let_idle_threads_sleep(environment)
+    assert environment == {name: "1"}
