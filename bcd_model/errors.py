@@ -19,6 +19,7 @@ It never holds patient data beyond UIDs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -47,6 +48,13 @@ class BcdError(Exception):
 
     def __reduce__(self) -> tuple[type[BcdError], tuple[str, ...]]:
         return type(self), (self.message, self.remedy)
+
+
+def exit_code_of(codes: Sequence[int]) -> int:
+    """The exit code of several: 0 if all are 0; the one that all share, if none is; else 1."""
+    if not any(codes):
+        return 0
+    return codes[0] if len(set(codes)) == 1 else BcdError.exit_code
 
 
 class UsageError(BcdError):

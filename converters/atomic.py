@@ -1,10 +1,10 @@
-"""Files that are either written whole or not there."""
+"""Files that are either written whole or not there, for those who are told by an error of ours."""
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
+from bcd_model.atomic import replacing
 from bcd_model.errors import OutputError
 
 
@@ -16,15 +16,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the folder or the file cannot be written.
     """
-    staged = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as staged:
             staged.write_bytes(data)
-            staged.replace(path)
-        except BaseException:  # an interrupt, too, leaves no half-written file behind
-            staged.unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror or error})",

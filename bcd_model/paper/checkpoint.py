@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from bcd_model.atomic import replacing
 from bcd_model.errors import UsageError
 
 Losses = npt.NDArray[np.float32]
@@ -61,10 +62,8 @@ def save_checkpoint(
         "environment": json.dumps(origin.environment, sort_keys=True),
         "step": str(step),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    save_file(stored, temporary, metadata={**facts, "sha256": _sha256(facts, stored)})
-    temporary.replace(path)
+    with replacing(path) as staged:
+        save_file(stored, staged, metadata={**facts, "sha256": _sha256(facts, stored)})
 
 
 def check_checkpoint(path: Path, origin: Origin) -> None:

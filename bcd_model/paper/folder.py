@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from bcd_model.atomic import replacing
 from bcd_model.errors import UsageError
 from bcd_model.paper.outcome import Outcome, read_outcome
 from bcd_model.paper.runs import SCHEMA, Options, Run
@@ -60,11 +61,8 @@ def agree(out: Path, options: Options, films: str, threads: int) -> Options:
 
 def write_settings(out: Path, options: Options, films: str) -> None:
     """Write down what all runs of ``out`` share."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "settings.json"
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(_wanted(options, films), indent=2) + "\n")
-    temporary.replace(path)
+    with replacing(out / "settings.json") as staged:
+        staged.write_text(json.dumps(_wanted(options, films), indent=2) + "\n")
 
 
 def _wanted(options: Options, films: str) -> dict[str, Any]:
@@ -77,7 +75,7 @@ def _settings(out: Path) -> dict[str, Any] | None:
     remedy = "name another folder with --out"
     if not path.exists():
         # Half-written settings are all that a reproduction may leave without them.
-        if out.is_dir() and {each.name for each in out.iterdir()} - {"settings.partial"}:
+        if out.is_dir() and any(each.suffix != ".part" for each in out.iterdir()):
             raise UsageError(f"{out} is not empty and no folder of a reproduction", remedy)
         return None
     try:

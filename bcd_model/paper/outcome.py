@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bcd_model.atomic import replacing
 from bcd_model.errors import UsageError
 from bcd_model.paper.runs import SCHEMA, Options, Run, digest_of
 
@@ -71,10 +72,8 @@ def write_outcome(path: Path, digest: str, outcome: Outcome) -> None:
     """Write ``run.json`` in one step."""
     content = {"schema": SCHEMA, "digest": digest, **asdict(outcome)}
     text = _text({"sha256": _sha256(content), **content})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(text + "\n")
-    temporary.replace(path)
+    with replacing(path) as staged:
+        staged.write_text(text + "\n")
 
 
 def read_outcome(path: Path, options: Options, films: str) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from bcd_model.atomic import replacing
 from bcd_model.detector.backbone import Backbone, imagenet_backbone
 from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.detector.marks import Mark, cluster_marks, find_marks, merge
@@ -211,12 +212,6 @@ def say_of(progress: Progress, network: str, text: str) -> None:
     progress(f"{network}, {text}")
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_suffix(".partial")
-    write(temporary)
-    temporary.replace(path)
-
-
 def write_fold(
     path: Path, digest: str, films: dict[str, str], marks: dict[str, tuple[ScoredMark, ...]]
 ) -> None:
@@ -228,15 +223,16 @@ def write_fold(
     """
     rows = {name: [asdict(mark) for mark in found] for name, found in marks.items()}
     content = {"digest": digest, "films": films, "marks": rows}
-    _replace(path, lambda temporary: temporary.write_text(json.dumps(content, indent=1)))
+    with replacing(path) as staged:
+        staged.write_text(json.dumps(content, indent=1))
 
 
 def _write_looked(path: Path, digest: str, found: dict[str, Looked]) -> None:
     marks = {name: [asdict(mark) for mark in each.marks] for name, each in found.items()}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(each.seen)) for name, each in found.items()}
     metadata = {"digest": digest, "marks": json.dumps(marks)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
+    with replacing(path) as staged:
+        save_file(tensors, staged, metadata=metadata)
 
 
 def read_looked(path: Path, digest: str) -> dict[str, Looked] | None:

@@ -19,22 +19,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from bcd_model.detector.marks import abnormal_score
+from bcd_model.atomic import replacing
 from bcd_model.detector.network import ScanningBCDCNN, initialise
-from bcd_model.detector.peaks import local_maxima
-from bcd_model.detector.pyramid import STEPS_MM, STRIDE, build_pyramid
-from bcd_model.detector.windows import scan_level
+from bcd_model.detector.pyramid import STEPS_MM, build_pyramid
 from bcd_model.errors import TruthError, UsageError
 from bcd_model.patients import check_given_once
-from bcd_model.training.windows import Place, TrainingFilm, WindowSampler
+from bcd_model.training.hard_negatives import mine
+from bcd_model.training.windows import TrainingFilm, WindowSampler
 from bcd_model.words import AnnotatedFilm, film_digest
 
 Progress = Callable[[str], None]
 
 _WARM_UP = 100
 _FINAL_RATE = 0.02
-_HARD_PER_LEVEL = 8
-_HARD_SCORE = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +150,7 @@ def train_network(
     loss_average = 0.0
     for step in range(first, config.steps):
         if step in config.mining:
-            sampler.hard = mine(network, sampler, config, step)
+            sampler.hard = mine(network, sampler, films=config.mined_films, seed=config.seed, step=step)
             progress(f"step {step}: {len(sampler.hard)} hard negatives")
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _rate(step, config.steps)
@@ -175,26 +172,6 @@ def train_network(
     return network.eval()
 
 
-def mine(network: ScanningBCDCNN, sampler: WindowSampler, config: TrainingConfig, step: int) -> list[Place]:
-    """Return the windows of normal tissue that the network holds most suspicious.
-
-    At most 8 local maxima a level of each film searched, away from every lesion.
-    """
-    network.eval()
-    rng = np.random.default_rng([config.seed, step, 1])
-    count = min(config.mined_films, len(sampler.films))
-    hard: list[Place] = []
-    for film in sorted(rng.choice(len(sampler.films), size=count, replace=False)):
-        for index, level in enumerate(sampler.films[film].pyramid.levels):
-            free = np.zeros_like(level.inside)
-            free[tuple(sampler.clear[film][index].T)] = True
-            score = abnormal_score(scan_level(network, level))
-            peaks = local_maxima(score, free & (score > _HARD_SCORE))
-            order = np.argsort(-score[tuple(peaks.T)], kind="stable")[:_HARD_PER_LEVEL]
-            hard += [(int(film), index, int(u) * STRIDE, int(v) * STRIDE) for u, v in peaks[order]]
-    return hard
-
-
 def _rate(step: int, steps: int) -> float:
     cosine = 0.5 * (1 + np.cos(np.pi * step / steps))
     return float(min(1.0, (step + 1) / _WARM_UP) * (_FINAL_RATE + (1 - _FINAL_RATE) * cosine))
@@ -212,10 +189,8 @@ def _save(
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
     tensors["hard"] = torch.tensor(sampler.hard, dtype=torch.int32).reshape(-1, 4)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    save_file(tensors, temporary, metadata={"digest": digest, "step": str(step)})
-    temporary.replace(path)
+    with replacing(path) as staged:
+        save_file(tensors, staged, metadata={"digest": digest, "step": str(step)})
 
 
 def _load(

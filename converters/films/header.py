@@ -13,6 +13,7 @@ from pydicom.uid import (
 )
 
 from bcd_model.words import Laterality
+from converters.codes import VIEWS
 from converters.dicom.file import integer, items, numbers, text, texts
 
 TRAINING_SPACING = 0.2
@@ -34,26 +35,16 @@ _SAME_RATIO = 0.02
 _MAGNIFIED = 1.2
 
 # CID 4014 View for Mammography, in SNOMED CT and in the older SNOMED-RT codes of the same concepts.
-_VIEW_CODES = {
-    "399162004": "CC",
+_VIEW_CODES = {code.value: name for name, code in VIEWS.items()} | {
     "R-10242": "CC",
-    "399368009": "MLO",
     "R-10226": "MLO",
-    "399260004": "ML",
     "R-10224": "ML",
-    "399352003": "LM",
     "R-10228": "LM",
-    "399099002": "LMO",
     "R-10230": "LMO",
-    "399196006": "FB",
     "R-10244": "FB",
-    "399192008": "XCCL",
     "R-1024A": "XCCL",
-    "399101009": "XCCM",
     "R-1024B": "XCCM",
-    "399188001": "SIO",
     "R-102D0": "SIO",
-    "441555000": "ISO",
     "R-40AAA": "ISO",
 }
 _VIEWS = frozenset(_VIEW_CODES.values())

@@ -25,6 +25,7 @@ from pydicom.uid import (
 
 from bcd_model.errors import FilmError, InputError
 from bcd_model.words import Laterality
+from converters import codes
 from converters.atomic import write_atomically
 from converters.mias.collection import SPACING, MiasFilm, SkippedFilm, read_collection
 from converters.mias.orientation import chest_wall, patient_orientation, usual_wall
@@ -213,24 +214,15 @@ def _add_geometry(header: Dataset, laterality: Laterality, image: Graymap) -> No
     wall = chest_wall(image.pixels) or usual_wall(laterality)
     header.PatientOrientation = list(patient_orientation(laterality, wall))
     header.ImageLaterality = laterality
-    header.AnatomicRegionSequence = [_code("76752008", "SCT", "Breast")]
+    header.AnatomicRegionSequence = [codes.BREAST.item()]
     header.OrganExposed = "BREAST"
     header.PositionerType = "MAMMOGRAPHIC"
-    view = _code("399368009", "SCT", "medio-lateral oblique")
+    view = codes.VIEWS["MLO"].item()
     view.ViewModifierCodeSequence = []
     header.ViewCodeSequence = [view]
     header.DetectorType = "FILM"
     header.ImagerPixelSpacing = list(SPACING)
     header.AcquisitionContextSequence = []
-
-
-def _code(value: str, scheme: str, meaning: str) -> Dataset:
-    """One code sequence item (PS3.3 8.8)."""
-    item = Dataset()
-    item.CodeValue = value
-    item.CodingSchemeDesignator = scheme
-    item.CodeMeaning = meaning
-    return item
 
 
 def _encode(header: Dataset) -> bytes:

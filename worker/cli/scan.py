@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from bcd_model.errors import BcdError
+from bcd_model.errors import BcdError, exit_code_of
 from converters.results.predecessor import read_predecessor
 from converters.results.result_json import to_json
 from worker.cli.shared.console import say, say_json, show_traceback, unexpected, warn
@@ -86,11 +86,4 @@ def scan(
             show_result(answer, everything=everything)
             say(f"files in {answer['folder']}")
             say()
-    raise typer.Exit(_exit_code(codes))
-
-
-def _exit_code(codes: list[int]) -> int:
-    """0 if all went well; if nothing did, the one code all failures share; else 1."""
-    if not any(codes):
-        return 0
-    return codes[0] if len(set(codes)) == 1 else 1
+    raise typer.Exit(exit_code_of(codes))

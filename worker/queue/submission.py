@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bcd_model.detector.prevalence import in_force
-from bcd_model.errors import BcdError, OutputError, QueueError
+from bcd_model.errors import OutputError, QueueError, exit_code_of
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
 from worker.queue.job import DamagedRecordError, Lane, Record, refusal_id
@@ -322,7 +322,7 @@ def wait(
 def exit_code(
     records: Sequence[Record], submitted: Sequence[Submitted] = (), *, unreadable: Collection[str] = ()
 ) -> int:
-    """0 if all is done; if nothing is, the one code all failures share; else 1.
+    """The exit code of these jobs together (`bcd_model.errors.exit_code_of`).
 
     A job in whose place another of ``records`` stands does not count: that has its films.
 
@@ -332,9 +332,7 @@ def exit_code(
     codes = [record.exit_code for record in last_of(records)]
     codes += [DamagedRecordError.exit_code for _ in unreadable]
     codes += [OutputError.exit_code for answer in submitted if answer.answer == "refused"]
-    if not any(codes):
-        return 0
-    return codes[0] if len(set(codes)) == 1 else BcdError.exit_code
+    return exit_code_of(codes)
 
 
 def last_of(records: Sequence[Record]) -> list[Record]:

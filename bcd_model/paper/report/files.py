@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from bcd_model.atomic import replacing
 from bcd_model.paper.outcome import Outcome
 from bcd_model.paper.printed import FIGURE_11, S4_RECALL, TABLE_I
 from bcd_model.paper.report.causes import Cause, causes
@@ -129,6 +130,5 @@ def _csv(rows: Iterable[Sequence[object]]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, newline="")
-    temporary.replace(path)
+    with replacing(path) as staged:
+        staged.write_text(text, newline="")
