@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from pydicom import config
 from pydicom.datadict import dictionary_description, tag_for_keyword
@@ -77,6 +77,10 @@ class FileBytes:
     name: str
     data: bytes
     sha256: str
+
+
+Header: TypeAlias = Dataset
+"""The data elements of a file but its pixels, for those who hand it on and do not look into it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,11 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
+from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from bcd_model.errors import InputError, UsageError
+from bcd_model.errors import BcdError, InputError, UsageError
 from converters.dicom.file import Survey, survey, uid, why_no_uid
 from converters.films import header as film_header
 from converters.films.acceptance import Rule, is_for_processing, judge, may_be_film, rule, says_nothing
@@ -416,25 +417,41 @@ def contradiction(path: Path, sop_instance_uid: str | None, files: Iterable[str]
     return FilmSource(path, sop_instance_uid, digest, reason, all_sha256=known)
 
 
-def _nothing(paths: Sequence[Path], heap: _Heap) -> InputError:
+class NoStudyError(InputError):
+    """There is no study in what was given.
+
+    Args:
+        passed: the files that were looked at, each with the reason why it is none of a study.
+    """
+
+    def __init__(self, message: str, remedy: str, passed: Sequence[Skipped]) -> None:
+        super().__init__(message, remedy)
+        self.passed = tuple(passed)
+
+    def __reduce__(self) -> tuple[type[BcdError], tuple[Any, ...]]:
+        return type(self), (self.message, self.remedy, self.passed)
+
+
+def _nothing(paths: Sequence[Path], heap: _Heap) -> NoStudyError:
     """Why there is no study, in one line."""
     where = str(paths[0]) if paths else "input"
     if len(paths) > 1:
         where += f" and {len(paths) - 1} more"
     passed = (*heap.unplaced, *heap.skipped)
     if not passed and not heap.folders:
-        return InputError(f"{where}: empty", "give a folder or files with DICOM mammograms")
+        return NoStudyError(f"{where}: empty", "give a folder or files with DICOM mammograms", passed)
     if not heap.folders:
         first = passed[0]
         alone = len(paths) == len(passed) == 1 and first.path == paths[0]
         among = f"no DICOM file among {_count(passed)} ({first.path.name}: {first.reason})"
-        return InputError(
+        return NoStudyError(
             f"{where}: {first.reason if alone else among}",
             "give DICOM mammograms, or convert films with 'bcd-admin convert mias'",
+            passed,
         )
     reasons = sorted({skipped.reason for skipped in passed})
     why = f": {reasons[0]}" if len(reasons) == 1 else f", for example: {reasons[0]}" if reasons else ""
-    return InputError(f"{where}: no mammogram among {_count(passed)}{why}", "give mammograms")
+    return NoStudyError(f"{where}: no mammogram among {_count(passed)}{why}", "give mammograms", passed)
 
 
 def _count(skipped: Sequence[Skipped]) -> str:

@@ -110,7 +110,7 @@ class SkippedFilm:
     @classmethod
     def because(cls, path: Path, error: FilmError) -> SkippedFilm:
         """The film at ``path``, which ``error`` keeps from being read."""
-        return cls(path, str(error).removeprefix(f"{path}: "))
+        return cls(path, error.reason)
 
 
 @dataclass(frozen=True, slots=True)

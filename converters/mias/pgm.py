@@ -59,7 +59,7 @@ def read_graymap(path: Path) -> Graymap:
     samples = read(path, data, start, rows * columns, maxval)
     highest = int(samples.max())
     if highest > maxval:
-        raise FilmError(f"{path}: holds the value {highest}, above its maxval {maxval}", _REMEDY)
+        raise FilmError(f"holds the value {highest}, above its maxval {maxval}", _REMEDY, str(path))
     narrow: Samples = samples.astype(np.uint8) if maxval <= 255 else samples.astype(np.uint16)
     return Graymap(narrow.reshape(rows, columns), maxval)
 
@@ -113,30 +113,30 @@ def _load(path: Path, limit: int = -1) -> bytes:
             return file.read(limit)
     except OSError as error:
         raise FilmError(
-            f"{path}: cannot be read ({error.strerror or error})", "check the path and its permissions"
+            f"cannot be read ({error.strerror or error})", "check the path and its permissions", str(path)
         ) from error
 
 
 def _header(path: Path, data: bytes) -> tuple[int, int, int, int]:
     """Columns, rows, maxval, and where the samples begin."""
     if data[:2] not in (b"P2", b"P5"):
-        raise FilmError(f"{path}: no PGM file (it does not start with P2 or P5)", _REMEDY)
+        raise FilmError("no PGM file (it does not start with P2 or P5)", _REMEDY, str(path))
     numbers: list[int] = []
     position = 2
     for _ in range(3):
         match = _NUMBER.match(data, position)
         if match is None or match.start(1) == position or len(match.group(1)) > _MAX_DIGITS:
-            raise FilmError(f"{path}: the PGM header is broken", _REMEDY)
+            raise FilmError("the PGM header is broken", _REMEDY, str(path))
         numbers.append(int(match.group(1)))
         position = match.end()
     end = _HEADER_END.match(data, position)
     if end is None:
-        raise FilmError(f"{path}: the PGM header is broken, or the file ends with it", _REMEDY)
+        raise FilmError("the PGM header is broken, or the file ends with it", _REMEDY, str(path))
     columns, rows, maxval = numbers
     if not (1 <= columns <= _MAX_SIDE and 1 <= rows <= _MAX_SIDE):
-        raise FilmError(f"{path}: the header says {columns} x {rows} pixels", _REMEDY)
+        raise FilmError(f"the header says {columns} x {rows} pixels", _REMEDY, str(path))
     if not 1 <= maxval <= _MAX_MAXVAL:
-        raise FilmError(f"{path}: the header says a maxval of {maxval}, not 1 to {_MAX_MAXVAL}", _REMEDY)
+        raise FilmError(f"the header says a maxval of {maxval}, not 1 to {_MAX_MAXVAL}", _REMEDY, str(path))
     return columns, rows, maxval, end.end()
 
 
@@ -152,7 +152,7 @@ def _plain_samples(path: Path, data: bytes, start: int, count: int, maxval: int)
     words = _COMMENT.sub(b"", data[start:]).split()
     _check_count(path, len(words), count, "pixels")
     if not all(word.isdigit() and len(word) <= _MAX_DIGITS for word in words):
-        raise FilmError(f"{path}: holds something other than numbers among its pixels", _REMEDY)
+        raise FilmError("holds something other than numbers among its pixels", _REMEDY, str(path))
     return np.array([int(word) for word in words], dtype=np.int64)
 
 
@@ -160,7 +160,7 @@ def _check_count(path: Path, found: int, promised: int, what: str) -> None:
     """Raise FilmError unless the file holds just what its header promises."""
     if found != promised:
         fault = "is cut off" if found < promised else "has something after its last pixel"
-        raise FilmError(f"{path}: {fault} ({found} {what}, the header promises {promised})", _REMEDY)
+        raise FilmError(f"{fault} ({found} {what}, the header promises {promised})", _REMEDY, str(path))
 
 
 __all__ = ["Graymap", "Samples", "read_graymap", "read_pgm", "read_size", "write_pgm"]

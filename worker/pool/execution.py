@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from converters.results.predecessor import read_predecessor
 from converters.results.study_result import FilmResult, JobIdentity, Predecessor
 from worker import metrics
 from worker.logs import event
+from worker.pool.backoff import delay_before_next, patience_of
 from worker.queue.job import DamagedRecordError, Record
 from worker.queue.reader import log_damage
 from worker.queue.records import Records
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 PATIENCE = 600.0
 """Seconds for which a process that works on a job waits for a Redis that is away."""
 
-_INTERACTIVE_PATIENCE = 10.0  # seconds: somebody waits, and can mend what is wrong
-_FIRST_DELAY = {"interactive": 1.0, "batch": 10.0}  # seconds until the storage is tried again
-_LONGEST_DELAY = 600.0  # seconds
 _RENEWALS = 4  # in the length of a lease
 
 
@@ -232,11 +229,9 @@ def _end(attempt: _Attempt, outcome: Outcome, outs: int | None = None) -> bool:
 def _try_later(attempt: _Attempt, error: BcdError) -> bool:
     """Give the job back because of trouble that may pass; False if that has gone on for too long."""
     record, settings = attempt.record, attempt.settings
-    patience = float(settings.retry_seconds) if record.lane == "batch" else _INTERACTIVE_PATIENCE
-    delay = min(_FIRST_DELAY[record.lane] * 2.0**record.tries, _LONGEST_DELAY, max(patience / 4, 0.5))
-    delay *= random.uniform(0.75, 1.25)  # not all at once when it is over
-    reason = f"is tried again: {error.message}"
-    later = attempt.records.later(record.job_id, attempt.holder, delay, reason, patience)
+    patience = patience_of(record.lane, settings)
+    delay = delay_before_next(record.lane, record.tries, patience)
+    later = attempt.records.later(record.job_id, attempt.holder, delay, error.message, patience)
     if later is None:
         raise JobLostError
     if later:

@@ -18,7 +18,6 @@ MISSED: Final[frozenset[State]] = FAILED | {"cancelled"}
 """States of jobs that ended without all there was to do."""
 
 _RECENT = 200  # jobs; how long the rest takes is judged by the pace of so many
-_AGAIN = "is tried again: "
 
 # What the reason of a failed film begins with: how many they are, then what it is called
 # (`worker.study.outcome.outcome_of`).
@@ -212,7 +211,7 @@ def grouped(records: Iterable[Record]) -> tuple[Group, ...]:
         groups.setdefault(cause(record.reason), []).append(record)
     found = []
     for shown, members in groups.items():
-        reasons = {record.reason.removeprefix(_AGAIN) for record in members}
+        reasons = {record.reason for record in members}
         found.append(
             Group(
                 reason=reasons.pop() if len(reasons) == 1 else shown,
@@ -228,7 +227,7 @@ def cause(reason: str) -> str:
 
     What a film is called is cut off, paths, names of files, numbers and UIDs become "…".
     """
-    text = reason.removeprefix(_AGAIN)
+    text = reason
     of_film = _HOW_MANY.match(text)
     if of_film:
         text = text[of_film.end() :]

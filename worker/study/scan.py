@@ -29,12 +29,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
 from bcd_model.words import Film, ModelIdentity, OperatingPoint, Projection, StudyScanner, film_digest
-from converters.dicom.file import FileBytes, load, parse_dicom, survey, uid
+from converters.dicom.file import FileBytes, Header, load, parse_dicom, survey, uid
 from converters.films.identity import Identity, identity, identity_in
 from converters.films.pixels.stored import picture_digest, stored_pixels
 from converters.films.projection import projection
@@ -379,7 +378,7 @@ def _load(source: FilmSource) -> FileBytes:
     return file
 
 
-def _header(source: FilmSource, *, patient: bool = False) -> Dataset | None:
+def _header(source: FilmSource, *, patient: bool = False) -> Header | None:
     """The header of a film, if it is readable: the CAD SR lists one that failed by its UIDs, too."""
     try:
         found = survey(source.path)

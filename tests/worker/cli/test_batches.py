@@ -138,7 +138,7 @@ def test_retry_queues_again_what_did_not_end_well(site: Site) -> None:
         site.end(jobs[state], state, "" if state == "done" else "torn")
     site.records.cancel(jobs["cancelled"], "by hand")
     site.begin(jobs["due"])
-    site.records.later(jobs["due"], HOLDER, 300, "is tried again: full", 3600)
+    site.records.later(jobs["due"], HOLDER, 300, "full", 3600)
     waiting = site.add("night")
     answer = site("retry", "--batch", "night")
     assert answer.code == 0, answer.err

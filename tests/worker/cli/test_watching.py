@@ -68,7 +68,7 @@ def test_jobs_by_state_and_batch(site: Site) -> None:
 def test_a_job_that_waits_for_its_storage_says_until_when_and_why(site: Site) -> None:
     job = site.add("night")
     site.begin(job)
-    assert site.records.later(job, HOLDER, 300, "is tried again: /out cannot be written: full", 3600)
+    assert site.records.later(job, HOLDER, 300, "/out cannot be written: full", 3600)
     for command in (["jobs"], ["status", job]):
         shown = site(*command).out
         assert re.search(r"tries again at \d\d:\d\d:\d\d: /out cannot be written: full$", shown, re.MULTILINE)

@@ -292,7 +292,6 @@ def test_a_batch_waits_until_there_is_room_for_its_results(
         queue.when("film scanned", lambda: fill(small_disk), film=4)
     record = queue.run(job)
     assert (record.state, record.tries, record.lost, record.exit_code) == ("queued", 1, 0, 0)
-    assert "is tried again" in record.reason
     assert "No space left" in record.reason
     assert record.due > record.begun
     assert queue.records.figures().later == 1
@@ -362,7 +361,7 @@ def test_films_that_cannot_be_read_for_a_while_are_waited_for(queue: Queue, film
     film.symlink_to(NEVER_READ)
     record = queue.run(job)
     assert (record.state, record.tries) == ("queued", 1)
-    assert record.reason.startswith("is tried again: cannot be read: ")
+    assert record.reason.startswith("cannot be read: ")
     assert content(queue.out) == {}
     film.unlink()
     shutil.move(films.parent / "away", film)

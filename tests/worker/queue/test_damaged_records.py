@@ -176,7 +176,7 @@ def test_a_key_deleted_by_hand_leaves_the_books_right(
     if place != "waiting":
         assert records.claim(deleted.job_id, "holder", 0.001) == "claimed"
     if place == "later":
-        assert records.later(deleted.job_id, "holder", 0.001, "is tried again: full", 100)
+        assert records.later(deleted.job_id, "holder", 0.001, "full", 100)
     client.delete(f"bcd:job:{deleted.job_id}")
     if swept:
         sweep_late(client, records)
@@ -203,7 +203,7 @@ def test_it_stops_neither_the_sweep_nor_a_worker(
         if state == "ended":
             assert records.end(record.job_id, "/node/1", state="done")
         if state == "later":
-            assert records.later(record.job_id, "/node/1", 0.001, "is tried again: full", 100)
+            assert records.later(record.job_id, "/node/1", 0.001, "full", 100)
     spoil(client, damaged.job_id, field, value)
     swept = sweep_late(client, records)
     if state == "ended":

@@ -118,7 +118,7 @@ ALIKE = {
     ),
     "/a/results/… cannot be written: full": (
         "/a/results/1.2.3 cannot be written: full",
-        "is tried again: /a/results/1.2.840.7 cannot be written: full",
+        "/a/results/1.2.840.7 cannot be written: full",
     ),
     "this worker may not read …; mend BCD_INPUT_ROOTS": (
         "this worker may not read /in/patient 7 8; mend BCD_INPUT_ROOTS",

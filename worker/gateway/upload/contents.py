@@ -10,12 +10,13 @@ from pathlib import Path
 from bcd_model.errors import FilmError, InputError
 from converters.dicom.file import integer, read_dicom
 from converters.films.read import why_unusable
-from converters.films.studies import StudyInput, find_studies
+from converters.films.studies import NoStudyError, StudyInput, find_studies
 from worker.gateway.problems import ProblemError, Skipped
 from worker.gateway.storage.disk import check_room
 from worker.gateway.upload.archives import Budget, RefusedArchiveError, is_archive, unpack
 from worker.gateway.upload.form import Upload
 
+_NO_MAMMOGRAM = "no mammogram"
 _NO_FILMS = "there is no mammogram in the upload that can be used"
 
 _NOT_USED = "not used: a DICOMDIR, or a film whose SOP Instance UID another file has, too"
@@ -143,6 +144,6 @@ def _why_none(path: Path) -> str:
     """Why a file of an upload without a film is none, without its path."""
     try:
         find_studies([path])
-    except InputError as error:
-        return error.message.partition(": ")[2] or "no mammogram"
-    return "no mammogram"
+    except NoStudyError as error:
+        return error.passed[0].reason if error.passed else _NO_MAMMOGRAM
+    return _NO_MAMMOGRAM
