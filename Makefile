@@ -35,7 +35,7 @@ check: setup
 	$(BIN)/lint-imports --config pyproject.toml
 
 # As many tests at a time as there are cores; those of one file run in one process, as they share a Redis.
-PARALLEL := --numprocesses=auto --dist=loadfile
+PARALLEL := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 # What needs no Redis, no films, no Java, no browser and nothing of Debian's.
 quick: setup

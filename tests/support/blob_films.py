@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bcd_model.words import WINDOW, Film
+from bcd_model.detector.model import Model
+from bcd_model.words import WINDOW, Film, ModelIdentity, OperatingPoint
 
 BLOB_STEPS = (0.2, 0.3, 0.45, 0.675)
 
@@ -56,3 +57,13 @@ def blob_film(
     distance = np.hypot((rows - center[0]) * spacing[0], (columns - center[1]) * spacing[1])
     pixels += 0.4 / (1 + np.exp(np.clip((distance - radius_mm) / 0.1, -50, 50)))
     return Film(pixels.astype(np.float32), spacing, file="blob.dcm", sop_instance_uid="2.25.1")
+
+
+def make_blob_model() -> Model:
+    """A model of the detector, at its operating point."""
+    return Model(
+        BlobDetector().eval(),
+        ModelIdentity("blob-detector", "1", "0" * 64),
+        OperatingPoint(0.5, 0.4, basis="fixed detector"),
+        BLOB_STEPS,
+    )

@@ -9,7 +9,6 @@ import numpy as np
 import pydicom
 import pytest
 
-from bcd_model.detector.model import Model
 from bcd_model.detector.pyramid import CONTEXT, STRIDE
 from bcd_model.detector.scan import Scanner
 from bcd_model.words import WINDOW
@@ -17,7 +16,7 @@ from converters.films.studies import find_studies
 from converters.mias.pgm import write_pgm
 from converters.mias.to_dicom import convert_mias
 from converters.results.overlay import COLORS
-from tests.support.blob_films import blob_film
+from tests.support.blob_films import blob_film, make_make_blob_model()
 from worker.study.publish import publish
 from worker.study.scan import new_job, scan_study
 
@@ -43,9 +42,7 @@ def _coordinates(item: pydicom.Dataset) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("spacing", [(0.2, 0.2), (0.2, 0.15)])
 @pytest.mark.parametrize("laterality", ["L", "R"])
-def test_a_blob_comes_back(
-    blob_model: Model, laterality: str, spacing: tuple[float, float], tmp_path: Path
-) -> None:
+def test_a_blob_comes_back(laterality: str, spacing: tuple[float, float], tmp_path: Path) -> None:
     # A left film has the chest wall at the right edge.
     center = (331.0, 310.0) if laterality == "L" else (290.0, 170.0)
     side = "right" if laterality == "L" else "left"
@@ -65,7 +62,7 @@ def test_a_blob_comes_back(
     header.ImagerPixelSpacing = list(spacing)
     header.save_as(path)
 
-    scanner = Scanner(blob_model, threads=1)
+    scanner = Scanner(make_blob_model(), threads=1)
     (study,) = find_studies([tmp_path / "dicom"]).studies
     folder = publish(scan_study(study, scanner, new_job(study, scanner)), tmp_path / "results")
 
