@@ -37,9 +37,9 @@ check: setup
 # As many tests at a time as there are cores; those of one file run in one process, as they share a Redis.
 PARALLEL := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
-# What needs no Redis, no films, no Java, no browser and nothing of Debian's.
+# What starts no processes and needs no films, no Java, no browser and nothing of Debian's.
 quick: setup
-	$(BIN)/pytest $(PARALLEL) -m "not (redis or films or jvm or browser or debian)"
+	$(BIN)/pytest $(PARALLEL) -m "not (commands or redis or films or jvm or browser or debian)"
 
 test: check
 	$(BIN)/pytest $(PARALLEL) --durations=25

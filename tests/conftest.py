@@ -14,6 +14,14 @@ LONG = ("tests/faults/", "tests/golden/", "tests/fuzz/", "tests/outcomes/", "tes
 """What takes minutes; begun last, it would keep one core busy while the others have nothing left."""
 
 
+COMMANDS = frozenset({"admin", "kept", "url", "own_site", "site_of_module"})
+"""Fixtures that start processes: a command line, its engine, a Redis, a gateway."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest."""
+    """Begin with what takes longest; mark what starts processes, so that ``make quick`` leaves it out."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    for item in items:
+        if COMMANDS.intersection(getattr(item, "fixturenames", ())) or item.nodeid.startswith(LONG):
+            item.add_marker(pytest.mark.commands)

@@ -146,7 +146,7 @@ def test_a_lying_file_is_refused_by_name(tmp_path: Path, content: bytes, complai
     path.write_bytes(content)
     with pytest.raises(FilmError, match=complaint) as caught:
         read_pgm(path)
-    assert str(path) in caught.value.message
+    assert str(path) in str(caught.value)
     assert caught.value.remedy
     assert "\n" not in str(caught.value)
 
