@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo quick test check bench faults slicer-test clean
+.PHONY: setup demo quick test check bench faults slicer-test slicer-library slicer-scene clean
 
 setup: $(INSTALLED)
 
@@ -63,9 +63,13 @@ $(SLICER)/.installed: tests/slicer/requirements.txt
 	$(SLICER)/bin/python -m pip install --quiet --requirement tests/slicer/requirements.txt
 	touch $@
 
-slicer-test: setup $(SLICER)/.installed
+slicer-test: slicer-library slicer-scene
+
+slicer-library: setup
 	@echo "Leg 1: the library, plain Python"
 	$(BIN)/pytest tests/slicer/lib tests/slicer/project
+
+slicer-scene: setup $(SLICER)/.installed
 	@echo "Leg 2: a real MRML scene, rendered off screen (slicer-core)"
 	rm -rf build/written
 	$(BIN)/python -m tests.slicer.written_results build/written
