@@ -7,7 +7,6 @@ project's ``.venv``.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from pathlib import Path
 
@@ -88,8 +87,8 @@ class RealGateway:
         self._process.wait()
 
     def stop(self) -> None:
-        """End it as Ctrl-C would."""
-        self._process.send_signal(signal.SIGINT)
+        """End it by SIGTERM: where a script runs the tests in the background, Ctrl-C is ignored."""
+        self._process.terminate()
         try:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
