@@ -239,7 +239,8 @@ def _explained(problem: Mapping[str, Any], given: Mapping[str, object]) -> Setti
     name = str(problem["loc"][0])
     variable = f"{PREFIX}{name.upper()}"
     value = hide_secrets(str(given.get(name, os.environ.get(variable, ""))))
-    reason = str(problem["msg"]).removeprefix("Value error, ")
+    # Of a check of our own, pydantic hands on the error itself.
+    reason = str(problem.get("ctx", {}).get("error", problem["msg"]))
     return SettingsError(f"{variable}={value!r} cannot be used", reason[:1].lower() + reason[1:])
 
 

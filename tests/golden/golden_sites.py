@@ -17,6 +17,7 @@ from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
 from tests.golden.golden_content import Names, of_answer, of_results, rounded
 
+HERE = Path(__file__).parent
 MIAS_STUDIES = 20
 
 
@@ -114,3 +115,17 @@ def _code(value: str, meaning: str) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", meaning
     return item
+
+
+def paths_of(name: str) -> list[Path]:
+    """The files that hold the golden content of ``name``."""
+    found = [path for path in HERE.glob(f"{name}*.json") if path.stem.partition("-")[0] == name]
+    return sorted(found, key=lambda path: (len(path.stem), path.stem))
+
+
+def golden(name: str) -> dict[str, Any]:
+    """The golden content of ``name``."""
+    found: dict[str, Any] = {}
+    for path in paths_of(name):
+        found |= json.loads(path.read_text())
+    return found
