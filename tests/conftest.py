@@ -5,6 +5,10 @@ import os
 import pytest
 from hypothesis import settings
 
+# As many tests run at a time as there are cores: with threads of their own they would only wait for one
+# another, and OpenMP's wait by spinning. It reads this when torch is imported, which is after this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Continuous integration judges a change, not the luck of a draw: there, the same examples each time.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
