@@ -17,6 +17,7 @@ from tests.faults.outcome import Outcome
 from tests.faults.sites import Look, Site, TimeoutInRowError, wait_for
 from tests.faults.small_films import SMALL, Study, make_study
 from tests.faults.watcher import Watcher
+from tests.support.small_studies import make_weights
 
 _STAGED = 6.0  # seconds after which what a killed worker has staged is cleared away by the next one
 
@@ -34,6 +35,7 @@ class Numbers:
         full_seconds: for which the disk stays full after every job has found it so.
         patience: seconds until what a row waits for counts as never to happen.
         lease, visibility: BCD_LEASE_SECONDS, and BCD_VISIBILITY_TIMEOUT where the worker is stopped.
+        tiny: scan with random weights: a small film takes a tenth of the time, and no row is about findings.
     """
 
     small: int = 6
@@ -47,19 +49,26 @@ class Numbers:
     patience: float = 480.0
     lease: int = 2
     visibility: int = 20
+    tiny: bool = False
 
 
 FULL = Numbers()
 QUICK = Numbers(
     small=2,
-    slow_films=4,
-    slow_side=512,
     submitted=24,
     studies=60,
     kills=5,
     full_seconds=1.0,
     patience=100.0,
+    tiny=True,
 )
+
+
+def model_settings(numbers: Numbers, folder: Path) -> dict[str, str]:
+    """What makes a site scan with the model of ``numbers``, whose bytes are the same in any ``folder``."""
+    if not numbers.tiny:
+        return {}
+    return {"BCD_MODEL": str(make_weights(folder / "tiny.safetensors", seed=0))}
 
 
 class Bench:
@@ -86,7 +95,9 @@ class Bench:
         self.watcher = Watcher(self.out)
         self.site = Site(
             folder,
-            {"BCD_LEASE_SECONDS": str(numbers.lease), "BCD_LOG_FORMAT": "json"} | (settings or {}),
+            {"BCD_LEASE_SECONDS": str(numbers.lease), "BCD_LOG_FORMAT": "json"}
+            | model_settings(numbers, folder)
+            | (settings or {}),
         )
         self._put_aside: dict[str, str] = {}  # reason that is expected, by Study Instance UID
         self.strangers = False  # whether the row itself sends what is to be refused

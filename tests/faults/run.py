@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcomes.append(run_row(ROWS[name], folder / f"{place:02}", numbers, options.seed))
             _progress(f"    {_verdict(outcomes[-1])}, {outcomes[-1].took:.0f} s")
         _progress("comparison with an undisturbed run")
-        compare_with_undisturbed(outcomes, folder / "undisturbed")
+        compare_with_undisturbed(outcomes, folder / "undisturbed", numbers)
     except KeyboardInterrupt:
         interrupted = True
         _progress(
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="of the studies and of the random kills")
-    parser.add_argument("--quick", action="store_true", help="smaller numbers")
+    parser.add_argument("--quick", action="store_true", help="smaller numbers, random weights")
     parser.add_argument("--only", nargs="+", metavar="ROW", default=[], help="rows by (part of) their names")
     parser.add_argument("--kills", type=int, help="run the row 'random kills' with so many of them")
     parser.add_argument("--studies", type=int, help="of the rows 'random kills' and 'memory'")

@@ -20,7 +20,7 @@ from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
 
 SMALL = 256
-"""Side in pixels of a film that takes about a tenth of a second, with all that is written of it."""
+"""Side in pixels of a film that takes a tenth of a second with random weights, and one with the shipped."""
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.faults.bench import Numbers, model_settings
 from tests.faults.outcome import Outcome
 from tests.faults.sites import Site
 from tests.faults.watcher import digests_of
 
 
-def compare_with_undisturbed(outcomes: Sequence[Outcome], folder: Path, most: int | None = None) -> None:
+def compare_with_undisturbed(
+    outcomes: Sequence[Outcome], folder: Path, numbers: Numbers, most: int | None = None
+) -> None:
     """Scan the studies of all rows once more without queue or faults; other bytes count as doubled.
 
     Args:
+        numbers: those of the rows, for the model that they were scanned with.
         most: how many of each results folder, evenly spread; None is all.
 
     ``bcd-admin scan`` takes the time of the first submission from the ``result.json`` that stands in its
@@ -32,7 +36,9 @@ def compare_with_undisturbed(outcomes: Sequence[Outcome], folder: Path, most: in
     for uid, (_, result, _) in published.items():
         (folder / uid).mkdir(parents=True)
         shutil.copy(result / "result.json", folder / uid)
-    with Site(folder.with_name(folder.name + "-site"), {}) as site:
+    place = folder.with_name(folder.name + "-site")
+    place.mkdir()
+    with Site(place, model_settings(numbers, place)) as site:
         films = [study.folder for _, _, study in published.values()]
         answer = site.admin("scan", *films, "--out", folder, "--json", seconds=1800)
     if answer.code != 0:
