@@ -393,7 +393,7 @@ def blast(names: Sequence[str], jobs: int) -> Iterator[dict[str, object]]:
         data = BOMBS[name]()
         scanner = PyramidScanner() if name in _SPACED else None
         bomb = Mutant(number, data, name, (), (), same_sop=False)
-        return asdict(examine(bomb, thorough=True, scanner=scanner)) | {"size": len(data)}
+        return asdict(examine(bomb, thorough=True, scanner=scanner, twice=False)) | {"size": len(data)}
 
     for report in each(range(len(names)), work, jobs=jobs, fresh=True):
         result = report.result or {"size": None, "outcome": None, "faults": []}

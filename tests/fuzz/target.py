@@ -97,21 +97,24 @@ class _StoppedError(Exception):
     """A fault after which nothing more can be looked at."""
 
 
-def examine(mutant: Mutant, *, thorough: bool, scanner: StandIn | None = None) -> Verdict:
+def examine(mutant: Mutant, *, thorough: bool, scanner: StandIn | None = None, twice: bool = True) -> Verdict:
     """Put ``mutant`` through.
 
     Args:
         scanner: by default a `StandIn` for each study.
         thorough: whether its result alone is written, too, and that beside the good film where the mutant
             was not scanned. Writing takes nearly all of the time.
+        twice: whether it is put through alone even where it was scanned beside the good film: the same
+            pixels are read and the same objects are written once more.
     """
     verdict = Verdict(mutant.number)
     shared = Path("/dev/shm")  # nothing is tried on the disk here, and memory is faster
     root = shared if os.access(shared, os.W_OK) else None
     work = Path(tempfile.mkdtemp(prefix="bcd-fuzz-", dir=root))
     try:
-        _alone(mutant, work, verdict, write=thorough, scanner=scanner)
         _beside(mutant, work, verdict, write=thorough, scanner=scanner)
+        if twice or verdict.outcome != "scanned":
+            _alone(mutant, work, verdict, write=thorough, scanner=scanner)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return verdict

@@ -47,7 +47,7 @@ def test_a_mutant_is_the_same_in_any_order() -> None:
     ("work", "told"),
     [
         ("[0] * (1 << 29)", "more than 1 GB"),
-        ("sum(range(10 ** 10))", "more than 5 s"),
+        ("sum(range(10 ** 10))", "more than 1 s"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
         ("None", ""),
     ],
@@ -55,7 +55,8 @@ def test_a_mutant_is_the_same_in_any_order() -> None:
 def test_what_takes_too_much_is_ended_and_told(work: str, told: str) -> None:
     """The watch itself, or a campaign without faults would prove nothing."""
     script = (
-        "import os, signal; from tests.fuzz.children import each\n"
+        "import os, signal; from tests.fuzz import children; from tests.fuzz.children import each\n"
+        "children.SECONDS = 1.0\n"
         f"def work(number):\n    if number == 1: {work}\n    return {{'cpu': 0.0, 'memory': 0}}\n"
         "print([(r.number, r.ended) for r in sorted(each(range(3), work, jobs=2), key=lambda r: r.number)])"
     )
