@@ -16,6 +16,7 @@ from bcd_model.paper import experiment, training
 from bcd_model.paper.environment import environment
 from bcd_model.paper.experiment import Reproduction, Step, reproduce
 from bcd_model.paper.networks import build
+from bcd_model.paper.report import files
 from bcd_model.paper.report.files import write_report
 from bcd_model.paper.runs import Options, choose
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Recipe
@@ -32,6 +33,12 @@ def threads() -> Iterator[int]:
     before = torch.get_num_threads()
     yield before
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pictures, which take longer than the networks; for tests that look at none."""
+    monkeypatch.setattr(files, "draw_all", lambda *_: [])
 
 
 def _do(
@@ -62,6 +69,7 @@ def test_the_same_seed_gives_the_same_bytes_of_every_file(films: list[StoredFilm
     assert first == second
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_what_is_done_is_not_done_again_and_seeds_may_be_added(
     films: list[StoredFilm], tmp_path: Path
 ) -> None:
@@ -77,6 +85,7 @@ def test_what_is_done_is_not_done_again_and_seeds_may_be_added(
     assert not list(tmp_path.glob("**/*.safetensors"))
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_folder_of_other_settings_or_films_is_refused_by_name(
     films: list[StoredFilm], tmp_path: Path
 ) -> None:
@@ -102,6 +111,7 @@ def test_a_folder_of_other_settings_or_films_is_refused_by_name(
         _do(films, tmp_path)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_refused_run_leaves_the_folder_to_others(films: list[StoredFilm], tmp_path: Path) -> None:
     with pytest.raises(TruthError, match="2 patients cannot fill 5 folds"):
         _do(films[:4], tmp_path)
@@ -126,6 +136,7 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(
     assert (tmp_path / "report.md").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_folder_keeps_the_number_of_threads_it_was_begun_with(
     films: list[StoredFilm], tmp_path: Path, threads: int
 ) -> None:
@@ -158,6 +169,7 @@ def test_what_cannot_be_split_honestly_is_refused_before_any_training(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_network_that_diverges_is_begun_again_and_says_so(
     films: list[StoredFilm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +301,7 @@ def test_a_recipe_that_only_diverges_is_left_and_named(
     assert f"network 1 of 2, {runs[0].name}: diverged 3 times; left" in said
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_report_says_what_is_in_no_table(films: list[StoredFilm], tmp_path: Path) -> None:
     done = _do(films, tmp_path, seeds=2, options=Options(steps=1))
     lost = next(o for o in done.outcomes if o.run.protocol == "patient" and o.run.seed == 1)
@@ -303,6 +316,7 @@ def test_the_report_says_what_is_in_no_table(films: list[StoredFilm], tmp_path: 
     assert results["patient"][0]["seeds"] == [0]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_predictions_are_those_the_figures_are_of(films: list[StoredFilm], tmp_path: Path) -> None:
     _do(films, tmp_path, subsets=("all", "mass"))
     results = json.loads((tmp_path / "results.json").read_text())
@@ -338,6 +352,7 @@ def test_no_table_has_both_protocols(films: list[StoredFilm], tmp_path: Path) ->
     assert sum(cause["part"]["value"] for cause in results["causes"]) == pytest.approx(0.8271, abs=1e-5)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_quick_run_says_that_it_compares_with_nothing(films: list[StoredFilm], tmp_path: Path) -> None:
     _do(films, tmp_path / "quick", options=Options(1, quick=True))
     _do(films, tmp_path / "whole", options=Options(1))
