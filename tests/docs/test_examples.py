@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bcd_model import errors
 from bcd_model.weights import read_info
 from converters.mias.phantom import write_phantom
@@ -21,6 +23,7 @@ def test_the_readme_shows_the_example_as_it_is() -> None:
     assert code in (ROOT / "README.md").read_text()
 
 
+@pytest.mark.commands
 def test_the_three_steps_run(tmp_path: Path) -> None:
     write_phantom(tmp_path / "films", patients=1, shape=(256, 256))
     convert_mias(tmp_path / "films", tmp_path / "dicom")

@@ -72,6 +72,7 @@ def losses(entry: dict[str, Any]) -> str:
     return ", ".join(f"{loss[key]:.3f}" for key in ("tenth_before_last", "last_tenth"))
 
 
+@pytest.mark.films
 @pytest.mark.skipif("BCD_MIAS_DIR" not in os.environ, reason="BCD_MIAS_DIR names no mini-MIAS films")
 def test_the_films_are_those_that_are_listed() -> None:
     films = read_collection(Path(os.environ["BCD_MIAS_DIR"])).films

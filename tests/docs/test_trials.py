@@ -47,6 +47,7 @@ def trials() -> ModuleType:
     return module
 
 
+@pytest.mark.commands
 def test_it_prints_a_row_a_trial(mias: Path) -> None:
     arguments = ("--mias", mias, "--only", "as-it-is", "mirrored", "--seeds", "0", "--steps", "1")
     run = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=True)
@@ -55,6 +56,7 @@ def test_it_prints_a_row_a_trial(mias: Path) -> None:
     assert {row.count("|") for row in rows} == {head.count("|")}
 
 
+@pytest.mark.commands
 def test_a_folder_that_is_not_there_is_one_line() -> None:
     run = subprocess.run(
         [sys.executable, SCRIPT, "--mias", "nowhere"], capture_output=True, text=True, check=False

@@ -202,6 +202,7 @@ def test_white_on_black_is_no_other_sign() -> None:
     assert why(values, 8) is None
 
 
+@pytest.mark.films
 @pytest.mark.skipif("BCD_MIAS_DIR" not in os.environ, reason="BCD_MIAS_DIR is not set: no mini-MIAS films")
 def test_each_film_of_mias_fits_and_no_false_reading_does() -> None:
     paths = sorted(Path(os.environ["BCD_MIAS_DIR"]).rglob("*.pgm"))
