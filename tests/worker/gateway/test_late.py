@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from worker.queue.records import Records
 
 pytestmark = pytest.mark.redis
 
+NUMBERS = count(1)
+"""Of studies and tokens: those of one test are no other's, for most tests share a gateway and a worker."""
+
 
 @pytest.fixture
 def study(patients: list[Path], tmp_path: Path) -> list[Path]:
     """Four films of one study."""
-    films = []
+    films, uid = [], f"1.2.826.0.1.{next(NUMBERS)}"
     for number, path in enumerate(sorted(film for patient in patients[:2] for film in patient.glob("*.dcm"))):
         film = dcmread(path)
-        film.StudyInstanceUID = "1.2.826.0.1.1"
+        film.StudyInstanceUID = uid
         film.PatientID = "one"
         film.save_as(tmp_path / f"{number}.dcm")
         films.append(tmp_path / f"{number}.dcm")
@@ -32,11 +36,9 @@ def result_of(client: Any, job: str) -> Any:
 
 
 def test_late_films_make_one_job_over_all_films_that_replaces_the_result(
-    own_site: Any, study: list[Path]
+    working: Any, study: list[Path]
 ) -> None:
-    own_site.serve()
-    client = own_site.client("reader")
-    own_site.work()
+    client = working.client(f"reader-{next(NUMBERS)}")
     (first,) = client.submit(*study[:2]).json()["jobs"]
     assert client.ended(first["job_id"])["result"] is True
     (late,) = client.submit(*study[2:]).json()["jobs"]
@@ -45,10 +47,10 @@ def test_late_films_make_one_job_over_all_films_that_replaces_the_result(
     assert (ended["films_scanned"], ended["result"]) == (4, True)
     result = result_of(client, late["job_id"])
     assert (result["job_id"], len(result["films"])) == (late["job_id"], 4)
-    report = own_site.folder / "results" / late["job_id"] / late["study_instance_uid"] / "cad_sr.dcm"
+    report = working.folder / "results" / late["job_id"] / late["study_instance_uid"] / "cad_sr.dcm"
     (earlier,) = dcmread(report).PredecessorDocumentsSequence
     named = earlier.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
-    before = own_site.folder / "results" / first["job_id"] / first["study_instance_uid"] / "cad_sr.dcm"
+    before = working.folder / "results" / first["job_id"] / first["study_instance_uid"] / "cad_sr.dcm"
     assert named == dcmread(before).SOPInstanceUID
     assert len(result_of(client, first["job_id"])["films"]) == 2, "whoever asks for the first still gets it"
     for some in (study[:2], study[1:3], study):
@@ -73,13 +75,11 @@ def test_late_films_of_a_job_that_waits_take_its_place(own_site: Any, study: lis
     assert client.ended(third["job_id"])["films_scanned"] == 4
 
 
-def test_late_films_are_refused_if_the_earlier_ones_are_gone(own_site: Any, study: list[Path]) -> None:
-    own_site.serve()
-    client = own_site.client("reader")
-    own_site.work()
+def test_late_films_are_refused_if_the_earlier_ones_are_gone(working: Any, study: list[Path]) -> None:
+    client = working.client(f"reader-{next(NUMBERS)}")
     (first,) = client.submit(*study[:2]).json()["jobs"]
     client.ended(first["job_id"])
-    shutil.rmtree(own_site.folder / "uploads" / first["job_id"])  # as they expire
+    shutil.rmtree(working.folder / "uploads" / first["job_id"])  # as they expire
     answer = client.submit(*study[2:])
     assert answer.status_code == 202, answer.text
     (refused,) = answer.json()["jobs"]
@@ -121,15 +121,13 @@ def test_films_of_a_job_that_failed_are_done_with_the_late_ones(own_site: Any, s
     assert client.get(f"/jobs/{first['job_id']}").json()["superseded_by"] == late["job_id"]
 
 
-def test_a_refusal_leaves_the_job_of_another_token_alone(own_site: Any, study: list[Path]) -> None:
-    own_site.serve()
-    one, other = own_site.client("one"), own_site.client("other")
-    own_site.work()
+def test_a_refusal_leaves_the_job_of_another_token_alone(working: Any, study: list[Path]) -> None:
+    one, other = working.client(f"one-{next(NUMBERS)}"), working.client(f"other-{next(NUMBERS)}")
     (done,) = one.submit(*study[2:]).json()["jobs"]
     before = one.ended(done["job_id"])
     (first,) = other.submit(*study[:2]).json()["jobs"]
     other.ended(first["job_id"])
-    shutil.rmtree(own_site.folder / "uploads" / first["job_id"])  # as they expire
+    shutil.rmtree(working.folder / "uploads" / first["job_id"])  # as they expire
     (refused,) = other.submit(*study[2:]).json()["jobs"]
     assert (refused["submission"], refused["state"]) == ("refused", "failed")
     assert refused["job_id"] != done["job_id"]
@@ -159,11 +157,9 @@ TOOK_THE_PLACE = "took the place of an earlier file of the same SOP Instance UID
 
 @pytest.mark.parametrize("force", [False, True])
 def test_a_late_file_of_another_patient_contradicts_until_the_right_one_is_forced(
-    own_site: Any, study: list[Path], force: bool
+    working: Any, study: list[Path], force: bool
 ) -> None:
-    own_site.serve()
-    client = own_site.client("reader")
-    own_site.work()
+    client = working.client(f"reader-{next(NUMBERS)}")
     (first,) = client.submit(*study[:2]).json()["jobs"]
     assert client.ended(first["job_id"])["state"] == "done"
     late = another(study[0], "late", PatientID="two")
@@ -194,10 +190,8 @@ def test_a_late_file_of_another_patient_contradicts_until_the_right_one_is_force
     assert (film["patient"], TOOK_THE_PLACE in film["warnings"]) == (1, True)
 
 
-def test_a_newer_file_of_the_same_patient_is_taken_with_a_warning(own_site: Any, study: list[Path]) -> None:
-    own_site.serve()
-    client = own_site.client("reader")
-    own_site.work()
+def test_a_newer_file_of_the_same_patient_is_taken_with_a_warning(working: Any, study: list[Path]) -> None:
+    client = working.client(f"reader-{next(NUMBERS)}")
     (first,) = client.submit(*study[:2]).json()["jobs"]
     client.ended(first["job_id"])
     (job,) = client.submit(another(study[0], "newer", AccessionNumber="9")).json()["jobs"]
@@ -209,14 +203,12 @@ def test_a_newer_file_of_the_same_patient_is_taken_with_a_warning(own_site: Any,
 
 
 def test_a_late_file_is_refused_if_the_earlier_one_of_its_film_is_gone(
-    own_site: Any, study: list[Path]
+    working: Any, study: list[Path]
 ) -> None:
-    own_site.serve()
-    client = own_site.client("reader")
-    own_site.work()
+    client = working.client(f"reader-{next(NUMBERS)}")
     (first,) = client.submit(*study[:2]).json()["jobs"]
     client.ended(first["job_id"])
-    shutil.rmtree(own_site.folder / "uploads" / first["job_id"])  # as they expire
+    shutil.rmtree(working.folder / "uploads" / first["job_id"])  # as they expire
     newer = another(study[0], "newer", AccessionNumber="9")
     for given in ((newer,), (newer, study[1])):
         (refused,) = client.submit(*given).json()["jobs"]
