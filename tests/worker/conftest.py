@@ -63,6 +63,20 @@ def local(
     admin: Admin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Answer]:
     """The same command line, run in this process: quicker, for what starts nothing."""
+    return _in_this_process(admin, monkeypatch, capsys)
+
+
+@pytest.fixture
+def near(
+    kept: Admin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
+    """The command line of ``kept``, run in this process: its engine and worker are processes all the same."""
+    return _in_this_process(kept, monkeypatch, capsys)
+
+
+def _in_this_process(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
     for name in [name for name in os.environ if name.startswith("BCD_")]:
         monkeypatch.delenv(name)
     for name, value in admin.environment.items():

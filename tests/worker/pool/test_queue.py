@@ -39,16 +39,16 @@ def test_a_study_goes_the_whole_way(kept: Any, studies: Path) -> None:
 
 
 def test_the_same_work_again_is_nothing_to_do_and_force_gives_the_same_bytes(
-    kept: Any, patients: list[Path]
+    near: Any, kept: Any, patients: list[Path]
 ) -> None:
     out = kept.folder / "again"
-    assert kept("submit", patients[0], "--out", "again").code == 0
+    assert near("submit", patients[0], "--out", "again").code == 0
     first = objects(out)
-    again = kept("submit", patients[0], "--out", "again")
+    again = near("submit", patients[0], "--out", "again")
     assert again.code == 0
     assert "1 done already: nothing to do" in again.err
     inode = next(out.iterdir()).stat().st_ino
-    forced = kept("submit", patients[0], "--out", "again", "--force")
+    forced = near("submit", patients[0], "--out", "again", "--force")
     assert forced.code == 0
     assert "1 queued" in forced.err
     assert next(out.iterdir()).stat().st_ino != inode
@@ -63,25 +63,27 @@ def test_scan_gives_the_same_result_as_the_queue(kept: Any, patients: list[Path]
     assert objects(kept.folder / "queued") == first
 
 
-def test_another_results_folder_gets_the_same_result(kept: Any, patients: list[Path]) -> None:
+def test_another_results_folder_gets_the_same_result(near: Any, kept: Any, patients: list[Path]) -> None:
     for out in ("here", "there"):
-        assert kept("submit", patients[1], "--out", out).code == 0
+        assert near("submit", patients[1], "--out", out).code == 0
     assert objects(kept.folder / "here") == objects(kept.folder / "there")
 
 
-def test_a_deleted_result_is_made_again_with_the_same_bytes(kept: Any, patients: list[Path]) -> None:
-    assert kept("submit", patients[1], "--out", "deleted").code == 0
+def test_a_deleted_result_is_made_again_with_the_same_bytes(
+    near: Any, kept: Any, patients: list[Path]
+) -> None:
+    assert near("submit", patients[1], "--out", "deleted").code == 0
     first = objects(kept.folder / "deleted")
     shutil.rmtree(kept.folder / "deleted")
-    again = kept("submit", patients[1], "--out", "deleted")
+    again = near("submit", patients[1], "--out", "deleted")
     assert "1 queued" in again.err
     assert objects(kept.folder / "deleted") == first
 
 
 def test_a_forgotten_job_is_known_from_its_result(
-    kept: Any, admin: Any, patients: list[Path], weights: Path
+    near: Any, kept: Any, admin: Any, patients: list[Path], weights: Path
 ) -> None:
-    assert kept("submit", patients[1], "--out", "known").code == 0
+    assert near("submit", patients[1], "--out", "known").code == 0
     first = objects(kept.folder / "known")
     shutil.copytree(kept.folder / "known", admin.folder / "known")  # to a machine whose queue is empty
     answer = admin("submit", patients[1], "--out", "known")
@@ -92,11 +94,11 @@ def test_a_forgotten_job_is_known_from_its_result(
     assert objects(admin.folder / "known") == first
 
 
-def test_a_damaged_film_costs_only_itself(kept: Any, patients: list[Path], tmp_path: Path) -> None:
+def test_a_damaged_film_costs_only_itself(near: Any, patients: list[Path], tmp_path: Path) -> None:
     good, bad = sorted(patients[0].glob("*.dcm"))
     shutil.copy(good, tmp_path)
     (tmp_path / bad.name).write_bytes(bad.read_bytes()[:20000])
-    answer = kept("submit", tmp_path, "--out", "damaged", "--json")
+    answer = near("submit", tmp_path, "--out", "damaged", "--json")
     assert answer.code == 1
     (job,) = answer.json["jobs"]
     assert job["state"] == "done with failures"
@@ -104,20 +106,20 @@ def test_a_damaged_film_costs_only_itself(kept: Any, patients: list[Path], tmp_p
     assert bad.name not in job["reason"]
     result = read_result(Path(job["result"]))
     assert sorted(film["status"] for film in result["films"]) == ["failed", "scanned"]
-    again = kept("submit", tmp_path, "--out", "damaged")
+    again = near("submit", tmp_path, "--out", "damaged")
     assert again.code == 1
     assert "done already" in again.err
-    shown = kept("results", job["job_id"])
+    shown = near("results", job["job_id"])
     assert shown.code == 0
     assert f"{bad.name}: failed:" in shown.out
 
 
 def test_every_film_refused_is_a_failed_job_that_says_so(
-    kept: Any, patients: list[Path], tmp_path: Path
+    near: Any, patients: list[Path], tmp_path: Path
 ) -> None:
     for path in patients[0].glob("*.dcm"):
         (tmp_path / path.name).write_bytes(path.read_bytes()[:20000])
-    answer = kept("submit", tmp_path, "--out", "refused", "--json")
+    answer = near("submit", tmp_path, "--out", "refused", "--json")
     assert answer.code == 3
     (job,) = answer.json["jobs"]
     assert job["state"] == "failed"
@@ -126,28 +128,28 @@ def test_every_film_refused_is_a_failed_job_that_says_so(
 
 
 def test_a_failed_study_does_not_keep_others_from_being_done(
-    kept: Any, patients: list[Path], tmp_path: Path
+    near: Any, patients: list[Path], tmp_path: Path
 ) -> None:
     for path in patients[0].glob("*.dcm"):
         (tmp_path / path.name).write_bytes(path.read_bytes()[:20000])
-    answer = kept("submit", tmp_path, patients[1], "--out", "mixed", "--json")
+    answer = near("submit", tmp_path, patients[1], "--out", "mixed", "--json")
     assert answer.code == 1
     assert sorted(job["state"] for job in answer.json["jobs"]) == ["done", "failed"]
 
 
-def test_results_among_the_input_are_not_scanned(kept: Any, patients: list[Path], tmp_path: Path) -> None:
+def test_results_among_the_input_are_not_scanned(near: Any, patients: list[Path], tmp_path: Path) -> None:
     shutil.copytree(patients[0], tmp_path / "in")
-    assert kept("submit", tmp_path / "in", "--out", tmp_path / "in" / "results").code == 0
-    again = kept("submit", tmp_path / "in", "--out", tmp_path / "in" / "results")
+    assert near("submit", tmp_path / "in", "--out", tmp_path / "in" / "results").code == 0
+    again = near("submit", tmp_path / "in", "--out", tmp_path / "in" / "results")
     assert again.code == 0
     assert "1 study, 2 films: 1 done already" in again.err
 
 
-def test_a_film_twice_is_scanned_once_with_a_warning(kept: Any, patients: list[Path], tmp_path: Path) -> None:
+def test_a_film_twice_is_scanned_once_with_a_warning(near: Any, patients: list[Path], tmp_path: Path) -> None:
     for path in patients[0].glob("*.dcm"):
         shutil.copy(path, tmp_path)
         shutil.copy(path, tmp_path / f"copy of {path.name}")
-    answer = kept("submit", tmp_path, "--out", "twice")
+    answer = near("submit", tmp_path, "--out", "twice")
     assert answer.code == 0
     assert "1 study, 2 films" in answer.err
     assert "warning: study" in answer.err
@@ -172,9 +174,9 @@ def test_file_names_need_not_be_utf_8(kept: Any, patients: list[Path], tmp_path:
 
 
 def test_another_jobs_result_is_kept_unless_forced(
-    kept: Any, admin: Any, patients: list[Path], other_weights: Path
+    near: Any, kept: Any, admin: Any, patients: list[Path], other_weights: Path
 ) -> None:
-    assert kept("submit", patients[0], "--out", "taken").code == 0
+    assert near("submit", patients[0], "--out", "taken").code == 0
     first = objects(kept.folder / "taken")
     taken = kept.folder / "taken"
     refused = admin("submit", patients[0], "--out", taken, BCD_MODEL=str(other_weights))
@@ -188,15 +190,15 @@ def test_another_jobs_result_is_kept_unless_forced(
 
 
 def test_a_worker_with_another_model_refuses_the_job(
-    kept: Any, patients: list[Path], other_weights: Path
+    near: Any, patients: list[Path], other_weights: Path
 ) -> None:
-    answer = kept("submit", patients[0], "--out", "model", BCD_MODEL=str(other_weights))
+    answer = near("submit", patients[0], "--out", "model", BCD_MODEL=str(other_weights))
     assert answer.code == 3
     assert "BCD_MODEL" in answer.out
 
 
-def test_a_threshold_of_ones_own_is_another_job(kept: Any, patients: list[Path]) -> None:
-    answer = kept("submit", patients[0], "--out", "strict", "--json", BCD_THRESHOLD="0.999")
+def test_a_threshold_of_ones_own_is_another_job(near: Any, patients: list[Path]) -> None:
+    answer = near("submit", patients[0], "--out", "strict", "--json", BCD_THRESHOLD="0.999")
     assert answer.code == 0, answer.err
     result = read_result(Path(answer.json["jobs"][0]["result"]))
     assert result["operating_point"]["threshold"] == 0.999
@@ -205,11 +207,11 @@ def test_a_threshold_of_ones_own_is_another_job(kept: Any, patients: list[Path])
 
 
 def test_a_result_that_another_job_has_replaced_is_shown_for_that_one_alone(
-    kept: Any, patients: list[Path], tmp_path: Path
+    near: Any, patients: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    (mine,) = kept("submit", patients[0], "--out", out, "--batch", "a", "--json").json["jobs"]
-    other = kept(
+    (mine,) = near("submit", patients[0], "--out", out, "--batch", "a", "--json").json["jobs"]
+    other = near(
         "submit", patients[0], "--out", out, "--batch", "b", "--force", "--json", BCD_THRESHOLD="0.998"
     )
     (theirs,) = other.json["jobs"]
@@ -217,28 +219,28 @@ def test_a_result_that_another_job_has_replaced_is_shown_for_that_one_alone(
     assert Path(mine["result"]) == folder
     said = f"{folder} holds the result of another job ({theirs['job_id']}) by now"
 
-    shown = kept("results", mine["job_id"])
+    shown = near("results", mine["job_id"])
     assert (shown.code, shown.out) == (3, "")
     assert shown.error.endswith(
         f"the result of job {mine['job_id']} is gone: {said}; bcd-admin results {folder} shows that one"
     )
     for batch in ("results", "--batch", "a"), ("results", mine["job_id"], "--csv"):
-        answer = kept(*batch)
+        answer = near(*batch)
         assert answer.code == 1
         assert said in answer.err
         assert str(folder) not in answer.out
-    assert f"result    {said}\n" in kept("status", mine["job_id"]).out
-    states = {job["job_id"]: job for job in kept("jobs", "--json").json["jobs"]}
-    for job in (states[mine["job_id"]], kept("status", mine["job_id"], "--json").json):
+    assert f"result    {said}\n" in near("status", mine["job_id"]).out
+    states = {job["job_id"]: job for job in near("jobs", "--json").json["jobs"]}
+    for job in (states[mine["job_id"]], near("status", mine["job_id"], "--json").json):
         assert (job["result"], job["result_replaced_by"]) == (None, theirs["job_id"])
-    for job in (states[theirs["job_id"]], kept("results", "--batch", "b", "--json").json["studies"][0]):
+    for job in (states[theirs["job_id"]], near("results", "--batch", "b", "--json").json["studies"][0]):
         assert (job["result"], job["result_replaced_by"]) == (str(folder), None)
 
-    assert kept("results", theirs["job_id"], "--json").json["job_id"] == theirs["job_id"]
-    assert kept("results", folder, "--json").json["job_id"] == theirs["job_id"]
+    assert near("results", theirs["job_id"], "--json").json["job_id"] == theirs["job_id"]
+    assert near("results", folder, "--json").json["job_id"] == theirs["job_id"]
     # and if it is made again, it is there again
-    kept("submit", patients[0], "--out", tmp_path / "again", "--force")
-    assert kept("results", mine["job_id"], "--json").json["folder"] == str(tmp_path / "again" / uid)
+    near("submit", patients[0], "--out", tmp_path / "again", "--force")
+    assert near("results", mine["job_id"], "--json").json["folder"] == str(tmp_path / "again" / uid)
 
 
 def test_a_studys_result_is_that_of_the_job_whose_result_stands(admin: Any, patients: list[Path]) -> None:
@@ -252,19 +254,19 @@ def test_a_studys_result_is_that_of_the_job_whose_result_stands(admin: Any, pati
     assert f"may be 2 jobs ({third['job_id']}, {second['job_id']})" in answer.error
 
 
-def test_a_result_that_cannot_be_read_is_told_so(kept: Any, patients: list[Path], tmp_path: Path) -> None:
-    (job,) = kept("submit", patients[1], "--out", tmp_path, "--force", "--json").json["jobs"]
+def test_a_result_that_cannot_be_read_is_told_so(near: Any, patients: list[Path], tmp_path: Path) -> None:
+    (job,) = near("submit", patients[1], "--out", tmp_path, "--force", "--json").json["jobs"]
     (Path(job["result"]) / "result.json").write_text("{")
-    answer = kept("results", job["job_id"])
+    answer = near("results", job["job_id"])
     assert answer.code == 3
     assert f"{job['result']} holds no readable result by now" in answer.error
 
 
 def test_a_prevalence_of_ones_own_is_another_job_with_the_same_findings(
-    kept: Any, patients: list[Path]
+    near: Any, patients: list[Path]
 ) -> None:
-    own = kept("submit", patients[0], "--out", "own", "--json").json["jobs"][0]
-    answer = kept("submit", patients[0], "--out", "rare", "--json", BCD_PREVALENCE="0.005")
+    own = near("submit", patients[0], "--out", "own", "--json").json["jobs"][0]
+    answer = near("submit", patients[0], "--out", "rare", "--json", BCD_PREVALENCE="0.005")
     assert answer.code == 0, answer.err
     (job,) = answer.json["jobs"]
     assert job["job_id"] != own["job_id"]
@@ -278,8 +280,8 @@ def test_a_prevalence_of_ones_own_is_another_job_with_the_same_findings(
         assert [(f["center"], f["presented"]) for f in mine["findings"]] == [
             (f["center"], f["presented"]) for f in theirs["findings"]
         ]
-    assert "prevalence 0.005" in kept("status", job["job_id"]).out
-    shown = kept("results", job["job_id"]).out
+    assert "prevalence 0.005" in near("status", job["job_id"]).out
+    shown = near("results", job["job_id"]).out
     assert "probabilities hold where 0.5 % of films are abnormal" in shown
 
 
@@ -307,12 +309,12 @@ def test_no_wait_needs_an_engine_that_stays(admin: Any, studies: Path) -> None:
     assert "bcd-admin up" in answer.error
 
 
-def test_results_are_shown_by_id_and_by_folder(kept: Any, patients: list[Path]) -> None:
-    assert kept("submit", patients[0], "--out", "shown").code == 0
+def test_results_are_shown_by_id_and_by_folder(near: Any, kept: Any, patients: list[Path]) -> None:
+    assert near("submit", patients[0], "--out", "shown").code == 0
     (folder,) = (kept.folder / "shown").iterdir()
     result = read_result(folder)
-    assert kept("results", result["job_id"][:13]).code == 0
-    answer = kept("results", folder)
+    assert near("results", result["job_id"][:13]).code == 0
+    answer = near("results", folder)
     assert answer.code == 0, answer.err
     assert "Research use only" in answer.out
     for film in result["films"]:
@@ -321,26 +323,26 @@ def test_results_are_shown_by_id_and_by_folder(kept: Any, patients: list[Path]) 
             if finding["presented"]:
                 assert str(round(finding["center"][0])) in answer.out
     assert "cad_sr.dcm" in answer.out
-    structured = kept("results", folder, "--json").json
+    structured = near("results", folder, "--json").json
     assert structured["films"] == result["films"]
     assert "result.json" in structured["files"]
 
 
-def test_status_and_jobs_are_for_people_and_for_programs(kept: Any, patients: list[Path]) -> None:
-    assert kept("submit", patients[0], "--out", "listed").code == 0
+def test_status_and_jobs_are_for_people_and_for_programs(near: Any, kept: Any, patients: list[Path]) -> None:
+    assert near("submit", patients[0], "--out", "listed").code == 0
     (folder,) = (kept.folder / "listed").iterdir()
     job = read_result(folder)["job_id"]
-    status = kept("status", job)
+    status = near("status", job)
     assert "state     done" in status.out
     assert str(folder) in status.out
-    listed = kept("jobs")
+    listed = near("jobs")
     assert f"{job}  done" in listed.out
-    assert kept("status", job, "--json").json["state"] == "done"
+    assert near("status", job, "--json").json["state"] == "done"
 
 
-def test_an_unknown_job_is_told(kept: Any) -> None:
+def test_an_unknown_job_is_told(near: Any) -> None:
     for command in ("status", "results"):
-        answer = kept(command, "zzz")
+        answer = near(command, "zzz")
         assert answer.code == 2
         assert "bcd-admin jobs" in answer.error
 

@@ -58,14 +58,14 @@ def out(kept: Any, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def test_late_films_make_one_job_over_all_films(kept: Any, four: list[Path], out: Path) -> None:
-    first = kept("submit", four[0].parent, "--out", out, "--batch", "tonight", "--wait", "--json")
+def test_late_films_make_one_job_over_all_films(near: Any, four: list[Path], out: Path) -> None:
+    first = near("submit", four[0].parent, "--out", out, "--batch", "tonight", "--wait", "--json")
     assert first.code == 0
     assert films_of(out) == 2
     before = result_of(out)
     (old_sr,) = out.glob("*/cad_sr.dcm")
     old = dcmread(old_sr)
-    late = kept("submit", four[2].parent, "--out", out, "--batch", "tonight", "--wait", "--json")
+    late = near("submit", four[2].parent, "--out", out, "--batch", "tonight", "--wait", "--json")
     assert (late.code, late.err) == (0, late.err)
     (job,) = late.json["jobs"]
     assert (job["state"], job["films"], job["films_scanned"]) == ("done", 4, 4)
@@ -87,14 +87,14 @@ def test_late_films_make_one_job_over_all_films(kept: Any, four: list[Path], out
             kept_uids += len(now)
     assert kept_uids
     # one study in the batch, all of it scanned
-    told = kept("status", "--batch", "tonight", "--json").json
+    told = near("status", "--batch", "tonight", "--json").json
     assert (told["studies"], told["films"], told["films_scanned"]) == (1, 4, 4)
 
 
-def test_a_late_film_again_is_done(kept: Any, four: list[Path], out: Path) -> None:
-    kept("submit", four[0].parent, four[2].parent, "--out", out, "--wait")
+def test_a_late_film_again_is_done(near: Any, four: list[Path], out: Path) -> None:
+    near("submit", four[0].parent, four[2].parent, "--out", out, "--wait")
     before = result_of(out)
-    again = kept("submit", four[2].parent, "--out", out, "--wait", "--json")
+    again = near("submit", four[2].parent, "--out", out, "--wait", "--json")
     assert again.code == 0
     (job,) = again.json["jobs"]
     assert (job["submission"], job["job_id"]) == ("done", before["job_id"])
@@ -102,20 +102,20 @@ def test_a_late_film_again_is_done(kept: Any, four: list[Path], out: Path) -> No
 
 
 def test_late_films_without_the_earlier_ones_are_refused_and_counted(
-    kept: Any, four: list[Path], out: Path
+    near: Any, four: list[Path], out: Path
 ) -> None:
-    kept("submit", four[0].parent, "--out", out, "--wait")
+    near("submit", four[0].parent, "--out", out, "--wait")
     before = result_of(out)
     shutil.rmtree(four[0].parent)
-    refused = kept("submit", four[2].parent, "--out", out, "--batch", "later", "--wait", "--json")
+    refused = near("submit", four[2].parent, "--out", out, "--batch", "later", "--wait", "--json")
     assert refused.code == 5
     assert "refused: earlier films missing" in refused.json["jobs"][0]["reason"]
     assert result_of(out) == before
-    told = kept("status", "--batch", "later", "--json").json
+    told = near("status", "--batch", "later", "--json").json
     assert (told["studies"], told["states"]["failed"], told["films_scanned"]) == (1, 1, 0)
     assert "earlier films missing" in told["failures"][0]["reason"]
     # nothing is lost: with all films, or by force, it is done
-    forced = kept("submit", four[2].parent, "--out", out, "--force", "--wait")
+    forced = near("submit", four[2].parent, "--out", out, "--force", "--wait")
     assert forced.code == 0
     assert films_of(out) == 2
 
@@ -224,13 +224,13 @@ def all_reports(folder: Path) -> list[str]:
 @pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "forced"])
 @pytest.mark.parametrize("kind", LATE)
 def test_a_late_file_that_may_not_be_the_film_contradicts_it(
-    kept: Any, four: list[Path], out: Path, kind: str, force: tuple[str, ...]
+    near: Any, four: list[Path], out: Path, kind: str, force: tuple[str, ...]
 ) -> None:
-    kept("submit", *four[:2], "--out", out, "--wait")
+    near("submit", *four[:2], "--out", out, "--wait")
     before = film_in(out, four[1])
     late = LATE[kind](four[0])
     given = (late, four[1]) if force else (late,)
-    answer = kept("submit", *given, "--out", out, "--wait", "--json", *force)
+    answer = near("submit", *given, "--out", out, "--wait", "--json", *force)
     (job,) = answer.json["jobs"]
     assert (answer.code, job["state"], job["films_scanned"]) == (1, "done with failures", 1)
     film = film_in(out, four[0])
@@ -242,39 +242,39 @@ def test_a_late_file_that_may_not_be_the_film_contradicts_it(
     assert all("2 different files have its SOP Instance UID" in words for words in all_reports(out))
     # whichever of the two is sent again: nobody has said more than before
     for again in (late, four[0], four[1]):
-        told = kept("submit", again, "--out", out, "--wait", "--json")
+        told = near("submit", again, "--out", out, "--wait", "--json")
         assert (told.code, told.json["jobs"][0]["job_id"]) == (1, job["job_id"])
 
 
-def test_given_together_they_are_the_same_job(kept: Any, four: list[Path], out: Path) -> None:
+def test_given_together_they_are_the_same_job(near: Any, four: list[Path], out: Path) -> None:
     late = LATE["another patient"](four[0])
-    kept("submit", *four[:2], "--out", out, "--wait")
-    (job,) = kept("submit", late, "--out", out, "--wait", "--json").json["jobs"]
-    together = kept("submit", *four[:2], late, "--out", out.with_name("other"), "--wait", "--json")
+    near("submit", *four[:2], "--out", out, "--wait")
+    (job,) = near("submit", late, "--out", out, "--wait", "--json").json["jobs"]
+    together = near("submit", *four[:2], late, "--out", out.with_name("other"), "--wait", "--json")
     assert together.json["jobs"][0]["job_id"] == job["job_id"]
 
 
-def test_a_contradiction_stays_when_further_films_come(kept: Any, four: list[Path], out: Path) -> None:
+def test_a_contradiction_stays_when_further_films_come(near: Any, four: list[Path], out: Path) -> None:
     late = LATE["another patient"](four[0])
     third = another(four[0], "third.dcm", PatientID="10")
-    kept("submit", *four[:2], "--out", out, "--wait")
-    kept("submit", late, four[0], "--out", out, "--wait")
-    (job,) = kept("submit", four[2], "--out", out, "--wait", "--json").json["jobs"]
+    near("submit", *four[:2], "--out", out, "--wait")
+    near("submit", late, four[0], "--out", out, "--wait")
+    (job,) = near("submit", four[2], "--out", out, "--wait", "--json").json["jobs"]
     assert (job["films"], job["films_failed"]) == (3, 1)
-    (job,) = kept("submit", third, "--out", out, "--wait", "--json").json["jobs"]
+    (job,) = near("submit", third, "--out", out, "--wait", "--json").json["jobs"]
     assert (job["films"], job["films_failed"]) == (3, 1)
     assert film_in(out, four[0])["reason"].startswith("3 different files")
 
 
 @pytest.mark.parametrize("right", ["earlier", "late"])
 def test_a_contradiction_ends_when_the_right_file_is_sent_again_by_force(
-    kept: Any, four: list[Path], out: Path, right: str
+    near: Any, four: list[Path], out: Path, right: str
 ) -> None:
     late = LATE["another patient"](four[0])
-    kept("submit", *four[:2], "--out", out, "--wait")
-    kept("submit", late, "--out", out, "--wait")
+    near("submit", *four[:2], "--out", out, "--wait")
+    near("submit", late, "--out", out, "--wait")
     chosen = {"earlier": four[0], "late": late}[right]
-    answer = kept("submit", chosen, four[1], "--out", out, "--wait", "--json", "--force")
+    answer = near("submit", chosen, four[1], "--out", out, "--wait", "--json", "--force")
     (job,) = answer.json["jobs"]
     assert (answer.code, job["state"], job["films"]) == (0, "done", 2)
     film = film_in(out, four[0])
@@ -282,20 +282,20 @@ def test_a_contradiction_ends_when_the_right_file_is_sent_again_by_force(
     assert TOOK_THE_PLACE in film["warnings"]
     # that is settled: neither file changes it, nor do further films
     for again in (four[0], late):
-        told = kept("submit", again, "--out", out, "--wait", "--json")
+        told = near("submit", again, "--out", out, "--wait", "--json")
         assert (told.code, told.json["jobs"][0]["job_id"]) == (0, job["job_id"])
-    (job,) = kept("submit", four[3], "--out", out, "--wait", "--json").json["jobs"]
+    (job,) = near("submit", four[3], "--out", out, "--wait", "--json").json["jobs"]
     assert (job["state"], job["films"]) == ("done", 3)
     assert film_in(out, four[0])["sha256"] == film["sha256"]
     assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
 
 
 def test_a_newer_file_of_the_same_patient_is_taken_with_a_warning(
-    kept: Any, four: list[Path], out: Path
+    near: Any, four: list[Path], out: Path
 ) -> None:
-    kept("submit", *four[:2], "--out", out, "--wait")
+    near("submit", *four[:2], "--out", out, "--wait")
     newer = another(four[0], "corrected.dcm", AccessionNumber="9")
-    answer = kept("submit", newer, "--out", out, "--wait", "--json")
+    answer = near("submit", newer, "--out", out, "--wait", "--json")
     (job,) = answer.json["jobs"]
     assert (answer.code, job["films"], job["state"]) == (0, 2, "done")
     film = film_in(out, four[0])
@@ -305,7 +305,7 @@ def test_a_newer_file_of_the_same_patient_is_taken_with_a_warning(
     ]
     assert all(TOOK_THE_PLACE in words for words in all_reports(out))
     # the older one is known and does not come back
-    again = kept("submit", four[0], "--out", out, "--wait", "--json")
+    again = near("submit", four[0], "--out", out, "--wait", "--json")
     assert (again.code, again.json["jobs"][0]["job_id"]) == (0, job["job_id"])
     assert film_in(out, four[0]) == film
 
@@ -321,86 +321,86 @@ def test_a_newer_file_of_the_same_patient_is_taken_with_a_warning(
     ids=str,
 )
 def test_what_is_said_of_the_patient_may_be_corrected(
-    kept: Any, four: list[Path], out: Path, corrected: dict[str, str]
+    near: Any, four: list[Path], out: Path, corrected: dict[str, str]
 ) -> None:
     """Archives do so: the same Patient ID, the same UIDs, the very same pixels."""
-    kept("submit", *four[:2], "--out", out, "--wait")
+    near("submit", *four[:2], "--out", out, "--wait")
     late = [another(path, path.name, **corrected) for path in four[:2]]
-    answer = kept("submit", *late, "--out", out, "--wait", "--json")
+    answer = near("submit", *late, "--out", out, "--wait", "--json")
     assert (answer.code, answer.json["jobs"][0]["state"]) == (0, "done")
     assert all(TOOK_THE_PLACE in film_in(out, path)["warnings"] for path in four[:2])
 
 
-def test_what_is_left_out_may_come_again_in_another_form(kept: Any, four: list[Path], out: Path) -> None:
+def test_what_is_left_out_may_come_again_in_another_form(near: Any, four: list[Path], out: Path) -> None:
     raw = another(four[0], "raw.dcm", SOPInstanceUID="1.2.3.4", PresentationIntentType="FOR PROCESSING")
-    kept("submit", four[0], raw, "--out", out, "--wait")
+    near("submit", four[0], raw, "--out", out, "--wait")
     assert film_in(out, raw)["rule"] == "for processing"
     again = another(raw, "again.dcm", AccessionNumber="9")
-    answer = kept("submit", again, "--out", out, "--wait", "--json")
+    answer = near("submit", again, "--out", out, "--wait", "--json")
     assert (answer.code, answer.json["jobs"][0]["state"]) == (0, "done")
     assert (film_in(out, raw)["file"], film_in(out, raw)["rule"]) == ("again.dcm", "for processing")
 
 
 def test_a_file_that_was_submitted_while_it_was_written_is_done_when_it_is_whole(
-    kept: Any, four: list[Path], out: Path
+    near: Any, four: list[Path], out: Path
 ) -> None:
     whole = four[0].read_bytes()
     four[0].write_bytes(whole[:-500])
-    assert kept("submit", *four[:2], "--out", out, "--wait").code == 1
+    assert near("submit", *four[:2], "--out", out, "--wait").code == 1
     four[0].write_bytes(whole)
-    answer = kept("submit", *four[:2], "--out", out, "--wait", "--json")
+    answer = near("submit", *four[:2], "--out", out, "--wait", "--json")
     assert (answer.code, answer.json["jobs"][0]["state"]) == (0, "done")
 
 
-def test_a_good_file_mends_one_that_was_cut_short(kept: Any, four: list[Path], out: Path) -> None:
-    kept("submit", cut_short(four[0]), four[1], "--out", out, "--wait")
+def test_a_good_file_mends_one_that_was_cut_short(near: Any, four: list[Path], out: Path) -> None:
+    near("submit", cut_short(four[0]), four[1], "--out", out, "--wait")
     assert film_in(out, four[0])["status"] == "failed"
-    answer = kept("submit", four[0], "--out", out, "--wait", "--json")
+    answer = near("submit", four[0], "--out", out, "--wait", "--json")
     assert (answer.code, answer.json["jobs"][0]["state"]) == (0, "done")
     assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
 
 
 def test_another_patients_film_does_not_mend_one_that_was_cut_short(
-    kept: Any, four: list[Path], out: Path
+    near: Any, four: list[Path], out: Path
 ) -> None:
     hers = another(four[0], "hers.dcm", PatientName="Another^One", PatientID="9")
-    kept("submit", cut_short(hers), four[1], "--out", out, "--wait")
-    answer = kept("submit", four[0], "--out", out, "--wait", "--json")
+    near("submit", cut_short(hers), four[1], "--out", out, "--wait")
+    answer = near("submit", four[0], "--out", out, "--wait", "--json")
     assert (answer.code, answer.json["jobs"][0]["state"]) == (1, "done with failures")
     assert (
         film_in(out, four[0])["reason"] == "2 different files have its SOP Instance UID; keep the right one"
     )
 
 
-def test_the_very_same_file_changes_nothing(kept: Any, four: list[Path], out: Path) -> None:
-    (job,) = kept("submit", *four[:2], "--out", out, "--wait", "--json").json["jobs"]
+def test_the_very_same_file_changes_nothing(near: Any, four: list[Path], out: Path) -> None:
+    (job,) = near("submit", *four[:2], "--out", out, "--wait", "--json").json["jobs"]
     before = result_of(out)
-    again = kept("submit", another(four[0], "copy.dcm"), "--out", out, "--wait", "--json")
+    again = near("submit", another(four[0], "copy.dcm"), "--out", out, "--wait", "--json")
     shutil.copyfile(four[0], four[0].parent.parent / "late" / "copy.dcm")
-    again = kept("submit", four[0].parent.parent / "late", "--out", out, "--wait", "--json")
+    again = near("submit", four[0].parent.parent / "late", "--out", out, "--wait", "--json")
     assert (again.code, again.json["jobs"][0]["job_id"]) == (0, job["job_id"])
     assert result_of(out) == before
 
 
-def test_a_newer_file_is_refused_if_the_earlier_one_is_gone(kept: Any, four: list[Path], out: Path) -> None:
-    kept("submit", *four[:2], "--out", out, "--wait")
+def test_a_newer_file_is_refused_if_the_earlier_one_is_gone(near: Any, four: list[Path], out: Path) -> None:
+    near("submit", *four[:2], "--out", out, "--wait")
     before = result_of(out)
     newer = another(four[0], "corrected.dcm", AccessionNumber="9")
     newer.replace(four[0])
     for given in ((four[0],), four[:2]):
-        answer = kept("submit", *given, "--out", out, "--wait", "--json")
+        answer = near("submit", *given, "--out", out, "--wait", "--json")
         assert answer.code == 5
         assert "earlier films missing: 1 of" in answer.json["jobs"][0]["reason"]
         assert result_of(out) == before
     # it has come before: by force it is the right one
-    assert kept("submit", *four[:2], "--out", out, "--wait", "--force").code == 0
+    assert near("submit", *four[:2], "--out", out, "--wait", "--force").code == 0
     assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
 
 
-def test_by_force_a_file_is_taken_if_the_earlier_one_is_gone(kept: Any, four: list[Path], out: Path) -> None:
-    kept("submit", *four[:2], "--out", out, "--wait")
+def test_by_force_a_file_is_taken_if_the_earlier_one_is_gone(near: Any, four: list[Path], out: Path) -> None:
+    near("submit", *four[:2], "--out", out, "--wait")
     another(four[0], "corrected.dcm", AccessionNumber="9").replace(four[0])
-    assert kept("submit", *four[:2], "--out", out, "--wait", "--force").code == 0
+    assert near("submit", *four[:2], "--out", out, "--wait", "--force").code == 0
     assert film_in(out, four[0])["status"] == "scanned"
     assert TOOK_THE_PLACE in film_in(out, four[0])["warnings"]
 
@@ -423,14 +423,14 @@ def test_scan_never_takes_another_file_in_silence(local: Run, four: list[Path], 
     assert any("took the place of 2 earlier files" in text for text in film_in(out, four[0])["warnings"])
 
 
-def test_a_file_that_would_only_be_left_out_takes_no_place(kept: Any, four: list[Path], out: Path) -> None:
+def test_a_file_that_would_only_be_left_out_takes_no_place(near: Any, four: list[Path], out: Path) -> None:
     """For Processing, while another film of the study shows the view For Presentation."""
     twin = another(four[0], "twin.dcm", SOPInstanceUID="1.2.3.4")
-    kept("submit", four[0], twin, "--out", out, "--wait")
+    near("submit", four[0], twin, "--out", out, "--wait")
     late = another(
         four[0], "raw.dcm", PresentationIntentType="FOR PROCESSING", WindowCenter=500, WindowWidth=900
     )
-    answer = kept("submit", late, "--out", out, "--wait", "--json")
+    answer = near("submit", late, "--out", out, "--wait", "--json")
     assert answer.code == 1
     assert film_in(out, four[0])["status"] == "failed"
 
@@ -493,24 +493,24 @@ def test_forced_films_take_the_place_of_those_that_failed(site: Any, four: list[
     assert site.records.get(late).films == 2
 
 
-def test_a_refusal_leaves_the_record_of_a_finished_job_alone(kept: Any, four: list[Path], out: Path) -> None:
+def test_a_refusal_leaves_the_record_of_a_finished_job_alone(near: Any, four: list[Path], out: Path) -> None:
     other = out.with_name("other")
-    done = kept("submit", four[1], "--out", out, "--wait", "--batch", "here", "--json").json["jobs"][0]
-    kept("submit", four[0], "--out", other, "--wait")
+    done = near("submit", four[1], "--out", out, "--wait", "--batch", "here", "--json").json["jobs"][0]
+    near("submit", four[0], "--out", other, "--wait")
     four[0].unlink()
-    refused = kept("submit", four[1], "--out", other, "--wait", "--batch", "elsewhere", "--json")
+    refused = near("submit", four[1], "--out", other, "--wait", "--batch", "elsewhere", "--json")
     assert refused.code == 5
     (job,) = refused.json["jobs"]
     assert (job["submission"], job["job_id"] == done["job_id"]) == ("refused", False)
-    now = kept("status", done["job_id"], "--json").json
+    now = near("status", done["job_id"], "--json").json
     assert (now["state"], now["films_scanned"], now["result"]) == ("done", 1, done["result"])
-    assert kept("status", "--batch", "here").code == 0
-    told = kept("status", "--batch", "elsewhere", "--json").json
+    assert near("status", "--batch", "here").code == 0
+    told = near("status", "--batch", "elsewhere", "--json").json
     assert (told["studies"], told["states"]["failed"]) == (1, 1)
     # to try the refused job alone again would lose what it was refused for
-    again = kept("retry", "--batch", "elsewhere", "--json").json
+    again = near("retry", "--batch", "elsewhere", "--json").json
     assert (again["retried"], again["left"]) == ([], [job["job_id"]])
-    told = kept("status", "--batch", "elsewhere", "--json").json
+    told = near("status", "--batch", "elsewhere", "--json").json
     assert "earlier films missing" in told["failures"][0]["reason"]
 
 
@@ -551,89 +551,89 @@ def wipe(kept: Any) -> None:
 
 
 def test_after_redis_was_wiped_a_part_of_a_standing_study_is_done(
-    kept: Any, four: list[Path], out: Path
+    near: Any, kept: Any, four: list[Path], out: Path
 ) -> None:
-    kept("submit", *four[:2], "--out", out, "--wait")
+    near("submit", *four[:2], "--out", out, "--wait")
     before = result_of(out)
     wipe(kept)
     for path, waiting in ((four[0], "--wait"), (four[1], "--no-wait")):
-        again = kept("submit", path, "--out", out, "--batch", "wiped", waiting, "--json")
+        again = near("submit", path, "--out", out, "--batch", "wiped", waiting, "--json")
         (job,) = again.json["jobs"]
         assert (again.code, job["submission"], job["job_id"]) == (0, "done", before["job_id"])
         assert (job["state"], job["films"], job["films_scanned"]) == ("done", 2, 2)
-    told = kept("status", "--batch", "wiped", "--json")
+    told = near("status", "--batch", "wiped", "--json")
     assert (told.code, told.json["studies"], told.json["films_scanned"]) == (0, 1, 2)
     # of the two films only one is missing
-    late = kept("submit", four[0], four[2], "--out", out, "--batch", "wiped", "--no-wait", "--json")
+    late = near("submit", four[0], four[2], "--out", out, "--batch", "wiped", "--no-wait", "--json")
     assert late.code == 5
     assert "earlier films missing: 1 of" in late.json["jobs"][0]["reason"]
     assert result_of(out) == before
 
 
 def test_after_redis_was_wiped_a_part_is_refused_if_it_would_be_done_otherwise(
-    kept: Any, four: list[Path], out: Path
+    near: Any, kept: Any, four: list[Path], out: Path
 ) -> None:
-    kept("submit", *four[:2], "--out", out, "--wait")
+    near("submit", *four[:2], "--out", out, "--wait")
     wipe(kept)
-    again = kept(
+    again = near(
         "submit", four[0], "--out", out, "--batch", "other", "--wait", "--json", BCD_PREVALENCE="0.1"
     )
     assert again.code == 5
     assert "earlier films missing: 1 of" in again.json["jobs"][0]["reason"]
-    told = kept("status", "--batch", "other", "--json").json
+    told = near("status", "--batch", "other", "--json").json
     assert (told["studies"], told["states"]["failed"]) == (1, 1)
 
 
 def test_two_files_of_one_uid_stay_one_failed_film_of_the_study(
-    kept: Any, four: list[Path], out: Path
+    near: Any, four: list[Path], out: Path
 ) -> None:
     film = dcmread(four[1])
     film.AccessionNumber = "9"
     film.save_as(four[1].with_name("other.dcm"), enforce_file_format=True)
-    first = kept("submit", four[0].parent, "--out", out, "--wait", "--json")
+    first = near("submit", four[0].parent, "--out", out, "--wait", "--json")
     assert first.json["jobs"][0]["films_failed"] == 1
-    late = kept("submit", four[2], "--out", out, "--wait", "--json")
+    late = near("submit", four[2], "--out", out, "--wait", "--json")
     (job,) = late.json["jobs"]
     assert (job["state"], job["films"], job["films_failed"]) == ("done with failures", 3, 1)
     # sent again it changes nothing; with --force the right one mends it
-    again = kept("submit", four[1], "--out", out, "--wait", "--json")
+    again = near("submit", four[1], "--out", out, "--wait", "--json")
     assert again.json["jobs"][0]["job_id"] == job["job_id"]
-    right = kept("submit", *four[:3], "--out", out, "--force", "--wait", "--json")
+    right = near("submit", *four[:3], "--out", out, "--force", "--wait", "--json")
     (job,) = right.json["jobs"]
     assert (job["state"], job["films"], job["films_failed"]) == ("done", 3, 0)
 
 
 def test_a_job_of_version_0_1_is_found_although_its_study_does_not_list_it(
-    kept: Any, four: list[Path], out: Path
+    near: Any, kept: Any, four: list[Path], out: Path
 ) -> None:
-    kept("submit", four[0], "--out", out, "--wait")
+    near("submit", four[0], "--out", out, "--wait")
     store(kept).delete(f"bcd:study:{result_of(out)['study_instance_uid']}")
-    late = kept("submit", four[1], "--out", out, "--wait", "--json")
+    late = near("submit", four[1], "--out", out, "--wait", "--json")
     (job,) = late.json["jobs"]
     assert (job["state"], job["films"]) == ("done", 2)
 
 
-def test_a_result_that_says_what_none_says_is_no_result(kept: Any, four: list[Path], out: Path) -> None:
-    kept("submit", four[0], "--out", out, "--wait")
+def test_a_result_that_says_what_none_says_is_no_result(near: Any, four: list[Path], out: Path) -> None:
+    near("submit", four[0], "--out", out, "--wait")
     (path,) = out.glob("*/result.json")
     path.write_text(json.dumps({**result_of(out), "looked_at": "most"}))
     assert published(path.parent) is None
-    again = kept("submit", four[0], "--out", out, "--wait", "--json")
+    again = near("submit", four[0], "--out", out, "--wait", "--json")
     assert again.code == 5
     assert "is no result of this software" in again.json["jobs"][0]["reason"]
 
 
-def test_a_study_looked_at_in_part_is_not_told_as_done(kept: Any, four: list[Path], out: Path) -> None:
+def test_a_study_looked_at_in_part_is_not_told_as_done(near: Any, four: list[Path], out: Path) -> None:
     film = dcmread(four[1])
     film.NumberOfFrames = "3"
     film.save_as(four[1], enforce_file_format=True)
-    first = kept("submit", four[0].parent, "--out", out, "--wait", "--json")
+    first = near("submit", four[0].parent, "--out", out, "--wait", "--json")
     assert (first.code, first.json["jobs"][0]["state"]) == (1, "done with failures")
-    again = kept("submit", four[0].parent, "--out", out, "--no-wait", "--json")
+    again = near("submit", four[0].parent, "--out", out, "--no-wait", "--json")
     (job,) = again.json["jobs"]
     assert (again.code, job["submission"], job["state"]) == (1, "done", "done with failures")
     assert "3 frames" in job["reason"]
-    told = kept("submit", four[0].parent, "--out", out, "--no-wait")
+    told = near("submit", four[0].parent, "--out", out, "--no-wait")
     assert told.code == 1
     assert "done with failures" in told.out
 
