@@ -16,6 +16,9 @@ from tests.support.command_line import make_admin
 from tests.support.wire import LIMIT
 from worker.engine.client import embedded_engine
 from worker.engine.host import wait_for
+from worker.gateway.storage.folders import private_root
+from worker.gateway.tokens import Tokens
+from worker.settings import load_settings
 
 
 @dataclass
@@ -118,9 +121,9 @@ class Site:
 
     def client(self, name: str) -> Client:
         """A client with a token of its own."""
-        made = self.admin("token", "create", name)
-        assert made.code == 0, made.err
-        client = Client(self.url, made.out.strip())
+        folder = self.admin.environment.get("BCD_GATEWAY_DIR")
+        settings = load_settings(state_dir=self.admin.state, gateway_dir=folder)
+        client = Client(self.url, Tokens(private_root(settings)).create(name))
         self.clients.append(client)
         return client
 

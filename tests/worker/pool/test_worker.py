@@ -63,14 +63,14 @@ def start_worker(
     return worker, log
 
 
-def submitted(admin: Any, site: str, *arguments: object) -> list[str]:
-    answer = admin("submit", *arguments, "--out", "out", "--json", BCD_BROKER_URL=site)
+def submitted(local: Any, site: str, *arguments: object) -> list[str]:
+    answer = local("submit", *arguments, "--out", "out", "--json", BCD_BROKER_URL=site)
     assert answer.code == 0, answer.err
     return [job["job_id"] for job in answer.json["jobs"]]
 
 
-def state(admin: Any, site: str, job: str) -> dict[str, Any]:
-    return admin("status", job, "--json", BCD_BROKER_URL=site).json
+def state(local: Any, site: str, job: str) -> dict[str, Any]:
+    return local("status", job, "--json", BCD_BROKER_URL=site).json
 
 
 def done(admin: Any, site: str, *jobs: str) -> None:
@@ -78,9 +78,9 @@ def done(admin: Any, site: str, *jobs: str) -> None:
     admin.eventually(lambda: all(record.state == "done" for record in records.listing(jobs)))
 
 
-def test_jobs_wait_for_a_worker(site: str, admin: Any, patients: list[Path]) -> None:
-    (job,) = submitted(admin, site, patients[0])
-    assert state(admin, site, job)["state"] == "queued"
+def test_jobs_wait_for_a_worker(site: str, admin: Any, local: Any, patients: list[Path]) -> None:
+    (job,) = submitted(local, site, patients[0])
+    assert state(local, site, job)["state"] == "queued"
     worker, _ = start_worker(admin, site)
     waited = admin("submit", *patients, "--out", "out", "--wait", "--json", BCD_BROKER_URL=site)
     assert waited.code == 0, waited.err
@@ -150,11 +150,11 @@ def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
 
 
 def test_messages_that_are_not_ours_are_refused_counted_and_never_shown(
-    site: str, admin: Any, client: redis.Redis, patients: list[Path]
+    site: str, admin: Any, local: Any, client: redis.Redis, patients: list[Path]
 ) -> None:
     worker, _ = start_worker(admin, site)
     sent = send_what_is_none_of_ours(site, client)
-    (job,) = submitted(admin, site, patients[0])
+    (job,) = submitted(local, site, patients[0])
     done(admin, site, job)
     records = Records(site)
     admin.eventually(lambda: sum(records.figures().refused.values()) >= sent)
@@ -171,39 +171,39 @@ def test_messages_that_are_not_ours_are_refused_counted_and_never_shown(
 
 @pytest.mark.parametrize("limits", [[None, 0.001], [0.001, 0.001]])
 def test_a_message_does_not_say_how_long_its_study_may_take(
-    site: str, admin: Any, client: redis.Redis, patients: list[Path], limits: list[float | None]
+    site: str, admin: Any, local: Any, client: redis.Redis, patients: list[Path], limits: list[float | None]
 ) -> None:
-    (job,) = submitted(admin, site, patients[0], "--batch", "night")
+    (job,) = submitted(local, site, patients[0], "--batch", "night")
     message = json.loads(str(client.rpop("bcd.batch")))
     message["headers"]["timelimit"] = limits
     client.lpush("bcd.batch", *[json.dumps(message)] * 3)
     start_worker(admin, site)
-    admin.eventually(lambda: state(admin, site, job)["state"] not in ("queued", "running"))
-    seen = state(admin, site, job)
+    admin.eventually(lambda: state(local, site, job)["state"] not in ("queued", "running"))
+    seen = state(local, site, job)
     assert (seen["state"], seen["attempts_lost"]) == ("done", 0)
 
 
 def test_a_worker_serves_its_lane_alone_and_tells_its_health(
-    site: str, admin: Any, patients: list[Path]
+    site: str, admin: Any, local: Any, patients: list[Path]
 ) -> None:
     sick = admin("worker", "--health", BCD_BROKER_URL=site)
     assert sick.code == 4
     assert "is at work" in sick.error
     start_worker(admin, site, "--lane", "batch")
     assert admin("worker", "--health", BCD_BROKER_URL=site).code == 0
-    (one,) = submitted(admin, site, patients[0])
-    (many,) = submitted(admin, site, patients[1], "--batch", "night")
+    (one,) = submitted(local, site, patients[0])
+    (many,) = submitted(local, site, patients[1], "--batch", "night")
     done(admin, site, many)
-    assert state(admin, site, one)["state"] == "queued"
+    assert state(local, site, one)["state"] == "queued"
     doctor = admin("doctor", BCD_BROKER_URL=site)
     assert "none serves the interactive lane" in doctor.out
 
 
 def test_a_study_of_a_batch_that_is_asked_for_by_itself_is_next(
-    site: str, admin: Any, many_studies: Path, patients: list[Path]
+    site: str, admin: Any, local: Any, many_studies: Path, patients: list[Path]
 ) -> None:
-    batch = submitted(admin, site, many_studies, "--batch", "night")
-    (one,) = submitted(admin, site, patients[1])
+    batch = submitted(local, site, many_studies, "--batch", "night")
+    (one,) = submitted(local, site, patients[1])
     assert one in batch[1:]
     worker, log = start_worker(admin, site)
     assert log.until("job begun")["job"] == one
@@ -211,8 +211,8 @@ def test_a_study_of_a_batch_that_is_asked_for_by_itself_is_next(
     assert worker.poll() is None
 
 
-def test_sigterm_lets_the_study_end(site: str, admin: Any, many_studies: Path) -> None:
-    jobs = submitted(admin, site, many_studies, "--batch", "night")
+def test_sigterm_lets_the_study_end(site: str, admin: Any, local: Any, many_studies: Path) -> None:
+    jobs = submitted(local, site, many_studies, "--batch", "night")
     worker, log = start_worker(admin, site)
     job = log.until("film scanned")["job"]
     worker.send_signal(signal.SIGTERM)
@@ -229,9 +229,9 @@ def test_sigterm_lets_the_study_end(site: str, admin: Any, many_studies: Path) -
 
 @pytest.mark.parametrize("how", ["SIGQUIT", "SIGQUIT blocked", "SIGQUIT in vain", "SIGTERM to all"])
 def test_a_study_that_is_given_back_has_not_failed(
-    site: str, admin: Any, many_studies: Path, how: str
+    site: str, admin: Any, local: Any, many_studies: Path, how: str
 ) -> None:
-    jobs = submitted(admin, site, many_studies, "--batch", "night")
+    jobs = submitted(local, site, many_studies, "--batch", "night")
     mask = {signal.SIGQUIT} if how == "SIGQUIT blocked" else set()  # what is started inherits it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, mask)
     worker, log = start_worker(admin, site, lease=60)  # no sweep takes it for lost on a slow machine
@@ -263,37 +263,39 @@ def test_a_worker_that_is_told_to_end_at_once_does_not_wait_for_redis(proxy: Any
     assert "thread died" not in log
 
 
-def test_a_study_whose_process_dies_is_begun_again(site: str, admin: Any, many_studies: Path) -> None:
-    jobs = submitted(admin, site, many_studies, "--batch", "night")
+def test_a_study_whose_process_dies_is_begun_again(
+    site: str, admin: Any, local: Any, many_studies: Path
+) -> None:
+    jobs = submitted(local, site, many_studies, "--batch", "night")
     _, log = start_worker(admin, site)
     hit = log.until("film scanned")
     os.kill(hit["pid"], signal.SIGKILL)
     lost = log.until("attempt lost")
     assert lost["job"] == hit["job"]
     done(admin, site, *jobs)
-    assert state(admin, site, hit["job"])["attempts_lost"] == 1
+    assert state(local, site, hit["job"])["attempts_lost"] == 1
 
 
 def test_a_study_of_a_worker_that_dies_is_begun_again_by_another(
-    site: str, admin: Any, many_studies: Path
+    site: str, admin: Any, local: Any, many_studies: Path
 ) -> None:
-    jobs = submitted(admin, site, many_studies, "--batch", "night")
+    jobs = submitted(local, site, many_studies, "--batch", "night")
     worker, log = start_worker(admin, site)
     hit = log.until("film scanned")
     worker.kill()
     worker.communicate()
     start_worker(admin, site)
     done(admin, site, *jobs)
-    assert state(admin, site, hit["job"])["attempts_lost"] == 1
+    assert state(local, site, hit["job"])["attempts_lost"] == 1
 
 
 @pytest.mark.parametrize("what", ["a study that is done", "a study whose process has died"])
 def test_a_worker_whose_acknowledgement_is_lost_takes_the_next_job(
-    proxy: Any, client: redis.Redis, admin: Any, many_studies: Path, what: str
+    proxy: Any, client: redis.Redis, admin: Any, local: Any, many_studies: Path, what: str
 ) -> None:
     worker, log = start_worker(admin, proxy.url)
     proxy.deaf.set()
-    jobs = submitted(admin, proxy.url, many_studies, "--batch", "night")
+    jobs = submitted(local, proxy.url, many_studies, "--batch", "night")
     if what == "a study whose process has died":
         os.kill(log.until("film scanned")["pid"], signal.SIGKILL)
     said = ""
@@ -357,13 +359,13 @@ def test_a_wrong_password_is_told_and_not_shown(site: str, admin: Any, client: r
 
 
 def test_a_job_that_redis_will_not_show_is_not_asked_for_without_a_pause(
-    site: str, admin: Any, client: redis.Redis, patients: list[Path]
+    site: str, admin: Any, local: Any, client: redis.Redis, patients: list[Path]
 ) -> None:
     """The password was changed while a worker runs: it still hears of jobs, on its old connection."""
     _, log = start_worker(admin, site)
     client.config_set("requirepass", "right")
     try:
-        (job,) = submitted(admin, site.replace("//", "//:right@"), patients[0])
+        (job,) = submitted(local, site.replace("//", "//:right@"), patients[0])
         first, second = (log.until("queue lost") for _ in range(2))
     finally:
         client.config_set("requirepass", "")
