@@ -12,42 +12,67 @@
     ├── QueueError           4  queue or network unreachable
     └── OutputError          5  a result could not be written
 
-Every message is one line that names the file or setting and says what to do about it. A film's file is
-named in front of it (`FilmError.file`).
-It never holds patient data beyond UIDs.
+An error carries its reason as fields (`bcd_model.reasons`): a code, one line that says what is wrong without
+naming a file, what to do about it, and apart from these the file or folder, which may be named after a
+patient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from bcd_model.reasons import Reason
+
+E = TypeVar("E", bound="BcdError")
 
 
 class BcdError(Exception):
     """Root of every error this software raises on purpose.
 
     Args:
-        message: one line: what is wrong, with the file or setting by name.
-        remedy: what the user can do about it; printed after the message.
+        detail: one line: what is wrong, without the names of files and folders.
+        remedy: what the user can do about it; printed after it.
+        place: the file or folder that it is about; printed in front.
+        code: what kind of trouble it is; by default the class's.
+
+    Attributes:
+        reason: all of these.
     """
 
     exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "failed"
 
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+    def __init__(self, detail: str, remedy: str = "", place: Path | str = "", code: str = "") -> None:
+        self.reason = Reason(code or self.code, detail, remedy, place=str(place))
+        super().__init__(detail)
 
-    @property
-    def reason(self) -> str:
-        """Message and remedy: what is kept of the error, in records, results and answers."""
-        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+    @classmethod
+    def of(cls: type[E], reason: Reason, place: Path | str = "") -> E:
+        """The error whose reason is this one, about ``place``."""
+        return cls(reason.detail, reason.remedy, place or reason.place, reason.code)
 
     def __str__(self) -> str:
-        return self.reason
+        """For the command line, whose user named the files."""
+        return self.reason.with_place
 
-    def __reduce__(self) -> tuple[type[BcdError], tuple[str, ...]]:
-        return type(self), (self.message, self.remedy)
+    def __reduce__(self) -> tuple[type[BcdError], tuple[object, ...]]:
+        reason = self.reason
+        return type(self), (reason.detail, reason.remedy, reason.place, reason.code)
+
+
+@contextmanager
+def about(place: Path | str) -> Iterator[None]:
+    """Give an error that names no place this one."""
+    try:
+        yield
+    except BcdError as error:
+        if not error.reason.place:
+            error.reason = replace(error.reason, place=str(place))
+        raise
 
 
 def exit_code_of(codes: Sequence[int]) -> int:
@@ -61,56 +86,50 @@ class UsageError(BcdError):
     """A wrong argument, path or option."""
 
     exit_code = 2
+    code = "usage"
 
 
 class SettingsError(UsageError):
     """A ``BCD_*`` environment variable that cannot be used."""
+
+    code = "settings"
 
 
 class InputError(BcdError):
     """The input holds nothing that can be used."""
 
     exit_code = 3
+    code = "input"
 
 
 class FilmError(InputError):
-    """One film cannot be used; the study's other films are not touched by it.
+    """One film cannot be used; the study's other films are not touched by it."""
 
-    Args:
-        message: as of every error, but without the file's name.
-        remedy: as of every error.
-        file: the name of the film's file, which comes before the message when the error is shown. It may be a
-            patient's, so it is no part of the `reason`.
-    """
-
-    def __init__(self, message: str, remedy: str = "", file: str = "") -> None:
-        super().__init__(message, remedy)
-        self.file = file
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.reason}" if self.file else self.reason
-
-    def __reduce__(self) -> tuple[type[BcdError], tuple[str, ...]]:
-        return type(self), (self.message, self.remedy, self.file)
+    code = "film"
 
 
 class TruthError(InputError):
     """Annotations (``Info.txt``, ``truth.json``) are missing or wrong."""
+
+    code = "truth"
 
 
 class ModelError(BcdError):
     """A weight file is missing, damaged or of another kind."""
 
     exit_code = 3
+    code = "model"
 
 
 class QueueError(BcdError):
     """The queue or another network peer cannot be reached."""
 
     exit_code = 4
+    code = "queue"
 
 
 class OutputError(BcdError):
     """A result could not be written."""
 
     exit_code = 5
+    code = "output"

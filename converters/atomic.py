@@ -21,6 +21,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             staged.write_bytes(data)
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error})",
+            f"cannot be written ({error.strerror or error})",
             "choose a folder that can be written and has room",
+            path,
         ) from error

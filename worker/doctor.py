@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -39,6 +39,12 @@ class Check:
         return {"name": self.name, "state": self.state, "found": self.found, "remedy": self.remedy or None}
 
 
+def _failed(name: str, error: BcdError) -> Check:
+    """What fails for ``error``; who runs the doctor named the files."""
+    reason = error.reason
+    return Check(name, "fail", replace(reason, remedy="").with_place, reason.remedy, error.exit_code)
+
+
 def examine() -> list[Check]:
     """Look at everything; no check stops the others, but without settings there is nothing to check."""
     checks = list(_settings())
@@ -59,7 +65,7 @@ def examine() -> list[Check]:
 def _settings() -> Iterator[Check]:
     problems = settings_problems()
     for problem in problems:
-        yield Check("setting", "fail", problem.message, problem.remedy, problem.exit_code)
+        yield _failed("setting", problem)
     for name in unknown_variables(os.environ):
         yield Check("setting", "warn", f"{name} is no setting", "unset it or mend its name")
     for name in ignored_variables():
@@ -84,7 +90,7 @@ def _model(settings: Settings, *, load: bool) -> Check:
 
             load_model(settings.model)
     except BcdError as error:
-        return Check("model", "fail", error.message, error.remedy, error.exit_code)
+        return _failed("model", error)
     identity = info.identity
     which = "shipped" if info.shipped else "not the shipped weights"
     found = f"{identity.name} {identity.version} ({identity.digest[:12]}), {which}, {info.path}"
@@ -128,7 +134,7 @@ def _gateway(settings: Settings) -> Iterator[Check]:
     try:
         tokens = Tokens(root).all()
     except SettingsError as error:
-        yield Check("gateway", "warn", error.message, error.remedy)
+        yield replace(_failed("gateway", error), state="warn", exit_code=0)
         return
     if not tokens:
         yield Check("gateway", "ok", "no token: nobody may use one here")
@@ -168,7 +174,7 @@ def _broker(settings: Settings) -> Iterator[Check]:
         configuration = records.configuration()
         workers = records.workers()
     except QueueError as error:
-        yield Check("queue", "fail", error.message, error.remedy, error.exit_code)
+        yield _failed("queue", error)
         return
     yield Check("queue", "ok", f"{hide_secrets(url)} answers")
     yield from _redis_settings(url, configuration)

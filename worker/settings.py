@@ -65,7 +65,7 @@ def _uid_root(value: str) -> str:
     try:
         return value if value == UUID_ROOT else check_root(value)
     except SettingsError as error:
-        raise ValueError(error.remedy or error.message) from None
+        raise ValueError(error.reason.remedy or error.reason.detail) from None
 
 
 def _folders(value: object) -> object:

@@ -148,9 +148,9 @@ def imagenet_backbone() -> Backbone:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"weight file {path} cannot be read: {error.strerror}", remedy) from error
+        raise ModelError(f"the weight file cannot be read: {error.strerror}", remedy, path) from error
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise ModelError(f"weight file {path} is not the one this version knows", remedy)
+        raise ModelError("the weight file is not the one this version knows", remedy, path)
     published = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     backbone = Backbone()
     backbone.load_state_dict(_folded(published))

@@ -59,16 +59,17 @@ def check_answer(model: Model, info: WeightsInfo) -> None:
 def _check_told_apart(answers: Tensor, part: str, info: WeightsInfo) -> None:
     remedy = "train it again with 'bcd-admin train', or leave BCD_MODEL unset for the shipped weights"
     if not bool(torch.isfinite(answers).all()):
-        raise ModelError(f"{info.path}: its {part} answers with what is not a number", remedy)
+        raise ModelError(f"its {part} answers with what is not a number", remedy, info.path)
     if not float(answers.max() - answers.min()) > _LEAST:
-        raise ModelError(f"{info.path}: its {part} answers alike to every picture", remedy)
+        raise ModelError(f"its {part} answers alike to every picture", remedy, info.path)
 
 
 def _check_known(found: Tensor, known: tuple[float, ...], info: WeightsInfo) -> None:
     wanted = torch.tensor(known, dtype=torch.float64)
     if found.shape != wanted.shape or not bool(((found - wanted).abs() < TOLERANCE).all()):
-        message = f"{info.path} does not answer as it did when its figures were measured"
-        raise ModelError(message, "install torch again; unset variables that lower its precision")
+        detail = "does not answer as it did when its figures were measured"
+        remedy = "install torch again; unset variables that lower its precision"
+        raise ModelError(detail, remedy, info.path)
 
 
 def network_answer(network: nn.Module) -> Tensor:

@@ -96,7 +96,7 @@ def _loaded(info: WeightsInfo, content: bytes) -> Model:
         )
     except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelError(
-            f"{info.path} holds no weights of this version's network", "train it again with 'bcd-admin train'"
+            "holds no weights of this version's network", "train it again with 'bcd-admin train'", info.path
         ) from error
 
 

@@ -86,7 +86,8 @@ class Scanner:
         """
         pyramid = self._pyramid(film)
         if not self.shows_breast(film):
-            raise FilmError("no breast was found in it: nothing was scanned", file=film.file)
+            detail = "no breast was found in it: nothing was scanned"
+            raise FilmError(detail, place=film.file, code="no-breast")
         kept = self.marks(film, other, MAX_FINDINGS)
         findings = by_suspicion(
             [_finding(mark, pyramid, film.shape, self.model.calibration) for mark in kept]

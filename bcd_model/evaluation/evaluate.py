@@ -204,7 +204,7 @@ def predict(cases: Sequence[Case], tally: Tally, source: Source) -> Predictions:
         try:
             return cross_fitted(scores, truth, of, use)
         except TruthError as error:
-            missing.append(f"{kind}: {error.message}")
+            missing.append(f"{kind}: {error.reason.detail}")
             return None
 
     on_lesion, judged = tally.on_lesion, tally.judged_mark

@@ -50,10 +50,10 @@ def read_run(folder: Path) -> Run:
         InputError: it holds no fold, a damaged one, or one film in two folds.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder}: there is no such folder", _REMEDY)
+        raise UsageError("there is no such folder", _REMEDY, folder)
     files = {int(m[1]): path for path in sorted(folder.iterdir()) if (m := _FOLD.fullmatch(path.name))}
     if not files:
-        raise InputError(f"{folder}: holds no fold-0.json and so on", _REMEDY)
+        raise InputError("holds no fold-0.json and so on", _REMEDY, folder)
     marks: dict[str, tuple[ScoredMark, ...]] = {}
     placed: dict[str, int] = {}
     digests: dict[str, str] = {}
@@ -62,7 +62,7 @@ def read_run(folder: Path) -> Run:
         for name, found in of_fold.items():
             if name in placed:
                 raise InputError(
-                    f"{folder}: film {name} is in folds {placed[name]} and {fold}: not one run", _REMEDY
+                    f"film {name} is in folds {placed[name]} and {fold}: not one run", _REMEDY, folder
                 )
             marks[name], placed[name], digests[name] = found, fold, films[name]
     card = _card(folder)
@@ -124,10 +124,10 @@ def _read_fold(path: Path) -> tuple[dict[str, str], dict[str, tuple[ScoredMark, 
         return {name: str(content["films"][name]) for name in marks}, marks
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read: {error.strerror or error}", "check its permissions"
+            f"cannot be read: {error.strerror or error}", "check its permissions", path
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path} is damaged", "remove it and start 'bcd-admin train' again") from error
+        raise InputError("is damaged", "remove it and start 'bcd-admin train' again", path) from error
 
 
 def _mark(entry: dict[str, Any]) -> ScoredMark:

@@ -104,16 +104,16 @@ def _read(path: Path, origin: Origin) -> tuple[int, dict[str, Tensor]]:
             facts = dict(file.metadata() or {})
         if facts.get("digest") != origin.digest:
             raise UsageError(
-                f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
+                "the checkpoint belongs to other films or settings", "remove it or name another folder", path
             )
         tensors = load_file(path)
     except OSError as error:
         why = error.strerror or error
-        raise UsageError(f"checkpoint {path} cannot be read ({why})", "see who may read it") from error
+        raise UsageError(f"the checkpoint cannot be read ({why})", "see who may read it", path) from error
     except SafetensorError as error:
-        raise UsageError(f"checkpoint {path} is damaged", _REMEDY) from error
+        raise UsageError("the checkpoint is damaged", _REMEDY, path) from error
     if facts.pop("sha256", "") != _sha256(facts, tensors):
-        raise UsageError(f"checkpoint {path} is damaged", _REMEDY)
+        raise UsageError("the checkpoint is damaged", _REMEDY, path)
     known = json.loads(facts["environment"])
     other = [
         f"{key} {known.get(key)}, not {now}"
@@ -121,7 +121,7 @@ def _read(path: Path, origin: Origin) -> tuple[int, dict[str, Tensor]]:
         if known.get(key) != now
     ]
     if other:
-        raise UsageError(f"checkpoint {path} was made elsewhere ({'; '.join(other)})", _REMEDY)
+        raise UsageError(f"the checkpoint was made elsewhere ({'; '.join(other)})", _REMEDY, path)
     return int(facts["step"]), tensors
 
 

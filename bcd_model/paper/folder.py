@@ -55,7 +55,7 @@ def agree(out: Path, options: Options, films: str, threads: int) -> Options:
         told = ", ".join(
             "other films" if key == "films" else f"{key} {known.get(key)}, not {wanted[key]}" for key in other
         )
-        raise UsageError(f"{out} holds runs of other settings ({told})", "name another folder with --out")
+        raise UsageError(f"holds runs of other settings ({told})", "name another folder with --out", out)
     return options
 
 
@@ -76,15 +76,15 @@ def _settings(out: Path) -> dict[str, Any] | None:
     if not path.exists():
         # Half-written settings are all that a reproduction may leave without them.
         if out.is_dir() and any(each.suffix != ".part" for each in out.iterdir()):
-            raise UsageError(f"{out} is not empty and no folder of a reproduction", remedy)
+            raise UsageError("is not empty and no folder of a reproduction", remedy, out)
         return None
     try:
         known = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{path} is damaged", remedy) from error
+        raise UsageError("is damaged", remedy, path) from error
     if not {"schema", "films", "precision"} <= set(known):
-        raise UsageError(f"{path} is not of a reproduction", remedy)
+        raise UsageError("is not of a reproduction", remedy, path)
     threads = known.setdefault("threads", None)
     if threads is not None and not (isinstance(threads, int) and threads > 0):
-        raise UsageError(f"{path} is damaged", remedy)
+        raise UsageError("is damaged", remedy, path)
     return known

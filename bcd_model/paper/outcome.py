@@ -86,7 +86,7 @@ def read_outcome(path: Path, options: Options, films: str) -> Outcome:
     try:
         content = json.loads(path.read_text())
         if content.pop("sha256") != _sha256(content):
-            raise UsageError(f"{path} is not as it was written", remedy)
+            raise UsageError("is not as it was written", remedy, path)
         outcome = Outcome(
             Run(**content["run"]),
             content["steps"],
@@ -99,11 +99,11 @@ def read_outcome(path: Path, options: Options, films: str) -> Outcome:
         )
         known = content["digest"] == digest_of(outcome.run, options, films)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged", remedy) from error
+        raise UsageError("is damaged", remedy, path) from error
     if not known:
-        raise UsageError(f"{path} belongs to other films or settings", "name another folder with --out")
+        raise UsageError("belongs to other films or settings", "name another folder with --out", path)
     if path.parent.name != outcome.run.name:
-        raise UsageError(f"{path.parent} holds the run {outcome.run.name}", "remove the copy, or name it so")
+        raise UsageError(f"holds the run {outcome.run.name}", "remove the copy, or name it so", path.parent)
     return outcome
 
 

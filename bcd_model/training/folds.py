@@ -250,14 +250,14 @@ def read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
             rows: dict[str, list[dict[str, Any]]] = json.loads(metadata["marks"])
             found = {name: Looked(_marks(marks), file.get_tensor(name)) for name, marks in rows.items()}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged", "remove it: the fold is then done again") from error
+        raise UsageError("is damaged", "remove it: the fold is then done again", path) from error
     if known != digest:
         raise _foreign(path)
     return found
 
 
 def _foreign(path: Path) -> UsageError:
-    return UsageError(f"{path} belongs to other films or settings", "remove it or name another folder")
+    return UsageError("belongs to other films or settings", "remove it or name another folder", path)
 
 
 def _marks(rows: list[dict[str, Any]]) -> tuple[Mark, ...]:

@@ -204,10 +204,10 @@ def _load(
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except SafetensorError as error:
-        raise UsageError(f"checkpoint {path} is damaged", "remove it, to train from the start") from error
+        raise UsageError("the checkpoint is damaged", "remove it, to train from the start", path) from error
     if metadata.get("digest") != digest:
         raise UsageError(
-            f"checkpoint {path} belongs to other films or settings", "remove it or name another folder"
+            "the checkpoint belongs to other films or settings", "remove it or name another folder", path
         )
     tensors = load_file(path)
     network.load_state_dict(_below(tensors, "network."))

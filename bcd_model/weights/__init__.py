@@ -94,11 +94,11 @@ def read_weights(path: Path | None = None) -> tuple[WeightsInfo, bytes]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"weight file {path} cannot be read: {error.strerror}", remedy) from error
+        raise ModelError(f"the weight file cannot be read: {error.strerror}", remedy, path) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != SHIPPED_DIGEST and path.resolve() == SHIPPED.resolve():
-        message = f"{path} is not the weight file that this software was released with"
-        raise ModelError(message, "install bcd-cad again, or name weights of your own in BCD_MODEL")
+        detail = "is not the weight file that this software was released with"
+        raise ModelError(detail, "install bcd-cad again, or name weights of your own in BCD_MODEL", path)
     try:
         # The format: 8 bytes little-endian length, then a JSON header of that length.
         length = int.from_bytes(content[:8], "little")
@@ -118,7 +118,7 @@ def read_weights(path: Path | None = None) -> tuple[WeightsInfo, bytes]:
         )
         _card(metadata.get("card", {}))
     except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
-        raise ModelError(f"{path} is not a BCD weight file", remedy) from error
+        raise ModelError("is not a BCD weight file", remedy, path) from error
     return WeightsInfo(path, identity, operating_point, metadata), content
 
 

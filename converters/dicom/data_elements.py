@@ -28,6 +28,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import IS, DSfloat, PersonName
 
+from bcd_model.reasons import Reason
 from converters.dicom import character_sets, elements
 from converters.dicom.bounds import MemoryStream, Stream
 
@@ -35,14 +36,22 @@ PREAMBLE = 128
 PREFIX = b"DICM"
 UNDEFINED = 0xFFFFFFFF
 
-DAMAGED = "its header is damaged: an item stands in no sequence"
-CUT_SHORT = "cut short: it ends within its header"
-DEFLATED = "deflated data sets are not read; convert it with dcmconv +te"
-TOO_MANY_ELEMENTS = f"its header has more than {elements.MOST_ELEMENTS} data elements"
-TOO_MANY_KEPT = f"its header has more than {elements.MOST_KEPT} data elements of the kinds that are read"
-TOO_MUCH_KEPT = f"the data elements that are read take more than {elements.KEPT_BYTES} bytes"
-TOO_DEEP = f"its sequences are nested more than {elements.MOST_DEPTH} deep"
-TOO_MANY_FRAGMENTS = "its compressed pixels come in more fragments than a picture has"
+DAMAGED = Reason("damaged-header", "its header is damaged: an item stands in no sequence")
+CUT_SHORT = Reason("cut-short", "cut short: it ends within its header")
+DEFLATED = Reason("transfer-syntax", "deflated data sets are not read", "convert it with dcmconv +te")
+
+
+def _too_costly(detail: str) -> Reason:
+    return Reason("too-costly", detail)
+
+
+TOO_MANY_ELEMENTS = _too_costly(f"its header has more than {elements.MOST_ELEMENTS} data elements")
+TOO_MANY_KEPT = _too_costly(
+    f"its header has more than {elements.MOST_KEPT} data elements of the kinds that are read"
+)
+TOO_MUCH_KEPT = _too_costly(f"the data elements that are read take more than {elements.KEPT_BYTES} bytes")
+TOO_DEEP = _too_costly(f"its sequences are nested more than {elements.MOST_DEPTH} deep")
+TOO_MANY_FRAGMENTS = _too_costly("its compressed pixels come in more fragments than a picture has")
 
 _LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _SHORT = frozenset(
@@ -105,13 +114,13 @@ class Parsed:
     Attributes:
         header: the data elements that are read, ``file_meta`` among its attributes.
         transfer_syntax: as stated, or as guessed of a file that states none; empty if unknown.
-        fault: why the file cannot be used, one line without patient data; "" if nothing is wrong so far.
+        fault: why the file cannot be used; None if nothing is wrong so far.
         texts_fit: False if a text has bytes that are not possible in the character set that is stated.
     """
 
     header: Dataset
     transfer_syntax: UID
-    fault: str = ""
+    fault: Reason | None = None
     pixel_data: PixelData | None = None
     texts_fit: bool = True
 
@@ -278,7 +287,7 @@ class _Walk:
     def __init__(self, stream: Stream, order: str) -> None:
         self.stream = stream
         self.order = order
-        self.fault = ""
+        self.fault: Reason | None = None
         self.stopped = False
         self.pixel_data: PixelData | None = None
         self._seen = 0
@@ -287,7 +296,7 @@ class _Walk:
         self._raw: list[_Raw] = []
         self._wanted: Mapping[int, tuple[str, str]] = {}
 
-    def blame(self, fault: str) -> None:
+    def blame(self, fault: Reason) -> None:
         """Note why the file cannot be used; the first reason counts."""
         self.fault = self.fault or fault
 
@@ -387,7 +396,7 @@ class _Walk:
         if frame.items is None or (frame.items and frame.keyword in elements.FIRST_ITEM_ALONE):
             return None
         if len(frame.items) == elements.MOST_ITEMS:
-            self.blame(f"its {_name(frame.tag)} has more than {elements.MOST_ITEMS} items")
+            self.blame(_too_costly(f"its {_name(frame.tag)} has more than {elements.MOST_ITEMS} items"))
             return None
         if not self._room():
             return None
@@ -469,7 +478,7 @@ class _Walk:
         if length > frame.limit - self.stream.position:  # longer than the item it is in: damaged
             self._skip(frame.limit - self.stream.position)
         elif length > most:
-            self.blame(f"its {_name(tag)} takes {length} bytes; {most} are read")
+            self.blame(_too_costly(f"its {_name(tag)} takes {length} bytes; {most} are read"))
             self._skip(length)
         elif not self._room(length):
             self._skip(length)
@@ -525,7 +534,7 @@ class _Walk:
         for each in self._raw:
             first = kept.setdefault((id(each.target), each.tag), each)
             if first.value.strip(b" \0") != each.value.strip(b" \0"):
-                self.blame(f"has two different values of its {_name(each.tag)}")
+                self.blame(Reason("damaged-header", f"has two different values of its {_name(each.tag)}"))
         raw = kept.values()
         terms: tuple[str, ...] | None = ()
         signed = False

@@ -33,6 +33,7 @@ from pydicom.sequence import Sequence as ItemSequence
 from pydicom.uid import UID
 
 from bcd_model.errors import FilmError
+from bcd_model.reasons import Reason
 from converters.dicom.bounds import HashedFile, MemoryStream
 from converters.dicom.data_elements import Parsed, PixelData, looks_like_dicom, parse
 
@@ -56,6 +57,10 @@ FILM_BYTES = 1 << 29
 """What a film's file may take: 512 MiB. The largest mammogram, 24 x 30 cm at 25 micron, has 230 MB."""
 HASHED_BYTES = 1 << 33
 """How much of a file is hashed: 8 GiB. The largest tomosyntheses have 2."""
+
+NOT_DICOM = Reason("not-dicom", "not a DICOM file (no DICM prefix at byte 128)")
+UNREADABLE_HEADER = Reason("damaged-header", "its DICOM header cannot be read", "export it again")
+CHANGES = Reason("changed", "changes while it is read", "submit it again when it is complete")
 
 _START = 1 << 16
 _SHOWN = 512
@@ -93,15 +98,15 @@ class DicomFile:
         transfer_syntax: Transfer Syntax UID (0002,0010); as guessed if the file states none; empty if
             it cannot be.
         pixel_data: where Pixel Data is; None if the file ends before it or holds another kind of pixels.
-        fault: why the file cannot be used, one line without patient data; "" if nothing is known so far. The
-            header holds what was read before.
+        fault: why the file cannot be used; None if nothing is known so far. The header holds what was read
+            before.
         texts_fit: False if a text has bytes that are not possible in the character set that is stated.
     """
 
     header: Dataset
     transfer_syntax: UID
     pixel_data: PixelData | None
-    fault: str
+    fault: Reason | None
     texts_fit: bool
 
 
@@ -114,14 +119,14 @@ class Survey:
         start: its first 512 bytes.
         is_dicom: whether it is a DICOM file, however damaged.
         dicom: None if it is not a DICOM file, or one whose header cannot be read.
-        fault: why there is no ``dicom``, one line without patient data.
+        fault: why there is no ``dicom``; None if there is.
     """
 
     sha256: str
     start: bytes
     is_dicom: bool
     dicom: DicomFile | None
-    fault: str = ""
+    fault: Reason | None = None
 
 
 @contextmanager
@@ -169,10 +174,14 @@ def load(path: Path) -> FileBytes:
     except (OSError, MemoryError) as error:
         raise _unreadable(path, error) from error
     if size > FILM_BYTES:
-        raise FilmError(f"has {size} bytes: more than any mammogram", "give mammograms", path.name)
+        raise FilmError.of(_too_large(size), path.name)
     if len(data) != size:
-        raise FilmError("changes while it is read", "submit it again when it is complete", path.name)
+        raise FilmError.of(CHANGES, path.name)
     return FileBytes(path.name, data, hashlib.sha256(data).hexdigest())
+
+
+def _too_large(size: int) -> Reason:
+    return Reason("too-large", f"has {size} bytes: more than any mammogram", "give mammograms")
 
 
 def _open(path: Path) -> FileIO:
@@ -194,9 +203,10 @@ def _read_all(file: FileIO, size: int) -> bytes:
 
 def _unreadable(path: Path, error: OSError | MemoryError) -> FilmError:
     if isinstance(error, MemoryError):
-        return FilmError("there is no memory for it", "free some", path.name)
+        return FilmError("there is no memory for it", "free some", path.name, "no-memory")
     why = os.strerror(error.errno) if error.errno is not None else "it cannot be read"
-    return FilmError(f"cannot be opened: {why}", "submit the study again when it can be", path.name)
+    remedy = "submit the study again when it can be"
+    return FilmError(f"cannot be opened: {why}", remedy, path.name, "unreadable-file")
 
 
 def parse_dicom(file: FileBytes) -> DicomFile:
@@ -206,11 +216,11 @@ def parse_dicom(file: FileBytes) -> DicomFile:
         FilmError: it is not a DICOM file, or its header cannot be read.
     """
     if not looks_like_dicom(file.data[:_START]):
-        raise FilmError("is no DICOM file", "give DICOM files (PS3.10, prefix DICM)", file.name)
+        raise FilmError.of(NOT_DICOM, file.name)
     try:
         return _dicom(parse(MemoryStream(file.data)))
     except MALFORMED as error:
-        raise FilmError("its DICOM header cannot be read", "export it again", file.name) from error
+        raise FilmError.of(UNREADABLE_HEADER, file.name) from error
 
 
 def survey(path: Path) -> Survey:
@@ -226,17 +236,17 @@ def survey(path: Path) -> Survey:
         stream = HashedFile(file)
         start = stream.peek(_SHOWN)
         if not looks_like_dicom(stream.peek(_START)):
-            return Survey(stream.sha256, start, False, None, "no DICOM file")
+            return Survey(stream.sha256, start, False, None, NOT_DICOM)
         if size > HASHED_BYTES:
-            return Survey(stream.sha256, start, True, None, f"has {size} bytes: more than any mammogram")
+            return Survey(stream.sha256, start, True, None, _too_large(size))
         dicom: DicomFile | None
-        fault = ""
+        fault = None
         try:
             dicom = _dicom(parse(stream))
         except MALFORMED:
-            dicom, fault = None, "its DICOM header cannot be read"
+            dicom, fault = None, UNREADABLE_HEADER
         if not stream.drain(HASHED_BYTES):
-            dicom, fault = None, "changes while it is read"
+            dicom, fault = None, CHANGES
         return Survey(stream.sha256, start, True, dicom, fault)
 
 
@@ -256,9 +266,7 @@ def read_dicom(path: Path) -> DicomFile:
         raise _unreadable(path, error) from error
     if found.dicom is not None:
         return found.dicom
-    if found.is_dicom:
-        raise FilmError(found.fault, "export it again", path.name)
-    raise FilmError("is no DICOM file", "give DICOM files (PS3.10, prefix DICM)", path.name)
+    raise FilmError.of(found.fault or NOT_DICOM, path.name)
 
 
 def read_header(path: Path) -> Dataset:
@@ -321,15 +329,17 @@ def _stated_uid(dataset: Dataset, keyword: str) -> str:
     return str(next(iter(values(dataset, keyword)), "")).strip(" \0")
 
 
-def why_no_uid(dataset: Dataset, keyword: str) -> str:
-    """Why :func:`uid` gives none, as a part of a sentence about the file; "" if it gives one."""
+def why_no_uid(dataset: Dataset, keyword: str) -> Reason | None:
+    """Why :func:`uid` gives none; None if it gives one."""
     value = _stated_uid(dataset, keyword)
     name = dictionary_description(tag_for_keyword(keyword) or 0)
     if not value:
-        return f"states no {name}"
+        return Reason("no-uid", f"states no {name}")
     if len(value) > _UID_CHARACTERS:
-        return f"its {name} is longer than {_UID_CHARACTERS} characters"
-    return "" if _UID.fullmatch(value) else f"its {name} is malformed: not digits between single dots"
+        return Reason("no-uid", f"its {name} is longer than {_UID_CHARACTERS} characters")
+    if not _UID.fullmatch(value):
+        return Reason("no-uid", f"its {name} is malformed: not digits between single dots")
+    return None
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:

@@ -44,6 +44,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from bcd_model.reasons import Reason
 from bcd_model.words import WINDOW
 from converters.dicom.file import integer, items, text, texts, uid, values, why_no_uid
 from converters.films import header as film_header
@@ -78,10 +79,10 @@ _GENERAL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an image is, and why if it is not a usable film (one line, no patient data)."""
+    """What an image is, and why if it is not a usable film."""
 
     kind: Kind
-    reason: str = ""
+    reason: Reason | None = None
 
 
 FILM = Verdict("film")
@@ -152,28 +153,30 @@ def _is_mammogram_without_class(header: Dataset) -> bool:
     return image and mammographic and not is_ours(header)
 
 
-def _why_no_film(header: Dataset) -> str:
+def _why_no_film(header: Dataset) -> Reason | None:
     sop_class = _sop_class(header)
     if sop_class is None:
-        return "" if _is_mammogram_without_class(header) else "states no SOP class"
+        if _is_mammogram_without_class(header):
+            return None
+        return Reason("not-a-mammogram", "states no SOP class")
     if sop_class not in _MAMMOGRAPHY | _GENERAL:
         if _is_unread_mammogram(header, sop_class):
-            return ""
+            return None
         # The standard's own name of the class, or the UID itself where it is private.
-        return f"no mammogram: {UID(sop_class, config.IGNORE).name}"
+        return Reason("not-a-mammogram", f"no mammogram: {UID(sop_class, config.IGNORE).name}")
     if text(header, "QualityControlImage") == "YES":
-        return "a quality control image"
+        return Reason("not-a-mammogram", "a quality control image")
     if sop_class in _GENERAL:
         if is_ours(header):
-            return "a result of this software"
+            return Reason("not-a-mammogram", "a result of this software")
         if (integer(header, "SamplesPerPixel") or 1) != 1:
-            return "a colour picture, no film"
+            return Reason("not-a-mammogram", "a colour picture, no film")
         if text(header, "Modality") != "MG" and film_header.view(header) is None:
-            return "states neither the modality MG nor a mammographic view"
+            return Reason("not-a-mammogram", "states neither the modality MG nor a mammographic view")
         stated = film_header.view(header) is not None and film_header.laterality(header) is not None
         if _is_secondary(header) and not stated:
-            return "a secondary picture made from others, no film"
-    return ""
+            return Reason("not-a-mammogram", "a secondary picture made from others, no film")
+    return None
 
 
 def is_ours(header: Dataset) -> bool:
@@ -190,7 +193,7 @@ def is_ours(header: Dataset) -> bool:
     )
 
 
-def _why_unusable(header: Dataset) -> str:
+def _why_unusable(header: Dataset) -> Reason | None:
     nameless = why_no_uid(header, "SOPInstanceUID")
     if nameless:
         return nameless
@@ -198,16 +201,17 @@ def _why_unusable(header: Dataset) -> str:
     if sop_class is None:
         return why_no_uid(header, "SOPClassUID")
     if sop_class not in _MAMMOGRAPHY | _GENERAL:
-        return f"images of the SOP class {UID(sop_class, config.IGNORE).name} are not read"
+        name = UID(sop_class, config.IGNORE).name
+        return Reason("sop-class", f"images of the SOP class {name} are not read")
     if _is_tomosynthesis(header):
-        return "tomosynthesis: only 2-D mammograms are scanned"
+        return Reason("tomosynthesis", "tomosynthesis: only 2-D mammograms are scanned")
     frames = integer(header, "NumberOfFrames")
     if frames is None and values(header, "NumberOfFrames"):
-        return "its Number of Frames is not one whole number"
+        return Reason("frames", "its Number of Frames is not one whole number")
     if frames is not None and frames != 1:
-        return f"{frames} frames: only single images are scanned"
+        return Reason("frames", f"{frames} frames: only single images are scanned")
     if text(header, "BurnedInAnnotation") == "YES":
-        return "burned-in annotation: its pixels show more than the breast"
+        return Reason("burned-in", "burned-in annotation: its pixels show more than the breast")
     return _why_unreadable_pixels(header) or _why_no_presentation(header)
 
 
@@ -218,32 +222,34 @@ def _is_tomosynthesis(header: Dataset) -> bool:
     return bool({"TOMO", "TOMO_PROJ", "TOMOSYNTHESIS"} & image_type) and "GENERATED_2D" not in image_type
 
 
-def _why_unreadable_pixels(header: Dataset) -> str:
+def _why_unreadable_pixels(header: Dataset) -> Reason | None:
     rows, columns = integer(header, "Rows"), integer(header, "Columns")
     if rows is None or columns is None:
-        return "states no Rows or Columns"
+        return Reason("pixel-format", "states no Rows or Columns")
     if min(rows, columns) < WINDOW:
-        return f"{rows} x {columns} pixels: at least {WINDOW} x {WINDOW} are needed"
+        return Reason("pixel-format", f"{rows} x {columns} pixels: at least {WINDOW} x {WINDOW} are needed")
     if rows * columns > MAX_PIXELS:
-        return f"{rows} x {columns} pixels: more than any mammogram has"
+        return Reason("pixel-format", f"{rows} x {columns} pixels: more than any mammogram has")
     if integer(header, "SamplesPerPixel") != 1:
-        return "pixels in colour"
+        return Reason("pixel-format", "pixels in colour")
     if text(header, "PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
-        return "Photometric Interpretation is not MONOCHROME1 or MONOCHROME2"
+        return Reason("pixel-format", "Photometric Interpretation is not MONOCHROME1 or MONOCHROME2")
     allocated, stored = integer(header, "BitsAllocated"), integer(header, "BitsStored")
     if allocated not in (8, 16) or stored is None or not 8 <= stored <= allocated:
-        return f"{stored} bits stored in {allocated}: 8 to 16 bits are read"
+        return Reason("pixel-format", f"{stored} bits stored in {allocated}: 8 to 16 bits are read")
     if values(header, "HighBit") and integer(header, "HighBit") != stored - 1:
-        return "High Bit is not Bits Stored - 1"
+        return Reason("pixel-format", "High Bit is not Bits Stored - 1")
     if integer(header, "PixelRepresentation") not in (0, 1):
-        return "Pixel Representation is not 0 or 1"
-    return ""
+        return Reason("pixel-format", "Pixel Representation is not 0 or 1")
+    return None
 
 
-def _why_no_presentation(header: Dataset) -> str:
+def _why_no_presentation(header: Dataset) -> Reason | None:
     if is_for_processing(header) and first_window(header) is None and not items(header, "VOILUTSequence"):
-        return "For Processing, without a window or VOI LUT: send the For Presentation image"
-    return ""
+        return Reason(
+            "for-processing", "For Processing, without a window or VOI LUT", "send the For Presentation image"
+        )
+    return None
 
 
 Rule = Literal["tomosynthesis", "for processing", "spot view", "secondary picture"]

@@ -12,6 +12,8 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from bcd_model.errors import FilmError
+from bcd_model.reasons import Reason
 from bcd_model.words import Laterality
 from converters.codes import VIEWS
 from converters.dicom.file import integer, items, numbers, text, texts
@@ -142,7 +144,7 @@ def spacing(header: Dataset) -> tuple[tuple[float, float], bool, tuple[str, ...]
     long, or a pixel more than twice as long as wide, is not believed.
 
     Raises:
-        ValueError: the image can have no plausible spacing: it is too oblong for a mammogram.
+        FilmError: the image can have no plausible spacing: it is too oblong for a mammogram.
     """
     rows, columns = integer(header, "Rows") or 1, integer(header, "Columns") or 1
     implausible = []
@@ -166,20 +168,20 @@ def spacing(header: Dataset) -> tuple[tuple[float, float], bool, tuple[str, ...]
         if _plausible(found, (rows, columns)):
             break
     else:
-        raise ValueError(f"{rows} x {columns} pixels: too oblong for a mammogram")
+        raise FilmError(f"{rows} x {columns} pixels: too oblong for a mammogram", code="spacing")
     why = "implausible pixel spacing" if implausible else "no pixel spacing"
     size = f"{found[0]:.3g}" if oblong == 1.0 else f"{found[0]:.3g} x {found[1]:.3g}"
     remark = f"{why} in the file: {size} mm assumed (long side of the image 240 mm)"
     return found, True, (remark,)
 
 
-def why_no_spacing(header: Dataset) -> str:
-    """Why the image can have no spacing, as a part of a sentence about the file; "" if it can."""
+def why_no_spacing(header: Dataset) -> Reason | None:
+    """Why the image can have no spacing; None if it can."""
     try:
         spacing(header)
-    except ValueError as error:
-        return str(error)
-    return ""
+    except FilmError as error:
+        return error.reason
+    return None
 
 
 def _plausible(pair: tuple[float, float], shape: tuple[int, int]) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from bcd_model.errors import FilmError
+from bcd_model.errors import FilmError, about
+from bcd_model.reasons import Reason
 from bcd_model.words import Film
 from converters.dicom.file import DicomFile, FileBytes, load, parse_dicom, text, uid
 from converters.films import header as film_header
@@ -50,15 +51,15 @@ def film_of(file: FileBytes) -> DicomFilm:
     header = dicom.header
     reason = why_unusable(dicom)
     if reason:
-        raise FilmError(reason, file=file.name)
+        raise FilmError.of(reason, file.name)
     stored = stored_pixels(file, dicom)
     try:
-        gray = to_unit_range(stored.values, header, stored.bits)
-        spacing, assumed, remarks = film_header.spacing(header)
-    except ValueError as error:
-        raise FilmError(str(error), file=file.name) from error
+        with about(file.name):
+            gray = to_unit_range(stored.values, header, stored.bits)
+            spacing, assumed, remarks = film_header.spacing(header)
     except MemoryError as error:
-        raise FilmError("there is not enough memory for its pixels", file=file.name) from error
+        detail = "there is not enough memory for its pixels"
+        raise FilmError(detail, place=file.name, code="no-memory") from error
     film = Film(
         pixels=gray.pixels,
         spacing=spacing,
@@ -81,8 +82,8 @@ def film_of(file: FileBytes) -> DicomFilm:
     return DicomFilm(film, header)
 
 
-def why_unusable(dicom: DicomFile) -> str:
-    """Why an image is no film or cannot be used, as far as that shows before decoding; "" if not at all.
+def why_unusable(dicom: DicomFile) -> Reason | None:
+    """Why an image is no film or cannot be used, as far as that shows before decoding; None if it can.
 
     What is wrong with the file as a whole comes before what its header says, which may be a part of it.
     """

@@ -12,24 +12,27 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from bcd_model.errors import BcdError, InputError, UsageError
-from converters.dicom.file import Survey, survey, uid, why_no_uid
+from bcd_model.reasons import Reason
+from converters.dicom.file import NOT_DICOM, UNREADABLE_HEADER, Survey, survey, uid, why_no_uid
 from converters.films import header as film_header
 from converters.films.acceptance import Rule, is_for_processing, judge, may_be_film, rule, says_nothing
 from converters.films.identity import Identity, identity, identity_in
 from converters.films.read import why_unusable
 
-_UNREADABLE = "its DICOM header cannot be read"
-_NO_DICOM = "no DICOM file"
 _PROGRAMS = (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
 _MOSTLY = 0.6  # of a text in ISO 8859 is ASCII
 _END_OF_TEXT = "\x1a"  # of MS-DOS
-_DAMAGED = "is named like a DICOM file and is none: damaged, or not complete"
+_DAMAGED = Reason("damaged-file", "is named like a DICOM file and is none: damaged, or not complete")
+_ARCHIVE = Reason("archive", "an archive", "unpack it first")
+_NOT_REGULAR = Reason("not-a-file", "no regular file")
+_CIRCULAR = Reason("link", "a link that leads to itself")
+_OUTSIDE = Reason("link", "a link to outside the folder: not followed")
+_CONVERT = "give DICOM mammograms, or convert films with 'bcd-admin convert mias'"
 _SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 _OF_ANY_IMAGE = frozenset({"img", "dic"})  # DICOM files have them, and others
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
@@ -43,7 +46,7 @@ class FilmSource:
         path: the file.
         sop_instance_uid: None if the file cannot be read that far.
         sha256: of the file, in hexadecimal.
-        reason: why the film is known to be unusable already, one line without patient data.
+        reason: why the film is known to be unusable already.
         rule: why it is not to be scanned although nothing is wrong with it.
         all_sha256: of every file that was given under its SOP Instance UID, sorted; () if there was this one
             alone. If its own is among them, it was taken in the place of the others; else they contradict
@@ -53,7 +56,7 @@ class FilmSource:
     path: Path
     sop_instance_uid: str | None
     sha256: str
-    reason: str | None = None
+    reason: Reason | None = None
     rule: Rule | None = None
     all_sha256: tuple[str, ...] = ()
 
@@ -92,7 +95,7 @@ class Skipped:
     """A file that is part of no study, and why."""
 
     path: Path
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,7 @@ def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None)
     for path in (file for given in paths for file in _files(given, heap)):
         real = _resolved(path)
         if real is None:
-            heap.skipped.append(Skipped(path, "a link that leads to itself"))
+            heap.skipped.append(Skipped(path, _CIRCULAR))
             continue
         times[real] = times.get(real, 0) + 1
         shortest[real] = min(path.absolute(), shortest.get(real, path.absolute()))
@@ -196,7 +199,7 @@ def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None)
         if path.parent in heap.folders:
             heap.unplaced.append(Skipped(path, _DAMAGED))
         else:
-            heap.skipped.append(Skipped(path, _NO_DICOM))
+            heap.skipped.append(Skipped(path, NOT_DICOM))
     studies = tuple(_finish(heap, name) for name in sorted(heap.studies))
     if not studies:
         raise _nothing(paths, heap)
@@ -211,15 +214,15 @@ def _files(given: Path, heap: _Heap) -> Iterator[Path]:
     try:
         is_folder = given.is_dir()
         if not is_folder and not given.exists():
-            raise UsageError(f"{given}: does not exist", "check the path")
+            raise UsageError("does not exist", "check the path", given)
     except OSError as error:
-        raise InputError(f"{given}: cannot be opened: {error.strerror}") from error
+        raise InputError.of(_unopened(error), given) from error
     if not is_folder:
         yield given
         return
 
     def unreadable(error: OSError) -> None:
-        heap.unplaced.append(Skipped(Path(error.filename), f"cannot be opened: {error.strerror}"))
+        heap.unplaced.append(Skipped(Path(error.filename), _unopened(error)))
 
     root = _resolved(given) or given
     for folder, folders, names in os.walk(given, onerror=unreadable):
@@ -227,7 +230,7 @@ def _files(given: Path, heap: _Heap) -> Iterator[Path]:
         for name in sorted((*folders, *names)):
             path = Path(folder, name)
             if path.is_symlink() and not (_resolved(path) or path).is_relative_to(root):
-                heap.skipped.append(Skipped(path, "a link to outside the folder: not followed"))
+                heap.skipped.append(Skipped(path, _OUTSIDE))
             elif name not in folders and not name.startswith("."):
                 yield path
 
@@ -244,28 +247,28 @@ def _sort_in(heap: _Heap, path: Path, name: PurePath, times: int) -> None:
     """Put one file, which is called ``name``, where it belongs."""
     try:
         if not path.is_file():  # a pipe would wait for ever, a broken link leads nowhere
-            heap.skipped.append(Skipped(path, "no regular file"))
+            heap.skipped.append(Skipped(path, _NOT_REGULAR))
             return
         found = survey(path)
     except OSError as error:
-        heap.unplaced.append(Skipped(path, f"cannot be opened: {error.strerror}"))
+        heap.unplaced.append(Skipped(path, _unopened(error)))
         return
     if found.is_dicom:
         if found.dicom is None or not _is_medium_directory(found.dicom.header):
             heap.folders.add(path.parent)
         _sort_in_dicom(heap, path, name, found, times)
     elif name.name.startswith("._"):
-        heap.skipped.append(Skipped(path, _NO_DICOM))
+        heap.skipped.append(Skipped(path, NOT_DICOM))
     elif name.suffix.lower() in _SUFFIXES:
         heap.unplaced.append(Skipped(path, _DAMAGED))
     elif found.start.startswith(_ARCHIVES):
-        heap.skipped.append(Skipped(path, "an archive: unpack it first"))
+        heap.skipped.append(Skipped(path, _ARCHIVE))
     elif found.start.startswith(_PROGRAMS):
-        heap.skipped.append(Skipped(path, _NO_DICOM))
+        heap.skipped.append(Skipped(path, NOT_DICOM))
     elif _is_nameless(name, found.start):
         heap.nameless.append(path)
     else:
-        heap.skipped.append(Skipped(path, _NO_DICOM))
+        heap.skipped.append(Skipped(path, NOT_DICOM))
 
 
 def _is_nameless(name: PurePath, start: bytes) -> bool:
@@ -316,8 +319,8 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
     if _is_medium_directory(header) and not dicom.fault and dicom.pixel_data is None and "Rows" not in header:
         return
     verdict = judge(header)
-    in_part = bool(dicom.fault) or says_nothing(header)
-    if verdict.kind == "no film" and not (in_part and may_be_film(header)):
+    in_part = dicom.fault is not None or says_nothing(header)
+    if verdict.kind == "no film" and verdict.reason and not (in_part and may_be_film(header)):
         heap.skipped.append(Skipped(path, verdict.reason))
         return
     sop_instance_uid = uid(header, "SOPInstanceUID")
@@ -327,7 +330,7 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
         _lose(heap, FilmSource(path, sop_instance_uid, found.sha256, reason), name)
         return
     left_out = None if dicom.fault else rule(header)
-    unusable = None if left_out else why_unusable(dicom) or None
+    unusable = None if left_out else why_unusable(dicom)
     source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out)
     patient = None if sop_instance_uid is None else identity_in(header)
     film = _Found(source, is_for_processing(header), _projection(header), patient, times)
@@ -337,7 +340,8 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
 def _lose(heap: _Heap, film: FilmSource, name: PurePath) -> None:
     """Keep a damaged file that does not tell its study; one that is named as a directory is no film."""
     if _is_directory(name):
-        heap.skipped.append(Skipped(film.path, f"a damaged DICOMDIR: {film.reason}"))
+        why = film.reason or UNREADABLE_HEADER
+        heap.skipped.append(Skipped(film.path, Reason(why.code, f"a damaged DICOMDIR: {why.detail}")))
     else:
         heap.lost.append(film)
 
@@ -360,7 +364,7 @@ def _place_lost(heap: _Heap) -> None:
         if len(names) == 1:
             heap.studies[next(iter(names))][lost.sop_instance_uid].append(_Found(lost))
         else:
-            heap.unplaced.append(Skipped(lost.path, lost.reason or _UNREADABLE))
+            heap.unplaced.append(Skipped(lost.path, lost.reason or UNREADABLE_HEADER))
 
 
 def _finish(heap: _Heap, name: str) -> StudyInput:
@@ -413,7 +417,9 @@ def contradiction(path: Path, sop_instance_uid: str | None, files: Iterable[str]
     """
     known = tuple(sorted(files))
     digest = hashlib.sha256("\n".join(known).encode()).hexdigest()
-    reason = f"{len(known)} different files have its SOP Instance UID; keep the right one"
+    reason = Reason(
+        "same-uid", f"{len(known)} different files have its SOP Instance UID", "keep the right one"
+    )
     return FilmSource(path, sop_instance_uid, digest, reason, all_sha256=known)
 
 
@@ -424,12 +430,14 @@ class NoStudyError(InputError):
         passed: the files that were looked at, each with the reason why it is none of a study.
     """
 
-    def __init__(self, message: str, remedy: str, passed: Sequence[Skipped]) -> None:
-        super().__init__(message, remedy)
+    code = "no-study"
+
+    def __init__(self, detail: str, remedy: str, place: Path | str, passed: Sequence[Skipped]) -> None:
+        super().__init__(detail, remedy, place)
         self.passed = tuple(passed)
 
-    def __reduce__(self) -> tuple[type[BcdError], tuple[Any, ...]]:
-        return type(self), (self.message, self.remedy, self.passed)
+    def __reduce__(self) -> tuple[type[BcdError], tuple[object, ...]]:
+        return type(self), (self.reason.detail, self.reason.remedy, self.reason.place, self.passed)
 
 
 def _nothing(paths: Sequence[Path], heap: _Heap) -> NoStudyError:
@@ -439,19 +447,19 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> NoStudyError:
         where += f" and {len(paths) - 1} more"
     passed = (*heap.unplaced, *heap.skipped)
     if not passed and not heap.folders:
-        return NoStudyError(f"{where}: empty", "give a folder or files with DICOM mammograms", passed)
-    if not heap.folders:
-        first = passed[0]
-        alone = len(paths) == len(passed) == 1 and first.path == paths[0]
-        among = f"no DICOM file among {_count(passed)} ({first.path.name}: {first.reason})"
-        return NoStudyError(
-            f"{where}: {first.reason if alone else among}",
-            "give DICOM mammograms, or convert films with 'bcd-admin convert mias'",
-            passed,
-        )
-    reasons = sorted({skipped.reason for skipped in passed})
+        return NoStudyError("empty", "give a folder or files with DICOM mammograms", where, passed)
+    if not heap.folders and len(paths) == len(passed) == 1 and passed[0].path == paths[0]:
+        alone = passed[0].reason
+        return NoStudyError(alone.detail, alone.remedy or _CONVERT, where, passed)
+    reasons = sorted({str(skipped.reason) for skipped in passed})
     why = f": {reasons[0]}" if len(reasons) == 1 else f", for example: {reasons[0]}" if reasons else ""
-    return NoStudyError(f"{where}: no mammogram among {_count(passed)}{why}", "give mammograms", passed)
+    if not heap.folders:
+        return NoStudyError(f"no DICOM file among {_count(passed)}{why}", _CONVERT, where, passed)
+    return NoStudyError(f"no mammogram among {_count(passed)}{why}", "give mammograms", where, passed)
+
+
+def _unopened(error: OSError) -> Reason:
+    return Reason("unreadable-file", f"cannot be opened: {error.strerror}", "see who may read it")
 
 
 def _count(skipped: Sequence[Skipped]) -> str:

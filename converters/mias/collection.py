@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 
 from bcd_model.errors import FilmError, InputError, TruthError, UsageError
+from bcd_model.reasons import Reason
 from bcd_model.words import CLASSES, Film, Label, Laterality, Lesion, Projection
 from converters.mias.pgm import read_graymap, read_size
 
@@ -38,6 +39,8 @@ KINDS = ("CALC", "CIRC", "SPIC", "MISC", "ARCH", "ASYM")
 _LABELS: Mapping[str, Literal["benign", "malignant"]] = {"B": "benign", "M": "malignant"}
 _COLLECTIONS = {"mdb": "mias", "phantom": "phantom"}
 _NAME = re.compile(r"(mdb|phantom)([0-9]{1,6})", re.IGNORECASE)
+_OTHER_NAME = Reason("file-name", "its name is not of the form mdb001.pgm")
+_NO_ROW = Reason("no-truth", f"{INFO_FILE} has no row for it")
 _WHOLE = re.compile(r"[0-9]{1,6}")
 _INFO_REMEDY = f"correct the line, or take {INFO_FILE} from the MIAS distribution again"
 
@@ -102,7 +105,7 @@ class SkippedFilm:
     """A PGM file that is no part of the collection, and why, in one line."""
 
     path: Path
-    reason: str
+    reason: Reason
 
     def __str__(self) -> str:
         return f"{self.path.name}: left out: {self.reason}"
@@ -157,7 +160,7 @@ def read_collection(folder: Path) -> MiasCollection:
     info = next((path for path in files if path.name.lower() == INFO_FILE.lower()), None)
     if info is None:
         raise TruthError(
-            f"{folder / INFO_FILE}: not found", f"put {INFO_FILE} of the MIAS distribution beside the films"
+            "not found", f"put {INFO_FILE} of the MIAS distribution beside the films", folder / INFO_FILE
         )
     table = _read_info(info)
     found, skipped = _find_films(files, table)
@@ -178,7 +181,7 @@ def read_collection(folder: Path) -> MiasCollection:
             )
     missing = sorted(set(table) - set(found))
     if not films and not skipped:
-        raise InputError(f"{folder}: holds no PGM film", "name the folder that holds mdb001.pgm and so on")
+        raise InputError("holds no PGM film", "name the folder that holds mdb001.pgm and so on", folder)
     if missing:
         some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         warnings.append(f"{info}: {len(missing)} of the films it lists are not in the folder ({some})")
@@ -208,10 +211,10 @@ def _files(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if path.is_file())
     except (FileNotFoundError, NotADirectoryError) as error:
         what = "is no folder" if folder.exists() else "does not exist"
-        raise UsageError(f"{folder}: {what}", "check the path") from error
+        raise UsageError(what, "check the path", folder) from error
     except OSError as error:
         raise InputError(
-            f"{folder}: cannot be listed ({error.strerror or error})", "name the folder that holds the films"
+            f"cannot be listed ({error.strerror or error})", "name the folder that holds the films", folder
         ) from error
 
 
@@ -226,11 +229,11 @@ def _find_films(
             continue
         name = _film_name(path.stem)
         if name is None:
-            skipped.append(SkippedFilm(path, "its name is not of the form mdb001.pgm"))
+            skipped.append(SkippedFilm(path, _OTHER_NAME))
         elif name not in table:
-            skipped.append(SkippedFilm(path, f"{INFO_FILE} has no row for it"))
+            skipped.append(SkippedFilm(path, _NO_ROW))
         elif name in found:
-            skipped.append(SkippedFilm(path, f"it is the same film as {found[name].name}"))
+            skipped.append(SkippedFilm(path, Reason("twice", f"it is the same film as {found[name].name}")))
         else:
             found[name] = path
     return dict(sorted(found.items())), skipped
@@ -283,7 +286,7 @@ def _read_info(path: Path) -> dict[str, list[_Row]]:
         lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise TruthError(
-            f"{path}: cannot be read ({error.strerror or error})", "check its permissions"
+            f"cannot be read ({error.strerror or error})", "check its permissions", path
         ) from error
     table: dict[str, list[_Row]] = {}
     in_table = False
@@ -294,19 +297,18 @@ def _read_info(path: Path) -> dict[str, list[_Row]]:
         in_table = _film_name(words[0]) is not None or (in_table and not line.startswith("==="))
         if not in_table:
             continue
+        line_place = f"{path}, line {number}"
         try:
             row = _parse_row(words)
         except ValueError as error:
-            raise TruthError(f"{path}, line {number}: {error}", _INFO_REMEDY) from error
+            raise TruthError(str(error), _INFO_REMEDY, line_place) from error
         rows = table.setdefault(row.film, [])
         if rows and (rows[0].kind is None) != (row.kind is None):
-            raise TruthError(
-                f"{path}, line {number}: calls {row.film} both normal and abnormal", _INFO_REMEDY
-            )
+            raise TruthError(f"calls {row.film} both normal and abnormal", _INFO_REMEDY, line_place)
         if row not in rows:
             rows.append(row)
     if not table:
-        raise TruthError(f"{path}: lists no film", f"take {INFO_FILE} from the MIAS distribution again")
+        raise TruthError("lists no film", f"take {INFO_FILE} from the MIAS distribution again", path)
     return table
 
 

@@ -106,7 +106,7 @@ def _refuse_other_collection(out: Path) -> None:
     except OSError:  # there is none, or writing will tell what is wrong
         return
     if words != _FIRST_WORDS.encode():
-        raise UsageError(f"{info}: belongs to another collection", "choose another folder for the phantom")
+        raise UsageError("belongs to another collection", "choose another folder for the phantom", info)
 
 
 def _film(

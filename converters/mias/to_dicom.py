@@ -108,8 +108,7 @@ def convert_mias(
         studies += bool(readable)
     if not truth:
         raise InputError(
-            f"{src}: none of its films can be converted ({skipped[0]})",
-            "put readable PGM films of MIAS there",
+            f"none of its films can be converted ({skipped[0]})", "put readable PGM films of MIAS there", src
         )
     write_truth(out / TRUTH_FILE, truth)
     told = {str(item) for item in skipped}

@@ -81,7 +81,8 @@ def _film(result: StudyResult, film: FilmResult, patient: int) -> dict[str, Any]
         "spacing": None if film.film is None else [_rounded(value) for value in film.film.spacing],
         "spacing_assumed": None if film.film is None else film.film.spacing_assumed,
         "status": film.outcome,
-        "reason": film.reason,
+        "reason": str(film.reason) if film.reason else None,
+        "reason_code": film.reason.code if film.reason else None,
         "rule": film.rule,
         "warnings": list(film_facts.warnings(film)),
         "class": None if scan is None else scan.label,
@@ -192,14 +193,14 @@ def read_result(folder: Path) -> dict[str, Any]:
         found = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror or error})", "give the folder of a result"
+            f"cannot be read ({error.strerror or error})", "give the folder of a result", path
         ) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no JSON", "run the study again with --force") from error
+        raise InputError("is no JSON", "run the study again with --force", path) from error
     try:
         _check_result(found)
     except _SchemaError as error:
-        raise InputError(f"{path}: {error}", "run the study again with --force") from error
+        raise InputError(f"{error}", "run the study again with --force", path) from error
     return dict(found)
 
 

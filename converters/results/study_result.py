@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydicom.dataset import Dataset
 
+from bcd_model.reasons import Reason
 from bcd_model.words import Film, FilmScan, ModelIdentity, OperatingPoint, Point
 from converters.films.acceptance import Rule
 from converters.films.identity import Identity
@@ -52,7 +53,7 @@ class FilmResult:
         header: the source's data elements without its pixels; None if unreadable.
         film: the pixels that were scanned; None if it was not.
         scan: None if it was not scanned.
-        reason: why it failed, one line without patient data; None if it did not.
+        reason: why it failed; None if it did not.
         rule: why it was excluded; None if it was not.
         all_sha256: of every file that was given under its SOP Instance UID (`converters.films.studies`).
     """
@@ -62,7 +63,7 @@ class FilmResult:
     header: Dataset | None = None
     film: Film | None = None
     scan: FilmScan | None = None
-    reason: str | None = None
+    reason: Reason | None = None
     rule: Rule | None = None
     sha256: str = ""
     all_sha256: tuple[str, ...] = ()

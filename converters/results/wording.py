@@ -97,7 +97,7 @@ def why_not_scanned(film: FilmResult) -> str:
     """Why there is no scan of ``film``."""
     if film.rule is not None:
         return f"excluded: {RULES[film.rule]}"
-    return f"not scanned: {(film.reason or 'no reason given').rstrip('.')}"
+    return f"not scanned: {film.reason or 'no reason given'}"
 
 
 def film_sentence(film: FilmResult, number: int, result: StudyResult) -> str:

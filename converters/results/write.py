@@ -11,6 +11,7 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 
 from bcd_model.errors import OutputError
+from bcd_model.reasons import Reason
 from converters.dicom.file import quiet
 from converters.results import film_facts, page, result_json
 from converters.results.gsps import build_presentation
@@ -83,7 +84,8 @@ def _written(
         except ending:
             raise
         except Exception as error:  # noqa: BLE001 - whatever one film's objects raise costs that film alone
-            reason = f"its result objects cannot be made ({type(error).__name__})"
+            detail = f"its result objects cannot be made ({type(error).__name__})"
+            reason = Reason("unexpected", detail, "report it")
             yield replace(film, film=None, scan=None, reason=reason)
             continue
         for name, data in objects:
@@ -98,8 +100,9 @@ def _write(path: Path, data: bytes) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error})",
+            f"cannot be written ({error.strerror or error})",
             "choose a results folder that can be written and has room",
+            path,
         ) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -71,7 +71,7 @@ class DicomFilm:
         try:
             return read_film(self.path).film
         except FilmError as error:  # files may be named after patients; reports name films as the truth does
-            raise FilmError(error.message, error.remedy) from error
+            raise FilmError.of(replace(error.reason, place="")) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +132,15 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             films.append(DicomFilm(source.path, known, projection(header, study.study_instance_uid)))
         if len(patients) > 1:
             raise TruthError(
-                f"{named}: puts the films of study {study.study_instance_uid} under {len(patients)} patients",
+                f"puts the films of study {study.study_instance_uid} under {len(patients)} patients",
                 "give one patient one name: intervals and folds are by patient",
+                named,
             )
     if not films and not unusable:
         raise InputError(
-            f"{named}: knows none of the films ({len(without)} of other SOP Instance UIDs)",
+            f"knows none of the films ({len(without)} of other SOP Instance UIDs)",
             "name the truth of these DICOM files",
+            named,
         )
     absent = sorted(film.name for uid, film in truth.items() if uid not in seen)
     several = max(map(len, of_id.values()), default=1)
@@ -158,7 +160,7 @@ def _read_all(paths: Sequence[Path]) -> dict[str, FilmTruth]:
     for path in paths:
         for uid, film in read_truth(path).items():
             if uid in truth:
-                raise TruthError(f"{path}: film {uid} is in another file of truth, too", "name one of them")
+                raise TruthError(f"film {uid} is in another file of truth, too", "name one of them", path)
             truth[uid] = film
     return truth
 

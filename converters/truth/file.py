@@ -71,18 +71,18 @@ def read_truth(path: Path) -> dict[str, FilmTruth]:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
-        raise TruthError(f"{path}: cannot be read ({error.strerror or error})", _REMEDY) from error
+        raise TruthError(f"cannot be read ({error.strerror or error})", _REMEDY, path) from error
     except (ValueError, RecursionError) as error:  # JSONDecodeError, UnicodeDecodeError
-        raise TruthError(f"{path}: is no JSON ({error})", _REMEDY) from error
+        raise TruthError(f"is no JSON ({error})", _REMEDY, path) from error
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
-        raise TruthError(f"{path}: is no truth of schema version {SCHEMA_VERSION}", _REMEDY)
+        raise TruthError(f"is no truth of schema version {SCHEMA_VERSION}", _REMEDY, path)
     films = content.get("films")
     if not isinstance(films, dict):
-        raise TruthError(f"{path}: has no 'films'", _REMEDY)
+        raise TruthError("has no 'films'", _REMEDY, path)
     try:
         return {_text(uid): _film(entry) for uid, entry in films.items()}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise TruthError(f"{path}: a film's entry is damaged ({error})", _REMEDY) from error
+        raise TruthError(f"a film's entry is damaged ({error})", _REMEDY, path) from error
 
 
 def _to_json(film: FilmTruth) -> dict[str, object]:

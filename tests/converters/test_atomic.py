@@ -43,4 +43,4 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot be written") as caught:
         write_atomically(tmp_path / "file" / "below", b"")
-    assert caught.value.remedy
+    assert caught.value.reason.remedy

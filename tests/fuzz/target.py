@@ -173,7 +173,7 @@ def _through(
     scanner = StandIn() if scanner is None else scanner
     films: list[FilmResult] = []
     for skipped in (*found.skipped, *found.unplaced):
-        _check_text(skipped.reason, f"grouping {where}", verdict)
+        _check_text(str(skipped.reason), f"grouping {where}", verdict)
 
     def broke(number: int, error: Exception) -> None:
         verdict.fault(f"reading {where}", _told(error))

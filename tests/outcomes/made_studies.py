@@ -98,7 +98,7 @@ class MarkedScanner:
         if other is not None:
             self.pairs.append((film.sop_instance_uid, other.sop_instance_uid))
         if np.ptp(film.pixels) < 1 / 255:
-            raise FilmError("shows no breast", file=film.file)
+            raise FilmError("shows no breast", place=film.file)
         mark = round(float(film.pixels[0, -1]) * 255) // 10
         if mark == BREAKS:
             raise RuntimeError("the scan breaks down")

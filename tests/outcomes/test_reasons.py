@@ -14,6 +14,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import JPEGLSLossless, RLELossless
 
 from bcd_model.errors import FilmError
+from bcd_model.reasons import Reason
 from bcd_model.words import Film, FilmScan
 from converters.films.studies import find_studies
 from converters.results.result_json import to_json
@@ -67,7 +68,7 @@ class Refusing(StandIn):
 
     def scan(self, film: Film, other: Film | None = None) -> FilmScan:
         if "refused" in film.file:
-            raise FilmError("it shows no breast", file=film.file)
+            raise FilmError("it shows no breast", place=film.file)
         if "broken down" in film.file:
             raise RuntimeError(f"could not scan {film.file}")
         return super().scan(film, other)
@@ -101,7 +102,7 @@ def test_no_reason_and_no_document_names_a_file(name: str) -> None:
         told = to_json(written)
         assert all(film.pop("file").startswith(NAME) for film in told["films"])
         assert NAME not in json.dumps(told)
-        assert NAME not in outcome_of(written).reason
+        assert NAME not in str(outcome_of(written).reason)
         for path in out.rglob("*.dcm"):
             assert NAME.encode() not in path.read_bytes()
 
@@ -127,6 +128,7 @@ def test_a_film_that_fails_later_does_not_name_its_file_on_another_patients_page
 def test_the_error_of_a_film_names_its_file_to_a_person(name: str) -> None:
     error = FilmError("is cut short", "send it again", name)
     assert str(error) == f"{name}: is cut short; send it again"
-    assert (error.message, error.reason) == ("is cut short", "is cut short; send it again")
+    assert error.reason == Reason("film", "is cut short", "send it again", place=name)
+    assert str(error.reason) == "is cut short; send it again"
     kind, arguments = error.__reduce__()
     assert str(kind(*arguments)) == str(error)

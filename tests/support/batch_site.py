@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from bcd_model.reasons import Reason
 from tests.support.made_records import make_study, record_of
 from worker.queue.job import Record
 from worker.queue.records import Records
@@ -40,7 +41,9 @@ class Site:
     def begin(self, job: str) -> None:
         assert self.records.claim(job, HOLDER, 600) == "claimed"
 
-    def end(self, job: str, state: Any = "done", reason: str = "", tally: Tally | None = None) -> None:
+    def end(
+        self, job: str, state: Any = "done", reason: Reason | None = None, tally: Tally | None = None
+    ) -> None:
         self.begin(job)
         code = 0 if state == "done" else 1
         tally = tally or Tally(scanned=2)

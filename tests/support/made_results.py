@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bcd_model.words import ModelIdentity, OperatingPoint
 from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+from tests.support.reasons import because
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
 
@@ -18,7 +19,9 @@ def make_result(job: str = "job1", warnings: tuple[str, ...] = ()) -> StudyResul
         input_digest="d",
         model=ModelIdentity("m", "1", "x"),
         operating_point=OperatingPoint(0.5, 0.4),
-        films=(FilmResult("a.dcm", None, reason="its DICOM header cannot be read"),),
+        films=(
+            FilmResult("a.dcm", None, reason=because("its DICOM header cannot be read", "damaged-header")),
+        ),
         warnings=warnings,
     )
 

@@ -35,6 +35,7 @@ from converters.films.identity import identity
 from converters.results.modules import as_file
 from converters.results.study_result import EarlierDocument, FilmResult, JobIdentity, Predecessor, StudyResult
 from converters.uids import make_uid
+from tests.support.reasons import because
 
 STUDY = make_uid("tests", "study")
 CREATED = datetime(2024, 2, 29, 13, 14, 15, tzinfo=timezone(timedelta(hours=2)))
@@ -142,7 +143,7 @@ def failed(
 ) -> FilmResult:
     """A film that was not scanned, but whose header can be read."""
     head = header(number, laterality="R") if head is None else head
-    return FilmResult(f"film{number}.dcm", str(head.SOPInstanceUID), head, reason=reason)
+    return FilmResult(f"film{number}.dcm", str(head.SOPInstanceUID), head, reason=because(reason))
 
 
 def excluded(
@@ -180,7 +181,7 @@ def replacing(result: StudyResult) -> StudyResult:
 
 def unreadable(number: int = 1) -> FilmResult:
     """A file of which nothing can be read."""
-    return FilmResult(f"film{number}.dcm", None, reason="truncated")
+    return FilmResult(f"film{number}.dcm", None, reason=because("truncated", "cut-short"))
 
 
 def study(

@@ -44,7 +44,7 @@ class StandIn:
             self.complaints += complaints(each)
         pixels = film.pixels
         if not float(pixels.max()) - float(pixels.min()) >= 1 / 255:
-            raise FilmError("shows no breast", file=film.file)
+            raise FilmError("shows no breast", place=film.file)
         findings = tuple(self._finding(film, number) for number in range(self.findings))
         heat = HeatMap(np.linspace(0, 1, 12, dtype=np.float32).reshape(4, 3), (0.0, 0.0), (24.0, 26.0))
         best = findings[0].probability if findings else Probability(0.9, 0.06, 0.04)

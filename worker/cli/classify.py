@@ -57,7 +57,7 @@ def classify(
 
 def _read(file: Path) -> Film:
     if not file.is_file():
-        raise UsageError(f"{file}: there is no such file", "name one film, PGM or DICOM")
+        raise UsageError("there is no such file", "name one film, PGM or DICOM", file)
     with file.open("rb") as stream:
         start = stream.read(2)
     if start in (b"P2", b"P5"):

@@ -115,7 +115,7 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(
-                f"{folder / name}: cannot be replaced ({error.strerror or error})", "choose another --out"
+                f"cannot be replaced ({error.strerror or error})", "choose another --out", folder / name
             ) from error
 
 
@@ -155,14 +155,13 @@ def _check(
 
 
 def _check_there(*paths: Path | None) -> None:
-    for path in paths:
+    for path in filter(None, paths):
         try:
-            if path is not None:
-                path.stat()
+            path.stat()
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise UsageError(f"{path}: does not exist", "check the path") from error
+            raise UsageError("does not exist", "check the path", path) from error
         except OSError as error:
-            raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
+            raise UsageError(f"{error.strerror or error}", "check the path", path) from error
 
 
 def _show(content: dict[str, Any]) -> None:

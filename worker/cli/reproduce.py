@@ -92,7 +92,7 @@ def reproduce(
                 note("networks done; writing the report")
                 say(str(write_report(out, done.outcomes, done.options, facts, done.diverged)))
     except (OSError, SafetensorError) as error:
-        raise OutputError(f"{out} cannot be written: {_why(error)}", _remedy(error)) from error
+        raise OutputError(f"cannot be written: {_why(error)}", _remedy(error), out) from error
     if done.diverged:
         raise BcdError(
             f"diverged whatever the start weights: {', '.join(run.name for run in done.diverged)}",

@@ -79,5 +79,5 @@ def _result_of(job: str) -> tuple[Path, dict[str, Any]]:
     if standing.other is not None and readings.has_result(record):
         message = f"the result of job {record.job_id} is gone: {standing.explained()}"
         raise InputError(message, f"bcd-admin results {standing.other} shows that one")
-    reason = f": {record.reason}" if record.reason else ", and its result is gone"
+    reason = f": {record.why(with_place=True)}" if record.reason else ", and its result is gone"
     raise InputError(f"job {record.job_id} is {record.state}{reason}", "submit the study again")

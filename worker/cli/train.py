@@ -46,10 +46,11 @@ def train(
     if collection.missing:
         more = ", ..." if len(collection.missing) > _NAMED else ""
         raise TruthError(
-            f"{mias}: {counted(len(collection.missing), 'film')} of Info.txt cannot be used or "
+            f"{counted(len(collection.missing), 'film')} of Info.txt cannot be used or "
             f"{'is' if len(collection.missing) == 1 else 'are'} not there "
             f"({', '.join(collection.missing[:_NAMED])}{more})",
             "put them in the folder, or take their lines out of Info.txt",
+            mias,
         )
     data = {
         "name": "mini-MIAS database of mammograms (Suckling et al. 1994)",
@@ -73,5 +74,5 @@ def train(
             )
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
-        raise OutputError(f"{out} cannot be written: {why}", "choose a folder with room") from error
+        raise OutputError(f"cannot be written: {why}", "choose a folder with room", out) from error
     say(str(path))

@@ -18,7 +18,6 @@ from worker.gateway.upload.contents import look_at_film
 from worker.gateway.upload.form import Form
 from worker.gateway.upload.receive import form_body, received
 from worker.queue.regions import RegionRecord, check_inside
-from worker.queue.summary import cause
 
 router = APIRouter(tags=["regions"])
 
@@ -58,7 +57,7 @@ def answer(region_id: str, here: Here, token: Whose) -> RegionAnswer:
     state = "queued" if record.state == "running" else record.state
     found, model = record.probability, record.model
     if found is None or model is None:
-        return RegionAnswer(state=state, reason=_reason(record))
+        return RegionAnswer(state=state, reason=str(record.reason) if record.reason else None)
     return RegionAnswer(
         state=state,
         label=found.label,
@@ -66,12 +65,6 @@ def answer(region_id: str, here: Here, token: Whose) -> RegionAnswer:
         model=Model(name=model.name, version=model.version, digest=model.digest),
         warnings=list(record.warnings),
     )
-
-
-def _reason(record: RegionRecord) -> str | None:
-    """Why there is no answer, without paths of this machine."""
-    reason = record.reason.replace(record.film.name, "the film")
-    return (cause(reason) if "/" in reason or "\\" in reason else reason) or None
 
 
 def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
@@ -84,7 +77,7 @@ def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
     try:
         check_inside((row, column), radius, here.intake.inspector.run(partial(look_at_film, path)))
     except UsageError as error:
-        raise ProblemError(422, str(error)) from error
+        raise ProblemError(422, str(error.reason)) from error
     region = secrets.token_hex(16)
     film = here.folders.keep_region(path, region)
     here.regions.add(RegionRecord(region, film, (row, column), radius, token.id))

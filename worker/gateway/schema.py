@@ -11,7 +11,6 @@ from bcd_model.words import DISCLAIMER
 from worker.gateway.storage.result_files import stands
 from worker.queue.job import Record
 from worker.queue.records import Answer
-from worker.queue.summary import cause
 from worker.study.outcome import State
 
 Submission = Answer | Literal["refused"]
@@ -32,6 +31,7 @@ class Job(BaseModel):
     created: str = Field(description="ISO 8601")
     updated: str
     reason: str | None = Field(description="why it failed, or waits")
+    reason_code: str | None = Field(description="the kind of that reason, one of a list that is documented")
     superseded_by: str | None = Field(description="the job in its place, which has its films")
     films_scanned: int
     films_failed: int
@@ -178,7 +178,8 @@ def job_of(record: Record, *, results: Path, submission: Submission | None = Non
         submission=submission,
         created=record.created.isoformat(),
         updated=record.updated.isoformat(),
-        reason=_reason(record, results / record.job_id),
+        reason=record.why() or None,
+        reason_code=record.reason.code if record.reason else None,
         superseded_by=record.superseded_by or None,
         films_scanned=record.tally.scanned,
         films_failed=record.tally.failed,
@@ -188,10 +189,3 @@ def job_of(record: Record, *, results: Path, submission: Submission | None = Non
         prevalence=float(record.settings["prevalence"]),
         result=stands(results, record.job_id, record.study_instance_uid),
     )
-
-
-def _reason(record: Record, root: Path) -> str | None:
-    """Why it failed, without paths of this machine, and without names that another submitter gave."""
-    ours_alone = record.outs == (root,)
-    plain = ours_alone and "/" not in record.reason and "\\" not in record.reason
-    return (record.reason if plain else cause(record.reason)) or None

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from bcd_model.errors import BcdError, ModelError, QueueError, UsageError
+from bcd_model.reasons import Reason
 from converters.films.studies import StudyInput
 from converters.product import PRODUCT, SOFTWARE_VERSION
 from converters.results.predecessor import read_predecessor
@@ -74,7 +75,7 @@ def run_job(job_id: str, holder: str, settings: Settings) -> None:
         record = records.get(job_id)
     except DamagedRecordError as error:
         log_damage(error)
-        records.end(job_id, holder, state="failed", reason=str(error), exit_code=error.exit_code)
+        records.end(job_id, holder, state="failed", reason=error.reason, exit_code=error.exit_code)
         return
     if record is None:
         return
@@ -103,7 +104,7 @@ def _run(attempt: _Attempt) -> None:
         ended = True
     except DamagedRecordError as error:  # somebody changed it meanwhile
         log_damage(error)
-        outcome = Outcome("failed", str(error), error.exit_code)
+        outcome = Outcome("failed", error.reason, error.exit_code)
     except QueueError:
         raise
     except BcdError as error:
@@ -111,13 +112,15 @@ def _run(attempt: _Attempt) -> None:
             return
         outcome = Outcome("failed", error.reason, error.exit_code)
     except SoftTimeLimitExceeded:
-        reason = f"not done within its share of {settings.visibility_timeout} s; raise BCD_VISIBILITY_TIMEOUT"
+        detail = f"not done within its share of {settings.visibility_timeout} s"
+        reason = Reason("time-limit", detail, "raise BCD_VISIBILITY_TIMEOUT")
         outcome = Outcome("failed", reason, BcdError.exit_code)
     except JobLostError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever happens, the job ends with a reason
         event("job broke", logging.ERROR, job=record.job_id, error=error)
-        outcome = Outcome("failed", f"unexpected {type(error).__name__}; see the worker's log", 1)
+        reason = Reason("unexpected", f"unexpected {type(error).__name__}", "see the worker's log")
+        outcome = Outcome("failed", reason, BcdError.exit_code)
     if not ended:
         _end(attempt, outcome)
     metrics.films(outcome.tally.scanned, outcome.tally.failed)
@@ -128,7 +131,8 @@ def _run(attempt: _Attempt) -> None:
         job=record.job_id,
         study=record.study_instance_uid,
         state=outcome.state,
-        exit_code=outcome.exit_code,  # the reason may name a folder, and that may be named after a patient
+        exit_code=outcome.exit_code,
+        reason=outcome.reason.code if outcome.reason else None,
         films_scanned=outcome.tally.scanned,
         films_failed=outcome.tally.failed,
         seconds=round(seconds, 3),
@@ -231,7 +235,8 @@ def _try_later(attempt: _Attempt, error: BcdError) -> bool:
     record, settings = attempt.record, attempt.settings
     patience = patience_of(record.lane, settings)
     delay = delay_before_next(record.lane, record.tries, patience)
-    later = attempt.records.later(record.job_id, attempt.holder, delay, error.message, patience)
+    reason = replace(error.reason, remedy="")  # it is done by itself
+    later = attempt.records.later(record.job_id, attempt.holder, delay, reason, patience)
     if later is None:
         raise JobLostError
     if later:
@@ -281,7 +286,8 @@ def _lease(records: Records, record: Record, holder: str, settings: Settings) ->
 
 def _study(record: Record) -> StudyInput:
     if record.study is None or record.study.digest != record.input_digest:
-        raise UsageError(f"the record of job {record.job_id} is damaged", "submit the study again")
+        detail = f"the record of job {record.job_id} is damaged"
+        raise UsageError(detail, "submit the study again", code="record-damaged")
     return record.study
 
 
@@ -301,6 +307,7 @@ def _scanner_for(record: Record, settings: Settings) -> Scanner:
             f"this worker is {PRODUCT} {SOFTWARE_VERSION}, "
             f"the job was submitted for version {record.software_version}",
             "submit the study again, with the version of the worker",
+            code="other-version",
         )
     threshold, prevalence = (float(record.settings[name]) for name in ("threshold", "prevalence"))
     scanner = make_scanner(settings.model, settings.threads_per_scan, threshold, prevalence)
@@ -310,5 +317,6 @@ def _scanner_for(record: Record, settings: Settings) -> Scanner:
             f"this worker has model {ours.name} {ours.version} ({ours.digest[:12]}), "
             f"the job wants {wanted.name} {wanted.version} ({wanted.digest[:12]})",
             "give submit and worker the same BCD_MODEL",
+            code="other-model",
         )
     return scanner

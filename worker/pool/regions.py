@@ -8,6 +8,7 @@ import time
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from bcd_model.errors import BcdError, QueueError
+from bcd_model.reasons import Reason
 from bcd_model.words import ModelIdentity, Probability, Region
 from converters.films.read import read_film
 from worker.logs import event
@@ -36,7 +37,8 @@ def classify_region(region_id: str, settings: Settings) -> None:
         return
     since = time.monotonic()
     if regions.begin(region_id) > _MOST_ATTEMPTS:
-        regions.fail(region_id, f"it ended its worker, or took too long, {_MOST_ATTEMPTS} times; put aside")
+        detail = f"it ended its worker, or took too long, {_MOST_ATTEMPTS} times"
+        regions.fail(region_id, Reason("put-aside", detail, "put aside: see the log of the worker"))
         event("region ended", logging.ERROR, region=region_id, state="failed", seconds=0.0)
         return
     state: State = "failed"
@@ -48,10 +50,11 @@ def classify_region(region_id: str, settings: Settings) -> None:
     except BcdError as error:
         regions.fail(region_id, error.reason)
     except SoftTimeLimitExceeded:
-        regions.fail(region_id, "it took too long")
+        regions.fail(region_id, Reason("time-limit", "it took too long"))
     except Exception as error:  # noqa: BLE001 - whatever happens, the region ends with a reason
         event("region broke", logging.ERROR, region=region_id, error=error)
-        regions.fail(region_id, f"unexpected {type(error).__name__}; see the worker's log")
+        detail = f"unexpected {type(error).__name__}"
+        regions.fail(region_id, Reason("unexpected", detail, "see the worker's log"))
     event("region ended", region=region_id, state=state, seconds=round(time.monotonic() - since, 3))
 
 

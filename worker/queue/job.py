@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
 from bcd_model.errors import BcdError, QueueError
+from bcd_model.reasons import Reason, reason_from_json, reason_of_earlier_version
 from bcd_model.words import ModelIdentity
 from converters.films.studies import FilmSource, StudyInput
 from converters.product import SOFTWARE_VERSION
-from worker.study.outcome import NOTHING, STATES, UNDER_WAY, State, Tally
+from worker.study.outcome import NOTHING, STATES, UNDER_WAY, State, Tally, in_one_line
 from worker.study.published import job_of
 from worker.study.scan import _ID_LENGTH
 
@@ -36,7 +37,6 @@ KEY = "bcd:job:"
 _MANY = 1 << 31  # more films, attempts or lost workers are no count of ours
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?(e\+[0-9]+)?")  # some Redis write 1.7957970194664497e+9
 _BEFORE_VERSIONS = "0.1.0"  # the one release whose records do not state it
-_FIELDS = 5  # of a film in a record, beside its path
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Record:
         begun: when the last attempt began, seconds since 1970 by Redis's clock; 0 if there was none.
         ended: when the job ended, likewise; 0 if it has not.
         due: when it is to be tried again, likewise; 0 if it need not wait.
-        reason: why it failed, one line.
+        reason: why it failed, or waits; None if there is nothing to say.
         exit_code: what the command line ends with because of it.
         outs: results folders in which this run's result is to stand, absolute; the last asked for is last.
         replace: whether another job's result there may be replaced (``--force``).
@@ -107,7 +107,7 @@ class Record:
     begun: float = 0.0
     ended: float = 0.0
     due: float = 0.0
-    reason: str = ""
+    reason: Reason | None = None
     exit_code: int = 0
     replace: bool = False
     tally: Tally = NOTHING
@@ -130,6 +130,14 @@ class Record:
     def description(self) -> str:
         """The state for people."""
         return f"running (film {self.film} of {self.films})" if self.state == "running" else self.state
+
+    def why(self, *, with_place: bool = False) -> str:
+        """Why it failed, or waits, in one line; "" if there is nothing to say.
+
+        Args:
+            with_place: for whoever named the files, with the file's or folder's name.
+        """
+        return in_one_line(self.reason, self.films, self.tally, with_place=with_place)
 
     def standing(self) -> Standing:
         """What stands where this job has published, or was to; the folder asked for last comes first."""
@@ -165,7 +173,8 @@ class Record:
             "tried_again_at": _iso(self.due),
             "attempts": self.attempts,
             "attempts_lost": self.lost,
-            "reason": self.reason or None,
+            "reason": self.why(with_place=True) or None,
+            "reason_code": self.reason.code if self.reason else None,
             "films_scanned": self.tally.scanned,
             "films_failed": self.tally.failed,
             "films_excluded": self.tally.excluded,
@@ -235,7 +244,7 @@ def to_fields(record: Record) -> dict[str, object]:
         "begun": record.begun,
         "ended": record.ended,
         "due": record.due,
-        "reason": record.reason,
+        "reason": reason_field(record.reason),
         "exit_code": record.exit_code,
         "replace": int(record.replace),
         "refused": int(record.refused),
@@ -324,7 +333,7 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             begun=_time(fields["begun"]),
             ended=_time(fields["ended"]),
             due=_time(fields["due"]),
-            reason=fields["reason"],
+            reason=reason_of_field(fields["reason"]),
             exit_code=_count(fields["exit_code"]),
             replace=fields["replace"] == "1",
             tally=Tally(
@@ -342,6 +351,24 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
     except DAMAGE:
         raise DamagedRecordError(job) from None
     return record
+
+
+def reason_field(reason: Reason | None) -> str:
+    """A reason as a field of a hash: JSON, as the scripts of `worker.queue.transitions` write it."""
+    return json.dumps(reason.as_json()) if reason is not None else ""
+
+
+def reason_of_field(stored: str) -> Reason | None:
+    """What `reason_field` stands for; an earlier version wrote a sentence.
+
+    Raises:
+        ValueError: it is no reason.
+    """
+    if not stored:
+        return None
+    if not stored.startswith("{"):
+        return reason_of_earlier_version(stored)
+    return reason_from_json(json.loads(stored))
 
 
 def _one_of(known: Sequence[T], told: str) -> T:
@@ -397,7 +424,10 @@ def _settings(stored: str) -> dict[str, Any]:
 
 
 def _study_to_json(study: StudyInput) -> str:
-    films = [[str(f.path), f.sop_instance_uid, f.sha256, f.reason, f.rule, f.all_sha256] for f in study.films]
+    films = [
+        [str(f.path), f.sop_instance_uid, f.sha256, f.reason and f.reason.as_json(), f.rule, f.all_sha256]
+        for f in study.films
+    ]
     return json.dumps({"films": films, "warnings": list(study.warnings)})
 
 
@@ -408,7 +438,11 @@ def study_from_json(text: str, uid: str) -> StudyInput:
 
 
 def _film_from_json(stored: Sequence[Any]) -> FilmSource:
-    path, *rest = stored
-    if len(rest) == _FIELDS:  # older records have fewer
-        rest[-1] = tuple(rest[-1])
-    return FilmSource(Path(path), *rest)
+    path, uid, sha256, reason, *rest = stored
+    if isinstance(reason, str):  # an earlier version's
+        reason = reason_of_earlier_version(reason)
+    elif reason is not None:
+        reason = reason_from_json(dict(reason))
+    rule = rest[0] if rest else None  # older records have neither this
+    files = rest[1] if rest[1:] else ()  # nor that
+    return FilmSource(Path(path), uid, sha256, reason, rule, tuple(files))

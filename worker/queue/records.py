@@ -14,8 +14,18 @@ from typing import Any, Final, Literal, cast
 
 from redis.commands.core import Script
 
+from bcd_model.reasons import Reason
 from worker.queue import transitions
-from worker.queue.job import LANES, Damaged, DamagedRecordError, Lane, Record, tally_fields, to_fields
+from worker.queue.job import (
+    LANES,
+    Damaged,
+    DamagedRecordError,
+    Lane,
+    Record,
+    reason_field,
+    tally_fields,
+    to_fields,
+)
 from worker.queue.reader import UNPLACED, StoredRecords
 from worker.queue.transitions import Transition
 from worker.study.outcome import NOTHING, State, Tally
@@ -136,13 +146,13 @@ class Records(StoredRecords):
             damaged_as_read=_as_read(instead_of),
         )
 
-    def refuse(self, record: Record, reason: str, exit_code: int) -> bool:
+    def refuse(self, record: Record, reason: Reason, exit_code: int) -> bool:
         """Keep what cannot be worked on as a job that failed; False if the job is under way or done."""
         refused = self._run(
             transitions.REFUSE,
             to_fields(record),
             id=record.job_id,
-            reason=reason,
+            why=reason_field(reason),
             exit_code=exit_code,
             outs=_json([str(out) for out in record.outs]),
             created=record.created.timestamp(),
@@ -157,11 +167,9 @@ class Records(StoredRecords):
         Args:
             batch: if ``old`` is done it is replaced in this batch alone, else in all that have it.
         """
-        reason = f"superseded by job {new}, which has its films"
+        why = reason_field(Reason("superseded", f"superseded by job {new}, which has its films"))
         updated = now().isoformat()
-        return bool(
-            self._run(transitions.SUPERSEDE, old=old, new=new, reason=reason, updated=updated, batch=batch)
-        )
+        return bool(self._run(transitions.SUPERSEDE, old=old, new=new, why=why, updated=updated, batch=batch))
 
     def note_unplaced(self, batch: str, unplaced: Sequence[Path], placed: Sequence[Path]) -> None:
         """Remember the files of a batch that may be films of any study, and forget those that are placed."""
@@ -177,16 +185,16 @@ class Records(StoredRecords):
 
         self._link.call(write)
 
-    def cancel(self, job: str, reason: str, *, unless_shared: bool = False) -> bool:
+    def cancel(self, job: str, detail: str, *, unless_shared: bool = False) -> bool:
         """End a job that has not ended; a running one stops before its next film. Whether it was ended.
 
         Args:
+            detail: who or what cancelled it.
             unless_shared: leave it alone if somebody else has submitted it too.
         """
-        shared, updated = int(unless_shared), now().isoformat()
-        return bool(
-            self._run(transitions.CANCEL, id=job, reason=reason, unless_shared=shared, updated=updated)
-        )
+        why, shared = reason_field(Reason("cancelled", detail)), int(unless_shared)
+        updated = now().isoformat()
+        return bool(self._run(transitions.CANCEL, id=job, why=why, unless_shared=shared, updated=updated))
 
     def retry(self, job: str) -> bool:
         """Queue again what failed, was cancelled or waits for its storage; whether there was anything.
@@ -236,7 +244,7 @@ class Records(StoredRecords):
         holder: str,
         *,
         state: State,
-        reason: str = "",
+        reason: Reason | None = None,
         exit_code: int = 0,
         tally: Tally = NOTHING,
         outs: int | None = None,
@@ -257,13 +265,13 @@ class Records(StoredRecords):
             holder=holder,
             published_to=-1 if outs is None else outs,
             state=state,
-            reason=reason,
+            why=reason_field(reason),
             exit_code=exit_code,
             updated=now().isoformat(),
         )
         return None if ended < 0 else bool(ended)
 
-    def later(self, job: str, holder: str, delay: float, reason: str, patience: float) -> bool | None:
+    def later(self, job: str, holder: str, delay: float, reason: Reason, patience: float) -> bool | None:
         """Give a job back, to be tried again after ``delay`` seconds.
 
         Returns:
@@ -275,7 +283,7 @@ class Records(StoredRecords):
             id=job,
             holder=holder,
             delay=delay,
-            reason=reason,
+            why=reason_field(reason),
             updated=now().isoformat(),
             patience=patience,
         )

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from bcd_model.errors import UsageError
+from bcd_model.reasons import Reason
 from bcd_model.words import ModelIdentity, Probability
+from worker.queue.job import reason_field, reason_of_field
 from worker.queue.link import RedisLink
 from worker.queue.messages import Messages, queue_name
 
@@ -41,7 +43,7 @@ class RegionRecord:
         probability: of the three classes; None as long as there is no answer.
         model: that gave the answer; None likewise.
         warnings: what is to be known of the film.
-        reason: why there is none, one line.
+        reason: why there is none.
         touched: when it was last written, by Redis's clock.
     """
 
@@ -54,7 +56,7 @@ class RegionRecord:
     probability: Probability | None = None
     model: ModelIdentity | None = None
     warnings: tuple[str, ...] = ()
-    reason: str = ""
+    reason: Reason | None = None
     touched: float = 0.0
 
 
@@ -105,9 +107,9 @@ class Regions:
         fields["warnings"] = json.dumps(warnings)
         self._write(region_id, {"state": "done", **fields})
 
-    def fail(self, region_id: str, reason: str) -> None:
+    def fail(self, region_id: str, reason: Reason) -> None:
         """Note why there is no answer."""
-        self._write(region_id, {"state": "failed", "reason": reason})
+        self._write(region_id, {"state": "failed", "reason": reason_field(reason)})
 
     def send_again(self, record: RegionRecord, messages: Messages) -> bool:
         """Send the message of a region once more if it must be lost; whether it was."""
@@ -155,7 +157,7 @@ def _from_fields(region_id: str, fields: Mapping[str, str]) -> RegionRecord:
         owner=fields["owner"],
         state=cast(State, fields["state"]),
         warnings=tuple(json.loads(fields.get("warnings", "[]"))),
-        reason=fields.get("reason", ""),
+        reason=reason_of_field(fields.get("reason", "")),
         touched=float(fields["touched"]),
         **named,
     )

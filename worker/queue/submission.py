@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bcd_model.detector.prevalence import in_force
 from bcd_model.errors import OutputError, QueueError, exit_code_of
+from bcd_model.reasons import Reason
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
 from worker.queue.job import DamagedRecordError, Lane, Record, refusal_id
@@ -50,7 +51,7 @@ class Submitted:
     job_id: str
     study_instance_uid: str
     answer: Answer | str
-    reason: str = ""
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +173,14 @@ class Submitter:
             self.records.supersede(part.job_id, job, self.batch)
 
     def _refuse_for_missing(self, study: StudyInput, count: int) -> Submitted:
-        reason = (
-            f"refused: earlier films missing: {count} of this study's result cannot be read any more; "
-            "submit all films of the study together, or replace its result with --force"
+        reason = Reason(
+            "films-missing",
+            f"refused: earlier films missing: {count} of this study's result cannot be read any more",
+            "submit all films of the study together, or replace its result with --force",
         )
         return self.refuse(self.make_record(study), reason, str(self.out))
 
-    def refuse(self, record: Record, reason: str, whose: str) -> Submitted:
+    def refuse(self, record: Record, reason: Reason, whose: str) -> Submitted:
         """Keep ``record`` as a job that failed, so that its batch counts it.
 
         Args:
@@ -203,7 +205,7 @@ class Submitter:
         try:
             check_target(folder, record.job_id, replace=self.force, films=contents_of(study))
         except OutputError as error:
-            return self.refuse(record, str(error), str(self.out))
+            return self.refuse(record, error.reason, str(self.out))
         ours = published(folder)
         damaged = self.records.damaged(record.job_id)
         if damaged is not None:

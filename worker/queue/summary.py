@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from bcd_model.reasons import Reason
 from worker.queue.job import Record
 from worker.study.outcome import STATES, State
 
@@ -19,19 +20,8 @@ MISSED: Final[frozenset[State]] = FAILED | {"cancelled"}
 
 _RECENT = 200  # jobs; how long the rest takes is judged by the pace of so many
 
-# What the reason of a failed film begins with: how many they are, then what it is called
-# (`worker.study.outcome.outcome_of`).
-_HOW_MANY = re.compile(r"(?:no film of \d+ could be scanned|\d+ of \d+ films failed); ")
-_NAME = re.compile(r"film \d+(?: \([^)]*\))?: ")
-# Words that tell one case from another: paths, names of files, numbers, UIDs.
-_PARTICULAR = re.compile(
-    r"""[^\s"'(),:;\[\]]*  # the word up to
-    (?:/|\d|\w\.\w)        # what gives it away
-    [^\s"'(),:;\[\]]*""",
-    re.VERBOSE,
-)
-_UID = re.compile(r"\d+(?:\.\d+)+")
-_REPEATED = re.compile(r"…(?:,? …)+")
+_NO_REASON = Reason("failed", "no reason given")
+_LIKE_IT = ", and the like"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +29,13 @@ class Group:
     """Jobs that failed, or wait to be tried again, for the same reason.
 
     Attributes:
-        reason: one line; "…" stands for what is different from job to job.
+        code: of the reason (`bcd_model.reasons`).
+        reason: one line; where the jobs' reasons differ in particulars, that of most of them.
         jobs: their ids.
         due: when the first of them is tried again, seconds since 1970; 0 if none is.
     """
 
+    code: str
     reason: str
     jobs: tuple[str, ...]
     due: float = 0.0
@@ -51,7 +43,12 @@ class Group:
     def as_json(self) -> dict[str, object]:
         """The group for ``--json``."""
         due = {"first_tried_again_at": _iso(self.due)} if self.due else {}
-        return {"reason": self.reason, "studies": len(self.jobs), "jobs": list(self.jobs), **due}
+        return {
+            "code": self.code,
+            "reason": self.reason,
+            "studies": len(self.jobs),
+            "jobs": list(self.jobs),
+        } | due
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,41 +202,24 @@ def values_of(records: Iterable[Record], setting: str) -> tuple[float, ...]:
 
 
 def grouped(records: Iterable[Record]) -> tuple[Group, ...]:
-    """Jobs by the cause of their trouble, the most frequent first."""
-    groups: dict[str, list[Record]] = {}
+    """Jobs by the kind of their trouble, the most frequent first. Files and folders are not named."""
+    groups: dict[str, list[tuple[Record, Reason]]] = {}
     for record in records:
-        groups.setdefault(cause(record.reason), []).append(record)
+        reason = record.reason or _NO_REASON
+        groups.setdefault(reason.code, []).append((record, reason))
     found = []
-    for shown, members in groups.items():
-        reasons = {record.reason for record in members}
+    for code, members in groups.items():
+        said = Counter(str(replace(reason, film="")) for _, reason in members)
+        ((text, _),) = said.most_common(1)
         found.append(
             Group(
-                reason=reasons.pop() if len(reasons) == 1 else shown,
-                jobs=tuple(record.job_id for record in members),
-                due=min((record.due for record in members if record.due), default=0.0),
+                code=code,
+                reason=text if len(said) == 1 else text + _LIKE_IT,
+                jobs=tuple(record.job_id for record, _ in members),
+                due=min((record.due for record, _ in members if record.due), default=0.0),
             )
         )
     return tuple(sorted(found, key=lambda group: (-len(group.jobs), group.reason)))
-
-
-def cause(reason: str) -> str:
-    """``reason`` without what is particular to one job, so that the same trouble reads the same.
-
-    What a film is called is cut off, paths, names of files, numbers and UIDs become "…".
-    """
-    text = reason
-    of_film = _HOW_MANY.match(text)
-    if of_film:
-        text = text[of_film.end() :]
-        name = _NAME.match(text)
-        text = text[name.end() :] if name else text
-    return _REPEATED.sub("…", _PARTICULAR.sub(_masked, text)).removeprefix("…: ")
-
-
-def _masked(word: re.Match[str]) -> str:
-    folder, slash, last = word[0].rpartition("/")
-    of_study = slash and _UID.fullmatch(last)  # a study in a results folder: which one that is matters
-    return f"{folder}/…" if of_study else "…"
 
 
 def _was_worked_on(record: Record) -> bool:

@@ -169,7 +169,7 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
     check_patients(run, films)
     known = [film for film in films if film.name in run.fold]
     if not known:
-        raise InputError(f"{folder}: has marks of none of these films", "name the films it was trained on")
+        raise InputError("has marks of none of these films", "name the films it was trained on", folder)
     cases, unusable = _each(known, partial(_case_of_run, run), progress, len(films) - len(known))
     given = {film.name for film in films}
     remarks = [

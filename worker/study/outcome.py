@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Final, Literal, get_args
 
 from bcd_model.errors import BcdError, InputError
+from bcd_model.reasons import Reason
 from converters.results import film_facts, wording
 from converters.results.outcome import Coverage, Extent, coverage, uncovered
 from converters.results.study_result import FilmResult, StudyResult
-
-if TYPE_CHECKING:
-    pass
 
 State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
 
@@ -51,6 +49,7 @@ class Tally:
 
 
 NOTHING = Tally()
+_NO_REASON = Reason("failed", "no reason given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Outcome:
     """How a study ended: its state, why it failed, the exit code that belongs to it, and what was found."""
 
     state: State
-    reason: str = ""
+    reason: Reason | None = None
     exit_code: int = 0
     tally: Tally = NOTHING
 
@@ -67,23 +66,37 @@ def outcome_of(result: StudyResult) -> Outcome:
     """Done if the study was looked at as a whole, failed if nothing of it was, else done with failures."""
     extent = coverage(result)
     state, exit_code = ENDINGS[extent.extent]
-    return Outcome(state, "" if state == "done" else _why(result, extent), exit_code, tally_of(result))
+    return Outcome(state, None if state == "done" else _why(result, extent), exit_code, tally_of(result))
 
 
-def _why(result: StudyResult, extent: Coverage) -> str:
-    """Why a study was not looked at as a whole, in one line."""
-    count = len(result.films)
-    if not extent.failed:
-        first = uncovered(result)[0]
-        what = f"no film of {count} could be scanned" if not extent.scanned else "a view was not looked at"
-        return (
-            f"{what}: {', '.join(extent.unseen)}; {_called(result, first)}: {wording.why_not_scanned(first)}"
-        )
-    failed = next(film for film in result.films if film.outcome == "failed")
-    first_reason = f"{_called(result, failed)}: {failed.reason or ''}"
-    if not extent.scanned:
-        return f"no film of {count} could be scanned; {first_reason}"
-    return f"{extent.failed} of {count} films failed; {first_reason}"
+def _why(result: StudyResult, extent: Coverage) -> Reason:
+    """Why a study was not looked at as a whole: of its first film that failed, else of its unseen views."""
+    if extent.failed:
+        failed = next(film for film in result.films if film.outcome == "failed")
+        why = failed.reason or _NO_REASON
+        return replace(why, film=_called(result, failed), place=failed.file)
+    first = uncovered(result)[0]
+    detail = f"{wording.why_not_scanned(first)} (not looked at: {', '.join(extent.unseen)})"
+    return Reason("view-not-seen", detail, film=_called(result, first))
+
+
+def in_one_line(reason: Reason | None, films: int, tally: Tally, *, with_place: bool = False) -> str:
+    """Why a job ended as it did, or waits: how many films of it failed, then the reason; "" if there is none.
+
+    Args:
+        films: of the job.
+        with_place: for whoever named the files, with the file's or folder's name.
+    """
+    if reason is None:
+        return ""
+    said = reason.with_place if with_place else str(reason)
+    if not reason.film:
+        return said
+    if not tally.scanned:
+        return f"no film of {films} could be scanned; {said}"
+    if tally.failed:
+        return f"{tally.failed} of {films} films failed; {said}"
+    return f"a view was not looked at; {said}"
 
 
 def _called(result: StudyResult, film: FilmResult) -> str:

@@ -76,13 +76,13 @@ def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool, films:
     there = published_at(fd)
     if there is None:
         os.close(fd)
-        message = f"{folder} is there already and is no result of this software"
-        raise OutputError(message, "move it away or give another --out")
+        detail = "is there already and is no result of this software"
+        raise OutputError(detail, "move it away or give another --out", folder, "not-a-result")
     if there.job_id != job_id and not replace and not grows(films, there.contents):
         os.close(fd)
-        message = f"{folder} holds the result of another job ({there.job_id})"
+        detail = f"holds the result of another job ({there.job_id})"
         remedy = "give all films of the study together, replace it with --force, or give another --out"
-        raise OutputError(message, remedy)
+        raise OutputError(detail, remedy, folder, "another-result")
     return fd
 
 
@@ -185,4 +185,5 @@ def _output_errors(path: Path) -> Iterator[None]:
             errno.EDQUOT: "free space or give another --out",
             errno.ENOENT: "mount its share, or submit again if it was deleted",
         }.get(error.errno or 0, "give another --out or mend its permissions")
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}", remedy) from error
+        detail = f"cannot be written: {error.strerror or os.strerror(errno.EIO)}"
+        raise OutputError(detail, remedy, path, "unwritable") from error

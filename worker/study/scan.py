@@ -32,6 +32,7 @@ import numpy as np
 
 from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
+from bcd_model.reasons import Reason
 from bcd_model.words import Film, ModelIdentity, OperatingPoint, Projection, StudyScanner, film_digest
 from converters.dicom.file import FileBytes, Header, load, parse_dicom, survey, uid
 from converters.films.identity import Identity, identity, identity_in
@@ -54,9 +55,10 @@ Scanned = Callable[[int, FilmResult, float], None]
 Broke = Callable[[int, Exception], None]
 """Called with (k, error) if film k ended in an error that nobody expects: it may hold what a log must not."""
 
-CONTESTED = (
+CONTESTED = Reason(
+    "contested",
     "the same picture stands under another patient in this study: one of them carries a wrong name, "
-    "and nobody can tell whose it is"
+    "and nobody can tell whose it is",
 )
 
 # The storage may be well again in a while: it is full, its server is away, the machine is short of something.
@@ -152,7 +154,8 @@ def scan_study(
         except Exception as error:  # noqa: BLE001 - whatever it is, it costs this film alone
             if broke is not None:
                 broke(number, error)
-            films[index] = _failed(study.films[index], f"could not be scanned ({type(error).__name__})")
+            why = Reason("unexpected", f"could not be scanned ({type(error).__name__})")
+            films[index] = _failed(study.films[index], why)
         if scanned is not None:
             scanned(number, films[index], time.perf_counter() - since)
     found = _with_doubles_named([films[index] for index in range(len(study.films))])
@@ -191,7 +194,7 @@ def _scan_film(index: int, pictures: _Pictures, scanner: StudyScanner, patient: 
     )
 
 
-def _failed(source: FilmSource, reason: str | None) -> FilmResult:
+def _failed(source: FilmSource, reason: Reason | None) -> FilmResult:
     """A film without a scan, with as much of its header as can be read."""
     return FilmResult(
         source.path.name,
@@ -370,11 +373,12 @@ def _load(source: FilmSource) -> FileBytes:
     except FilmError as error:
         if not isinstance(error.__cause__, OSError):
             raise
-        message = f"cannot be read: {error.__cause__.strerror}"
+        detail = f"cannot be read: {error.__cause__.strerror}"
         remedy = "submit the study again when the file is back"
-        raise FilmError(message, remedy, source.path.name) from error.__cause__
+        raise FilmError(detail, remedy, source.path.name, "unreadable-file") from error.__cause__
     if file.sha256 != source.sha256:
-        raise FilmError("has changed since it was submitted", "submit the study again", file.name)
+        detail = "has changed since it was submitted"
+        raise FilmError(detail, "submit the study again", file.name, "changed")
     return file
 
 
@@ -384,7 +388,8 @@ def _header(source: FilmSource, *, patient: bool = False) -> Header | None:
         found = survey(source.path)
     except OSError as error:
         if patient and may_pass(error):
-            raise FilmError(f"cannot be read: {error.strerror}", file=source.path.name) from error
+            detail = f"cannot be read: {error.strerror}"
+            raise FilmError(detail, place=source.path.name, code="unreadable-file") from error
         return None
     if (
         found.dicom is None or found.sha256 != source.sha256

@@ -24,9 +24,8 @@ def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variabl
     for path in paths:
         real = path.resolve()
         if not any(real.is_relative_to(root) for root in allowed):
-            raise UsageError(
-                f"this worker may not {what} {path.parent}", f"mend {variable} or move the files"
-            )
+            detail = f"this worker may not {what} this folder"
+            raise UsageError(detail, f"mend {variable} or move the files", path.parent, "outside-roots")
 
 
 def make_scanner(

@@ -65,7 +65,9 @@ class ResultsRoot:
         if roots:
             real = path.resolve(strict=True)
             if not any(real.is_relative_to(root.resolve()) for root in roots):
-                raise OutputError(f"{path} is in no folder that BCD_OUTPUT_ROOTS names", "mend the variable")
+                raise OutputError(
+                    "is in no folder that BCD_OUTPUT_ROOTS names", "mend the variable", path, "outside-roots"
+                )
             self.fd = _open_without_links(real)
         else:
             self.fd = os.open(path, _FOLDER)
@@ -144,8 +146,8 @@ class Stage:
             _rename(self._staging, self._name, self.root.fd, name, _NO_REPLACE)
             return
         if os.fstat(there).st_uid != os.fstat(self.fd).st_uid:
-            message = f"{self.root.path / name} belongs to another user"
-            raise OutputError(message, "move it away or give another --out")
+            place = self.root.path / name
+            raise OutputError("belongs to another user", "move it away or give another --out", place)
         self._mine.add(_identity(there))
         if _rename(self._staging, self._name, self.root.fd, name, _EXCHANGE):
             if self._holds(self._name, there):
@@ -206,7 +208,7 @@ def _new_stage(root: ResultsRoot, *, clear: bool) -> tuple[int, Stage]:
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise
-            raise OutputError(f"{root.path / NAME} is not a folder of this software", _REMEDY) from None
+            raise OutputError("is not a folder of this software", _REMEDY, root.path / NAME) from None
         try:
             stage = _made(root, staging, clear=clear)
         except FileNotFoundError:
@@ -222,7 +224,7 @@ def _new_stage(root: ResultsRoot, *, clear: bool) -> tuple[int, Stage]:
 def _made(root: ResultsRoot, staging: int, *, clear: bool) -> Stage:
     """A new stage in the open folder ``staging``."""
     if os.fstat(staging).st_dev != os.fstat(root.fd).st_dev:
-        raise OutputError(f"{root.path / NAME} is on another file system", _REMEDY)
+        raise OutputError("is on another file system", _REMEDY, root.path / NAME)
     _lock(staging, fcntl.LOCK_SH)  # who has it alone sees no stage that is made and not yet locked
     name = f"stage-{secrets.token_hex(16)}"
     os.mkdir(name, 0o700, dir_fd=staging)
@@ -234,7 +236,7 @@ def _made(root: ResultsRoot, staging: int, *, clear: bool) -> Stage:
         # Not this process's user: some network file systems give what is made to another one.
         owner = os.fstat(fd).st_uid
         if os.fstat(staging).st_uid != owner:
-            raise OutputError(f"{root.path / NAME} belongs to another user", _REMEDY)
+            raise OutputError("belongs to another user", _REMEDY, root.path / NAME)
         if os.fstat(staging).st_mode & 0o077:
             _set_mode(staging, 0o700)
         if clear:
@@ -373,8 +375,8 @@ def open_folder(root: ResultsRoot, name: str) -> int | None:
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
-        message = f"{path} is there already and is not a folder"
-        raise OutputError(message, "move it away or give another --out") from None
+        detail = "is there already and is not a folder"
+        raise OutputError(detail, "move it away or give another --out", path, "not-a-result") from None
 
 
 def _open_without_links(path: Path) -> int:

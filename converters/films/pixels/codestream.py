@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bcd_model.errors import FilmError
+
 SAME_SIZE = "its compressed image has another size than its header"
 DAMAGED = "its compressed image is damaged"
 TOO_COSTLY = "its compressed image is cut into more parts than a mammogram"
@@ -45,8 +47,13 @@ _PIXELS_PER_BYTE = 1000
 _SMALL = 1 << 20
 
 
-class CodestreamError(ValueError):
-    """A codestream that is not given to a decoder; the text says why, without the file's name."""
+class CodestreamError(FilmError):
+    """A codestream that is not given to a decoder."""
+
+    code = "compressed-image"
+
+    def __init__(self, detail: str, remedy: str = "export it again", place: str = "", code: str = "") -> None:
+        super().__init__(detail, remedy, place, code)
 
 
 @dataclass(frozen=True, slots=True)

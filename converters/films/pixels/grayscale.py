@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 
+from bcd_model.errors import FilmError
 from bcd_model.words import Pixels
 from converters.dicom.file import integer, items, numbers, text, texts, values
 
@@ -36,6 +37,12 @@ _GRAY_LEVELS = 255
 _LEAST_LEVELS = 8
 _LEAST_BETWEEN = 0.02
 _MOST_WHITE = 0.2
+
+
+class GrayscaleError(FilmError):
+    """A transformation of gray values that cannot be carried out, or that leaves no picture."""
+
+    code = "gray-scale"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +68,7 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
             an overlay for example (PS3.5 8.1.1), is left out.
 
     Raises:
-        ValueError: a transformation is stated that cannot be carried out, or that leaves no picture; the
+        GrayscaleError: a transformation is stated that cannot be carried out, or that leaves no picture; the
             message names it.
     """
     limits = np.iinfo(stored.dtype)
@@ -80,7 +87,7 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
     with np.errstate(all="ignore"):  # what comes of it is looked at
         modality = _modality(values, header)
         if not np.isfinite(modality).all():
-            raise ValueError("its Rescale Slope and Intercept lead beyond all numbers")
+            raise GrayscaleError("its Rescale Slope and Intercept lead beyond all numbers")
         unit = _voi(modality, header, remarks)
         if not padding[counts > 0].all():
             _check_padding(values, modality, unit, counts, padding, header)
@@ -90,7 +97,7 @@ def to_unit_range(stored: Stored, header: Dataset, bits: int | None = None) -> G
                 how = "stretched between its own 0.1 and 99.9 percentiles"
                 remarks.append(f"{'its window is not used' if remarks else 'no window in the file'}: {how}")
     if not np.isfinite(unit).all():
-        raise ValueError("its window leads beyond all numbers")
+        raise GrayscaleError("its window leads beyond all numbers")
     unit = np.clip(unit, 0.0, 1.0)
     if _inverted(header):
         unit = 1.0 - unit
@@ -128,19 +135,19 @@ def _judge_picture(unit: Values, values: npt.NDArray[np.int64], seen: npt.NDArra
     """What is odd about a picture whose pixels have the gray values ``unit``, ``seen`` so many times each.
 
     Raises:
-        ValueError: there is no picture: it is blank, a step, or black and white.
+        GrayscaleError: there is no picture: it is blank, a step, or black and white.
     """
     total = int(seen.sum())
     there = seen > 0
     if not total or float(np.ptp(unit[there])) < 1.0 / _GRAY_LEVELS:
-        raise ValueError("blank: its gray scale leaves no contrast")
+        raise GrayscaleError("blank: its gray scale leaves no contrast")
     levels = np.unique(np.round(unit[there] * _GRAY_LEVELS)).size
     if levels < _LEAST_LEVELS < np.unique(values[there]).size:
-        raise ValueError(f"no picture: its gray scale leaves {levels} gray levels")
+        raise GrayscaleError(f"no picture: its gray scale leaves {levels} gray levels")
     between, bright_at_all = int(seen[(unit > 0) & (unit < 1)].sum()), int(seen[unit > 0].sum())
     if between < _LEAST_BETWEEN * bright_at_all:
         share = 1 - between / bright_at_all
-        raise ValueError(f"no picture: its gray scale makes {share:.1%} of what is not black white")
+        raise GrayscaleError(f"no picture: its gray scale makes {share:.1%} of what is not black white")
     white = int(seen[unit >= 1].sum())
     bright = white / bright_at_all
     if bright > _MOST_WHITE:
@@ -185,7 +192,7 @@ def _check_padding(
         counts: how many pixels have it.
 
     Raises:
-        ValueError: a range of padding takes in tissue.
+        GrayscaleError: a range of padding takes in tissue.
     """
     others = counts.copy()
     others[np.argmax(np.where(padding, counts, -1))] = 0
@@ -196,7 +203,7 @@ def _check_padding(
     hidden = padding & (others > 0) & (shown > _BRIGHT)
     shades = np.unique(np.round(gray[hidden] * _GRAY_LEVELS)).size
     if shades >= _LEAST_LEVELS and others[hidden].sum() > _MOST_HIDDEN * counts.sum():
-        raise ValueError("its Pixel Padding Range takes in what is no padding")
+        raise GrayscaleError("its Pixel Padding Range takes in what is no padding")
 
 
 def _stretched(modality: Values, ends: tuple[float, float]) -> Values:
@@ -224,7 +231,7 @@ def _modality(domain: npt.NDArray[np.int64], header: Dataset) -> Values:
     if not slope or not intercept:
         return domain.astype(np.float64)
     if slope[0] == 0:
-        raise ValueError("its Rescale Slope is 0")
+        raise GrayscaleError("its Rescale Slope is 0")
     rescaled: Values = domain.astype(np.float64) * slope[0] + intercept[0]
     return rescaled
 
@@ -233,11 +240,11 @@ def _stated(header: Dataset, keyword: str) -> tuple[float, ...]:
     """The numbers of an element; empty if it has none.
 
     Raises:
-        ValueError: what it has is no finite number: what it was to say is not known.
+        GrayscaleError: what it has is no finite number: what it was to say is not known.
     """
     found = numbers(header, keyword)
     if not found and any(texts(header, keyword)):
-        raise ValueError(f"its {dictionary_description(keyword)} is no finite number")
+        raise GrayscaleError(f"its {dictionary_description(keyword)} is no finite number")
     return found
 
 
@@ -252,7 +259,7 @@ def _voi(modality: Values, header: Dataset, remarks: list[str]) -> Values | None
             _stated(header, keyword)  # what is there and is no number is not passed over
         return None
     if _stated_function(header) not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        raise ValueError("its VOI LUT Function is not LINEAR, LINEAR_EXACT or SIGMOID")
+        raise GrayscaleError("its VOI LUT Function is not LINEAR, LINEAR_EXACT or SIGMOID")
     window = first_window(header)
     if window is None:
         remarks.append("its window has no width above 0")
@@ -337,18 +344,18 @@ def _look_up(x: Values, item: Dataset, name: str) -> tuple[Values, int]:
     """``x`` through a LUT and the bits of its entries (C.11.1.1, C.11.2.1.1)."""
     descriptor = numbers(item, "LUTDescriptor")
     if len(descriptor) != 3:
-        raise ValueError(f"its {name} Descriptor is wrong")
+        raise GrayscaleError(f"its {name} Descriptor is wrong")
     entries = _count(item)
     first, bits = int(descriptor[1]), int(descriptor[2])
     if not 8 <= bits <= 16:
-        raise ValueError(f"its {name} has entries of {bits} bits")
+        raise GrayscaleError(f"its {name} has entries of {bits} bits")
     if x.min() < 0 and first >= 1 << 15:
         first -= 1 << 16  # a negative first value, written as unsigned
     elif x.min() >= 0 and first < 0:
         first += 1 << 16  # a large one, written as signed
     table = _entries(item, entries)
     if table.size < entries:
-        raise ValueError(f"its {name} is shorter than it says")
+        raise GrayscaleError(f"its {name} is shorter than it says")
     at = np.clip(np.rint(np.clip(x, -_FAR, _FAR)) - first, 0, entries - 1)
     return table[at.astype(np.int64)], bits
 

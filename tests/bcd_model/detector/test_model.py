@@ -66,12 +66,12 @@ def test_saving_again_gives_the_same_bytes(tmp_path: Path) -> None:
 )
 def test_what_is_no_weight_file_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(content)
-    with pytest.raises(ModelError, match=r"w\.safetensors is not a BCD weight file; name a file made by"):
+    with pytest.raises(ModelError, match=r"w\.safetensors: is not a BCD weight file; name a file made by"):
         load_model(tmp_path / "w.safetensors")
 
 
 def test_a_missing_weight_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"w\.safetensors cannot be read"):
+    with pytest.raises(ModelError, match=r"w\.safetensors: the weight file cannot be read"):
         load_model(tmp_path / "w.safetensors")
 
 
@@ -80,7 +80,7 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
     _saved(path)
     metadata = read_info(path).metadata
     save_file({"x": torch.zeros(1)}, path, metadata={METADATA_KEY: json.dumps(metadata)})
-    with pytest.raises(ModelError, match=r"w\.safetensors holds no weights of this version's network"):
+    with pytest.raises(ModelError, match=r"w\.safetensors: holds no weights of this version's network"):
         load_model(path)
 
 
@@ -92,7 +92,7 @@ def test_weights_that_state_no_prevalence_are_refused_by_name(prevalence: object
     if prevalence == "missing":
         del metadata["prevalence"]
     save_file({"x": torch.zeros(1)}, path, metadata={METADATA_KEY: json.dumps(metadata)})
-    with pytest.raises(ModelError, match=r"w\.safetensors is not a BCD weight file; name a file made by"):
+    with pytest.raises(ModelError, match=r"w\.safetensors: is not a BCD weight file; name a file made by"):
         read_info(path)
 
 
@@ -118,7 +118,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path) -> None
         ("dense.bias", (3,)),
     ):
         save_file({**tensors, name: _without(tensors[name], at)}, path, metadata=content)
-        with pytest.raises(ModelError, match=r"w\.safetensors holds no weights of this version's network"):
+        with pytest.raises(ModelError, match=r"w\.safetensors: holds no weights of this version's network"):
             load_model(path)
 
 
@@ -144,7 +144,7 @@ def test_scales_and_calibrations_that_are_none_are_refused_by_name(
     _saved(path)
     metadata = read_info(path).metadata | wrong
     save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(metadata)})
-    with pytest.raises(ModelError, match=r"w\.safetensors holds no weights of this version's network"):
+    with pytest.raises(ModelError, match=r"w\.safetensors: holds no weights of this version's network"):
         load_model(path)
 
 
@@ -157,7 +157,7 @@ def test_an_operating_point_that_is_no_probability_is_refused_by_name(
     metadata = read_info(path).metadata
     metadata["operating_point"]["threshold"] = threshold
     save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(metadata)})
-    with pytest.raises(ModelError, match=r"w\.safetensors is not a BCD weight file; name a file made by"):
+    with pytest.raises(ModelError, match=r"w\.safetensors: is not a BCD weight file; name a file made by"):
         read_info(path)
 
 
@@ -185,7 +185,7 @@ def test_weights_that_say_nonsense_of_themselves_are_refused_by_name(
     metadata = read_info(path).metadata
     (metadata if key in ("name", "version", "card") else metadata["operating_point"])[key] = value
     save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(metadata)})
-    with pytest.raises(ModelError, match=r"w\.safetensors is not a BCD weight file; name a file made by"):
+    with pytest.raises(ModelError, match=r"w\.safetensors: is not a BCD weight file; name a file made by"):
         read_info(path)
 
 
@@ -276,7 +276,7 @@ def test_a_shipped_file_that_has_changed_is_refused_by_name(
     for path in (None, installed):
         for read in (read_info, load_model):
             with pytest.raises(
-                ModelError, match=r"bcd-scan\.safetensors is not the weight file that this soft"
+                ModelError, match=r"bcd-scan\.safetensors: is not the weight file that this soft"
             ):
                 read(path)
 

@@ -56,7 +56,7 @@ def test_marks_of_a_run_that_kept_no_radius(tmp_path: Path) -> None:
 )
 def test_a_damaged_fold_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "fold-0.json").write_bytes(content.encode("utf-8", "surrogatepass"))
-    with pytest.raises(InputError, match=r"fold-0\.json is damaged"):
+    with pytest.raises(InputError, match=r"fold-0\.json: is damaged"):
         read_run(tmp_path)
 
 

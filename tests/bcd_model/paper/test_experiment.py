@@ -99,15 +99,15 @@ def test_a_folder_of_other_settings_or_films_is_refused_by_name(
     (run,) = tmp_path.glob("runs/*paper*/run.json")
     whole = run.read_text()
     run.write_text(whole[:50])
-    with pytest.raises(UsageError, match=r"run\.json is damaged"):
+    with pytest.raises(UsageError, match=r"run\.json: is damaged"):
         _do(films, tmp_path)
     run.write_text(whole.replace('"truth":0', '"truth":1', 1))
-    with pytest.raises(UsageError, match=r"run\.json is not as it was written; remove it"):
+    with pytest.raises(UsageError, match=r"run\.json: is not as it was written; remove it"):
         _do(films, tmp_path)
     run.write_text(whole)
     copy = run.parent.with_name("copy of " + run.parent.name)
     shutil.copytree(run.parent, copy)
-    with pytest.raises(UsageError, match=rf"{copy.name} holds the run {run.parent.name}; remove the copy"):
+    with pytest.raises(UsageError, match=rf"{copy.name}: holds the run {run.parent.name}; remove the copy"):
         _do(films, tmp_path)
 
 
@@ -130,7 +130,7 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(
     with pytest.raises(UsageError, match="is not empty and no folder of a reproduction; name another"):
         _do(films, tmp_path)
     (tmp_path / "settings.json").write_text('{"editor": "mine"}')
-    with pytest.raises(UsageError, match=r"settings\.json is not of a reproduction"):
+    with pytest.raises(UsageError, match=r"settings\.json: is not of a reproduction"):
         _do(films, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.md", "settings.json"]
     assert (tmp_path / "report.md").read_text() == "mine"
@@ -202,7 +202,9 @@ def test_a_network_that_diverges_is_begun_again_and_says_so(
     with pytest.raises(KeyboardInterrupt):
         reproduce(films, runs, options, killed, watch=kill)
     assert [path.name for path in killed.glob("runs/*/*")] == ["checkpoint-1.safetensors"]
-    with pytest.raises(UsageError, match=r"checkpoint-1\.safetensors belongs to other films or settings"):
+    with pytest.raises(
+        UsageError, match=r"checkpoint-1\.safetensors: the checkpoint belongs to other films or settings"
+    ):
         monkeypatch.setitem(SYSTEMS, "S5", replace(SYSTEMS["S5"], dropout=0.1))
         reproduce(films, [*choose(("S3",), ("all",), ("paper",), 1, options), *runs], options, killed)
     monkeypatch.undo()
@@ -275,7 +277,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused_before_any_training
         here = environment("cpu")
         monkeypatch.setattr(experiment, "environment", lambda _device: {**here, "torch": "9.9"})
     other = choose(("S3",), ("all",), ("paper",), 1, OPTIONS)
-    with pytest.raises(UsageError, match=rf"checkpoint\.safetensors (was|is) {spoilt}"):
+    with pytest.raises(UsageError, match=rf"checkpoint\.safetensors: the checkpoint (was|is) {spoilt}"):
         reproduce(films, [*other, *runs], OPTIONS, tmp_path)
     assert not list(tmp_path.glob("runs/S3-*"))
 

@@ -114,7 +114,9 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_checkpoints_of_other_settings_and_damaged_ones_are_refused_by_name(checkpoint: Path) -> None:
     samples, labels = _samples(48)
     other = Setting(SYSTEMS["S5"], 3, 0.1, 2, 1, digest="another")
-    with pytest.raises(UsageError, match=r"checkpoint\.safetensors belongs to other films or settings"):
+    with pytest.raises(
+        UsageError, match=r"checkpoint\.safetensors: the checkpoint belongs to other films or settings"
+    ):
         train(other, samples, labels, checkpoint)
     checkpoint.write_bytes(b"no checkpoint")
     with pytest.raises(UsageError, match="is damaged"):

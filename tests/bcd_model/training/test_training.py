@@ -59,7 +59,9 @@ def test_a_checkpoint_of_another_run_is_refused(films: list, tmp_path: Path) -> 
     checkpoint = tmp_path / "run.safetensors"
     short = replace(CONFIG, steps=2, mining=())
     train_network(films, short, checkpoint)
-    with pytest.raises(UsageError, match=r"run\.safetensors belongs to other films or settings"):
+    with pytest.raises(
+        UsageError, match=r"run\.safetensors: the checkpoint belongs to other films or settings"
+    ):
         train_network(films, replace(short, seed=1), checkpoint)
 
 
@@ -139,12 +141,12 @@ def test_cross_validation_takes_up_finished_folds_and_refuses_foreign_ones(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         name: content for name, content in kept.items() if name != "fold-0.safetensors"
     }
-    with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors belongs to other"):
+    with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors: belongs to other"):
         cross_validate(films, replace(config, seed=1), 2, tmp_path)
     whole = (tmp_path / "fold-0.marks.safetensors").read_bytes()
     for damaged in (b"", b"no tensors", whole[: len(whole) // 2], whole.replace(b"place_mm", b"place_cm")):
         (tmp_path / "fold-0.marks.safetensors").write_bytes(damaged)
-        with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors is damaged"):
+        with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors: is damaged"):
             cross_validate(films, config, 2, tmp_path)
 
 
@@ -176,7 +178,7 @@ def test_a_fold_that_lacks_a_film_since_added_is_refused(films: list, tmp_path: 
         path.unlink()
     placed = folds_of(films, 2, config.seed)
     tested = next(film for film in films if placed[film.patient] == 0)
-    with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors belongs to other"):
+    with pytest.raises(UsageError, match=r"fold-0\.marks\.safetensors: belongs to other"):
         cross_validate([*films, replace(tested, name="added", pixel_digest="another")], config, 2, tmp_path)
 
 

@@ -26,6 +26,7 @@ from converters.dicom import elements
 from converters.dicom.file import is_dicom, read_dicom
 from converters.films.read import read_film, why_unusable
 from converters.films.studies import find_studies
+from tests.support.reasons import said
 
 MakeFilm = Callable[..., FileDataset]
 SaveFilm = Callable[..., Path]
@@ -127,7 +128,7 @@ def test_kind_15_a_value_of_30_mb_is_refused_by_name(
     with small_and_quick():
         (study,) = find_studies([path]).studies  # it fails inside its study: the study is known
     (film,) = study.films
-    assert film.reason == f"its {name} takes 30000000 bytes; 16384 are read"
+    assert said(film.reason) == f"its {name} takes 30000000 bytes; 16384 are read"
     with pytest.raises(FilmError, match=f"its {name} takes 30000000 bytes; 16384 are read"):
         read_film(path)
 
@@ -175,7 +176,7 @@ def test_kind_15_what_is_not_needed_is_passed_over_however_large(
     path = with_elements(make_film(), tmp_path / "film.dcm", writer, added, 0x00100010)
     with small_and_quick():
         dicom = read_dicom(path)
-    assert why_unusable(dicom) == ""
+    assert why_unusable(dicom) is None
     np.testing.assert_allclose(read_film(path).film.pixels, RAMP / 255, atol=1e-6)
 
 
@@ -206,7 +207,7 @@ def test_kind_15_sequences_nested_too_deep(
     path = with_elements(make_film(ViewCodeSequence=None), tmp_path / "film.dcm", writer, added, 0x7FE00010)
     with small_and_quick(memory=20 << 20):
         (study,) = find_studies([path]).studies
-    assert study.films[0].reason in (
+    assert said(study.films[0].reason) in (
         f"its sequences are nested more than {elements.MOST_DEPTH} deep",
         f"its header has more than {elements.MOST_ELEMENTS} data elements",
     )
@@ -223,7 +224,7 @@ def test_kind_15_items_without_number(make_film: MakeFilm, tmp_path: Path, kind:
     path = with_elements(make_film(), tmp_path / "film.dcm", writer, added, 0x00100010)
     with small_and_quick():
         dicom = read_dicom(path)
-    assert "Procedure Code Sequence has more than 64 items" in dicom.fault
+    assert said(dicom.fault) == "its Procedure Code Sequence has more than 64 items"
     assert len(dicom.header.get("ProcedureCodeSequence", ())) <= 64
 
 
@@ -234,7 +235,7 @@ def test_kind_15_elements_without_number(make_film: MakeFilm, tmp_path: Path, ki
     path = with_elements(make_film(), tmp_path / "film.dcm", writer, added, 0x00100010)
     with small_and_quick():
         dicom = read_dicom(path)
-    assert dicom.fault == "its header has more than 65536 data elements"
+    assert said(dicom.fault) == "its header has more than 65536 data elements"
     assert dicom.header.SOPInstanceUID
 
 
@@ -249,7 +250,7 @@ def test_kind_15_the_header_as_a_whole(make_film: MakeFilm, tmp_path: Path, kind
     path = with_elements(make_film(), tmp_path / "film.dcm", writer, sequences, 0x00100010)
     with small_and_quick():
         dicom = read_dicom(path)
-    assert dicom.fault == "the data elements that are read take more than 1048576 bytes"
+    assert said(dicom.fault) == "the data elements that are read take more than 1048576 bytes"
     many = b"".join(writer.element(tag, "SH", b"") for tag in (0x00080100, 0x00080102, 0x00080104))
     path = with_elements(
         make_film(),
@@ -261,7 +262,7 @@ def test_kind_15_the_header_as_a_whole(make_film: MakeFilm, tmp_path: Path, kind
     with small_and_quick():
         dicom = read_dicom(path)
     assert (
-        dicom.fault
+        said(dicom.fault)
         == f"its header has more than {elements.MOST_KEPT} data elements of the kinds that are read"
     )
 
@@ -358,7 +359,7 @@ def test_kind_5_what_is_no_data_set_is_no_dicom_file(tmp_path: Path, data: bytes
     path = tmp_path / "file"
     path.write_bytes(data)
     assert not is_dicom(path)
-    with pytest.raises(FilmError, match="is no DICOM file"):
+    with pytest.raises(FilmError, match=r"file: not a DICOM file \(no DICM prefix at byte 128\)"):
         read_film(path)
 
 
@@ -374,7 +375,7 @@ def test_kind_5_a_header_that_is_cut_off_fails_inside_its_study(
     data = path.read_bytes()
     path.write_bytes(data[: data.index(struct.pack("<HH", after >> 16, after & 0xFFFF), 200) + 9])
     (study,) = find_studies([folder]).studies
-    assert {film.sop_instance_uid: film.reason for film in study.films} == {
+    assert {film.sop_instance_uid: said(film.reason) for film in study.films} == {
         "1.2.3.9": None,
         "1.2.3.8": "cut short: it ends within its header",
     }
@@ -389,7 +390,7 @@ def test_kind_5_a_deflated_film_fails_inside_its_study_by_its_true_reason(
     film.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     film.save_as(tmp_path / "in" / "deflated.dcm", enforce_file_format=True)
     (study,) = find_studies([tmp_path / "in"]).studies
-    assert {film.sop_instance_uid: film.reason for film in study.films} == {
+    assert {film.sop_instance_uid: said(film.reason) for film in study.films} == {
         "1.2.3.9": None,
         "1.2.3.8": "deflated data sets are not read; convert it with dcmconv +te",
     }
@@ -412,7 +413,7 @@ def test_kind_5_why_a_uid_is_none(
 ) -> None:
     path = with_uid(make_film(SOPInstanceUID=None), tmp_path / "film.dcm", 0x00080018, value)
     (study,) = find_studies([path]).studies
-    assert study.films[0].reason == reason
+    assert said(study.films[0].reason) == reason
     assert study.films[0].sop_instance_uid == (None if reason else value.strip())
 
 
@@ -427,7 +428,7 @@ def test_kind_5_why_a_study_uid_is_none(make_film: MakeFilm, save_film: SaveFilm
     film = make_film(SOPInstanceUID="1.2.3.8", StudyInstanceUID=None)
     with_uid(film, tmp_path / "in" / "long.dcm", 0x0020000D, "9." + "8" * 64)
     (study,) = find_studies([tmp_path / "in"]).studies
-    reasons = {film.path.name: film.reason for film in study.films}
+    reasons = {film.path.name: said(film.reason) for film in study.films}
     assert reasons == {
         "good.dcm": None,
         "long.dcm": "its Study Instance UID is longer than 64 characters",

@@ -152,8 +152,10 @@ def test_an_unknown_row_is_refused_by_line_and_field(tmp_path: Path, row: str, f
     with pytest.raises(TruthError, match=field) as caught:
         collection(tmp_path, f"mdb002 G NORM\n\n{row}\n", "mdb001", "mdb002")
     line = HEADER.count("\n") + 3
-    assert f"{tmp_path / 'Info.txt'}, line {line}:" in caught.value.message
-    assert caught.value.remedy
+    reason = caught.value.reason
+    assert reason.place == f"{tmp_path / 'Info.txt'}, line {line}"
+    assert reason.remedy
+    assert str(tmp_path) not in str(reason)
 
 
 def test_normal_and_abnormal_at_once(tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_rows_without_films_and_films_without_rows_are_told(tmp_path: Path) -> N
     table = "".join(f"mdb{number:03d} G NORM\n" for number in range(1, 9))
     films = collection(tmp_path, table, "mdb001", "mdb009", "holiday")
     assert [film.name for film in films.films] == ["mdb001"]
-    assert [(item.path.name, item.reason) for item in films.skipped] == [
+    assert [(item.path.name, str(item.reason)) for item in films.skipped] == [
         ("holiday.pgm", "its name is not of the form mdb001.pgm"),
         ("mdb009.pgm", "Info.txt has no row for it"),
     ]
@@ -244,7 +246,7 @@ def test_any_row_is_known_or_refused(tmp_path: Path, tail: str) -> None:
     try:
         collection(tmp_path, f"mdb001 G {tail}", "mdb001", shape=(4, 4))
     except TruthError as error:
-        assert "Info.txt, line " in error.message
+        assert "Info.txt, line " in error.reason.place
 
 
 @pytest.mark.films

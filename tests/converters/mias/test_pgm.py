@@ -147,7 +147,7 @@ def test_a_lying_file_is_refused_by_name(tmp_path: Path, content: bytes, complai
     with pytest.raises(FilmError, match=complaint) as caught:
         read_pgm(path)
     assert str(path) in str(caught.value)
-    assert caught.value.remedy
+    assert caught.value.reason.remedy
     assert "\n" not in str(caught.value)
 
 

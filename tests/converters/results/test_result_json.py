@@ -21,7 +21,7 @@ KEYS = {
     "settings "
     "operating_point looked_at not_looked_at warnings films",
     "film": "sop_instance_uid file sha256 patient laterality view rows columns spacing spacing_assumed "
-    "status reason rule warnings class film_probability findings",
+    "status reason reason_code rule warnings class film_probability findings",
     "finding": "tracking_uid center radius outline class probability presented",
 }
 
@@ -62,13 +62,15 @@ def test_failed_film_tells_why_and_what_its_header_says():
         "spacing_assumed": None,
         "status": "failed",
         "reason": "burned-in annotation",
+        "reason_code": "film",
         "rule": None,
         "warnings": [],
         "class": None,
         "film_probability": None,
         "findings": [],
     }
-    assert (told[1]["sop_instance_uid"], told[1]["rows"], told[1]["reason"]) == (None, None, "truncated")
+    assert (told[1]["sop_instance_uid"], told[1]["rows"]) == (None, None)
+    assert (told[1]["reason"], told[1]["reason_code"]) == ("truncated", "cut-short")
 
 
 def test_file_name_that_is_no_utf_8_survives(tmp_path):

@@ -85,7 +85,7 @@ def test_what_is_no_truth(tmp_path: Path, content: str) -> None:
     path.write_text(content, encoding="latin-1")
     with pytest.raises(TruthError, match=r"truth\.json: ") as caught:
         read_truth(path)
-    assert caught.value.remedy
+    assert caught.value.reason.remedy
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from bcd_model.errors import QueueError
 from converters.films.studies import StudyInput, find_studies
 from tests.support.batch_site import HOLDER, Site, make_record, table
+from tests.support.reasons import because
 from worker.cli.shared.session import open_queue
 from worker.cli.shared.submission import cancelled_on_interrupt, make_submitter, queue_studies
 from worker.engine.client import embedded_engine
@@ -135,10 +136,10 @@ def test_retry_queues_again_what_did_not_end_well(site: Site) -> None:
         state: site.add("night") for state in ("done", "done with failures", "failed", "cancelled", "due")
     }
     for state in ("done", "done with failures", "failed"):
-        site.end(jobs[state], state, "" if state == "done" else "torn")
+        site.end(jobs[state], state, None if state == "done" else because("torn"))
     site.records.cancel(jobs["cancelled"], "by hand")
     site.begin(jobs["due"])
-    site.records.later(jobs["due"], HOLDER, 300, "full", 3600)
+    site.records.later(jobs["due"], HOLDER, 300, because("full"), 3600)
     waiting = site.add("night")
     answer = site("retry", "--batch", "night")
     assert answer.code == 0, answer.err
@@ -157,7 +158,7 @@ def test_retry_waits_where_nobody_else_works(admin: Any, patients: list[Path], t
     assert failed.code == 2
     summary = admin("status", "--batch", "night")
     assert summary.code == 1
-    assert "  2  this worker may not read" in summary.out
+    assert "  2  this worker may not read this folder; mend BCD_INPUT_ROOTS" in summary.out
     answer = admin("retry", "--batch", "night")
     assert answer.code == 0, answer.err
     assert answer.out.startswith("2 jobs queued again\n")

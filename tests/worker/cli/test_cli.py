@@ -181,11 +181,11 @@ def test_a_file_name_never_breaks_the_line(local: Any, patients: list[Path], tmp
         (tmp_path / "in" / name).write_text("this is no DICOM file")
     answer = local("submit", tmp_path / "in", *patients, "--out", tmp_path / "in" / "two\nlines.txt" / "out")
     assert answer.code == 5
-    assert r"two\nlines.txt/out cannot be written" in answer.error
+    assert r"two\nlines.txt/out: cannot be written" in answer.error
     answer = local("scan", tmp_path / "in", patients[0], "--out", "out")
     assert answer.code == 0, answer.err
     (line,) = answer.err.splitlines()
-    assert line.endswith("left out: no DICOM file")
+    assert line.endswith("left out: not a DICOM file (no DICM prefix at byte 128)")
     assert r"two\nlines.txt" in line
     assert "\x1b" not in line
 
@@ -427,7 +427,7 @@ def test_the_doctor_loads_the_weights(local: Any, tmp_path: Path) -> None:
     assert local("model", BCD_MODEL=str(damaged)).code == 0
     answer = local("doctor", BCD_MODEL=str(damaged))
     assert answer.code == 3
-    assert re.search(r"^fail +model: .*damaged.safetensors holds no weights", answer.out, re.MULTILINE)
+    assert re.search(r"^fail +model: .*damaged.safetensors: holds no weights", answer.out, re.MULTILINE)
 
 
 def test_no_jobs_yet(local: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.batch_site import Site, make_record, table
+from tests.support.reasons import because
 from worker.study.outcome import Tally
 
 pytestmark = pytest.mark.redis
@@ -117,7 +118,7 @@ def test_csv_of_one_study_by_id_and_by_folder(kept: Any, found: Path) -> None:
 def test_a_result_that_is_gone_is_told(site: Site) -> None:
     good, failed, queued = (site.add("night") for _ in range(3))
     site.end(good, tally=Tally(2, 0, 1, 0.75))
-    site.end(failed, "failed", "@disk full")
+    site.end(failed, "failed", because("@disk full"))
     for arguments in (["--batch", "night"], ["--batch", "night", "--json"], ["--batch", "night", "--csv"]):
         answer = site("results", *arguments)
         assert answer.code == 1

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from bcd_model.reasons import Reason
 from tests.support.batch_site import HOLDER, Site, table
+from tests.support.reasons import because
 from worker.study.outcome import Tally
 
 pytestmark = pytest.mark.redis
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.redis
 def test_jobs_shows_the_newest_and_counts_them_all(site: Site) -> None:
     jobs = [site.add("night") for _ in range(5)]
     site.end(jobs[0])
-    site.end(jobs[1], "failed", "no film")
+    site.end(jobs[1], "failed", because("no film"))
     site.begin(jobs[2])
     answer = site("jobs", "--limit", "2")
     assert table(answer.out) == jobs[:2:-1]
@@ -50,7 +52,7 @@ def test_jobs_shows_the_newest_and_counts_them_all(site: Site) -> None:
 def test_jobs_by_state_and_batch(site: Site) -> None:
     first, second = [site.add("one") for _ in range(3)], [site.add("two") for _ in range(2)]
     for job in first[:2]:
-        site.end(job, "done with failures", "1 of 2 films failed; a.dcm: torn")
+        site.end(job, "done with failures", because("torn"))
     assert table(site("jobs", "--batch", "one").out) == first[::-1]
     assert table(site("jobs", "--batch", "two").out) == second[::-1]
     assert table(site("jobs", "--state", "queued").out) == [*second[::-1], first[2]]
@@ -68,25 +70,29 @@ def test_jobs_by_state_and_batch(site: Site) -> None:
 def test_a_job_that_waits_for_its_storage_says_until_when_and_why(site: Site) -> None:
     job = site.add("night")
     site.begin(job)
-    assert site.records.later(job, HOLDER, 300, "/out cannot be written: full", 3600)
+    assert site.records.later(
+        job, HOLDER, 300, Reason("unwritable", "cannot be written: full", place="/out"), 3600
+    )
     for command in (["jobs"], ["status", job]):
         shown = site(*command).out
-        assert re.search(r"tries again at \d\d:\d\d:\d\d: /out cannot be written: full$", shown, re.MULTILINE)
+        assert re.search(
+            r"tries again at \d\d:\d\d:\d\d: /out: cannot be written: full$", shown, re.MULTILINE
+        )
     summary = site("status", "--batch", "night").out
-    assert re.search(
-        r"^  1  the first at \d\d:\d\d:\d\d: /out cannot be written: full$", summary, re.MULTILINE
-    )
+    assert re.search(r"^  1  the first at \d\d:\d\d:\d\d: cannot be written: full$", summary, re.MULTILINE)
     assert "waiting to be tried again:" in summary
     assert "retry --batch night" in summary
 
 
 def test_reasons_never_break_the_line(site: Site) -> None:
     job = site.add("night")
-    site.end(job, "failed", "no film of 2 could be scanned; two\nlines\x1b[2J.dcm cannot be read")
+    odd = "two\nlines\x1b[2J"
+    site.end(job, "failed", Reason("film", f"{odd} of it", film="film 1", place=f"{odd}.dcm"), Tally(0, 2))
     for command in (["jobs"], ["status", job], ["status", "--batch", "night"]):
         answer = site(*command)
         assert "\x1b" not in answer.out
-        assert r"two\nlines\x1b[2J.dcm" in answer.out
+        assert r"two\nlines\x1b[2J of it" in answer.out
+        assert (r"two\nlines\x1b[2J.dcm: film 1" in answer.out) == ("--batch" not in command)
 
 
 # Watching
@@ -109,7 +115,7 @@ def test_watching_elsewhere_than_on_a_terminal_prints_a_line_for_each_change(sit
     line = watchers["jobs"].stdout.readline()
     assert re.match(rf"\d\d:\d\d:\d\d  {first}  running \(film 0 of 2\)  1\.2\.3\.", line)
     assert site.records.end(first, HOLDER, state="done", tally=Tally(2))
-    site.end(second, "failed", "torn")
+    site.end(second, "failed", because("torn"))
     answers = {name: watcher.communicate(timeout=60)[0] for name, watcher in watchers.items()}
     codes = {name: watcher.returncode for name, watcher in watchers.items()}
     assert codes == {"jobs": 0, "status": 1, "failed": 0, "one": 0, "json": 1}

@@ -119,7 +119,9 @@ def test_a_zip_of_a_study_is_that_study(client: Any, films: list[Path], method: 
     content = packed(*members, ("notes.txt", b"x"), method=method)
     answer = client.submit(("study.zip", content)).json()
     assert answer["jobs"][0]["job_id"] == plain["job_id"]
-    assert answer["skipped"] == [{"file": "notes.txt", "reason": "no DICOM file"}]
+    assert answer["skipped"] == [
+        {"file": "notes.txt", "reason": "not a DICOM file (no DICM prefix at byte 128)"}
+    ]
 
 
 def test_a_file_that_is_larger_than_a_film_is_left_out_unread(client: Any, films: list[Path]) -> None:

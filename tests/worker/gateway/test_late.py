@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
+from tests.support.reasons import because
 from worker.queue.records import Records
 
 pytestmark = pytest.mark.redis
@@ -110,11 +111,11 @@ def test_films_of_a_job_that_failed_are_done_with_the_late_ones(own_site: Any, s
     (first,) = client.submit(*study[:2]).json()["jobs"]
     records = Records(own_site.broker)
     assert records.claim(first["job_id"], "holder", 60) == "claimed"
-    assert records.end(first["job_id"], "holder", state="failed", reason="the disk is full")
+    assert records.end(first["job_id"], "holder", state="failed", reason=because("the disk is full"))
     (late,) = client.submit(study[2]).json()["jobs"]
     assert (late["submission"], late["films"]) == ("queued", 3)
     assert records.claim(late["job_id"], "holder", 60) == "claimed"
-    assert records.end(late["job_id"], "holder", state="failed", reason="the disk is full")
+    assert records.end(late["job_id"], "holder", state="failed", reason=because("the disk is full"))
     # some of them again: nothing is done yet
     (again,) = client.submit(study[0]).json()["jobs"]
     assert (again["job_id"], again["submission"], again["films"]) == (late["job_id"], "queued", 3)

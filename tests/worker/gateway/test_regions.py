@@ -100,7 +100,10 @@ def test_a_film_ends_half_a_pixel_beyond_the_centres_of_its_outermost_pixels(
 
 def test_a_file_that_is_no_film_is_told(working: Any, films: list[Path]) -> None:
     client = working.client("nofilm")
-    assert "no DICOM file" in ask(client, b"not a film", **PLACE).json()["detail"]
+    assert (
+        "not a DICOM file (no DICM prefix at byte 128)"
+        in ask(client, b"not a film", **PLACE).json()["detail"]
+    )
     cut = films[0].read_bytes()[:-5000]
     assert "cut short" in ask(client, cut, **PLACE).json()["detail"]
     assert "no film" in ask(client, None, **PLACE).json()["detail"]

@@ -21,12 +21,14 @@ import redis
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from bcd_model.errors import BcdError
+from bcd_model.reasons import Reason
 from bcd_model.weights import read_info
 from bcd_model.words import ModelIdentity, OperatingPoint
 from converters.films.studies import find_studies
 from converters.product import SOFTWARE_VERSION
 from converters.results.result_json import read_result
 from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+from tests.support.reasons import because
 from worker.pool.app import make_messages
 from worker.pool.execution import run_job
 from worker.queue.job import Lane, Record
@@ -152,7 +154,7 @@ def test_a_job_is_done_and_its_record_says_what_was_found(queue: Queue, films: P
     job = queue.submit(films).job_id
     record = queue.run(job)
     assert (record.state, record.film, record.attempts, record.lost) == ("done", 4, 1, 0)
-    assert (record.tally.scanned, record.tally.failed, record.exit_code, record.reason) == (4, 0, 0, "")
+    assert (record.tally.scanned, record.tally.failed, record.exit_code, record.reason) == (4, 0, 0, None)
     folder = record.result_folder()
     assert folder == queue.out / "2.25.1000"
     result = read_result(folder)
@@ -167,7 +169,8 @@ def test_a_job_for_another_version_of_the_software_is_refused(queue: Queue, film
     queue.client.hset(f"bcd:job:{job}", "software_version", "0.0.9")
     record = queue.run(job)
     assert (record.state, record.exit_code) == ("failed", 2)
-    assert "the job was submitted for version 0.0.9; submit the study again" in record.reason
+    assert "the job was submitted for version 0.0.9; submit the study again" in record.why()
+    assert record.reason is not None and record.reason.code == "other-version"
     assert not queue.out.exists() or not list(queue.out.iterdir())
 
 
@@ -178,7 +181,7 @@ def test_a_cancelled_job_ends_before_its_next_film_and_publishes_nothing(
     job = queue.submit(films).job_id
     queue.when("film scanned", lambda: Records(queue.url).cancel(job, "not wanted"), film=film)
     record = queue.run(job)
-    assert (record.state, record.reason) == ("cancelled", "not wanted")
+    assert (record.state, record.reason) == ("cancelled", Reason("cancelled", "not wanted"))
     assert queue.watcher.times("film scanned") == film
     assert queue.watcher.times("job dropped") == 1
     assert content(queue.out) == {}
@@ -205,7 +208,7 @@ def other_result() -> StudyResult:
         input_digest="d",
         model=ModelIdentity("m", "1", "x"),
         operating_point=OperatingPoint(0.5, 0.4),
-        films=(FilmResult("a.dcm", None, reason="its DICOM header cannot be read"),),
+        films=(FilmResult("a.dcm", None, reason=because("its DICOM header cannot be read")),),
     )
 
 
@@ -226,7 +229,7 @@ def test_anothers_result_that_comes_meanwhile_is_replaced_by_force_alone(
         assert (record.state, there) == ("done", job)
     else:
         assert (record.state, record.exit_code, there) == ("failed", 5, "another job")
-        assert "--force" in record.reason
+        assert "--force" in record.why()
 
 
 def test_a_job_given_to_another_worker_is_published_by_that_one_alone(queue: Queue, films: Path) -> None:
@@ -292,7 +295,7 @@ def test_a_batch_waits_until_there_is_room_for_its_results(
         queue.when("film scanned", lambda: fill(small_disk), film=4)
     record = queue.run(job)
     assert (record.state, record.tries, record.lost, record.exit_code) == ("queued", 1, 0, 0)
-    assert "No space left" in record.reason
+    assert "No space left" in record.why()
     assert record.due > record.begun
     assert queue.records.figures().later == 1
     assert queue.watcher.times("film scanned") == (0 if moment == "before" else 4)
@@ -304,7 +307,7 @@ def test_a_batch_waits_until_there_is_room_for_its_results(
     (small_disk / "filler").unlink()
     queue.let_it_be_due(job)
     record = queue.run(job, "message/node/4")
-    assert (record.state, record.attempts, record.lost, record.reason) == ("done", 3, 0, "")
+    assert (record.state, record.attempts, record.lost, record.reason) == ("done", 3, 0, None)
     assert read_result(out / "2.25.1000")["job_id"] == job
 
 
@@ -332,7 +335,7 @@ def test_who_waits_is_told_after_a_short_patience(queue: Queue, films: Path, sma
     queue.let_it_be_due(job)
     record = queue.run(job, "message/node/2")
     assert (record.state, record.exit_code) == ("failed", 5)
-    assert "free space" in record.reason
+    assert "free space" in record.why()
     assert queue.records.figures().later == 0
 
 
@@ -345,7 +348,7 @@ def test_a_share_that_is_not_mounted_is_waited_for(
     shutil.move(place, tmp_path / "away")
     record = queue.run(job)
     assert (record.state, record.tries) == ("queued", 1)
-    assert "No such file or directory" in record.reason
+    assert "No such file or directory" in record.why()
     assert not place.exists(), "nobody makes what is to be mounted"
     shutil.move(tmp_path / "away", place)
     queue.let_it_be_due(job)
@@ -361,7 +364,7 @@ def test_films_that_cannot_be_read_for_a_while_are_waited_for(queue: Queue, film
     film.symlink_to(NEVER_READ)
     record = queue.run(job)
     assert (record.state, record.tries) == ("queued", 1)
-    assert record.reason.startswith("cannot be read: ")
+    assert record.why().startswith("cannot be read: ")
     assert content(queue.out) == {}
     film.unlink()
     shutil.move(films.parent / "away", film)
@@ -376,8 +379,10 @@ def test_a_film_that_is_gone_costs_only_itself_and_nobody_waits_for_it(queue: Qu
     record = queue.run(job)
     assert (record.state, record.tries, record.exit_code) == ("done with failures", 0, 1)
     assert (record.tally.scanned, record.tally.failed) == (3, 1)
-    assert re.match(r"1 of 4 films failed; film \d: cannot be read: No such file", record.reason)
-    assert "film3.dcm" not in record.reason
+    assert re.match(r"1 of 4 films failed; film \d: cannot be read: No such file", record.why())
+    assert "film3.dcm" not in record.why()
+    with_place = r"1 of 4 films failed; film3\.dcm: film \d: cannot be read: No such file"
+    assert re.match(with_place, record.why(with_place=True))
 
 
 @pytest.mark.parametrize("lane", ["interactive", "batch"])
@@ -385,7 +390,7 @@ def test_a_folder_that_may_not_be_written_is_told_at_once(queue: Queue, films: P
     job = queue.submit(films, out=Path("/sys"), lane=lane).job_id
     record = queue.run(job)
     assert (record.state, record.exit_code, record.tries) == ("failed", 5, 0)
-    assert "permissions" in record.reason
+    assert "permissions" in record.why()
     assert queue.watcher.times("film scanned") == 0, "nobody waits for a scan that cannot be kept"
 
 
@@ -440,7 +445,7 @@ def test_a_study_that_takes_too_long_says_so(queue: Queue, films: Path) -> None:
     queue.when("film scanned", time_is_over, film=2)
     record = queue.run(job)
     assert (record.state, record.exit_code) == ("failed", 1)
-    assert "BCD_VISIBILITY_TIMEOUT" in record.reason
+    assert "BCD_VISIBILITY_TIMEOUT" in record.why()
     assert content(queue.out) == {}
 
 
@@ -507,7 +512,7 @@ def test_a_result_leads_nowhere_else_whatever_the_record_says(
     run_job(record.job_id, "message/node/1", settings)
     ended = queue.record(record.job_id)
     assert (ended.state, ended.exit_code) == ("failed", 2)
-    assert "may not write" in ended.reason
+    assert "may not write" in ended.why()
     assert not (tmp_path / "escaped").exists()
 
 
@@ -519,8 +524,8 @@ def test_what_nobody_foresaw_fails_the_job_without_quoting_it(queue: Queue, film
     queue.when("film scanned", break_down, film=2)
     record = queue.run(job)
     assert (record.state, record.exit_code) == ("failed", 1)
-    assert "ValueError" in record.reason
-    assert "arked" not in record.reason
+    assert "ValueError" in record.why()
+    assert "arked" not in record.why()
     assert queue.watcher.times("job broke") == 1
 
 
@@ -529,7 +534,7 @@ def test_a_record_whose_films_do_not_fit_it_is_not_worked_on(queue: Queue, films
     queue.client.hset(f"bcd:job:{job}", "input_digest", "0" * 64)
     record = queue.run(job)
     assert (record.state, record.exit_code) == ("failed", 2)
-    assert "submit the study again" in record.reason
+    assert "submit the study again" in record.why()
 
 
 def test_a_message_for_no_job_is_refused_and_counted(queue: Queue) -> None:
@@ -553,7 +558,7 @@ def test_a_job_that_ends_its_worker_three_times_is_put_aside(queue: Queue, films
         assert queue.client.zadd("bcd:running", {job: 1.0}, xx=True, ch=True)
     record = queue.run(job, "message/node/4")
     assert (record.state, record.attempts, record.lost) == ("failed", 3, 3)
-    assert "put aside" in record.reason
+    assert "put aside" in record.why()
     assert queue.watcher.times("job put aside") == 1
     assert content(queue.out) == {}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.reasons import because
 from tests.support.two_jobs import DAYS, JOBS, make_record
 from worker.engine.client import find_redis_server
 from worker.engine.host import redis_answer, wait_for
@@ -126,7 +127,7 @@ def test_records_and_batches_are_forgotten_when_their_days_have_passed(
 def test_what_waits_for_its_storage_waits_as_long(clocks: Clocks, records: Records, leap: float) -> None:
     queue(records)
     records.claim(JOBS[0], "holder", LEASE)
-    assert records.later(JOBS[0], "holder", 4 * LEASE, "full", 1000 * LEASE) is True
+    assert records.later(JOBS[0], "holder", 4 * LEASE, because("full"), 1000 * LEASE) is True
     assert clocks.sweep(leap) == Swept()
     assert records.claim(JOBS[0], "holder", LEASE) == "later"
     sent = [bool(found.send) for found in clocks.sweeps(17)]
@@ -139,7 +140,7 @@ def test_a_leap_ends_nobodys_patience(clocks: Clocks, records: Records, leap: fl
     queue(records)
     for trial in range(2):
         records.claim(JOBS[0], "holder", LEASE)
-        assert records.later(JOBS[0], "holder", 0.0, "full", 10 * LEASE) is True
+        assert records.later(JOBS[0], "holder", 0.0, because("full"), 10 * LEASE) is True
         if not trial:
             clocks.sweep(leap)
 
@@ -185,7 +186,7 @@ def test_leases_and_delays_end_though_the_queues_clock_was_lost(
     for job in JOBS:
         queue(records, job)
         records.claim(job, "gone", LEASE)
-    records.later(JOBS[1], "gone", LEASE, "full", 1000 * LEASE)
+    records.later(JOBS[1], "gone", LEASE, because("full"), 1000 * LEASE)
     for place in ("bcd:running", "bcd:later"):
         for job in client.zrange(place, 0, -1):
             client.zincrby(place, YEARS, job)
@@ -202,7 +203,7 @@ def test_times_for_people_are_those_of_redis(clocks: Clocks, records: Records, c
     clocks.sweep(YEARS)  # the queue's clock is years behind from now on
     queue(records)
     records.claim(JOBS[0], "holder", LEASE)
-    records.later(JOBS[0], "holder", 100.0, "full", 1000.0)
+    records.later(JOBS[0], "holder", 100.0, because("full"), 1000.0)
     record = records.get(JOBS[0])
     now = client.time()[0]
     assert record is not None

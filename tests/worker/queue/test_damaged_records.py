@@ -8,8 +8,10 @@ import pytest
 import redis
 
 from bcd_model.errors import BcdError
+from bcd_model.reasons import Reason
 from tests.support.batch_site import Site
 from tests.support.made_records import CREATED, make_study, record_of
+from tests.support.reasons import because
 from worker.cli.shared.report import report
 from worker.cli.shared.session import open_queue
 from worker.cli.shared.submission import wait_for_jobs
@@ -60,6 +62,13 @@ DAMAGE = [
     ("scanned", "9" * 4000),
     ("settings", "[" * 100_000),
     (None, "no hash"),
+]
+
+NO_REASONS = [
+    "{",
+    '{"code": "torn"}',
+    '{"code": "torn", "detail": "torn", "patient": "Anna"}',
+    '{"a":' * 100_000,
 ]
 
 
@@ -140,6 +149,28 @@ def test_submitted_again_it_is_made_anew_and_the_books_are_right(
     assert records.claim(damaged.job_id, "holder", 100) == "claimed"
 
 
+@pytest.mark.parametrize("stored", NO_REASONS)
+def test_what_is_no_reason_is_damage(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], stored: str
+) -> None:
+    damaged, good = pair
+    spoil(client, damaged.job_id, "reason", stored)
+    with pytest.raises(DamagedRecordError):
+        records.get(damaged.job_id)
+    assert records.get(good.job_id) is not None
+
+
+def test_the_sentence_of_an_earlier_version_may_name_files_and_is_shown_to_who_named_them(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    job = pair[0].job_id
+    spoil(client, job, "reason", "1 of 2 films failed; Anna.dcm: torn")
+    record = records.get(job)
+    assert record is not None
+    assert record.why() == "failed under an earlier version of this software"
+    assert record.why(with_place=True) == f"1 of 2 films failed; Anna.dcm: torn: {record.why()}"
+
+
 @pytest.mark.parametrize("field", ["lane", "reason", "lost"])
 def test_swept_out_and_mended_by_hand_it_can_be_submitted(
     client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str
@@ -176,7 +207,7 @@ def test_a_key_deleted_by_hand_leaves_the_books_right(
     if place != "waiting":
         assert records.claim(deleted.job_id, "holder", 0.001) == "claimed"
     if place == "later":
-        assert records.later(deleted.job_id, "holder", 0.001, "full", 100)
+        assert records.later(deleted.job_id, "holder", 0.001, because("full"), 100)
     client.delete(f"bcd:job:{deleted.job_id}")
     if swept:
         sweep_late(client, records)
@@ -203,7 +234,7 @@ def test_it_stops_neither_the_sweep_nor_a_worker(
         if state == "ended":
             assert records.end(record.job_id, "/node/1", state="done")
         if state == "later":
-            assert records.later(record.job_id, "/node/1", 0.001, "full", 100)
+            assert records.later(record.job_id, "/node/1", 0.001, because("full"), 100)
     spoil(client, damaged.job_id, field, value)
     swept = sweep_late(client, records)
     if state == "ended":
@@ -242,7 +273,10 @@ def test_a_sweep_ends_what_it_cannot_work_with_and_its_holder_is_refused(
     assert not records.renew(damaged.job_id, "holder", 100)
     assert records.end(damaged.job_id, "holder", state="done") is None
     (record,) = records.listing([damaged.job_id])
-    assert (record.state, record.reason) == ("failed", "its record was damaged; submit the study again")
+    assert (record.state, record.reason) == (
+        "failed",
+        Reason("record-damaged", "its record was damaged", "submit the study again"),
+    )
     assert {state: n for state, n in records.states().items() if n} == {"queued": 1, "failed": 1}
 
 

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from tests.support.made_records import CREATED
+from tests.support.reasons import because
 from tests.support.two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
 from worker.queue.job import LANES, Lane
 from worker.queue.records import MAX_LOST, Records, Swept
@@ -244,7 +245,7 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data(), patience=st.sampled_from([0.0, 100 * DELAY]))
     def later(self, data: st.DataObject, patience: float) -> None:
         job, known = self._one(data, running)
-        given = self.records.later(job, known.holder, DELAY, "full", patience)
+        given = self.records.later(job, known.holder, DELAY, because("full"), patience)
         assert given is (patience > 0)
         if given:
             known.move("queued", "bcd:later", reason="full")
@@ -280,11 +281,13 @@ class Life(RuleBasedStateMachine):
         with self._unchanged_unless(False):
             assert not self.records.renew(job, holder, LEASE, 2)
             assert self._end(job, holder, "done", 0, None) is None
-            assert self.records.later(job, holder, DELAY, "full", 100 * DELAY) is None
+            assert self.records.later(job, holder, DELAY, because("full"), 100 * DELAY) is None
             assert self.records.release(job, holder, lost=True) == ""
 
     def _end(self, job: str, holder: str, state: State, code: int, outs: int | None) -> bool | None:
-        return self.records.end(job, holder, state=state, reason="so", exit_code=code, tally=TALLY, outs=outs)
+        return self.records.end(
+            job, holder, state=state, reason=because("so"), exit_code=code, tally=TALLY, outs=outs
+        )
 
     # What time and accidents do
 
@@ -391,7 +394,8 @@ class Life(RuleBasedStateMachine):
             shown = {name: getattr(record, name) for name in _COMPARED}
             assert shown == {name: getattr(known, name) for name in _COMPARED}
             assert [str(out) for out in record.outs] == known.outs
-            assert known.reason in record.reason
+            assert known.reason in str(record.reason or "")
+            assert (record.reason is None) == (not known.reason)
             assert (record.begun > 0) == known.begun
             assert (record.ended > 0) == record.final
             assert (record.due > 0) == (known.place == "bcd:later")

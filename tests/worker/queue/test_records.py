@@ -18,10 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bcd_model.errors import QueueError, UsageError
+from bcd_model.reasons import Reason
 from converters.films.studies import FilmSource, StudyInput
 from converters.product import SOFTWARE_VERSION
 from converters.results.study_result import JobIdentity
 from tests.support.made_records import CREATED, MODEL, SHAPE, record_of
+from tests.support.reasons import because
 from worker.engine.client import find_redis_server
 from worker.engine.host import die_with_parent, redis_answer, wait_for
 from worker.queue.job import Record
@@ -36,7 +38,7 @@ LEASE = 1000.0
 
 def make_study(uid: str, films: int = 2) -> StudyInput:
     sources = (FilmSource(Path(f"/films/ü {n}.dcm"), f"{uid}.{n}", f"{n:064x}") for n in range(films))
-    return StudyInput(uid, (*sources, FilmSource(Path("/x"), None, "0" * 64, "torn")), ("odd",))
+    return StudyInput(uid, (*sources, FilmSource(Path("/x"), None, "0" * 64, because("torn"))), ("odd",))
 
 
 def make_record(uid: str = "1.1", out: str = "/out", created: datetime = CREATED) -> Record:
@@ -80,7 +82,7 @@ def test_how_it_ended_comes_back(records: Records) -> None:
     record, tally = make_record(), Tally(scanned=2, failed=1, flagged=1, highest=0.987654)
     run(records, record)
     records.renew(record.job_id, "holder", LEASE, 3)
-    reason = "1 of 3 films failed; ü \udcff"
+    reason = Reason("cut-short", "ü \udcff", "send it again", "film 3 (L CC)", "/in/ü \udcff.dcm")
     assert records.end(
         record.job_id, "holder", state="done with failures", reason=reason, exit_code=1, tally=tally
     )
@@ -182,7 +184,8 @@ def test_a_cancelled_job_stays_cancelled(records: Records) -> None:
     assert records.cancel(record.job_id, "not wanted")
     assert not records.renew(record.job_id, "holder", LEASE, 2)
     assert records.end(record.job_id, "holder", state="done") is None
-    assert (current(records, record).state, current(records, record).reason) == ("cancelled", "not wanted")
+    found = current(records, record)
+    assert (found.state, found.reason) == ("cancelled", Reason("cancelled", "not wanted"))
 
 
 def test_who_gives_up_does_not_cancel_what_others_wait_for(records: Records) -> None:

@@ -1,17 +1,24 @@
 """Many jobs at once: the summary in the morning."""
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bcd_model.reasons import Reason, reason_of_earlier_version
 from tests.support.batch_site import HOLDER, Site, make_record
 from worker.queue.job import Record
-from worker.queue.summary import cause, summarise
+from worker.queue.summary import grouped, summarise
 from worker.study.outcome import Tally
 
 pytestmark = pytest.mark.redis
+
+
+def torn(size: int, film: str = "", place: str = "Anna.dcm") -> Reason:
+    """Of a film that is cut short after ``size`` bytes."""
+    return Reason("cut-short", f"cut short: {size} of 26214400 bytes of pixels", film=film, place=place)
 
 
 def test_the_morning_summary(site: Site) -> None:
@@ -19,16 +26,13 @@ def test_the_morning_summary(site: Site) -> None:
     site.end(jobs[0], tally=Tally(4, 0, 2, 0.9))
     site.end(jobs[1], tally=Tally(4, 0, 1, 0.4))
     site.end(jobs[2], tally=Tally(4, 0, 0, 0.1))
-    torn = "1 of 4 films failed; film {}: cut short: {} of 26214400 bytes of pixels"
-    for job, name, size in ((jobs[3], "1", 1000), (jobs[4], "2 (L MLO)", 77)):
-        site.end(job, "done with failures", torn.format(name, size), Tally(3, 1))
-    site.end(
-        jobs[5],
-        "failed",
-        "no film of 4 could be scanned; film 1: cut short: 5 of 9 bytes of pixels",
-        Tally(0, 4),
+    for job, name, size in ((jobs[3], "film 1", 1000), (jobs[4], "film 2 (L MLO)", 77)):
+        site.end(job, "done with failures", torn(size, name), Tally(3, 1))
+    site.end(jobs[5], "failed", torn(5, "film 1"), Tally(0, 4))
+    full = Reason(
+        "unwritable", "cannot be written: No space left on device", "free space", place="/data/1.2.3"
     )
-    site.end(jobs[6], "failed", "/data/1.2.3 cannot be written: No space left on device", Tally())
+    site.end(jobs[6], "failed", full, Tally())
     assert site("cancel", jobs[7]).code == 0
     site.begin(jobs[8])
     site.records.renew(jobs[8], HOLDER, 600, 3)
@@ -44,9 +48,9 @@ def test_the_morning_summary(site: Site) -> None:
     assert "Research use only" in answer.out
     at = lines.index("failed, or done with failures:")
     assert lines[at + 1 : at + 5] == [
-        "  3  cut short: … of … bytes of pixels",
+        "  3  cut short: 5 of 26214400 bytes of pixels, and the like",
         f"     {jobs[5]}, {jobs[4]}, {jobs[3]}",
-        "  1  /data/1.2.3 cannot be written: No space left on device",
+        "  1  cannot be written: No space left on device; free space",
         f"     {jobs[6]}",
     ]
     assert re.search(r"^next: +bcd-admin results --batch night +#", answer.out, re.MULTILINE)
@@ -59,7 +63,12 @@ def test_the_morning_summary(site: Site) -> None:
     assert told.json["states"]["cancelled"] == 1
     assert (told.json["films_flagged"], told.json["studies_flagged"]) == (3, 2)
     assert told.json["ended"] is None
-    assert [(group["studies"], len(group["jobs"])) for group in told.json["failures"]] == [(3, 3), (1, 1)]
+    assert [(group["code"], group["studies"], len(group["jobs"])) for group in told.json["failures"]] == [
+        ("cut-short", 3, 3),
+        ("unwritable", 1, 1),
+    ]
+    assert "Anna" not in answer.out + json.dumps(told.json)
+    assert "/data" not in answer.out + json.dumps(told.json)
 
 
 def test_a_batch_that_went_well_ends_with_0_and_says_when(site: Site) -> None:
@@ -98,40 +107,72 @@ def test_what_was_not_scanned_here_has_no_pace() -> None:
     assert summary.seconds_left is None
 
 
+def failed(reason: Reason | None) -> Record:
+    return replace(make_record(), state="failed", reason=reason)
+
+
+def changed(film: str, place: str) -> Reason:
+    return Reason(
+        "changed", "has changed since it was submitted", "submit the study again", film=film, place=place
+    )
+
+
 ALIKE = {
-    "its pixels cannot be read": (
-        "1 of 4 films failed; film 4: its pixels cannot be read",
-        "2 of 2 films failed; film 1 (L MLO): its pixels cannot be read",
-        "no film of 12 could be scanned; film 12 (R): its pixels cannot be read",
+    "has changed since it was submitted; submit the study again": (
+        changed("film 1", "a.dcm"),
+        changed("film 4 (L MLO)", "b.dcm"),
+        changed("", "/in/Anna/c.dcm"),
     ),
-    "has changed since it was submitted; submit it again": (
-        "1 of 4 films failed; film 1: has changed since it was submitted; submit it again",
-        "1 of 1 films failed; film 1 (L CC): has changed since it was submitted; submit it again",
+    "cut short: 7 of 26214400 bytes of pixels, and the like": (
+        torn(9, "film 3"),
+        torn(7, "film 3"),
+        torn(7, "film 1 (R)"),
+        torn(8),
     ),
-    "cut short: … of … bytes of pixels": (
-        "1 of 4 films failed; film 3: cut short: 7 of 9 bytes of pixels",
-        "no film of 4 could be scanned; film 2 (MLO): cut short: 70000 of 1234567 bytes of pixels",
+    "2 different files have its SOP Instance UID; keep the right one, and the like": tuple(
+        Reason("same-uid", f"{count} different files have its SOP Instance UID", "keep the right one")
+        for count in (2, 2, 3)
     ),
-    "… different files have its SOP Instance UID; keep the right one": (
-        "1 of 4 films failed; film 1: 2 different files have its SOP Instance UID; keep the right one",
-        "1 of 4 films failed; film 2: 3 different files have its SOP Instance UID; keep the right one",
+    "cannot be written: full; free space": tuple(
+        Reason("unwritable", "cannot be written: full", "free space", place=f"/a/results/{uid}")
+        for uid in ("1.2.3", "1.2.840.7")
     ),
-    "/a/results/… cannot be written: full": (
-        "/a/results/1.2.3 cannot be written: full",
-        "/a/results/1.2.840.7 cannot be written: full",
+    "this worker may not read this folder; mend BCD_INPUT_ROOTS": tuple(
+        Reason("outside-roots", "this worker may not read this folder", "mend BCD_INPUT_ROOTS", place=place)
+        for place in ("/in/patient 7 8", "/in/p")
     ),
-    "this worker may not read …; mend BCD_INPUT_ROOTS": (
-        "this worker may not read /in/patient 7 8; mend BCD_INPUT_ROOTS",
-        "this worker may not read /in/p; mend BCD_INPUT_ROOTS",
+    "failed under an earlier version of this software": tuple(
+        reason_of_earlier_version(f"1 of 4 films failed; {name}.dcm: torn") for name in ("Anna", "Berta")
     ),
+    "no reason given": (None, None),
 }
 
 
 @pytest.mark.parametrize("expected", ALIKE)
-def test_the_same_trouble_reads_the_same_whatever_the_file(expected: str) -> None:
-    assert {cause(reason) for reason in ALIKE[expected]} == {expected}
+def test_trouble_of_one_code_is_one_group_without_films_and_places(expected: str) -> None:
+    records = [failed(reason) for reason in ALIKE[expected]]
+    (group,) = grouped(records)
+    assert group.reason == expected
+    assert group.jobs == tuple(record.job_id for record in records)
+    assert {group.code} == {reason.code if reason else "failed" for reason in ALIKE[expected]}
+    for reason in filter(None, ALIKE[expected]):
+        assert not reason.place or reason.place not in json.dumps(group.as_json())
+        assert not reason.film or reason.film not in json.dumps(group.as_json())
 
 
-def test_other_trouble_is_another_group() -> None:
-    assert len(ALIKE) == len({cause(reasons[0]) for reasons in ALIKE.values()})
-    assert cause("unexpected ValueError; see the log") != cause("unexpected KeyError; see the log")
+def test_trouble_of_another_code_is_another_group() -> None:
+    records = [failed(reason) for reasons in ALIKE.values() for reason in reasons]
+    groups = grouped(records)
+    assert {group.reason: len(group.jobs) for group in groups} == {
+        said: len(reasons) for said, reasons in ALIKE.items()
+    }
+    assert [len(group.jobs) for group in groups] == sorted(map(len, ALIKE.values()), reverse=True)
+    assert len({group.code for group in groups}) == len(ALIKE)
+
+
+def test_what_reads_alike_under_two_codes_is_two_groups() -> None:
+    groups = grouped([failed(Reason(code, "cannot be opened")) for code in ("unwritable", "unreadable-file")])
+    assert {(group.code, group.reason) for group in groups} == {
+        ("unwritable", "cannot be opened"),
+        ("unreadable-file", "cannot be opened"),
+    }

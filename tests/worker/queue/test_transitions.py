@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 import redis
 
+from bcd_model.reasons import Reason
+from tests.support.reasons import because
 from tests.support.two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
 from worker.queue import transitions
 from worker.queue.records import Records, Swept
 from worker.study.outcome import STATES
 
 pytestmark = pytest.mark.redis
+
+FULL = because("the disk is full", "unwritable")
 
 
 def at_once(count: int, action: Callable[[int], object]) -> list[Any]:
@@ -84,7 +88,7 @@ def test_a_crowd_that_does_everything_at_once_leaves_no_job_in_two_places(
                     lambda job=job: own.claim(job, holder, 0.0),
                     lambda job=job: own.renew(job, holder, LEASE, 2),
                     lambda job=job: own.end(job, holder, state="done"),
-                    lambda job=job: own.later(job, holder, 0.0, "full", 100.0),
+                    lambda job=job: own.later(job, holder, 0.0, because("full"), 100.0),
                     lambda job=job: own.release(job, "", lost=luck.random() < 0.5),
                     lambda job=job: own.cancel(job, "not wanted"),
                     lambda job=job: own.retry(job),
@@ -112,7 +116,11 @@ def test_a_job_that_ends_its_worker_three_times_is_put_aside_and_may_be_retried(
     assert states == ["queued", "queued", "failed"]
     record = records.get(job)
     assert record is not None
-    assert "3 times; put aside" in record.reason
+    assert record.reason == Reason(
+        "put-aside",
+        "it ended its worker, or took too long, 3 times",
+        "put aside: see the log of the worker",
+    )
     assert (record.attempts, record.lost, record.exit_code) == (3, 3, 1)
     assert records.claim(job, "message/node/4", LEASE) == "failed"
     assert records.retry(job)
@@ -146,11 +154,11 @@ def test_what_waits_for_its_storage_is_begun_when_its_time_has_come(
     job = JOBS[0]
     records.submit(make_record(), published=False, force=False)
     records.claim(job, "one", LEASE)
-    assert records.later(job, "one", DELAY, "the disk is full", 10 * DELAY) is True
+    assert records.later(job, "one", DELAY, FULL, 10 * DELAY) is True
     assert records.claim(job, "two", LEASE) == "later"
     record = records.get(job)
     assert record is not None
-    assert (record.state, record.tries, record.reason) == ("queued", 1, "the disk is full")
+    assert (record.state, record.tries, record.reason) == ("queued", 1, FULL)
     assert record.due > record.begun
     client.zadd("bcd:later", {job: 1.0})
     client.set("bcd:swept", client.time()[0] - 10)
@@ -158,14 +166,14 @@ def test_what_waits_for_its_storage_is_begun_when_its_time_has_come(
     assert records.claim(job, "two", LEASE) == "claimed"
     record = records.get(job)
     assert record is not None
-    assert (record.state, record.due, record.reason) == ("running", 0, "")
+    assert (record.state, record.due, record.reason) == ("running", 0, None)
 
 
 def test_nobody_need_wait_for_its_time_if_its_storage_is_well_again(records: Records) -> None:
     job = JOBS[0]
     records.submit(make_record(), published=False, force=False)
     records.claim(job, "one", LEASE)
-    records.later(job, "one", DELAY, "the disk is full", 10 * DELAY)
+    records.later(job, "one", DELAY, FULL, 10 * DELAY)
     assert records.retry(job)
     assert records.claim(job, "two", LEASE) == "claimed"
 
@@ -236,14 +244,14 @@ def test_a_trouble_that_lasts_ends_the_patience(records: Records) -> None:
     job = JOBS[0]
     records.submit(make_record(), published=False, force=False)
     records.claim(job, "one", LEASE)
-    assert records.later(job, "one", 0.0, "the disk is full", 0.2) is True
+    assert records.later(job, "one", 0.0, FULL, 0.2) is True
     give_up = time.monotonic() + 20
     while records.claim(job, "two", LEASE) == "claimed" and time.monotonic() < give_up:
-        given = records.later(job, "two", 0.0, "the disk is full", 0.2)
+        given = records.later(job, "two", 0.0, FULL, 0.2)
         if given is False:
             break
     assert given is False
-    assert records.end(job, "two", state="failed", reason="the disk is full")
+    assert records.end(job, "two", state="failed", reason=FULL)
 
 
 @pytest.mark.parametrize("field", ["lane", "begun"])

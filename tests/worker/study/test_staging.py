@@ -65,14 +65,14 @@ def test_a_link_in_the_place_of_the_staging_folder(
     root: Path, victim: Path, step: Callable[[Path], object]
 ) -> None:
     (root / ".bcd-staging").symlink_to(victim)
-    with pytest.raises(OutputError, match=r"\.bcd-staging is not a folder of this software.*remove it"):
+    with pytest.raises(OutputError, match=r"\.bcd-staging: is not a folder of this software.*remove it"):
         step(root)
     assert content(root) == [".bcd-staging"]
 
 
 def test_a_file_in_the_place_of_the_staging_folder(root: Path) -> None:
     (root / ".bcd-staging").write_text("mine")
-    with pytest.raises(OutputError, match=r"\.bcd-staging is not a folder"):
+    with pytest.raises(OutputError, match=r"\.bcd-staging: is not a folder"):
         prepare_root(root)
     assert (root / ".bcd-staging").read_text() == "mine"
 
@@ -113,9 +113,9 @@ def test_a_link_in_the_place_of_a_result(root: Path, victim: Path, force: bool) 
     (folder / "thesis.txt").write_text("years of work")
     before = snapshot(elsewhere)
     (root / "1.2.3").symlink_to(folder)
-    with pytest.raises(OutputError, match=r"1\.2\.3 is there already and is not a folder"):
+    with pytest.raises(OutputError, match=r"1\.2\.3: is there already and is not a folder"):
         check_target(root / "1.2.3", "job1", replace=force)
-    with pytest.raises(OutputError, match=r"1\.2\.3 is there already and is not a folder"):
+    with pytest.raises(OutputError, match=r"1\.2\.3: is there already and is not a folder"):
         publish(make_result(), root, replace=force)
     assert snapshot(elsewhere) == before
     assert (root / "1.2.3").readlink() == folder

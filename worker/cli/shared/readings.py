@@ -119,7 +119,7 @@ def _say_json(
             "job_id": record.job_id,
             "study_instance_uid": record.study_instance_uid,
             "state": record.state,
-            "reason": record.reason or None,
+            "reason": record.why(with_place=True) or None,
             "films": record.films,
             "films_scanned": record.tally.scanned,
             "films_failed": record.tally.failed,
@@ -159,7 +159,10 @@ def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
             missing.append(_gone(record, standing))
         else:
             yield _row(
-                study=record.study_instance_uid, job=record.job_id, state=record.state, reason=record.reason
+                study=record.study_instance_uid,
+                job=record.job_id,
+                state=record.state,
+                reason=record.why(with_place=True),
             )
         return
     try:

@@ -47,9 +47,9 @@ def report(
         well = answer.answer != "refused" and not lost and (record is None or record.exit_code == 0)
         if well and len(submitted) > _LISTED:
             continue
-        state, reason = _UNREADABLE if lost else (answer.answer, answer.reason)
+        state, reason = _UNREADABLE if lost else (answer.answer, _said(answer))
         if record is not None:
-            state, reason = record.state, record.reason or reason
+            state, reason = record.state, record.why(with_place=True) or reason
         job = record.job_id if record is not None else answer.job_id
         rows.append((job, state, answer.study_instance_uid, reason))
     if rows:
@@ -76,5 +76,9 @@ def _as_json(answer: Submitted, record: Record | None, lost: bool) -> dict[str, 
     }
     if record is not None:
         return start | record.as_json()
-    state, reason = _UNREADABLE if lost else (answer.answer, answer.reason)
+    state, reason = _UNREADABLE if lost else (answer.answer, _said(answer))
     return start | {"state": state, "reason": reason or None}
+
+
+def _said(answer: Submitted) -> str:
+    return answer.reason.with_place if answer.reason else ""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from bcd_model.reasons import Reason
 from worker.cli.shared.console import warn
 from worker.engine.client import embedded_engine, worker_wanted
 from worker.queue.job import DamagedRecordError, Record
@@ -54,7 +55,7 @@ class Queue:
         """The records as they are to be shown: nothing runs where nobody works."""
         if self.at_work():
             return list(records)
-        reason = "goes on with the next submit or up"
+        reason = Reason("no-worker", "goes on with the next submit or up")
         return [r if r.final else replace(r, state="queued", due=0.0, reason=reason) for r in records]
 
     def counted(self, states: Mapping[State, int]) -> dict[State, int]:

@@ -28,7 +28,7 @@ def read_studies(paths: Sequence[Path]) -> Discovery:
     left_out: dict[str, list[Path]] = {}
     for skipped in found.skipped:
         if skipped.path.name != TRUTH_FILE:
-            left_out.setdefault(skipped.reason, []).append(skipped.path)
+            left_out.setdefault(str(skipped.reason), []).append(skipped.path)
     # Results come back beside the films: one line a reason, not one a file.
     for reason, files in left_out.items():
         named = ", ".join(str(path) for path in files[:_NAMED])
@@ -46,7 +46,7 @@ def read_studies(paths: Sequence[Path]) -> Discovery:
 
 def unplaced_json(found: Discovery) -> list[dict[str, str]]:
     """What may be films of any study, for ``--json``."""
-    return [{"file": str(lost.path), "reason": lost.reason} for lost in found.unplaced]
+    return [{"file": str(lost.path), "reason": str(lost.reason)} for lost in found.unplaced]
 
 
 def results_root(out: Path | None, settings: Settings) -> Path:

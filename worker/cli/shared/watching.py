@@ -130,6 +130,7 @@ def count_of(states: Mapping[State, int]) -> str:
 
 def reason_of(record: Record) -> str:
     """Why a job failed, or waits and until when."""
+    why = record.why(with_place=True)
     if record.due:
-        return f"tries again at {clock(record.due)}: {record.reason}"
-    return f"is tried again: {record.reason}" if record.reason and not record.final else record.reason
+        return f"tries again at {clock(record.due)}: {why}"
+    return f"is tried again: {why}" if record.reason and not record.final else why

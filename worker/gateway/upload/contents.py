@@ -65,7 +65,7 @@ def look_through(files: Sequence[Upload], folder: Path, bounds: Bounds) -> Conte
     except InputError as error:
         skipped += [Skipped(name, _why_none(path)) for path, name in films.items()]
         raise ProblemError(422, _NO_FILMS, skipped=skipped) from error
-    left = {left.path: left.reason for left in found.skipped}
+    left = {left.path: str(left.reason) for left in found.skipped}
     left |= {
         lost.path: f"not scanned, and it may be a film of any of the studies: {lost.reason}"
         for lost in found.unplaced
@@ -145,5 +145,5 @@ def _why_none(path: Path) -> str:
     try:
         find_studies([path])
     except NoStudyError as error:
-        return error.passed[0].reason if error.passed else _NO_MAMMOGRAM
+        return str(error.passed[0].reason) if error.passed else _NO_MAMMOGRAM
     return _NO_MAMMOGRAM

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from bcd_model.reasons import Reason
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
 from worker.gateway.access import Grants
@@ -27,7 +28,11 @@ from worker.study.outcome import UNDER_WAY, State
 
 _JOBS_SECONDS = 30  # after which a token that had too many jobs under way may try again
 _DONE = ("done", "done with failures")
-_MISSING = "refused: earlier films missing: they are not kept any more; send all films of the study together"
+_MISSING = Reason(
+    "films-missing",
+    "refused: earlier films missing: they are not kept any more",
+    "send all films of the study together",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,14 +80,17 @@ local function forget_damaged(id, read)
   end
   forget(id)
 end
-local function wait_again(id, updated, reason)
+local function reason(code, detail, remedy)  -- as bcd_model.reasons writes one
+  return cjson.encode({code = code, detail = detail, remedy = remedy})
+end
+local function wait_again(id, updated, why)
   enter(id, 'queued')
-  set(id, 'film', 0, 'holder', '', 'due', 0, 'reason', reason, 'updated', updated)
+  set(id, 'film', 0, 'holder', '', 'due', 0, 'reason', why, 'updated', updated)
   place(id, 'bcd:waiting:' .. get(id, 'lane'), now)
 end
-local function finish(id, state, updated, reason, code)
+local function finish(id, state, updated, why, code)
   enter(id, state)
-  set(id, 'holder', '', 'due', 0, 'ended', wall, 'reason', reason, 'exit_code', code, 'updated', updated)
+  set(id, 'holder', '', 'due', 0, 'ended', wall, 'reason', why, 'exit_code', code, 'updated', updated)
   place(id, 'bcd:ended', now)
 end
 -- somebody deleted its record by hand, which is forgotten, or what the scripts need of it, which ends it
@@ -101,7 +104,7 @@ local function gone(id, updated)
   elseif usable(id) then
     return false
   else
-    finish(id, 'failed', updated, 'its record was damaged; submit the study again', 1)
+    finish(id, 'failed', updated, reason('record-damaged', 'its record was damaged', 'submit the study again'), 1)
   end
   return 'damaged'
 end
@@ -112,6 +115,7 @@ local function lose(id, most, updated)
     wait_again(id, updated, '')
     return 'queued'
   end
-  finish(id, 'failed', updated, 'it ended its worker, or took too long, ' .. lost .. ' times; put aside', 1)
+  local why = 'it ended its worker, or took too long, ' .. lost .. ' times'
+  finish(id, 'failed', updated, reason('put-aside', why, 'put aside: see the log of the worker'), 1)
   return 'failed'
 end

@@ -1,5 +1,5 @@
 -- A job takes the place of another in its batches, and ends it if it is under way.
--- arguments: old, new, reason, updated, batch
+-- arguments: old, new, why, updated, batch
 -- old: the job that goes; batch: if it is done it is replaced in this batch alone
 -- also when Redis is full
 if kind(old) ~= 'hash' or kind(new) ~= 'hash' then return 0 end
@@ -17,5 +17,5 @@ end
 if done then return 1 end
 -- nor may it come back and replace the whole by its part
 set(old, 'superseded_by', new, 'replace', 0)
-if state == 'queued' or state == 'running' then finish(old, 'cancelled', updated, reason, 1) end
+if state == 'queued' or state == 'running' then finish(old, 'cancelled', updated, why, 1) end
 return 1

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, apply_windowing
 
 from bcd_model.errors import FilmError
-from converters.films.pixels.grayscale import to_unit_range
+from converters.films.pixels.grayscale import GrayscaleError, to_unit_range
 from converters.films.read import read_film
 from converters.mias.pgm import read_pgm
 
@@ -55,7 +55,7 @@ def if_a_picture(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     """The pixels of a made-up gray scale; one that leaves no picture is another test's matter."""
     try:
         return pixels(stored, dataset)
-    except ValueError as error:
+    except GrayscaleError as error:
         assume("picture" not in str(error) and "blank" not in str(error))
         raise
 
@@ -157,7 +157,7 @@ def test_padding_may_not_take_a_bright_mass() -> None:
     dataset = header(
         12, WindowCenter=2048, WindowWidth=4096, PixelPaddingValue=2700, PixelPaddingRangeLimit=4095
     )
-    with pytest.raises(ValueError, match="Padding Range takes in"):
+    with pytest.raises(GrayscaleError, match="Padding Range takes in"):
         pixels(stored, dataset)
 
 
@@ -187,7 +187,7 @@ def test_padding_may_not_take_tissue_whatever_window_is_stated(
         PixelPaddingRangeLimit=last,
         **window,
     )
-    with pytest.raises(ValueError, match="Padding Range takes in"):
+    with pytest.raises(GrayscaleError, match="Padding Range takes in"):
         pixels(stored.astype(np.uint16), dataset)
 
 
@@ -226,7 +226,7 @@ def test_padding_that_takes_in_tissue_is_no_padding(value: int, limit: int) -> N
     """A range over the breast would make it background, without a word."""
     stored = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)
     dataset = header(8, PixelPaddingValue=value, PixelPaddingRangeLimit=limit)
-    with pytest.raises(ValueError, match="Padding Range takes in"):
+    with pytest.raises(GrayscaleError, match="Padding Range takes in"):
         pixels(stored, dataset)
 
 
@@ -268,7 +268,7 @@ def test_negative_slope_without_window_keeps_the_order_of_the_output() -> None:
 
 
 def test_blank_film_is_a_failed_film() -> None:
-    with pytest.raises(ValueError, match="blank"):
+    with pytest.raises(GrayscaleError, match="blank"):
         to_unit_range(RAMP, header(WindowCenter=5000, WindowWidth=10))
 
 
@@ -287,14 +287,14 @@ def test_window_without_width_is_not_used() -> None:
     ],
 )
 def test_what_cannot_be_carried_out_is_named(elements: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(GrayscaleError, match=message):
         to_unit_range(RAMP, header(**elements))
 
 
 def test_lut_shorter_than_it_says() -> None:
     item = lut(0, [1, 2, 3], 8)
     item.LUTDescriptor = [200, 0, 8]
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(GrayscaleError, match="shorter"):
         to_unit_range(RAMP, header(VOILUTSequence=[item]))
 
 
@@ -388,7 +388,7 @@ def test_kind_10_pixels_are_finite_and_between_0_and_1_or_there_are_none(
         dataset.add(DataElement(keyword, "DS", value, already_converted=True))
     try:
         got = pixels(FILM[:64, :64], dataset)
-    except ValueError:
+    except GrayscaleError:
         return
     assert np.isfinite(got).all()
     assert got.min() >= 0

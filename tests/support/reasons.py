@@ -1,0 +1,15 @@
+"""Reasons as the tests write and read them."""
+
+from __future__ import annotations
+
+from bcd_model.reasons import Reason
+
+
+def because(detail: str, code: str = "film") -> Reason:
+    """A reason that says ``detail``."""
+    return Reason(code, detail)
+
+
+def said(reason: Reason | None) -> str | None:
+    """What a reason says to everybody; None if there is none."""
+    return None if reason is None else str(reason)
