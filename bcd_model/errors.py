@@ -19,7 +19,7 @@ patient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,15 +53,21 @@ class BcdError(Exception):
     @classmethod
     def of(cls: type[E], reason: Reason, place: Path | str = "") -> E:
         """The error whose reason is this one, about ``place``."""
-        return cls(reason.detail, reason.remedy, place or reason.place, reason.code)
+        error = cls(reason.detail, reason.remedy)
+        error.reason = replace(reason, place=str(place) or reason.place)
+        return error
 
     def __str__(self) -> str:
         """For the command line, whose user named the files."""
         return self.reason.with_place
 
-    def __reduce__(self) -> tuple[type[BcdError], tuple[object, ...]]:
-        reason = self.reason
-        return type(self), (reason.detail, reason.remedy, reason.place, reason.code)
+    def __reduce__(self) -> tuple[Callable[..., BcdError], tuple[object, ...]]:
+        return _remade, (type(self), self.reason)
+
+
+def _remade(kind: type[BcdError], reason: Reason) -> BcdError:
+    """The error that another process has raised."""
+    return kind.of(reason)
 
 
 @contextmanager

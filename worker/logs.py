@@ -210,7 +210,7 @@ def _plain(value: object) -> Any:
         case float():
             return value if math.isfinite(value) else str(value)
         case BcdError():
-            return str(value)
+            return str(value.reason)  # without the file or folder that it is about
         case BaseException():
             return _kind(value)
         case Mapping():

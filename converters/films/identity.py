@@ -65,8 +65,13 @@ def identity_in(header: Dataset) -> Identity | None:
 
     Then there is nothing behind them (group 0010).
     """
-    last = max((element.tag.group for element in header), default=0)
-    return identity(header) if last > _PATIENT_GROUP else None
+    return identity(header) if tells_patient(header) else None
+
+
+def tells_patient(header: Dataset) -> bool:
+    """Whether ``header`` goes on behind the elements of the patient: what it says of her is all there is."""
+    tags = header.keys()  # its own iterator makes elements of them
+    return max((tag.group for tag in tags), default=0) > _PATIENT_GROUP
 
 
 _PATIENT_GROUP = 0x0010

@@ -6,7 +6,10 @@ from pydicom.dataset import Dataset
 
 from bcd_model.words import Projection
 from converters.films import header as film_header
-from converters.films.identity import identity, text_of
+from converters.films.identity import Identity, identity, text_of
+
+NO_PROJECTION = Projection("", None, None)
+"""Of a film that is compared with none."""
 
 
 def projection(header: Dataset, *kind: str) -> Projection:
@@ -18,9 +21,14 @@ def projection(header: Dataset, *kind: str) -> Projection:
     Args:
         kind: what else two films must share.
     """
-    patient, date = identity(header), text_of(header, "StudyDate")
+    return projection_of(header, identity(header), *kind)
+
+
+def projection_of(header: Dataset, patient: Identity, *kind: str) -> Projection:
+    """As `projection`, of the header of a known patient."""
+    date = text_of(header, "StudyDate")
     if not (patient.stated and date):
-        return Projection("", None, None)
+        return NO_PROJECTION
     return Projection(
         repr((patient, date)),
         film_header.view(header),

@@ -12,20 +12,25 @@ from bcd_model.reasons import Reason
 from bcd_model.words import Film
 from converters.dicom.file import DicomFile, FileBytes, load, parse_dicom, text, uid
 from converters.films import header as film_header
-from converters.films.acceptance import judge
+from converters.films.acceptance import Verdict, judge
 from converters.films.pixels.grayscale import to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
-from converters.films.pixels.stored import stored_pixels, why_undecodable
+from converters.films.pixels.stored import pixel_digest, stored_pixels, why_undecodable
 
 TEXTS_DO_NOT_FIT = "holds texts that are not in the character set that it states; they are copied as they are"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DicomFilm:
-    """A film and the data elements of its file, without the pixels."""
+    """A film and the data elements of its file, without the pixels.
+
+    Attributes:
+        pixel_digest: of the stored values (`converters.films.pixels.stored.pixel_digest`).
+    """
 
     film: Film
     header: Dataset
+    pixel_digest: str
 
 
 def read_film(path: Path) -> DicomFilm:
@@ -34,20 +39,23 @@ def read_film(path: Path) -> DicomFilm:
     Raises:
         FilmError: the file cannot be read, or is no film, or one that cannot be used; the message says why.
     """
-    return film_of(load(path))
+    file = load(path)
+    return film_of(file, parse_dicom(file))
 
 
-def film_of(file: FileBytes) -> DicomFilm:
+def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
     """The mammogram in the bytes of a file: its header, its verdict and its pixels are all of these.
 
     Which images are taken is written in :mod:`converters.films.acceptance`; how their values become
     [0, 1], in :mod:`converters.films.pixels.grayscale`; where spacing, breast and view come from, in
     :mod:`converters.films.header`.
 
+    Args:
+        dicom: what ``file`` was parsed to.
+
     Raises:
         FilmError: the file is no film, or one that cannot be used; the message says why.
     """
-    dicom = parse_dicom(file)
     header = dicom.header
     reason = why_unusable(dicom)
     if reason:
@@ -79,17 +87,32 @@ def film_of(file: FileBytes) -> DicomFilm:
             *(() if dicom.texts_fit else (TEXTS_DO_NOT_FIT,)),
         ),
     )
-    return DicomFilm(film, header)
+    return DicomFilm(film, header, pixel_digest(stored))
 
 
-def why_unusable(dicom: DicomFile) -> Reason | None:
+def stored_values_of(path: Path, sha256: str) -> str | None:
+    """What tells the stored values of the film in a file; None if it cannot be used, or is another by now."""
+    try:
+        file = load(path)
+        dicom = parse_dicom(file)
+        if file.sha256 != sha256 or why_unusable(dicom) is not None:
+            return None
+        return pixel_digest(stored_pixels(file, dicom))
+    except FilmError:
+        return None
+
+
+def why_unusable(dicom: DicomFile, verdict: Verdict | None = None) -> Reason | None:
     """Why an image is no film or cannot be used, as far as that shows before decoding; None if it can.
 
     What is wrong with the file as a whole comes before what its header says, which may be a part of it.
+
+    Args:
+        verdict: on the header, if it has been judged already.
     """
     if dicom.fault:
         return dicom.fault
-    verdict = judge(dicom.header)
+    verdict = verdict or judge(dicom.header)
     if verdict.kind == "no film":
         return verdict.reason
     if dicom.pixel_data is None:

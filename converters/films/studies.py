@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path, PurePath
 
 from pydicom.dataset import Dataset
@@ -18,11 +19,14 @@ from pydicom.uid import MediaStorageDirectoryStorage
 
 from bcd_model.errors import BcdError, InputError, UsageError
 from bcd_model.reasons import Reason
+from bcd_model.words import Projection
 from converters.dicom.file import NOT_DICOM, UNREADABLE_HEADER, Survey, survey, uid, why_no_uid
 from converters.films import header as film_header
 from converters.films.acceptance import Rule, is_for_processing, judge, may_be_film, rule, says_nothing
-from converters.films.identity import Identity, identity, identity_in
-from converters.films.read import why_unusable
+from converters.films.facts import facts_digest
+from converters.films.identity import Identity, identity, tells_patient
+from converters.films.projection import NO_PROJECTION, projection_of
+from converters.films.read import stored_values_of, why_unusable
 
 _PROGRAMS = (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
 _MOSTLY = 0.6  # of a text in ISO 8859 is ASCII
@@ -39,6 +43,22 @@ _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What a film shows and of whom, as far as the films of a study are compared. It tells no name.
+
+    Attributes:
+        patient: which of the patients that the films of the study name, from 1; 0 if the header may be cut
+            off before it tells.
+        stated: whether there is a Patient ID.
+        projection: its ``patient`` stands for all that two films must share to be compared.
+    """
+
+    patient: int
+    stated: bool
+    projection: Projection
+
+
+@dataclass(frozen=True, slots=True)
 class FilmSource:
     """One film of a study, before its pixels are read.
 
@@ -46,11 +66,14 @@ class FilmSource:
         path: the file.
         sop_instance_uid: None if the file cannot be read that far.
         sha256: of the file, in hexadecimal.
+        digest: what tells the film: the SHA-256 of the first file that it came in, by default of this one.
+        facts: what its header says (`converters.films.facts`); "" if it cannot be used, or has no UID.
         reason: why the film is known to be unusable already.
         rule: why it is not to be scanned although nothing is wrong with it.
-        all_sha256: of every file that was given under its SOP Instance UID, sorted; () if there was this one
+        all_sha256: of every film that was given under its SOP Instance UID, sorted; () if there was this one
             alone. If its own is among them, it was taken in the place of the others; else they contradict
             each other (`contradiction`).
+        shown: None if it is not to be scanned.
     """
 
     path: Path
@@ -59,11 +82,18 @@ class FilmSource:
     reason: Reason | None = None
     rule: Rule | None = None
     all_sha256: tuple[str, ...] = ()
+    digest: str = ""
+    facts: str = ""
+    shown: Shown | None = None
+
+    def __post_init__(self) -> None:
+        if not self.digest:
+            object.__setattr__(self, "digest", self.sha256)
 
     @property
     def contradicts(self) -> bool:
         """Whether it stands for several files of which nobody can tell which is right."""
-        return bool(self.all_sha256) and self.sha256 not in self.all_sha256
+        return bool(self.all_sha256) and self.digest not in self.all_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +103,22 @@ class StudyInput:
     Attributes:
         warnings: without the names of files, which may be other patients' than the document's they stand in.
         patients: how many its films name.
+        strangers: pairs of these (`Shown.patient`) that cannot be one: what both state of a patient differs.
     """
 
     study_instance_uid: str
     films: tuple[FilmSource, ...]
     warnings: tuple[str, ...] = ()
     patients: int = 1
+    strangers: tuple[tuple[int, int], ...] = ()
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the study's content: its UID, its films' UIDs and file contents.
+        """SHA-256 over the study's content: its UID, its films' UIDs and what tells each.
 
         Names, folders and the order in which files were given do not change it.
         """
-        lines = sorted(f"{film.sop_instance_uid or ''} {film.sha256}" for film in self.films)
+        lines = sorted(f"{film.sop_instance_uid or ''} {film.digest}" for film in self.films)
         return hashlib.sha256("\n".join((self.study_instance_uid, *lines)).encode()).hexdigest()
 
 
@@ -121,15 +153,18 @@ class _Found:
     """A film of a study with what the grouping needs of its header.
 
     Attributes:
-        projection: patient, breast, view and the view's modifiers; None if they are not stated.
+        position: patient, breast, view and the view's modifiers; None if they are not stated.
         patient: as `converters.results.patients.identity_of` has it.
+        projection: for the comparison of the two breasts.
         times: how many times the file was given.
     """
 
     source: FilmSource
     for_processing: bool = False
-    projection: tuple[str, ...] | None = None
+    position: tuple[str, ...] | None = None
     patient: Identity | None = None
+    projection: Projection = NO_PROJECTION
+    stated: bool = True
     times: int = 1
 
 
@@ -164,13 +199,13 @@ def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None)
     inside the same folder (a link given as a path itself always is). Everything else that is no film
     is listed as skipped.
 
-    A film that was given twice, as the same file or as two files of the same content, is taken once,
-    with a warning. Two files with the same SOP Instance UID and different content are one failed film:
-    nobody can tell which is right. A damaged DICOM file that does not tell its study counts as a failed
-    film of the study in its folder if all other films there belong to that one; else it is ``unplaced``.
-    So is a file that is no DICOM file and is named like one, be it empty, cut short or overwritten: by its
-    suffix, or without a suffix in a folder with DICOM files, unless it is text, or empty and without a
-    number in its name.
+    A film that was given twice, as the same file, as two files of the same content or in two forms whose
+    headers and stored values are the same, is taken once, with a warning. Two films with the same SOP
+    Instance UID are one failed film: nobody can tell which is right. A damaged DICOM file that
+    does not tell its study counts as a failed film of the study in its folder if all other films there belong
+    to that one; else it is ``unplaced``. So is a file that is not DICOM and is named like it, be it empty,
+    cut short or overwritten: by its suffix, or without a suffix in a folder with DICOM files, unless it is
+    text, or empty and without a number in its name.
 
     Which images of a study are left out of its scan is written in `converters.films.acceptance`.
 
@@ -330,10 +365,19 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
         _lose(heap, FilmSource(path, sop_instance_uid, found.sha256, reason), name)
         return
     left_out = None if dicom.fault else rule(header)
-    unusable = None if left_out else why_unusable(dicom)
-    source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out)
-    patient = None if sop_instance_uid is None else identity_in(header)
-    film = _Found(source, is_for_processing(header), _projection(header), patient, times)
+    unusable = None if left_out else why_unusable(dicom, verdict)
+    facts = facts_digest(header) if sop_instance_uid and not (unusable or dicom.fault) else ""
+    source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out, facts=facts)
+    whose = identity(header)
+    film = _Found(
+        source,
+        is_for_processing(header),
+        _position(header, whose),
+        whose if sop_instance_uid is not None and tells_patient(header) else None,
+        projection_of(header, whose),
+        whose.stated,
+        times,
+    )
     heap.studies[study][sop_instance_uid].append(film)
 
 
@@ -346,11 +390,11 @@ def _lose(heap: _Heap, film: FilmSource, name: PurePath) -> None:
         heap.lost.append(film)
 
 
-def _projection(header: Dataset) -> tuple[str, ...] | None:
+def _position(header: Dataset, whose: Identity) -> tuple[str, ...] | None:
     side, view = film_header.laterality(header), film_header.view(header)
     if side is None or view is None:
         return None
-    return (repr(identity(header)), side, view, *film_header.modifiers(header))
+    return (repr(whose), side, view, *film_header.modifiers(header))
 
 
 def _place_lost(heap: _Heap) -> None:
@@ -372,8 +416,10 @@ def _finish(heap: _Heap, name: str) -> StudyInput:
     warnings: list[str] = []
     for sop_instance_uid, found in heap.studies[name].items():
         alike: dict[str, list[_Found]] = {}
-        for film in found:
+        for film in sorted(found, key=lambda film: film.source.sha256):
             alike.setdefault(film.source.sha256, []).append(film)
+        if len(alike) > 1 and sop_instance_uid is not None and _is_one_film(alike):
+            alike = {min(alike): [film for same in alike.values() for film in same]}
         for same in alike.values():
             times = sum(film.times for film in same)
             if times > 1:
@@ -383,26 +429,57 @@ def _finish(heap: _Heap, name: str) -> StudyInput:
         if sop_instance_uid is None or len(distinct) == 1:
             films += distinct
         else:
-            path, files = distinct[0].source.path, [film.source.sha256 for film in distinct]
+            path, files = distinct[0].source.path, [film.source.digest for film in distinct]
             films.append(_Found(contradiction(path, sop_instance_uid, files)))
             heap.clashes.append(tuple(sorted(film.source.path for film in distinct)))
             warnings.append(f"{len(distinct)} different files have the SOP Instance UID {sop_instance_uid}")
-    patients = len({film.patient for film in films} - {None})
-    sources = _without_twins(films)
-    sources.sort(key=lambda film: (film.sop_instance_uid or "", film.sha256))
-    return StudyInput(name, tuple(sources), tuple(sorted(warnings)), max(1, patients))
+    patients = list(dict.fromkeys(film.patient for film in films if film.patient is not None))
+    sources = [
+        source if source.reason or source.rule else replace(source, shown=shown)
+        for source, shown in zip(_without_twins(films), _shown(films, patients), strict=True)
+    ]
+    sources.sort(key=lambda film: (film.sop_instance_uid or "", film.digest))
+    strangers = tuple(
+        (one, other)
+        for one, other in combinations(range(1, len(patients) + 1), 2)
+        if patients[one - 1].denies(patients[other - 1])
+    )
+    return StudyInput(name, tuple(sources), tuple(sorted(warnings)), max(1, len(patients)), strangers)
+
+
+def _is_one_film(files: Mapping[str, Sequence[_Found]]) -> bool:
+    """Whether files of one SOP Instance UID, by their SHA-256, are one film: in header and stored values."""
+    sources = [same[0].source for same in files.values()]
+    if len({source.facts for source in sources}) > 1 or not sources[0].facts:
+        return False
+    pixels = {stored_values_of(source.path, source.sha256) for source in sources}
+    return len(pixels) == 1 and None not in pixels
+
+
+def _shown(films: Sequence[_Found], patients: Sequence[Identity]) -> list[Shown]:
+    """What each of ``films`` shows; who is compared with whom is told by numbers."""
+    shared = [(film.projection.patient, film.projection.kind) for film in films]
+    groups = list(dict.fromkeys(shared))
+    return [
+        Shown(
+            patients.index(film.patient) + 1 if film.patient is not None else 0,
+            film.stated,
+            Projection(str(groups.index(group) + 1), film.projection.view, film.projection.laterality),
+        )
+        for film, group in zip(films, shared, strict=True)
+    ]
 
 
 def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:
     """The films; For Processing images beside the For Presentation image of their view are left out."""
     presented = {
-        film.projection
+        film.position
         for film in films
         if not film.for_processing and film.source.reason is None and film.source.rule is None
     } - {None}
     return [
         replace(film.source, reason=None, rule="for processing")
-        if film.for_processing and film.source.rule is None and film.projection in presented
+        if film.for_processing and film.source.rule is None and film.position in presented
         else film.source
         for film in films
     ]
@@ -413,7 +490,7 @@ def contradiction(path: Path, sop_instance_uid: str | None, files: Iterable[str]
 
     Args:
         path: of one of them.
-        files: the SHA-256 of each.
+        files: what tells each (`FilmSource.digest`).
     """
     known = tuple(sorted(files))
     digest = hashlib.sha256("\n".join(known).encode()).hexdigest()
@@ -436,7 +513,7 @@ class NoStudyError(InputError):
         super().__init__(detail, remedy, place)
         self.passed = tuple(passed)
 
-    def __reduce__(self) -> tuple[type[BcdError], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., BcdError], tuple[object, ...]]:
         return type(self), (self.reason.detail, self.reason.remedy, self.reason.place, self.passed)
 
 

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from bcd_model.words import Laterality, Pixels, Point
 from converters.dicom.file import integer, text, texts, uid, values
 from converters.films import header as film_header
-from converters.results.study_result import FilmResult
+from converters.results.study_result import FilmResult, ScannedFilm
 
 _ORIENTATION = re.compile(r"(?!.*([AP].*[AP]|[HF].*[HF]|[LR].*[LR]))[APHFLR]{1,3}")
 
@@ -48,14 +48,14 @@ def reference(film: FilmResult) -> Reference | None:
 
 def laterality(film: FilmResult) -> Laterality | None:
     """The side of the body; None if nothing says so."""
-    if film.film is not None:
+    if isinstance(film, ScannedFilm):
         return film.film.laterality
     return film_header.laterality(film.header) if film.header is not None else None
 
 
 def view(film: FilmResult) -> str | None:
     """The view's name ("MLO"); None if nothing says so."""
-    if film.film is not None:
+    if isinstance(film, ScannedFilm):
         return film.film.view
     return film_header.view(film.header) if film.header is not None else None
 
@@ -77,7 +77,7 @@ def orientation(film: FilmResult) -> tuple[str, str] | None:
 
 def size(film: FilmResult) -> tuple[int, int] | None:
     """(rows, columns); None if unknown."""
-    if film.film is not None:
+    if isinstance(film, ScannedFilm):
         return film.film.shape
     if film.header is None:
         return None
@@ -93,29 +93,27 @@ def name(film: FilmResult, number: int) -> str:
 
 def warnings(film: FilmResult) -> tuple[str, ...]:
     """What the reader of the result must know about this film, each once."""
-    found = film.film.warnings if film.film is not None else ()
-    found += film.scan.warnings if film.scan is not None else ()
+    found = (*film.film.warnings, *film.scan.warnings) if isinstance(film, ScannedFilm) else ()
     return tuple(dict.fromkeys((*found, *_replaced(film))))
 
 
 def _replaced(film: FilmResult) -> tuple[str, ...]:
     """That it was taken in the place of other files."""
-    if film.sha256 not in film.all_sha256:
+    if film.digest not in film.all_sha256:
         return ()
     others = len(film.all_sha256) - 1
     what = "an earlier file" if others == 1 else f"{others} earlier files"
     return (f"took the place of {what} of the same SOP Instance UID",)
 
 
-def check_places(film: FilmResult) -> None:
+def check_places(film: ScannedFilm) -> None:
     """Make sure that every finding of ``film`` lies on it.
 
     Raises:
         ValueError: one does not; that is a fault of the scan.
     """
-    shape = size(film)
-    for number, finding in enumerate(film.scan.findings if film.scan is not None else (), start=1):
-        if shape is None or on_film((finding.center,), shape) != (finding.center,):
+    for number, finding in enumerate(film.scan.findings, start=1):
+        if on_film((finding.center,), film.film.shape) != (finding.center,):
             raise ValueError(f"finding {number} lies outside the film")
 
 

@@ -19,8 +19,9 @@ from converters.dicom.file import items, numbers, text
 from converters.films.pixels.grayscale import first_window, window_function
 from converters.product import RESEARCH
 from converters.results import film_facts, wording
+from converters.results.film_facts import Reference
 from converters.results.modules import as_file, clean, date_of, moment, new_object, series_references, time_of
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import ScannedFilm, StudyResult
 
 _LUT_DESCRIPTOR = Tag(0x0028, 0x3002)
 
@@ -32,16 +33,11 @@ _LAYERS = {
 }
 
 
-def build_presentation(result: StudyResult, film: FilmResult, number: int) -> FileDataset:
-    """The presentation state of ``film``; ``number`` is its Instance Number.
-
-    Raises:
-        ValueError: the film failed, or its header gives no UIDs to point to it.
-    """
-    reference, header, size = film_facts.reference(film), film.header, film_facts.size(film)
-    if film.film is None or reference is None or header is None or size is None:
-        raise ValueError("a presentation state needs a scanned film and its header")
-    rows, columns = size
+def build_presentation(
+    result: StudyResult, film: ScannedFilm, reference: Reference, number: int
+) -> FileDataset:
+    """The presentation state of ``film``, to which ``reference`` points; ``number`` its Instance Number."""
+    size = rows, columns = film.film.shape
     when = moment(result, film)
     state = new_object(
         result,
@@ -59,7 +55,7 @@ def build_presentation(result: StudyResult, film: FilmResult, number: int) -> Fi
     state.ContentCreatorName = None
     state.PresentationCreationDate, state.PresentationCreationTime = date_of(when), time_of(when)
     state.ReferencedSeriesSequence = _image_only(series_references([reference]))
-    _add_gray_scale(state, header)
+    _add_gray_scale(state, film.header)
 
     area = Dataset()
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
@@ -147,7 +143,7 @@ def _mend_descriptor(item: Dataset) -> None:
     item[_LUT_DESCRIPTOR] = DataElement(_LUT_DESCRIPTOR, "SS" if signed else "US", [entries, first, bits])
 
 
-def _caption(film: FilmResult, result: StudyResult) -> Dataset:
+def _caption(film: ScannedFilm, result: StudyResult) -> Dataset:
     """The text at the bottom of the display, warnings included."""
     caption = Dataset()
     caption.BoundingBoxAnnotationUnits = "DISPLAY"

@@ -21,7 +21,7 @@ from converters.product import RESEARCH
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
 from converters.results.modules import as_file, clean, date_of, moment, new_object, time_of
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 MAXIMUM = 255
 """Maximum Fractional Value (0062,000E): what stands for a probability of 1."""
@@ -37,15 +37,8 @@ def on_film(heat: HeatMap, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
     return scaled[np.ix_(rows, columns)]
 
 
-def build_heat_map(result: StudyResult, film: FilmResult, number: int) -> FileDataset:
-    """The heat map of ``film``; ``number`` is its Instance Number.
-
-    Raises:
-        ValueError: the film failed, or its header gives no UIDs to point to it.
-    """
-    reference, header = film_facts.reference(film), film.header
-    if film.film is None or film.scan is None or reference is None or header is None:
-        raise ValueError("a heat map needs a scanned film and its header")
+def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> FileDataset:
+    """The heat map of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     when = moment(result, film)
     heat = new_object(
         result,
@@ -65,7 +58,7 @@ def build_heat_map(result: StudyResult, film: FilmResult, number: int) -> FileDa
     heat.ContentLabel = "BCD_HEATMAP"
     heat.ContentDescription = f"Probability of abnormality. {RESEARCH}."
     heat.ContentCreatorName = None
-    film_facts.add_loss(heat, header)
+    film_facts.add_loss(heat, film.header)
     heat.SegmentationType = "FRACTIONAL"
     heat.SegmentationFractionalType = "PROBABILITY"
     heat.MaximumFractionalValue = MAXIMUM

@@ -13,7 +13,7 @@ from typing import Literal
 from converters.films.identity import Identity
 from converters.results import film_facts
 from converters.results.patients import identity_of
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 Extent = Literal["all", "some", "none"]
 """How much of a study was looked at."""
@@ -56,7 +56,7 @@ def coverage(result: StudyResult) -> Coverage:
         failed=outcomes.count("failed"),
         excluded=outcomes.count("excluded"),
         unseen=tuple(dict.fromkeys(_name(film) for film in uncovered(result))),
-        findings=any(film.scan is not None and film.scan.findings for film in result.films),
+        findings=any(isinstance(film, ScannedFilm) and film.scan.findings for film in result.films),
     )
 
 

@@ -21,8 +21,9 @@ from converters import codes
 from converters.dicom.file import text
 from converters.product import RESEARCH
 from converters.results import film_facts, wording
+from converters.results.film_facts import Reference
 from converters.results.modules import as_file, clean, date_of, moment, new_object, time_of
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import ScannedFilm, StudyResult
 
 Picture = npt.NDArray[np.uint8]
 """(rows, columns, 3), RGB."""
@@ -134,15 +135,8 @@ def _caption(
     pen.multiline_text((_MARGIN, y), block, font=font, fill="white", stroke_width=1, stroke_fill="black")
 
 
-def build_overlay(result: StudyResult, film: FilmResult, number: int) -> FileDataset:
-    """The Secondary Capture of ``film``; ``number`` is its Instance Number.
-
-    Raises:
-        ValueError: the film failed, or its header gives no UIDs to point to it.
-    """
-    reference, header = film_facts.reference(film), film.header
-    if film.film is None or reference is None or header is None:
-        raise ValueError("an overlay needs a scanned film and its header")
+def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> FileDataset:
+    """The Secondary Capture of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     caption = wording.film_caption(film, result)
     when = moment(result, film)
     capture = new_object(
@@ -169,8 +163,8 @@ def build_overlay(result: StudyResult, film: FilmResult, number: int) -> FileDat
     source = reference.item()
     source.PurposeOfReferenceCodeSequence = [codes.SOURCE_IMAGE.item()]
     capture.SourceImageSequence = [source]
-    _add_spacing(capture, film.film, header)
-    film_facts.add_loss(capture, header)
+    _add_spacing(capture, film.film, film.header)
+    film_facts.add_loss(capture, film.header)
 
     picture = draw(film.film, wording.presented(film, result), caption)
     capture.SamplesPerPixel = 3

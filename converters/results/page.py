@@ -26,7 +26,7 @@ from converters.results.modules import moment, study_header
 from converters.results.outcome import coverage
 from converters.results.page_picture import Picture, picture, polygon
 from converters.results.patients import identity_of
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -113,13 +113,13 @@ def _film(result: StudyResult, film: FilmResult, number: int) -> dict[str, Any]:
         "outcome": film.outcome,
         "reason": _shown(wording.why_not_scanned(film)),
         "warnings": [_shown(text) for text in film_facts.warnings(film)],
-        "scan": film.scan,
-        "highest": film.scan.findings[0].probability if film.scan and film.scan.findings else None,
+        "scan": None,
+        "highest": None,
         "picture": None,
         "findings": [],
         "below": [],
     }
-    if film.film is None or film.scan is None:
+    if not isinstance(film, ScannedFilm):
         return shown
     small = picture(film.film)
     listed = [
@@ -127,6 +127,8 @@ def _film(result: StudyResult, film: FilmResult, number: int) -> dict[str, Any]:
         for number, finding in enumerate(film.scan.findings, start=1)
     ]
     return shown | {
+        "scan": film.scan,
+        "highest": film.scan.findings[0].probability if film.scan.findings else None,
         "picture": small,
         "label_size": _label_size(small),
         "findings": [entry for presented, entry in listed if presented],

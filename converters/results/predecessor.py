@@ -33,7 +33,11 @@ def read_predecessor(folder: Path, job_id: str, model: ModelIdentity) -> Predece
     ours = result["job_id"] == job_id
     documents = tuple(_documents(folder, ours=ours))
     same_model = result["model"]["digest"] == model.digest
-    findings = {film["sha256"]: _findings(film) for film in result["films"] if same_model and film["sha256"]}
+    findings = {
+        film.get("film_digest") or film["sha256"]: _findings(film)
+        for film in result["films"]
+        if same_model and film["sha256"]
+    }
     return Predecessor(documents, findings)
 
 

@@ -14,7 +14,14 @@ from converters.product import SOFTWARE_VERSION
 from converters.results import film_facts
 from converters.results.outcome import Extent, coverage
 from converters.results.patients import by_patient, identity_of
-from converters.results.study_result import FilmOutcome, FilmResult, StudyResult
+from converters.results.study_result import (
+    ExcludedFilm,
+    FailedFilm,
+    FilmOutcome,
+    FilmResult,
+    ScannedFilm,
+    StudyResult,
+)
 
 SCHEMA_VERSION = 2
 """Raised when a key changes its meaning or goes away; new keys do not raise it."""
@@ -67,23 +74,28 @@ def to_json(result: StudyResult) -> dict[str, Any]:
 
 def _film(result: StudyResult, film: FilmResult, patient: int) -> dict[str, Any]:
     size = film_facts.size(film)
-    scan = film.scan
+    scanned = film if isinstance(film, ScannedFilm) else None
+    scan = scanned.scan if scanned is not None else None
+    reason = film.reason if isinstance(film, FailedFilm) else None
     return {
         "sop_instance_uid": film.sop_instance_uid,
         "file": film.file,
         "sha256": film.sha256 or None,
+        "film_digest": film.digest or None,
+        "facts_digest": film.facts or None,
+        "pixel_digest": scanned.pixel_digest or None if scanned is not None else None,
         **({"all_sha256": list(film.all_sha256)} if film.all_sha256 else {}),
         "patient": patient if identity_of(film) is not None else None,
         "laterality": film_facts.laterality(film),
         "view": film_facts.view(film),
         "rows": size[0] if size else None,
         "columns": size[1] if size else None,
-        "spacing": None if film.film is None else [_rounded(value) for value in film.film.spacing],
-        "spacing_assumed": None if film.film is None else film.film.spacing_assumed,
+        "spacing": None if scanned is None else [_rounded(value) for value in scanned.film.spacing],
+        "spacing_assumed": None if scanned is None else scanned.film.spacing_assumed,
         "status": film.outcome,
-        "reason": str(film.reason) if film.reason else None,
-        "reason_code": film.reason.code if film.reason else None,
-        "rule": film.rule,
+        "reason": str(reason) if reason is not None else None,
+        "reason_code": reason.code if reason is not None else None,
+        "rule": film.rule if isinstance(film, ExcludedFilm) else None,
         "warnings": list(film_facts.warnings(film)),
         "class": None if scan is None else scan.label,
         "film_probability": None if scan is None else _probability(scan.probability),

@@ -7,9 +7,9 @@ same job gives the same bytes: no writer looks at the clock or draws a random nu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydicom.dataset import Dataset
 
@@ -42,38 +42,71 @@ class JobIdentity:
         return make_uid(self.job_id, self.created.isoformat(), *parts, root=self.uid_root)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class FilmResult:
-    """One film of the study: scanned, failed with a reason, or excluded by a rule.
+    """One film of the study, whatever became of it: see the three kinds below.
 
     Attributes:
         file: name of the source file, without its folder.
         sop_instance_uid: None if the file cannot be read that far.
-        sha256: of the file, in hexadecimal.
         header: the source's data elements without its pixels; None if unreadable.
-        film: the pixels that were scanned; None if it was not.
-        scan: None if it was not scanned.
-        reason: why it failed; None if it did not.
-        rule: why it was excluded; None if it was not.
-        all_sha256: of every file that was given under its SOP Instance UID (`converters.films.studies`).
+        sha256: of the file, in hexadecimal.
+        digest: what tells the film: the SHA-256 of the first file that it came in.
+        facts: what its header says (`converters.films.facts`); "" if it cannot be used.
+        all_sha256: of every film that was given under its SOP Instance UID.
     """
+
+    outcome: ClassVar[FilmOutcome]
 
     file: str
     sop_instance_uid: str | None
     header: Dataset | None = None
-    film: Film | None = None
-    scan: FilmScan | None = None
-    reason: Reason | None = None
-    rule: Rule | None = None
     sha256: str = ""
+    digest: str = ""
+    facts: str = ""
     all_sha256: tuple[str, ...] = ()
 
-    @property
-    def outcome(self) -> FilmOutcome:
-        """What became of it."""
-        if self.scan is not None:
-            return "scanned"
-        return "failed" if self.rule is None else "excluded"
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ScannedFilm(FilmResult):
+    """A film that was scanned.
+
+    Attributes:
+        film: the pixels that were scanned.
+        scan: what was found.
+        pixel_digest: of its stored values (`converters.films.pixels.stored`); "" if not known.
+    """
+
+    outcome: ClassVar[FilmOutcome] = "scanned"
+
+    header: Dataset
+    film: Film
+    scan: FilmScan
+    pixel_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FailedFilm(FilmResult):
+    """A film that could not be scanned, and why."""
+
+    outcome: ClassVar[FilmOutcome] = "failed"
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ExcludedFilm(FilmResult):
+    """A film that was left out of the scan, and by which rule."""
+
+    outcome: ClassVar[FilmOutcome] = "excluded"
+
+    rule: Rule
+
+
+def failed(film: FilmResult, reason: Reason) -> FailedFilm:
+    """``film`` as one that has failed."""
+    kept = {field.name: getattr(film, field.name) for field in fields(FilmResult)}
+    return FailedFilm(**kept, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +134,8 @@ class Predecessor:
 
     Attributes:
         documents: its structured reports.
-        findings: by SHA-256 of the film's file; none if another model made them.
+        findings: by what tells the film (`FilmResult.digest`; its file's SHA-256 in a result of an earlier
+            version); none if another model made them.
     """
 
     documents: tuple[EarlierDocument, ...] = ()
@@ -160,13 +194,13 @@ class StudyResult:
         return self._tracking[film][index]
 
     def _tracked(self, film: FilmResult) -> tuple[str, ...]:
-        findings = film.scan.findings if film.scan is not None else ()
+        findings = film.scan.findings if isinstance(film, ScannedFilm) else ()
         new = [
             self.job.uid("finding", film.sop_instance_uid or film.file, str(index))
             for index in range(len(findings))
         ]
         known = self.predecessor.findings if self.predecessor is not None else {}
-        earlier = known.get(film.sha256, ())
+        earlier = known.get(film.digest) or known.get(film.sha256) or ()
         near = sorted(
             (distance, index, number)
             for index, finding in enumerate(findings)

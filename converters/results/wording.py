@@ -10,7 +10,7 @@ from converters.product import RESEARCH
 from converters.results import film_facts
 from converters.results.modules import clean
 from converters.results.outcome import Coverage
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import ExcludedFilm, FailedFilm, FilmResult, ScannedFilm, StudyResult
 
 RULES: Mapping[Rule, str] = {
     "tomosynthesis": "tomosynthesis: only 2-D mammograms are scanned",
@@ -60,7 +60,7 @@ def finding_label(finding: Finding, number: int) -> str:
 
 def presented(film: FilmResult, result: StudyResult) -> tuple[tuple[int, Finding], ...]:
     """The film's findings at or above the operating point, each with its number from 1."""
-    if film.scan is None:
+    if not isinstance(film, ScannedFilm):
         return ()
     numbered = enumerate(film.scan.findings, start=1)
     return tuple(
@@ -68,16 +68,15 @@ def presented(film: FilmResult, result: StudyResult) -> tuple[tuple[int, Finding
     )
 
 
-def film_caption(film: FilmResult, result: StudyResult) -> tuple[str, ...]:
+def film_caption(film: ScannedFilm, result: StudyResult) -> tuple[str, ...]:
     """What is said of a scanned film as a whole, line by line; the last lines are its warnings."""
     count = len(presented(film, result))
     if count == 0:
         head = f"BCD: no finding at the operating point. {RESEARCH}."
     else:
-        label = film.scan.label if film.scan is not None else "normal"
         findings = f"{count} finding{'s' if count > 1 else ''}"
         holding = prevalence(result.operating_point.prevalence)
-        head = f"BCD: {label}, {findings} at the operating point; {holding}. {RESEARCH}."
+        head = f"BCD: {film.scan.label}, {findings} at the operating point; {holding}. {RESEARCH}."
     return head, *(clean(f"Warning: {warning}") for warning in film_facts.warnings(film))
 
 
@@ -94,17 +93,17 @@ def coverage_sentence(extent: Coverage) -> str:
 
 
 def why_not_scanned(film: FilmResult) -> str:
-    """Why there is no scan of ``film``."""
-    if film.rule is not None:
+    """Why there is no scan of ``film``; "" if there is one."""
+    if isinstance(film, ExcludedFilm):
         return f"excluded: {RULES[film.rule]}"
-    return f"not scanned: {film.reason or 'no reason given'}"
+    return f"not scanned: {film.reason}" if isinstance(film, FailedFilm) else ""
 
 
 def film_sentence(film: FilmResult, number: int, result: StudyResult) -> str:
     """The film in the CAD SR's impression."""
     name = film_facts.name(film, number)
     name = name[0].upper() + name[1:]
-    if film.scan is None:
+    if not isinstance(film, ScannedFilm):
         sentence = f"{name}: {why_not_scanned(film)}."
     else:
         shown, found = len(presented(film, result)), len(film.scan.findings)

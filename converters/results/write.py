@@ -20,7 +20,7 @@ from converters.results.overlay import build_overlay
 from converters.results.patients import by_patient
 from converters.results.sr.cad_sr import build_cad_sr
 from converters.results.sr.measurement_sr import build_measurement_sr
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import FilmResult, ScannedFilm, StudyResult, failed
 
 DOCUMENTS = {"cad_sr.dcm": build_cad_sr, "measurement_sr.dcm": build_measurement_sr}
 """What there is one of for a study."""
@@ -72,13 +72,14 @@ def _written(
     """Write the objects of each film; yield the films, those whose objects cannot be made as failed."""
     parts = {film: part for part in by_patient(result) for film in part.films}
     for number, film in result.numbered:
-        if film.scan is None or film_facts.reference(film) is None:
+        reference = film_facts.reference(film)
+        if not isinstance(film, ScannedFilm) or reference is None:
             yield film
             continue
         try:
             film_facts.check_places(film)
             objects = [
-                (name, _named(parts[film], build(parts[film], film, number)))
+                (name, _named(parts[film], build(parts[film], film, reference, number)))
                 for name, build in PICTURES.items()
             ]
         except ending:
@@ -86,7 +87,7 @@ def _written(
         except Exception as error:  # noqa: BLE001 - whatever one film's objects raise costs that film alone
             detail = f"its result objects cannot be made ({type(error).__name__})"
             reason = Reason("unexpected", detail, "report it")
-            yield replace(film, film=None, scan=None, reason=reason)
+            yield failed(film, reason)
             continue
         for name, data in objects:
             _write(folder / name / f"{film.sop_instance_uid}.dcm", data)

@@ -20,7 +20,7 @@ from converters.mias.to_dicom import convert_mias
 from converters.results import film_facts
 from converters.results.heat_map import on_film
 from converters.results.patients import by_patient
-from converters.results.study_result import FilmResult
+from converters.results.study_result import ScannedFilm
 from converters.results.write import write_results
 from tests.conformance import validators
 from tests.support import result_builder
@@ -233,7 +233,15 @@ def test_results_on_converted_films(need, tmp_path):
     for found in study.films:
         dicom = read_film(found.path)
         scan = result_builder.scanned(1, [result_builder.finding((400, 500), 40)]).scan
-        films.append(FilmResult(found.path.name, found.sop_instance_uid, dicom.header, dicom.film, scan))
+        films.append(
+            ScannedFilm(
+                file=found.path.name,
+                sop_instance_uid=found.sop_instance_uid,
+                header=dicom.header,
+                film=dicom.film,
+                scan=scan,
+            )
+        )
     result = dataclasses.replace(result_builder.study(*films), study_instance_uid=study.study_instance_uid)
     folder = tmp_path / "results" / study.study_instance_uid
     folder.mkdir(parents=True)

@@ -28,7 +28,7 @@ _VERSIONS = {"SoftwareVersions", "ImplementationVersionName"}
 _TEXT_KEYS = {"warnings", "reason", "disclaimer", "basis", "software_version", "created", "product", "cause"}
 _TEXT_KEYS |= {"films_per_minute"}
 """Keys of JSON answers whose values are sentences, times, speeds or versions."""
-_ADDED = {"reason_code", "code"}
+_ADDED = {"reason_code", "code", "film_digest", "facts_digest", "pixel_digest"}
 """Keys that answers did not have when the golden content was written."""
 _NAMES = re.compile(r"\b\d+(?:\.\d+){2,}\b|\b[0-9a-f]{16,64}\b")
 """UIDs, and the hexadecimal identifiers of jobs and digests."""

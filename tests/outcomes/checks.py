@@ -242,8 +242,6 @@ class _Checks:
                 told = film.expected and film.readable and film.patient[0] and film.file in page
                 if told and not re.search(rf"\b{film.patient[0]}\b", page):
                     self._fault(film, f"is on {path.name}, which names another patient")
-                if film.kind == "contradiction" and film.file in page:
-                    self._fault(film, f"is on {path.name}, and nobody knows whose it is")
 
     def file_names(self, folder: Path) -> None:
         """A file may be named after a patient: only `file` of result.json and the page's row have it."""
@@ -269,6 +267,6 @@ class _Checks:
 def _files(entry: dict[str, Any], study: MadeStudy) -> set[str]:
     """The files that an entry of result.json is about: of a contradiction, all of its SOP Instance UID."""
     own = str(entry["file"])
-    if "different files" not in str(entry["reason"]):
+    if entry["reason_code"] != "same-uid":
         return {own}
     return {own, *(film.file for film in study.films if film.sop == entry["sop_instance_uid"])}

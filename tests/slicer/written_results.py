@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from converters.results.study_result import JobIdentity, StudyResult
+from converters.results.study_result import JobIdentity, ScannedFilm, StudyResult
 from converters.results.write import write_results
 from converters.uids import make_uid
 from tests.support import result_builder as build
@@ -77,7 +77,7 @@ def write_all(folder: Path) -> None:
         (target / "films").mkdir()
         write_results(result, target / "result")
         for film in result.films:
-            if film.film is not None:
+            if isinstance(film, ScannedFilm):
                 build.write_film(film, target / "films" / f"{film.sop_instance_uid}.dcm")
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from bcd_model.words import ModelIdentity, OperatingPoint
-from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+from converters.results.study_result import FailedFilm, JobIdentity, StudyResult
 from tests.support.reasons import because
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
@@ -20,7 +20,11 @@ def make_result(job: str = "job1", warnings: tuple[str, ...] = ()) -> StudyResul
         model=ModelIdentity("m", "1", "x"),
         operating_point=OperatingPoint(0.5, 0.4),
         films=(
-            FilmResult("a.dcm", None, reason=because("its DICOM header cannot be read", "damaged-header")),
+            FailedFilm(
+                file="a.dcm",
+                sop_instance_uid=None,
+                reason=because("its DICOM header cannot be read", "damaged-header"),
+            ),
         ),
         warnings=warnings,
     )

@@ -32,8 +32,19 @@ from bcd_model.words import (
 from converters.codes import VIEWS
 from converters.films.acceptance import Rule
 from converters.films.identity import identity
+from converters.results import film_facts
+from converters.results.film_facts import Reference
 from converters.results.modules import as_file
-from converters.results.study_result import EarlierDocument, FilmResult, JobIdentity, Predecessor, StudyResult
+from converters.results.study_result import (
+    EarlierDocument,
+    ExcludedFilm,
+    FailedFilm,
+    FilmResult,
+    JobIdentity,
+    Predecessor,
+    ScannedFilm,
+    StudyResult,
+)
 from converters.uids import make_uid
 from tests.support.reasons import because
 
@@ -110,7 +121,7 @@ def scanned(
     shape: tuple[int, int] = (120, 90),
     spacing: tuple[float, float] | None = (0.2, 0.2),
     pixels: np.ndarray | None = None,
-) -> FilmResult:
+) -> ScannedFilm:
     """A film with a scan that found ``findings``."""
     if head is None:
         head = header(number, laterality=laterality, view=view, shape=shape, spacing=spacing)
@@ -135,7 +146,17 @@ def scanned(
         heat_map=HeatMap(np.linspace(0, 1, 130, dtype=np.float32).reshape(13, 10), (-0.5, -0.5), (9.5, 9.5)),
         warnings=warnings,
     )
-    return FilmResult(film.file, film.sop_instance_uid, head, film, scan)
+    return ScannedFilm(
+        file=film.file, sop_instance_uid=film.sop_instance_uid, header=head, film=film, scan=scan
+    )
+
+
+def reference_of(film: FilmResult) -> Reference:
+    """What points to ``film``."""
+    reference = film_facts.reference(film)
+    if reference is None:
+        raise ValueError("its header gives no UIDs")
+    return reference
 
 
 def failed(
@@ -143,7 +164,8 @@ def failed(
 ) -> FilmResult:
     """A film that was not scanned, but whose header can be read."""
     head = header(number, laterality="R") if head is None else head
-    return FilmResult(f"film{number}.dcm", str(head.SOPInstanceUID), head, reason=because(reason))
+    uid = str(head.SOPInstanceUID)
+    return FailedFilm(file=f"film{number}.dcm", sop_instance_uid=uid, header=head, reason=because(reason))
 
 
 def excluded(
@@ -155,7 +177,8 @@ def excluded(
 ) -> FilmResult:
     """A film that a rule leaves out of the scan."""
     head = header(number, laterality=laterality, view=view)
-    return FilmResult(f"film{number}.dcm", str(head.SOPInstanceUID), head, rule=rule)
+    uid = str(head.SOPInstanceUID)
+    return ExcludedFilm(file=f"film{number}.dcm", sop_instance_uid=uid, header=head, rule=rule)
 
 
 def of_another(film: FilmResult) -> FilmResult:
@@ -181,7 +204,8 @@ def replacing(result: StudyResult) -> StudyResult:
 
 def unreadable(number: int = 1) -> FilmResult:
     """A file of which nothing can be read."""
-    return FilmResult(f"film{number}.dcm", None, reason=because("truncated", "cut-short"))
+    reason = because("truncated", "cut-short")
+    return FailedFilm(file=f"film{number}.dcm", sop_instance_uid=None, reason=reason)
 
 
 def study(
@@ -282,7 +306,7 @@ def inverted() -> Dataset:
 
 def write_film(film: FilmResult, path: Path) -> None:
     """The film as a DICOM file whose pixels, shown as its header says, are those that were scanned."""
-    if film.film is None or film.header is None:
+    if not isinstance(film, ScannedFilm):
         raise ValueError("only a scanned film has pixels")
     shown = film.film.pixels.astype(np.float64)
     if film.header.PhotometricInterpretation == "MONOCHROME1":

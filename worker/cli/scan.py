@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from bcd_model.errors import BcdError, exit_code_of
+from bcd_model.errors import BcdError, OutputError, exit_code_of
 from converters.results.predecessor import read_predecessor
 from converters.results.result_json import to_json
 from worker.cli.shared.console import say, say_json, show_traceback, unexpected, warn
@@ -19,6 +19,7 @@ from worker.study.growth import contents_of, films_of, forced, remembered
 from worker.study.outcome import outcome_of
 from worker.study.publish import ResultWriter, check_target, prepare_root, publish
 from worker.study.published import published
+from worker.study.same_film import known_films, recognised
 from worker.study.scan import new_job, scan_study
 from worker.study.scanner import make_scanner
 
@@ -48,6 +49,13 @@ def scan(
             folder = root / given.study_instance_uid
             there = published(folder)
             contents = there.contents if there is not None else ()
+            try:
+                given = recognised(given, known_films([], [contents]), force=force)
+            except OutputError as error:
+                warn(f"study {given.study_instance_uid}: {error}")
+                codes.append(error.exit_code)
+                before += len(given.films)
+                continue
             study = forced(given, films_of(contents)) if force else remembered(given, contents)
             job = new_job(study, scanner, uid_root=settings.uid_root)
             if there is not None and there.job_id == job.job_id:

@@ -179,7 +179,7 @@ def _work(attempt: _Attempt) -> Outcome:
     )
     outcome = outcome_of(result)
     write = ResultWriter(_ENDING)
-    published: set[Path] = set()
+    done: set[Path] = set()
     while True:
         # as it stands now: a submission may have added a folder, or --force
         current = records.get(record.job_id)
@@ -187,8 +187,9 @@ def _work(attempt: _Attempt) -> Outcome:
             raise JobLostError
         _check_targets(current, settings)
         for out in current.outs:
-            if out not in published:
+            if out not in done:
                 since = time.perf_counter()
+                write.names_files = out in current.homes
                 publish(
                     result,
                     out,
@@ -199,7 +200,7 @@ def _work(attempt: _Attempt) -> Outcome:
                     write=write,
                 )
                 outcome = outcome_of(write.written or result)
-                published.add(out)
+                done.add(out)
                 seconds = round(time.perf_counter() - since, 3)
                 event("result published", job=record.job_id, seconds=seconds)
         if _end(attempt, outcome, outs=len(current.outs)):

@@ -38,7 +38,7 @@ def classify_region(region_id: str, settings: Settings) -> None:
     since = time.monotonic()
     if regions.begin(region_id) > _MOST_ATTEMPTS:
         detail = f"it ended its worker, or took too long, {_MOST_ATTEMPTS} times"
-        regions.fail(region_id, Reason("put-aside", detail, "put aside: see the log of the worker"))
+        regions.fail(region_id, Reason("quarantined", detail, "put aside: see the log of the worker"))
         event("region ended", logging.ERROR, region=region_id, state="failed", seconds=0.0)
         return
     state: State = "failed"

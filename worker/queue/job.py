@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,8 +17,8 @@ from typing import Any, Final, Literal, TypeVar, get_args
 
 from bcd_model.errors import BcdError, QueueError
 from bcd_model.reasons import Reason, reason_from_json, reason_of_earlier_version
-from bcd_model.words import ModelIdentity
-from converters.films.studies import FilmSource, StudyInput
+from bcd_model.words import ModelIdentity, Projection
+from converters.films.studies import FilmSource, Shown, StudyInput
 from converters.product import SOFTWARE_VERSION
 from worker.study.outcome import NOTHING, STATES, UNDER_WAY, State, Tally, in_one_line
 from worker.study.published import job_of
@@ -80,6 +80,8 @@ class Record:
         reason: why it failed, or waits; None if there is nothing to say.
         exit_code: what the command line ends with because of it.
         outs: results folders in which this run's result is to stand, absolute; the last asked for is last.
+        homes: those of them whose submitters know the names of the films' files; results elsewhere do not
+            tell these names. Empty in listings.
         replace: whether another job's result there may be replaced (``--force``).
         study: the films; empty in listings.
         software_version: of the product for which it was submitted.
@@ -109,6 +111,7 @@ class Record:
     due: float = 0.0
     reason: Reason | None = None
     exit_code: int = 0
+    homes: tuple[Path, ...] = ()
     replace: bool = False
     tally: Tally = NOTHING
     study: StudyInput | None = None
@@ -263,7 +266,7 @@ class DamagedRecordError(QueueError):
         super().__init__(f"the record of job {job} cannot be read", "submit the study again")
         self.job = job
 
-    def __reduce__(self) -> tuple[type[DamagedRecordError], tuple[str, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., BcdError], tuple[object, ...]]:
         return type(self), (self.job,)
 
 
@@ -289,10 +292,15 @@ class Damaged:
             if self.fields.get("state") in set(STATES) - UNDER_WAY or _time(self.fields["ended"]) > 0:
                 return record
         others: tuple[Path, ...] = ()
+        homes: tuple[Path, ...] = ()
         with suppress(*DAMAGE):
             others = _outs(self.fields["outs"])
+        with suppress(*DAMAGE):
+            if record.study is not None and self.fields["names"] == names_of(record.study):
+                homes = _outs(self.fields["homes"])
         return replace(
             record,
+            homes=(*homes, *record.homes),
             outs=(*(out for out in others if out != record.outs[-1]), record.outs[-1]),
             replace=record.replace or self.fields.get("replace") == "1",
             batch=record.batch or self.fields.get("batch", ""),
@@ -335,6 +343,7 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             due=_time(fields["due"]),
             reason=reason_of_field(fields["reason"]),
             exit_code=_count(fields["exit_code"]),
+            homes=tuple(map(Path, json.loads(fields.get("homes") or "[]"))),
             replace=fields["replace"] == "1",
             tally=Tally(
                 _count(fields["scanned"]),
@@ -424,25 +433,74 @@ def _settings(stored: str) -> dict[str, Any]:
 
 
 def _study_to_json(study: StudyInput) -> str:
-    films = [
-        [str(f.path), f.sop_instance_uid, f.sha256, f.reason and f.reason.as_json(), f.rule, f.all_sha256]
-        for f in study.films
-    ]
-    return json.dumps({"films": films, "warnings": list(study.warnings)})
+    return json.dumps(
+        {
+            "films": [_film_to_json(film) for film in study.films],
+            "warnings": list(study.warnings),
+            "patients": study.patients,
+            "strangers": study.strangers,
+        }
+    )
+
+
+def _film_to_json(film: FilmSource) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "path": str(film.path),
+        "uid": film.sop_instance_uid,
+        "sha256": film.sha256,
+        "digest": film.digest,
+        "reason": film.reason.as_json() if film.reason is not None else None,
+        "rule": film.rule,
+        "all_sha256": film.all_sha256,
+        "facts": film.facts,
+    }
+    if film.shown is not None:
+        shown, projection = film.shown, film.shown.projection
+        fields["shown"] = (
+            shown.patient,
+            shown.stated,
+            projection.patient,
+            projection.view,
+            projection.laterality,
+        )
+    return {name: value for name, value in fields.items() if value}
 
 
 def study_from_json(text: str, uid: str) -> StudyInput:
     """The study as it stands in the field ``study``."""
     stored = json.loads(text)
-    return StudyInput(uid, tuple(map(_film_from_json, stored["films"])), tuple(stored["warnings"]))
+    strangers = tuple((int(one), int(other)) for one, other in stored.get("strangers", ()))
+    films = tuple(map(_film_from_json, stored["films"]))
+    return StudyInput(uid, films, tuple(stored["warnings"]), stored.get("patients", 1), strangers)
 
 
-def _film_from_json(stored: Sequence[Any]) -> FilmSource:
-    path, uid, sha256, reason, *rest = stored
-    if isinstance(reason, str):  # an earlier version's
-        reason = reason_of_earlier_version(reason)
-    elif reason is not None:
-        reason = reason_from_json(dict(reason))
+def _film_from_json(stored: Mapping[str, Any] | Sequence[Any]) -> FilmSource:
+    if not isinstance(stored, Mapping):
+        return _film_of_earlier_version(*stored)
+    patient, stated, *projection = stored.get("shown") or (0, False)
+    return FilmSource(
+        Path(stored["path"]),
+        stored.get("uid"),
+        stored["sha256"],
+        reason_from_json(stored["reason"]) if "reason" in stored else None,
+        stored.get("rule"),
+        tuple(stored.get("all_sha256", ())),
+        stored["digest"],
+        stored.get("facts", ""),
+        Shown(patient, stated, Projection(*projection)) if projection else None,
+    )
+
+
+def _film_of_earlier_version(
+    path: str, uid: str | None, sha256: str, reason: str | None = None, *rest: Any
+) -> FilmSource:
     rule = rest[0] if rest else None  # older records have neither this
-    files = rest[1] if rest[1:] else ()  # nor that
-    return FilmSource(Path(path), uid, sha256, reason, rule, tuple(files))
+    known = rest[1] if rest[1:] else ()  # nor that
+    why = reason_of_earlier_version(reason) if reason else None
+    return FilmSource(Path(path), uid, sha256, why, rule, tuple(known))
+
+
+def names_of(study: StudyInput) -> str:
+    """What tells how the files of a study are called."""
+    named = sorted(f"{film.digest} {film.path.name}" for film in study.films)
+    return hashlib.sha256("\n".join(named).encode(errors="surrogateescape")).hexdigest()

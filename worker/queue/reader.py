@@ -15,7 +15,15 @@ from redis.exceptions import RedisError, ResponseError
 from bcd_model.errors import UsageError
 from worker.logs import event
 from worker.queue.figures import QueueFigures
-from worker.queue.job import DAMAGE, KEY, LANES, DamagedRecordError, Record, from_fields, study_from_json
+from worker.queue.job import (
+    DAMAGE,
+    KEY,
+    LANES,
+    DamagedRecordError,
+    Record,
+    from_fields,
+    study_from_json,
+)
 from worker.queue.link import RedisLink
 from worker.study.outcome import STATES, State
 

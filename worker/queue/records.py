@@ -22,6 +22,7 @@ from worker.queue.job import (
     DamagedRecordError,
     Lane,
     Record,
+    names_of,
     reason_field,
     tally_fields,
     to_fields,
@@ -115,6 +116,8 @@ class Records(StoredRecords):
             batch=record.batch,
             updated=now().isoformat(),
             damaged_as_read=_as_read(instead_of),
+            names=names_of(record.study) if record.study is not None else "",
+            homes=_json([str(out) for out in record.homes]),
         )
         return cast(Answer, answer), bool(send)
 

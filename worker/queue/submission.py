@@ -31,6 +31,7 @@ from worker.study.growth import (
 from worker.study.outcome import ENDINGS, Tally
 from worker.study.publish import check_target
 from worker.study.published import Published, published
+from worker.study.same_film import known_films, recognised
 from worker.study.scan import job_id, now, shaping
 from worker.study.staging import make_results_folder
 
@@ -62,6 +63,7 @@ class Submitter:
         out: results folder, absolute.
         batch: a name for what is submitted together, "" if none.
         force: whether to run again what is done, and to replace what stands in its place.
+        recognises: whether a film that anybody has submitted before in another file is that film.
     """
 
     records: Records
@@ -72,6 +74,7 @@ class Submitter:
     lane: Lane = "interactive"
     batch: str = ""
     force: bool = False
+    recognises: bool = True
 
     def submit(self, study: StudyInput) -> Submitted:
         """Queue one study, unless the same work is under way or done; a damaged record is made anew.
@@ -88,6 +91,10 @@ class Submitter:
         """
         with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
             make_results_folder(self.out, self.settings.results_mode)
+        try:
+            study = self._recognised(study) if self.recognises else study
+        except OutputError as error:
+            return self.refuse(self.make_record(study), error.reason, str(self.out))
         if self.force:
             standing, parts = published(self.out / study.study_instance_uid), self._parts(study)
             known = films_of(standing.contents) if standing is not None else []
@@ -113,7 +120,9 @@ class Submitter:
                     return self._refuse_for_missing(study, missing)
             job = self.make_record(study).job_id
             others = [part for part in parts if part.job_id != job]
-            answer = self._submit(study, [out for part in others if part.wanted for out in part.outs])
+            outs = [out for part in others if part.wanted for out in part.outs]
+            # of films that others have submitted, their files' names are not for this folder
+            answer = self._submit(study, outs, named=all(self.out in part.homes for part in parts))
             if answer.answer == "refused":
                 break
             left = self._parts(study)
@@ -124,6 +133,19 @@ class Submitter:
             if all(_has(study, part) for part in left):
                 break
         return answer
+
+    def _recognised(self, study: StudyInput) -> StudyInput:
+        """``study``; a film that came before in another file is told as it was told then."""
+        records = []
+        for job in self.records.of_study(study.study_instance_uid):
+            with suppress(DamagedRecordError):
+                record = self.records.get(job)
+                if record is not None and record.study is not None:
+                    records.append(record)
+        folders = [self.out / study.study_instance_uid, *(record.result_folder() for record in records)]
+        results = [found.contents for folder in folders if folder and (found := published(folder))]
+        known = known_films([record.study for record in records if record.study is not None], results)
+        return recognised(study, known, force=self.force) if known else study
 
     def _parts(self, study: StudyInput) -> list[Record]:
         """The jobs of ``study`` for this folder that are under way, have failed, or whose result stands.
@@ -155,15 +177,15 @@ class Submitter:
         """
         if standing is None or standing.looked_at != "all":
             return None
-        given = {film.sha256: film for film in study.films}
+        given = {film.digest: film for film in study.films}
         films = films_of(standing.contents)
         if not is_held(contents_of(study), standing.contents) or len(films) < standing.films:
             return None
-        if given.keys() == {film.sha256 for film in films}:
+        if given.keys() == {film.digest for film in films}:
             return None
         if any(part.job_id != standing.job_id or part.state != "done" for part in parts):
             return None
-        films = [replace(given.get(film.sha256, film), all_sha256=film.all_sha256) for film in films]
+        films = [replace(given.get(film.digest, film), all_sha256=film.all_sha256) for film in films]
         whole = StudyInput(study.study_instance_uid, tuple(films))
         return whole if self.make_record(whole).job_id == standing.job_id else None
 
@@ -192,15 +214,16 @@ class Submitter:
             self.records.refuse(record, reason, code)
         return Submitted(record.job_id, record.study_instance_uid, "refused", reason)
 
-    def _submit(self, study: StudyInput, outs: Sequence[Path] = ()) -> Submitted:
+    def _submit(self, study: StudyInput, outs: Sequence[Path] = (), *, named: bool = True) -> Submitted:
         """Queue ``study`` as it is.
 
         Args:
             outs: other results folders that its result is to stand in.
+            named: whether whoever submits it knows the names of all its files.
         """
         record = self.make_record(study)
         others = tuple(dict.fromkeys(out for out in outs if out != self.out))
-        record = replace(record, outs=(*others, self.out))
+        record = replace(record, outs=(*others, self.out), homes=(self.out,) if named else ())
         folder = self.out / study.study_instance_uid
         try:
             check_target(folder, record.job_id, replace=self.force, films=contents_of(study))

@@ -19,9 +19,9 @@ A late file under a SOP Instance UID that is known never takes the place of the 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 
 from bcd_model.errors import BcdError, FilmError
@@ -51,44 +51,52 @@ class MissingFilmsError(Exception):
 
 def contents_of(study: StudyInput) -> Contents:
     """What tells the films of ``study``."""
-    return [Content(film.sop_instance_uid, film.sha256, film.all_sha256) for film in study.films]
+    return [Content(film.sop_instance_uid, film.digest, film.all_sha256, film.sha256) for film in study.films]
 
 
 def films_of(contents: Contents) -> list[FilmSource]:
-    """The films of a result, which does not tell where they lie; without those that tell no SHA-256."""
+    """The films of a result, which does not tell where they lie; without those that tell no digest."""
     return [
-        FilmSource(_NOWHERE, film.sop_instance_uid, film.sha256, all_sha256=film.all_sha256)
+        FilmSource(
+            _NOWHERE,
+            film.sop_instance_uid,
+            film.sha256 or film.digest,
+            all_sha256=film.all_sha256,
+            digest=film.digest,
+        )
         for film in contents
-        if film.sha256
+        if film.digest
     ]
 
 
 def holds(new: Contents, old: Contents) -> bool:
-    """Whether each film of ``old`` is among ``new``: its very file, or one that takes that into account.
+    """Whether each film of ``old`` is among ``new``, or one that takes it into account.
 
-    Where ``old`` tells no SHA-256, its SOP Instance UID has to do.
+    Where ``old`` tells no digest, its SOP Instance UID has to do.
     """
-    uids, files = {film.sop_instance_uid for film in new} - {None}, _files(new)
+    uids, known = {film.sop_instance_uid for film in new} - {None}, _digests(new)
     return all(
         film.sop_instance_uid in uids
-        if film.sha256 is None
-        else film.sha256 in files or (bool(film.all_sha256) and files.issuperset(film.all_sha256))
+        if film.digest is None
+        else film.digest in known or (bool(film.all_sha256) and known.issuperset(film.all_sha256))
         for film in old
     )
 
 
 def is_held(new: Contents, old: Contents) -> bool:
-    """Whether ``old`` has every file of ``new``, or has taken it into account."""
-    return {film.sha256 for film in new} <= _files(old)
+    """Whether ``old`` has every film of ``new``, or has taken it into account."""
+    known = _digests(old)
+    return all(film.digest in known or film.sha256 in known for film in new)
 
 
-def _files(contents: Contents) -> set[str | None]:
-    return {sha256 for film in contents for sha256 in (film.sha256, *film.all_sha256)} - {None}
+def _digests(contents: Contents) -> set[str | None]:
+    """What tells the films; a result of an earlier version tells a film by the SHA-256 of its file."""
+    return {each for film in contents for each in (film.digest, film.sha256, *film.all_sha256)} - {None}
 
 
 def grows(new: Contents, old: Contents) -> bool:
     """Whether ``new`` is ``old`` with more films, or more files of some: a result of it hides nothing."""
-    if any(film.sha256 is None for film in old):
+    if any(film.digest is None for film in old):
         more = not {film.sop_instance_uid for film in new} <= {film.sop_instance_uid for film in old}
     else:
         more = not is_held(new, old)
@@ -102,8 +110,8 @@ def not_held(new: Contents, old: Contents) -> int:
 
 def remembered(study: StudyInput, contents: Contents) -> StudyInput:
     """``study``; a film that took the place of others in a result did so here, too."""
-    known = {film.sha256: film.all_sha256 for film in contents}
-    films = (replace(film, all_sha256=known.get(film.sha256) or film.all_sha256) for film in study.films)
+    known = {film.digest: film.all_sha256 for film in contents}
+    films = (replace(film, all_sha256=known.get(film.digest) or film.all_sha256) for film in study.films)
     return replace(study, films=tuple(films))
 
 
@@ -123,7 +131,7 @@ def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
         newest = _known(film, there)
         if newest is None:
             newest = _newer(film, there) or _both(film, there)
-            newer.add(newest.sha256)
+            newer.add(newest.digest)
         films[_key(film)] = newest
     if set(films.values()) == set(study.films):
         return study
@@ -131,13 +139,18 @@ def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
         # what was known to be unusable stays as it was
         fixed = [film for film in films.values() if film.contradicts or _is_unusable(film, study)]
         union = _read(study.study_instance_uid, [film for film in films.values() if film not in fixed])
-        of_film = {film.sha256: film.all_sha256 for film in films.values()}
-        read = [replace(film, all_sha256=of_film.get(film.sha256, ())) for film in union.films]
+        of_file = {film.sha256: film for film in films.values()}
+        read = [
+            replace(film, digest=of_file[film.sha256].digest, all_sha256=of_file[film.sha256].all_sha256)
+            if film.sha256 in of_file
+            else film
+            for film in union.films
+        ]
         # a rule may leave it out for the sake of another film of the whole study
         unfit = [
             film
             for film in read
-            if film.sha256 in newer and (film.reason or (film.rule and film.rule != known[_key(film)].rule))
+            if film.digest in newer and (film.reason or (film.rule and film.rule != known[_key(film)].rule))
         ]
         if not unfit:
             break
@@ -146,7 +159,7 @@ def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
     gone = sum(not film.path.is_file() for film in fixed)
     if gone:
         raise MissingFilmsError(gone)
-    together = sorted((*read, *fixed), key=lambda film: (film.sop_instance_uid or "", film.sha256))
+    together = sorted((*read, *fixed), key=lambda film: (film.sop_instance_uid or "", film.digest))
     return replace(union, films=tuple(together), warnings=(*union.warnings, *_remarks(fixed)))
 
 
@@ -169,7 +182,7 @@ def _insisted(film: FilmSource, there: FilmSource) -> FilmSource:
     files = _files_of(film) | _files_of(there)
     if film.contradicts:
         return contradiction(film.path, film.sop_instance_uid, files)
-    if film.sha256 in _files_of(there):
+    if film.digest in _files_of(there):
         return replace(film, all_sha256=tuple(sorted(files)) if len(files) > 1 else ())
     try:
         return _newer(film, there) or _both(film, there)
@@ -178,12 +191,12 @@ def _insisted(film: FilmSource, there: FilmSource) -> FilmSource:
 
 
 def _key(film: FilmSource) -> str:
-    return film.sop_instance_uid or film.sha256
+    return film.sop_instance_uid or film.digest
 
 
 def _files_of(film: FilmSource) -> frozenset[str]:
-    """The SHA-256 of each file that ``film`` stands for."""
-    return frozenset(film.all_sha256 or (film.sha256,))
+    """What tells each film that ``film`` stands for."""
+    return frozenset(film.all_sha256 or (film.digest,))
 
 
 def _merged(
@@ -201,12 +214,14 @@ def _known(new: FilmSource, old: FilmSource) -> FilmSource | None:
     """The one of two films that takes all files of the other into account; None if neither does."""
     files, before = _files_of(new), _files_of(old)
     if files == before and new.contradicts == old.contradicts:
-        return new if new.sha256 == old.sha256 else None
+        return new if new.digest == old.digest else None
     if files == before:
         return old if new.contradicts else new
     if files < before:
         # where the new one lies it can be read
-        return replace(old, path=new.path) if old.contradicts or old.sha256 == new.sha256 else old
+        if old.contradicts:
+            return replace(old, path=new.path)
+        return replace(new, all_sha256=old.all_sha256) if old.digest == new.digest else old
     return new if before < files else None
 
 
@@ -267,7 +282,11 @@ def _pixels(source: FilmSource) -> tuple[object, ...] | None:
     shape = tuple(integer(dicom.header, keyword) for keyword in _SHAPE)
     places = pixels.fragments or ((pixels.offset, pixels.present),)
     whole = memoryview(file.data)
-    return dicom.transfer_syntax, shape, [sha256(whole[at : at + length]).digest() for at, length in places]
+    return (
+        dicom.transfer_syntax,
+        shape,
+        [hashlib.sha256(whole[at : at + length]).digest() for at, length in places],
+    )
 
 
 _SHAPE = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")

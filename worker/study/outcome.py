@@ -10,7 +10,7 @@ from bcd_model.errors import BcdError, InputError
 from bcd_model.reasons import Reason
 from converters.results import film_facts, wording
 from converters.results.outcome import Coverage, Extent, coverage, uncovered
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import FailedFilm, FilmResult, ScannedFilm, StudyResult
 
 State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
 
@@ -49,7 +49,6 @@ class Tally:
 
 
 NOTHING = Tally()
-_NO_REASON = Reason("failed", "no reason given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +71,9 @@ def outcome_of(result: StudyResult) -> Outcome:
 def _why(result: StudyResult, extent: Coverage) -> Reason:
     """Why a study was not looked at as a whole: of its first film that failed, else of its unseen views."""
     if extent.failed:
-        failed = next(film for film in result.films if film.outcome == "failed")
-        why = failed.reason or _NO_REASON
-        return replace(why, film=_called(result, failed), place=failed.file)
+        failed = next(film for film in result.films if isinstance(film, FailedFilm))
+        place = failed.reason.place or failed.file
+        return replace(failed.reason, film=_called(result, failed), place=place)
     first = uncovered(result)[0]
     detail = f"{wording.why_not_scanned(first)} (not looked at: {', '.join(extent.unseen)})"
     return Reason("view-not-seen", detail, film=_called(result, first))
@@ -106,7 +105,7 @@ def _called(result: StudyResult, film: FilmResult) -> str:
 
 def tally_of(result: StudyResult) -> Tally:
     """What a summary of many jobs needs to know of ``result``."""
-    scans = [film.scan for film in result.films if film.scan is not None]
+    scans = [film.scan for film in result.films if isinstance(film, ScannedFilm)]
     presents = result.operating_point.presents
     extent = coverage(result)
     return Tally(

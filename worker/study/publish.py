@@ -13,6 +13,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bcd_model.errors import OutputError
@@ -32,16 +33,26 @@ class ResultWriter:
         ending: as there.
 
     Attributes:
+        names_files: whether what is written is for whoever named the films' files; for others they are called
+            by their numbers.
         written: in it a film has failed whose objects could not be made.
     """
 
     def __init__(self, ending: tuple[type[BaseException], ...] = ()) -> None:
         self._ending = ending
+        self.names_files = True
         self.written: StudyResult | None = None
 
     def __call__(self, result: StudyResult, folder: Path) -> None:
         """Write the objects of ``result`` into ``folder``."""
-        self.written = write_results(result, folder, self._ending)
+        written = write_results(result if self.names_files else _without_names(result), folder, self._ending)
+        films = zip(written.films, result.films, strict=True)
+        self.written = replace(written, films=tuple(replace(film, file=own.file) for film, own in films))
+
+
+def _without_names(result: StudyResult) -> StudyResult:
+    films = tuple(replace(film, file=f"film-{number}.dcm") for number, film in result.numbered)
+    return replace(result, films=films)
 
 
 def check_target(folder: Path, job_id: str, *, replace: bool, films: Contents = ()) -> None:
@@ -138,7 +149,10 @@ def publish(
         OutputError: it cannot be written, or another job's result is in the way.
     """
     name, job = result.study_instance_uid, result.job.job_id
-    films = [Content(film.sop_instance_uid, film.sha256 or None, film.all_sha256) for film in result.films]
+    films = [
+        Content(film.sop_instance_uid, film.digest or None, film.all_sha256, film.sha256)
+        for film in result.films
+    ]
     check_name(name)
     target = root / name
     with _output_errors(root):
@@ -186,4 +200,5 @@ def _output_errors(path: Path) -> Iterator[None]:
             errno.ENOENT: "mount its share, or submit again if it was deleted",
         }.get(error.errno or 0, "give another --out or mend its permissions")
         detail = f"cannot be written: {error.strerror or os.strerror(errno.EIO)}"
-        raise OutputError(detail, remedy, path, "unwritable") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise OutputError(detail, remedy, path, "disk-full" if full else "unwritable") from error

@@ -29,13 +29,20 @@ class Content(NamedTuple):
     """What tells one film of a study from others.
 
     Attributes:
-        sha256: None in a result of version 0.1, which told none.
-        all_sha256: as in `converters.films.studies.FilmSource`.
+        digest: as in `converters.films.studies.FilmSource`; in a result of an earlier version the SHA-256 of
+            the file, None in one of version 0.1, which told none.
+        all_sha256: as there.
+        sha256: of its file; None likewise.
+        facts: as there; "" in a result of an earlier version.
+        pixel_digest: of its stored values; None if it was not scanned, or by an earlier version.
     """
 
     sop_instance_uid: str | None
-    sha256: str | None
+    digest: str | None
     all_sha256: tuple[str, ...] = ()
+    sha256: str | None = None
+    facts: str = ""
+    pixel_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +106,11 @@ def published_at(folder: int) -> Published | None:
 
 
 def _content(film: Mapping[str, Any]) -> Content:
-    files = tuple(map(str, film.get("all_sha256", ())))
-    return Content(film["sop_instance_uid"], film.get("sha256"), files)
+    known = tuple(map(str, film.get("all_sha256") or ()))
+    sha256 = film.get("sha256")
+    digest = film.get("film_digest") or sha256
+    facts, pixels = film.get("facts_digest") or "", film.get("pixel_digest")
+    return Content(film["sop_instance_uid"], digest, known, sha256, facts, pixels)
 
 
 def _looked_at(outcomes: Sequence[str]) -> Extent:

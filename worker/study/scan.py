@@ -23,26 +23,34 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
 from bcd_model.reasons import Reason
-from bcd_model.words import Film, ModelIdentity, OperatingPoint, Projection, StudyScanner, film_digest
+from bcd_model.words import Film, ModelIdentity, OperatingPoint, StudyScanner, film_digest
 from converters.dicom.file import FileBytes, Header, load, parse_dicom, survey, uid
-from converters.films.identity import Identity, identity, identity_in
 from converters.films.pixels.stored import picture_digest, stored_pixels
-from converters.films.projection import projection
+from converters.films.projection import NO_PROJECTION
 from converters.films.read import DicomFilm, film_of
 from converters.films.studies import FilmSource, StudyInput
 from converters.product import SOFTWARE_VERSION
 from converters.results.patients import patients_of, told
-from converters.results.study_result import FilmResult, JobIdentity, Predecessor, StudyResult
+from converters.results.study_result import (
+    ExcludedFilm,
+    FailedFilm,
+    FilmResult,
+    JobIdentity,
+    Predecessor,
+    ScannedFilm,
+    StudyResult,
+)
 from converters.uids import UUID_ROOT
 
 Progress = Callable[[int, int], None]
@@ -60,6 +68,8 @@ CONTESTED = Reason(
     "the same picture stands under another patient in this study: one of them carries a wrong name, "
     "and nobody can tell whose it is",
 )
+
+_NO_REASON = Reason("failed", "no reason given")
 
 # The storage may be well again in a while: it is full, its server is away, the machine is short of something.
 _MAY_PASS = frozenset(
@@ -141,7 +151,7 @@ def scan_study(
         FilmError: only if ``patient``: the storage fails in such a way (see `may_pass`).
     """
     passed_on: tuple[type[BaseException], ...] = (BcdError, *ending)
-    pictures = _Pictures(study.films, compared=scanner.compares, patient=patient, passed_on=passed_on)
+    pictures = _Pictures(study, compared=scanner.compares, patient=patient, passed_on=passed_on)
     films: dict[int, FilmResult] = {}
     for number, index in enumerate(pictures.order(), start=1):
         if progress is not None:
@@ -155,7 +165,7 @@ def scan_study(
             if broke is not None:
                 broke(number, error)
             why = Reason("unexpected", f"could not be scanned ({type(error).__name__})")
-            films[index] = _failed(study.films[index], why)
+            films[index] = _not_scanned(study.films[index], why, _header(study.films[index]))
         if scanned is not None:
             scanned(number, films[index], time.perf_counter() - since)
     found = _with_doubles_named([films[index] for index in range(len(study.films))])
@@ -175,63 +185,81 @@ def scan_study(
 def _scan_film(index: int, pictures: _Pictures, scanner: StudyScanner, patient: bool) -> FilmResult:
     source = pictures.sources[index]
     if source.reason is not None or source.rule is not None:
-        return _failed(source, source.reason)
+        return _not_scanned(source, source.reason, _header(source))
+    picture = pictures.read(index)
+    if picture.read is None:
+        return _not_scanned(source, picture.reason, picture.header)
     try:
-        read = pictures.read(index)
-        scan = scanner.scan(read.film, pictures.other(index))
+        scan = scanner.scan(picture.read.film, pictures.other(index))
     except FilmError as error:
         if patient and may_pass(error):
             raise
-        return _failed(source, error.reason)
-    return FilmResult(
-        source.path.name,
-        source.sop_instance_uid,
-        header=read.header,
-        film=read.film,
+        return _not_scanned(source, error.reason, picture.header)
+    return ScannedFilm(
+        **_named(source),
+        header=picture.read.header,
+        film=picture.read.film,
         scan=scan,
-        sha256=source.sha256,
-        all_sha256=source.all_sha256,
+        pixel_digest=picture.read.pixel_digest,
     )
 
 
-def _failed(source: FilmSource, reason: Reason | None) -> FilmResult:
-    """A film without a scan, with as much of its header as can be read."""
-    return FilmResult(
-        source.path.name,
-        source.sop_instance_uid,
-        header=_header(source),
-        reason=reason,
-        rule=source.rule,
-        sha256=source.sha256,
-        all_sha256=source.all_sha256,
-    )
+def _named(source: FilmSource) -> dict[str, Any]:
+    """What every result says of a film."""
+    return {
+        "file": source.path.name,
+        "sop_instance_uid": source.sop_instance_uid,
+        "sha256": source.sha256,
+        "digest": source.digest,
+        "facts": source.facts,
+        "all_sha256": source.all_sha256,
+    }
+
+
+def _not_scanned(source: FilmSource, reason: Reason | None, header: Header | None) -> FilmResult:
+    """A film without a scan, with as much of its header as can be read: the CAD SR lists it by its UIDs."""
+    if source.rule is not None:
+        return ExcludedFilm(**_named(source), header=header, rule=source.rule)
+    return FailedFilm(**_named(source), header=header, reason=reason or _NO_REASON)
 
 
 def _with_doubles_named(films: Sequence[FilmResult]) -> tuple[FilmResult, ...]:
     """The films; those whose pixels another film has as well are given a warning."""
     alike: defaultdict[str, list[int]] = defaultdict(list)
     for index, film in enumerate(films):
-        if film.film is not None:
+        if isinstance(film, ScannedFilm):
             alike[film_digest(film.film)].append(index)
     named = list(films)
     for indices in alike.values():
         for index in indices if len(indices) > 1 else ():
-            scan = films[index].scan
+            film = films[index]
             others = [films[other] for other in indices if other != index]
             numbers = ", ".join(str(other + 1) for other in indices if other != index)
             text = f"film {numbers} of this study has the same pixels"
             if any(_label(other) != _label(films[index]) for other in others):
                 text += " under another side or view: one of them is labelled wrongly"
-            if scan is not None:
-                named[index] = replace(films[index], scan=replace(scan, warnings=(*scan.warnings, text)))
+            if isinstance(film, ScannedFilm):
+                scan = replace(film.scan, warnings=(*film.scan.warnings, text))
+                named[index] = replace(film, scan=scan)
     return tuple(named)
 
 
 def _label(film: FilmResult) -> tuple[str | None, str | None]:
-    return (film.film.laterality, film.film.view) if film.film is not None else (None, None)
+    return (film.film.laterality, film.film.view) if isinstance(film, ScannedFilm) else (None, None)
 
 
-_NO_VIEW = Projection("", None, None)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Picture:
+    """What was read of a film's file, by one opening: all that is said of the film comes from its bytes.
+
+    Attributes:
+        header: None if it cannot be read, or is that of another film.
+        read: None if the film cannot be used; the ``reason`` then says why.
+    """
+
+    header: Header | None
+    read: DicomFilm | None
+    reason: Reason | None = None
 
 
 class _Pictures:
@@ -240,8 +268,7 @@ class _Pictures:
     A picture that stands under several patients is beside none, and none is beside it.
 
     Args:
-        patient: whether a failure of the storage that may pass is raised: which films are compared must
-            not depend on when it comes and goes.
+        patient: whether a failure of the storage that may pass is raised.
         passed_on: exceptions that are no fault of a film.
 
     Attributes:
@@ -253,27 +280,27 @@ class _Pictures:
 
     def __init__(
         self,
-        sources: Sequence[FilmSource],
+        study: StudyInput,
         *,
         compared: bool,
         patient: bool,
         passed_on: tuple[type[BaseException], ...],
     ) -> None:
-        self.sources: Sequence[FilmSource] = sources
         self._patient = patient
         self._passed_on = passed_on
-        self._anonymous = False
-        looks = [self._look(source) for source in sources]
-        contested = self._contested([whose for whose, _ in looks])
-        self.sources = [
-            replace(source, reason=CONTESTED) if index in contested else source
-            for index, source in enumerate(sources)
+        contested = self._contested(study)
+        self.sources: Sequence[FilmSource] = [
+            replace(source, reason=CONTESTED, shown=None) if index in contested else source
+            for index, source in enumerate(study.films)
         ]
-        projections = [_NO_VIEW if index in contested else shown for index, (_, shown) in enumerate(looks)]
+        shown = [source.shown for source in self.sources]
+        self._anonymous = any(each is not None and not each.stated for each in shown)
+        projections = [each.projection if each is not None else NO_PROJECTION for each in shown]
         self._others = other_breasts(projections) if compared else None
         # Of a pair, either film is scanned beside the other: nothing need be done twice.
         # Not of a method: what holds itself keeps its films until Python looks for cycles.
-        self._kept = lru_cache(maxsize=2)(partial(_read, sources))
+        read = partial(_read, self.sources, patient=patient)
+        self._read = lru_cache(maxsize=2)(read) if compared else read
 
     def order(self) -> list[int]:
         """Return the order in which films are scanned: as they come, but a pair together."""
@@ -289,13 +316,13 @@ class _Pictures:
             return ()
         return ("films whose header states no Patient ID are not compared with the other breast",)
 
-    def read(self, index: int) -> DicomFilm:
+    def read(self, index: int) -> _Picture:
         """Read a film.
 
         Raises:
-            FilmError: it cannot be used, or has changed since it was submitted.
+            FilmError: only if ``patient``: the storage fails in a way that may pass.
         """
-        return _read(self.sources, index) if self._others is None else self._kept(index)
+        return self._read(index)
 
     def other(self, index: int) -> Film | None:
         """Return the other breast in the same view; None if there is none that can be used.
@@ -309,50 +336,43 @@ class _Pictures:
         if at is None:
             return None
         try:
-            other = self._kept(at).film
-            return None if np.array_equal(other.pixels, self._kept(index).film.pixels) else other
-        except FilmError as error:
-            if self._patient and may_pass(error):
-                raise
+            own, other = self._read(index).read, self._read(at).read
+        except self._passed_on:
+            raise
+        except Exception:  # noqa: BLE001 - its own turn tells what; it costs that film alone
+            return None
+        if own is None or other is None:
             return None  # its own turn tells why
+        return None if np.array_equal(other.film.pixels, own.film.pixels) else other.film
 
-    def _look(self, source: FilmSource) -> tuple[Identity | None, Projection]:
-        """Whose film it is, and what it shows; nothing of a film that is not to be scanned."""
-        left_out = source.reason is not None or source.rule is not None
-        header = None if left_out else _header(source, patient=self._patient)
-        if header is None:
-            return None, _NO_VIEW
-        self._anonymous = self._anonymous or not identity(header).stated
-        return identity_in(header), projection(header)
-
-    def _contested(self, whose: Sequence[Identity | None]) -> set[int]:
-        """The films whose picture stands under several patients."""
-        if len({*whose} - {None}) < 2:
-            return set()  # as a rule: no film is read for it
-        named: defaultdict[str, defaultdict[Identity, list[int]]] = defaultdict(lambda: defaultdict(list))
+    def _contested(self, study: StudyInput) -> set[int]:
+        """The films whose picture stands under several patients; as a rule no film is read for it."""
+        whose = [source.shown.patient if source.shown is not None else 0 for source in study.films]
+        here = {frozenset(pair) for pair in study.strangers if set(pair) <= set(whose)}
+        if not here:
+            return set()
+        named: defaultdict[str, defaultdict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for index, patient in enumerate(whose):
-            if patient is None:
-                continue
-            for digest in self._digests(index):
+            for digest in self._digests(study.films[index]) if patient else ():
                 named[digest][patient].append(index)
         return {
             index
             for patients in named.values()
             for patient, indices in patients.items()
-            if any(patient.denies(other) for other in patients)
+            if any(frozenset((patient, other)) in here for other in patients)
             for index in indices
         }
 
-    def _digests(self, index: int) -> Iterator[str]:
+    def _digests(self, source: FilmSource) -> Iterator[str]:
         """What tells the picture of a film: its stored values, and as it is shown, whatever they are.
 
         Nothing if it cannot be read: its own turn tells why.
         """
         try:
-            file = _load(self.sources[index])
+            file = _load(source)
             dicom = parse_dicom(file)
             yield picture_digest(stored_pixels(file, dicom))
-            yield film_digest(film_of(file).film)
+            yield film_digest(film_of(file, dicom).film)
         except FilmError as error:
             if self._patient and may_pass(error):
                 raise
@@ -362,9 +382,23 @@ class _Pictures:
             pass
 
 
-def _read(sources: Sequence[FilmSource], index: int) -> DicomFilm:
-    """Read a film once: the bytes whose hash is checked are those that are parsed and decoded."""
-    return film_of(_load(sources[index]))
+def _read(sources: Sequence[FilmSource], index: int, *, patient: bool) -> _Picture:
+    """Read a film once: the bytes whose hash is checked are those that are parsed and decoded.
+
+    Raises:
+        FilmError: only if ``patient``: the storage fails in a way that may pass.
+    """
+    source = sources[index]
+    header = None
+    try:
+        file = _load(source)
+        dicom = parse_dicom(file)
+        header = _own(dicom.header, source)
+        return _Picture(header, film_of(file, dicom))
+    except FilmError as error:
+        if patient and may_pass(error):
+            raise
+        return _Picture(header, None, error.reason)
 
 
 def _load(source: FilmSource) -> FileBytes:
@@ -382,20 +416,19 @@ def _load(source: FilmSource) -> FileBytes:
     return file
 
 
-def _header(source: FilmSource, *, patient: bool = False) -> Header | None:
-    """The header of a film, if it is readable: the CAD SR lists one that failed by its UIDs, too."""
+def _header(source: FilmSource) -> Header | None:
+    """The header of a film that is not scanned, if it is readable."""
     try:
         found = survey(source.path)
-    except OSError as error:
-        if patient and may_pass(error):
-            detail = f"cannot be read: {error.strerror}"
-            raise FilmError(detail, place=source.path.name, code="unreadable-file") from error
+    except OSError:
         return None
-    if (
-        found.dicom is None or found.sha256 != source.sha256
-    ):  # another file stands there now, or it is several
+    if found.dicom is None or found.sha256 != source.sha256:  # another file stands there, or it is several
         return None
-    header = found.dicom.header
+    return _own(found.dicom.header, source)
+
+
+def _own(header: Header, source: FilmSource) -> Header | None:
+    """``header``, if it is that of the film."""
     same = source.sop_instance_uid is not None and uid(header, "SOPInstanceUID") == source.sop_instance_uid
     return header if same else None
 

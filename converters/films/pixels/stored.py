@@ -58,12 +58,22 @@ class StoredPixels:
     remarks: tuple[str, ...] = ()
 
 
+def pixel_digest(stored: StoredPixels) -> str:
+    """What tells the stored values of an image, whatever transfer syntax it came in: a SHA-256."""
+    return _digest(stored, signed=stored.values.dtype.kind == "i")
+
+
 def picture_digest(stored: StoredPixels) -> str:
     """What tells an image by its values, whatever depth and sign they are stored with: a SHA-256."""
+    return _digest(stored, signed=False)
+
+
+def _digest(stored: StoredPixels, *, signed: bool) -> str:
     digest = hashlib.sha256(repr(stored.values.shape).encode())
+    sign = 1 << (stored.bits - 1) if signed else 0
     for first in range(0, len(stored.values), _ROWS):
         values = stored.values[first : first + _ROWS].astype("<i4") & ((1 << stored.bits) - 1)
-        digest.update(values.tobytes())
+        digest.update(((values ^ sign) - sign).tobytes())
     return digest.hexdigest()
 
 

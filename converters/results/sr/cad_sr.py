@@ -35,7 +35,7 @@ from converters.results.modules import study_header
 from converters.results.outcome import Coverage, coverage, uncovered
 from converters.results.sr.content_tree import Item, Target, code, container, coordinates, number, text, uid
 from converters.results.sr.document import algorithm, build_document, impression, library_entry, tracking
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 
 def build_cad_sr(result: StudyResult) -> FileDataset | None:
@@ -90,7 +90,7 @@ def _findings_summary(result: StudyResult, library: Mapping[FilmResult, Item], e
     impressions = [
         _individual_impression(result, number, film, finding, index, library[film])
         for number, film in result.numbered
-        if film.scan is not None and film in library
+        if isinstance(film, ScannedFilm) and film in library
         for index, finding in enumerate(film.scan.findings)
     ]
     item = code(codes.FINDINGS_SUMMARY, _SUMMARIES[extent.extent, extent.findings])
@@ -99,7 +99,7 @@ def _findings_summary(result: StudyResult, library: Mapping[FilmResult, Item], e
 
 
 def _individual_impression(
-    result: StudyResult, film_number: int, film: FilmResult, finding: Finding, index: int, entry: Item
+    result: StudyResult, film_number: int, film: ScannedFilm, finding: Finding, index: int, entry: Item
 ) -> Item:
     """TID 4003 around one TID 4006, TID 4006 with the geometry of TID 4021."""
     presented = result.operating_point.presents(finding)

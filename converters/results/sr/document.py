@@ -25,7 +25,7 @@ from converters.results.modules import (
 )
 from converters.results.outcome import coverage
 from converters.results.sr.content_tree import Item, code, encode, image, number, text, uid
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 _LINE = "\r\n"
 
@@ -101,7 +101,7 @@ def library_entry(film: FilmResult, reference: Reference, sides: Mapping[Lateral
             text(codes.ORIENTATION_ROW, orientation[0]),
             text(codes.ORIENTATION_COLUMN, orientation[1]),
         )
-    if film.film is not None and not film.film.spacing_assumed:
+    if isinstance(film, ScannedFilm) and not film.film.spacing_assumed:
         between_rows, between_columns = film.film.spacing
         entry.add(
             "HAS ACQ CONTEXT",
@@ -122,14 +122,8 @@ def algorithm(result: StudyResult) -> tuple[Item, Item, Item]:
     )
 
 
-def tracking(result: StudyResult, film_number: int, film: FilmResult, index: int) -> tuple[Item, Item]:
-    """TID 4108: the label and the UID that follow finding ``index`` of a film through all objects.
-
-    Raises:
-        ValueError: the film was not scanned.
-    """
-    if film.scan is None:
-        raise ValueError("a film that was not scanned has no findings")
+def tracking(result: StudyResult, film_number: int, film: ScannedFilm, index: int) -> tuple[Item, Item]:
+    """TID 4108: the label and the UID that follow finding ``index`` of a film through all objects."""
     label = wording.finding_label(film.scan.findings[index], index + 1)
     return (
         text(codes.TRACKING_IDENTIFIER, f"{film_facts.name(film, film_number)}, finding {label}"),

@@ -33,7 +33,7 @@ from converters.results.film_facts import Reference
 from converters.results.modules import study_header
 from converters.results.sr.content_tree import Item, code, container, coordinates, image, number, text, uid
 from converters.results.sr.document import algorithm, build_document, impression, library_entry, tracking
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import ScannedFilm, StudyResult
 from converters.uids import make_uid
 
 
@@ -50,6 +50,7 @@ def build_measurement_sr(result: StudyResult) -> FileDataset | None:
     groups = [
         _measurement_group(result, number, film, reference, finding_number - 1, finding)
         for number, film, reference in known
+        if isinstance(film, ScannedFilm)
         for finding_number, finding in wording.presented(film, result)
     ]
     report = container(codes.MEASUREMENT_REPORT, template="1500")
@@ -91,16 +92,13 @@ def _observer(result: StudyResult) -> tuple[Item, ...]:
 def _measurement_group(
     result: StudyResult,
     film_number: int,
-    film: FilmResult,
+    film: ScannedFilm,
     reference: Reference,
     index: int,
     finding: Finding,
 ) -> Item:
     """TID 1410 of finding ``index`` of the film, counted from 0."""
-    shape = film_facts.size(film)
-    if shape is None:
-        raise ValueError("a finding needs the size of its film")
-    outline = film_facts.closed(film_facts.on_film(finding.outline, shape))
+    outline = film_facts.closed(film_facts.on_film(finding.outline, film.film.shape))
     region = coordinates(codes.IMAGE_REGION, "POLYLINE", film_facts.graphic_data(outline))
     center = coordinates(codes.CENTER, "POINT", film_facts.graphic_data((finding.center,)))
     site = code(codes.FINDING_SITE, codes.BREAST)

@@ -16,7 +16,7 @@ from pydicom.dataset import FileDataset
 from bcd_model.words import FilmScan, Finding, HeatMap, ModelIdentity, OperatingPoint, Probability
 from converters.dicom import character_sets
 from converters.films.read import TEXTS_DO_NOT_FIT, read_film
-from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+from converters.results.study_result import JobIdentity, ScannedFilm, StudyResult
 from converters.results.write import write_results
 
 MakeFilm = Callable[..., FileDataset]
@@ -89,7 +89,13 @@ def written(path: Path, folder: Path) -> list[Path]:
     certain = Probability(normal=0.0, benign=1.0, malignant=0.0)
     finding = Finding((30.0, 40.0), 9.0, ((20.0, 30.0), (20.0, 50.0), (40.0, 40.0)), "benign", certain)
     scan = FilmScan("benign", certain, (finding,), HeatMap(np.zeros((2, 2), np.float32), (10, 10), (20, 20)))
-    film = FilmResult(path.name, read.film.sop_instance_uid, read.header, read.film, scan)
+    film = ScannedFilm(
+        file=path.name,
+        sop_instance_uid=read.film.sop_instance_uid,
+        header=read.header,
+        film=read.film,
+        scan=scan,
+    )
     job = JobIdentity("job", datetime(2024, 1, 1, tzinfo=timezone.utc))
     model = ModelIdentity("model", "1", "0" * 64)
     result = StudyResult(job, "1.2.3.4.1", "0" * 64, model, OperatingPoint(0.5, 0.4), (film,))

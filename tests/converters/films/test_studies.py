@@ -28,8 +28,9 @@ from bcd_model.errors import InputError, UsageError
 from bcd_model.words import FilmScan, Finding, HeatMap, ModelIdentity, OperatingPoint, Probability
 from converters.films.read import read_film
 from converters.films.studies import StudyInput, find_studies
-from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+from converters.results.study_result import JobIdentity, ScannedFilm, StudyResult
 from converters.results.write import write_results
+from tests.support.film_forms import FORMS, in_form
 from tests.support.reasons import said
 
 NOT_DICOM = "not a DICOM file (no DICM prefix at byte 128)"
@@ -74,7 +75,18 @@ def test_digest_follows_from_the_content_alone(two_studies: Path, tmp_path: Path
     assert len({study.digest for study in first.studies}) == 2
 
 
-def test_digest_changes_with_a_pixel(save_film: SaveFilm, tmp_path: Path) -> None:
+def test_facts_change_with_what_the_header_says_and_not_with_the_form(save_film: SaveFilm) -> None:
+    path = save_film("film.dcm", PatientName="Doe^Jane")
+    before = find_studies([path]).studies[0].films[0].facts
+    for name in FORMS:
+        (film,) = find_studies([in_form(path, name, path.with_name("form.dcm"))]).studies[0].films
+        assert film.facts == before, name
+    for keyword, value in (("PatientID", "another"), ("WindowCenter", 101), ("ImageLaterality", "R")):
+        changed = save_film("changed.dcm", PatientName="Doe^Jane", **{keyword: value})
+        assert find_studies([changed]).studies[0].films[0].facts != before, keyword
+
+
+def test_digest_changes_with_a_pixel(save_film: SaveFilm) -> None:
     path = save_film("film.dcm")
     before = find_studies([path]).studies[0].digest
     data = bytearray(path.read_bytes())
@@ -104,7 +116,15 @@ def test_what_the_writers_of_results_write_is_never_input(two_studies: Path) -> 
     for source in study.films:
         read = read_film(source.path)
         scan = FilmScan("benign", CERTAIN, (finding,), heat)
-        films.append(FilmResult(source.path.name, source.sop_instance_uid, read.header, read.film, scan))
+        films.append(
+            ScannedFilm(
+                file=source.path.name,
+                sop_instance_uid=source.sop_instance_uid,
+                header=read.header,
+                film=read.film,
+                scan=scan,
+            )
+        )
     result = StudyResult(
         JobIdentity("job", datetime(2024, 1, 1, tzinfo=timezone.utc)),
         study.study_instance_uid,
@@ -154,7 +174,8 @@ def test_a_copy_of_a_film(save_film: SaveFilm, tmp_path: Path) -> None:
 
 def test_two_films_with_one_sop_instance_uid(save_film: SaveFilm, tmp_path: Path) -> None:
     for name, value in (("a.dcm", 0), ("b.dcm", 9)):
-        save_film(f"in/{name}", np.full((64, 64), value, np.uint8), SOPInstanceUID="1.2.9")
+        pixels = np.full((64, 64), value, np.uint8)
+        save_film(f"in/{name}", pixels, SOPInstanceUID="1.2.9", SeriesDescription=name)
     save_film("in/c.dcm", SOPInstanceUID="1.2.10")
     found = find_studies([tmp_path / "in"])
     (study,) = found.studies
@@ -325,7 +346,8 @@ def test_files_of_one_uid_name_no_patient(save_film: SaveFilm, tmp_path: Path) -
     save_film("in/a.dcm", SOPInstanceUID="1.2.1", PatientID="Anna")
     for number in range(2):
         pixels = np.full((64, 64), number, np.uint8)
-        save_film(f"in/b{number}.dcm", pixels, SOPInstanceUID="1.2.2", PatientID="Berta")
+        of_berta = {"PatientID": "Berta", "SeriesDescription": f"export {number}"}
+        save_film(f"in/b{number}.dcm", pixels, SOPInstanceUID="1.2.2", **of_berta)
     (study,) = find_studies([tmp_path / "in"]).studies
     assert study.patients == 1
 

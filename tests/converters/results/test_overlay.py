@@ -25,7 +25,9 @@ coordinate = st.floats(-3, 23, allow_nan=False).map(lambda v: round(v, 3))
 def saved(film, **options):
     """The picture after a trip through a file."""
     buffer = BytesIO()
-    build_overlay(build.study(film, **options), film, 1).save_as(buffer, enforce_file_format=True)
+    build_overlay(build.study(film, **options), film, build.reference_of(film), 1).save_as(
+        buffer, enforce_file_format=True
+    )
     return pydicom.dcmread(BytesIO(buffer.getvalue()))
 
 

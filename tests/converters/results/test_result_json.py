@@ -20,7 +20,9 @@ KEYS = {
     "": "schema_version disclaimer job_id created study_instance_uid input_digest software_version model "
     "settings "
     "operating_point looked_at not_looked_at warnings films",
-    "film": "sop_instance_uid file sha256 patient laterality view rows columns spacing spacing_assumed "
+    "film": "sop_instance_uid file sha256 film_digest facts_digest pixel_digest patient laterality view "
+    "rows columns "
+    "spacing spacing_assumed "
     "status reason reason_code rule warnings class film_probability findings",
     "finding": "tracking_uid center radius outline class probability presented",
 }
@@ -53,6 +55,9 @@ def test_failed_film_tells_why_and_what_its_header_says():
         "sop_instance_uid": None,
         "file": "film1.dcm",
         "sha256": None,
+        "film_digest": None,
+        "facts_digest": None,
+        "pixel_digest": None,
         "patient": 1,
         "laterality": "R",
         "view": "MLO",

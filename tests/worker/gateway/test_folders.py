@@ -142,7 +142,7 @@ def test_links_are_not_followed_where_things_are_deleted(root: Path, tmp_path: P
     assert not inside.exists()
     film = _film(folders)
     folders.keep(StudyInput("1.2.3", (FilmSource(film, "1.2.3.4", "0" * 64),)), OTHER, film.parent)
-    assert (folders.uploads / OTHER / "1.2.3.4.dcm").read_bytes() == b"film"
+    assert (folders.uploads / OTHER / f"1.2.3.4-{'0' * 32}.dcm").read_bytes() == b"film"
     assert [path.name for path in precious.iterdir()] == ["file"]
 
 

@@ -47,7 +47,9 @@ def test_a_study_is_submitted_scanned_and_its_result_fetched(client: Any, films:
         assert (len(got.content), hashlib.sha256(got.content).hexdigest()) == (said["size"], said["sha256"])
     result = json.loads(client.get(f"/jobs/{job['job_id']}/results/result.json").content)
     assert result["job_id"] == job["job_id"]
-    assert all(film["file"] == f"{film['sop_instance_uid']}.dcm" for film in result["films"])
+    assert all(
+        film["file"] == f"{film['sop_instance_uid']}-{film['sha256'][:32]}.dcm" for film in result["films"]
+    )
 
     packed = client.get(f"/jobs/{job['job_id']}/results.zip")
     with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
@@ -207,7 +209,7 @@ def test_a_job_of_the_command_line_tells_no_path(working: Any, client: Any, pati
     assert b"arked" not in result.content
 
 
-def test_a_job_under_way_from_the_command_line_has_its_files_names_but_no_folder(
+def test_a_job_under_way_from_the_command_line_tells_neither_its_files_names_nor_their_folder(
     own_site: Any, films: list[Path]
 ) -> None:
     own_site.serve()
@@ -222,7 +224,7 @@ def test_a_job_under_way_from_the_command_line_has_its_files_names_but_no_folder
     own_site.work()
     assert "arked" not in str(client.ended(job["job_id"]))
     result = client.get(f"/jobs/{job['job_id']}/results/result.json")
-    assert [film["file"] for film in result.json()["films"]] == ["scan-0.dcm", "scan-1.dcm"]
+    assert [film["file"] for film in result.json()["films"]] == ["film-1.dcm", "film-2.dcm"]
     files = client.get(f"/jobs/{job['job_id']}/results").json()["files"]
     assert len(files) > 4
     for file in files:

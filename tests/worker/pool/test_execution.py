@@ -4,146 +4,36 @@ What happens while a job runs happens at an event of its log: at a known film, a
 """
 
 import errno
-import logging
 import os
 import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import pydicom
 import pytest
-import redis
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from bcd_model.errors import BcdError
 from bcd_model.reasons import Reason
-from bcd_model.weights import read_info
 from bcd_model.words import ModelIdentity, OperatingPoint
 from converters.films.studies import find_studies
 from converters.product import SOFTWARE_VERSION
 from converters.results.result_json import read_result
-from converters.results.study_result import FilmResult, JobIdentity, StudyResult
+from converters.results.study_result import FailedFilm, JobIdentity, StudyResult
+from tests.support.in_process import Queue
 from tests.support.reasons import because
-from worker.pool.app import make_messages
 from worker.pool.execution import run_job
-from worker.queue.job import Lane, Record
+from worker.queue.job import Lane
 from worker.queue.records import Records
-from worker.queue.submission import Submitted, Submitter
-from worker.settings import Settings, load_settings
 from worker.study.publish import publish
 from worker.study.scan import may_pass
 
 pytestmark = pytest.mark.redis
 
 NEVER_READ = Path("/proc/self/mem")  # opens, and answers with an I/O error when it is read
-
-
-@pytest.fixture
-def films(patients: list[Path], tmp_path: Path) -> Path:
-    """A study of four films, in a folder of its own."""
-    folder = tmp_path / "films"
-    folder.mkdir()
-    sources = sorted(path for patient in patients for path in patient.glob("*.dcm"))
-    for number, source in enumerate(sources, start=1):
-        film = pydicom.dcmread(source)
-        film.StudyInstanceUID, film.PatientID = "2.25.1000", "one"
-        film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = f"2.25.2000.{number}"
-        film.save_as(folder / f"film{number}.dcm")
-    return folder
-
-
-class Watcher(logging.Handler):
-    """The log: what it said, and what is to happen when it says something."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[tuple[str, dict[str, object]]] = []
-        self.actions: list[tuple[str, dict[str, object], Callable[[], object]]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        said, fields = record.getMessage(), getattr(record, "fields", {})
-        self.said.append((said, fields))
-        for name, wanted, action in list(self.actions):
-            if said == name and wanted.items() <= fields.items():
-                self.actions.remove((name, wanted, action))
-                action()
-
-    def times(self, name: str) -> int:
-        return [said for said, _ in self.said].count(name)
-
-
-@dataclass
-class Queue:
-    """A queue without a worker: its jobs are done when a test says so, by holders with a name each."""
-
-    url: str
-    settings: Settings
-    out: Path
-    watcher: Watcher
-    client: redis.Redis
-    records: Records = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.records = Records(self.url)
-
-    def submitter(
-        self, *, out: Path | None = None, lane: Lane = "interactive", force: bool = False
-    ) -> Submitter:
-        weights = read_info(self.settings.model)
-        settings, messages = self.settings, make_messages(self.settings)
-        return Submitter(self.records, messages, weights, settings, out or self.out, lane, force=force)
-
-    def submit(
-        self, films: Path, *, out: Path | None = None, lane: Lane = "interactive", force: bool = False
-    ) -> Submitted:
-        (study,) = find_studies([films]).studies
-        return self.submitter(out=out, lane=lane, force=force).submit(study)
-
-    def run(self, job: str, holder: str = "message/node/1") -> Record:
-        run_job(job, holder, self.settings)
-        return self.record(job)
-
-    def record(self, job: str) -> Record:
-        record = self.records.get(job)
-        assert record is not None
-        return record
-
-    def when(self, name: str, action: Callable[[], object], **fields: object) -> None:
-        """Do ``action`` once, when the log says so."""
-        self.watcher.actions.append((name, fields, action))
-
-    def let_it_be_due(self, job: str) -> None:
-        """The time until a job is tried again is over, and a worker sweeps."""
-        assert self.client.zadd("bcd:later", {job: 1.0}, xx=True, ch=True)
-        self.client.set("bcd:swept", self.client.time()[0] - 10)
-        assert [sent for sent, *_ in self.records.sweep(1.0, 1000.0, 90).send] == [job]
-
-    def give_to_another(self, job: str) -> None:
-        """The lease ends unnoticed, and another worker takes the job."""
-        assert self.client.zadd("bcd:running", {job: 1.0}, xx=True, ch=True)
-        assert self.records.claim(job, "another/node/2", 1000.0) == "claimed"
-
-
-@pytest.fixture
-def queue(url: str, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
-    for name in [name for name in os.environ if name.startswith("BCD_")]:
-        monkeypatch.delenv(name)
-    settings = load_settings(broker_url=url, model=weights, torch_threads=1, worker_processes=1)
-    watcher, log = Watcher(), logging.getLogger("bcd")
-    level = log.level
-    log.addHandler(watcher)
-    log.setLevel(logging.INFO)
-    path = url.removeprefix("redis+socket://")
-    with redis.Redis(unix_socket_path=path, decode_responses=True) as client:
-        client.flushall()
-        yield Queue(url, settings, tmp_path / "out", watcher, client)
-    log.removeHandler(watcher)
-    log.setLevel(level)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -208,7 +98,11 @@ def other_result() -> StudyResult:
         input_digest="d",
         model=ModelIdentity("m", "1", "x"),
         operating_point=OperatingPoint(0.5, 0.4),
-        films=(FilmResult("a.dcm", None, reason=because("its DICOM header cannot be read")),),
+        films=(
+            FailedFilm(
+                file="a.dcm", sop_instance_uid=None, reason=because("its DICOM header cannot be read")
+            ),
+        ),
     )
 
 

@@ -70,12 +70,12 @@ def current(records: Records, record: Record) -> Record:
 
 
 def test_a_record_comes_back_as_it_was(records: Records) -> None:
-    record = replace(make_record(), lane="batch", batch="night", replace=True)
+    record = replace(make_record(), lane="batch", batch="night", replace=True, homes=(Path("/out"),))
     submit(records, record)
     found = current(records, record)
     assert found.updated >= record.updated
-    assert found == replace(record, updated=found.updated)
-    assert records.listing([record.job_id]) == [replace(found, study=None)]
+    assert found == replace(record, updated=found.updated, homes=record.homes)
+    assert records.listing([record.job_id]) == [replace(found, study=None, homes=())]
 
 
 def test_how_it_ended_comes_back(records: Records) -> None:

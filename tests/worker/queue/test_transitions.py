@@ -117,7 +117,7 @@ def test_a_job_that_ends_its_worker_three_times_is_put_aside_and_may_be_retried(
     record = records.get(job)
     assert record is not None
     assert record.reason == Reason(
-        "put-aside",
+        "quarantined",
         "it ended its worker, or took too long, 3 times",
         "put aside: see the log of the worker",
     )

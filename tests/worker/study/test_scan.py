@@ -26,6 +26,7 @@ from converters.films.studies import find_studies
 from converters.results.outcome import coverage
 from converters.results.page import build_report
 from converters.results.patients import by_patient
+from tests.support.reasons import reason_of
 from worker.study.outcome import outcome_of
 from worker.study.scan import CONTESTED, new_job, scan_study
 
@@ -148,7 +149,7 @@ def test_films_and_scanner_are_gone_with_the_last_that_holds_them(studies: Path)
     gc.disable()
     try:
         result = scan_study(study, scanner, new_job(study, scanner))
-        films = [weakref.ref(film.film.pixels) for film in result.films if film.film is not None]
+        films = [weakref.ref(film.film.pixels) for film in result.films]
         assert len(films) == 2
         del result
         assert [film() for film in films] == [None, None]
@@ -164,7 +165,7 @@ def test_a_damaged_film_costs_only_itself(studies: Path, tmp_path: Path) -> None
     by_file = {film.file: film for film in result.films}
     assert by_file[good.name].outcome == "scanned"
     assert by_file[bad.name].outcome == "failed"
-    assert by_file[bad.name].reason
+    assert reason_of(by_file[bad.name])
     header = by_file[bad.name].header
     assert header is not None, "the CAD SR could not list the film as a failed detection"
     assert header.SOPInstanceUID == by_file[bad.name].sop_instance_uid
@@ -193,7 +194,7 @@ def test_a_film_that_changed_since_its_submission_is_not_scanned(
     for compares in (False, True):
         scanner = MeanScanner(compares=compares)
         result = scan_study(study, scanner, new_job(study, scanner))
-        reasons = {film.file: film.reason for film in result.films}
+        reasons = {film.file: reason_of(film) for film in result.films}
         assert "submit the study again" in str(reasons[first.name])
         assert first.name not in str(reasons[first.name])
         assert reasons[second.name] is None
@@ -295,7 +296,9 @@ def test_whatever_the_scan_of_a_film_raises_costs_that_film_alone(studies: Path,
     broke: list[tuple[int, Exception]] = []
     result = scan_study(study, scanner, new_job(study, scanner), broke=lambda *told: broke.append(told))
     assert [film.outcome for film in result.films] == ["failed", "scanned"]
-    assert result.films[0].reason == Reason("unexpected", f"could not be scanned ({type(error).__name__})")
+    assert reason_of(result.films[0]) == Reason(
+        "unexpected", f"could not be scanned ({type(error).__name__})"
+    )
     assert broke == [(1, error)]
     assert outcome_of(result).exit_code == 1
 
@@ -345,7 +348,7 @@ def test_one_picture_under_two_patients_is_nobodys(
     study = find_studies([tmp_path]).studies[0]
     scanner = MeanScanner(compares=compares)
     result = scan_study(study, scanner, new_job(study, scanner), patient=patient)
-    outcomes = {film.file: (film.outcome, film.reason) for film in result.films}
+    outcomes = {film.file: (film.outcome, reason_of(film)) for film in result.films}
     assert outcomes == {
         first.name: ("failed", CONTESTED),
         "other.dcm": ("failed", CONTESTED),
@@ -385,7 +388,7 @@ def test_a_picture_is_told_by_its_stored_pixels_and_a_patient_by_what_is_stated(
     film.save_as(tmp_path / "other.dcm")
     study = find_studies([tmp_path]).studies[0]
     result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
-    assert [film.reason for film in result.films].count(CONTESTED) == (2 if contested else 0)
+    assert [reason_of(film) for film in result.films].count(CONTESTED) == (2 if contested else 0)
 
 
 def inverted(film: Dataset) -> None:
@@ -416,7 +419,7 @@ def test_one_picture_is_one_however_it_is_stored(
     film.save_as(tmp_path / "other.dcm")
     study = find_studies([tmp_path]).studies[0]
     result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
-    assert [film.reason for film in result.films].count(CONTESTED) == 2
+    assert [reason_of(film) for film in result.films].count(CONTESTED) == 2
 
 
 def test_one_picture_that_several_films_of_two_patients_share(studies: Path, tmp_path: Path) -> None:
@@ -426,7 +429,7 @@ def test_one_picture_that_several_films_of_two_patients_share(studies: Path, tmp
     film.save_as(tmp_path / "another.dcm")
     study = find_studies([tmp_path]).studies[0]
     result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
-    assert [film.reason for film in result.films].count(CONTESTED) == 3
+    assert [reason_of(film) for film in result.films].count(CONTESTED) == 3
 
 
 def test_a_film_that_cannot_be_read_contests_no_picture(studies: Path, tmp_path: Path) -> None:
@@ -434,7 +437,7 @@ def test_a_film_that_cannot_be_read_contests_no_picture(studies: Path, tmp_path:
     study = find_studies([tmp_path]).studies[0]
     first.write_bytes(b"gone")
     result = scan_study(study, MeanScanner(), new_job(study, MeanScanner()))
-    reasons = {film.file: film.reason for film in result.films}
+    reasons = {film.file: reason_of(film) for film in result.films}
     assert "has changed since" in str(reasons[first.name])
     assert reasons["other.dcm"] is None
 

@@ -37,7 +37,7 @@ from worker.gateway.storage.result_files import ResultFolder, with_result
 from worker.settings import Settings
 
 _REGION_SECONDS = 3600.0
-_HASHED = 32  # hex digits of a film's digest, for one that states no UID
+_HASHED = 32  # hex digits of a file's SHA-256 in its name
 _JOB = re.compile(r"[0-9a-f]{16}")
 _REGION = re.compile(r"[0-9a-f]{32}\.dcm")
 _GONE = re.compile(r"\.gone-[0-9a-f]{16}")
@@ -141,8 +141,8 @@ class Folders:
         with self._locked():
             with suppress(FileNotFoundError):
                 os.utime(self.results / job, times, follow_symlinks=False)  # kept for longer
-            if not target.is_symlink() and all(path.is_file() for _, path in named):
-                for _, path in named:  # the same content, but what is there may have come to harm
+            if target.is_dir() and not target.is_symlink():
+                for _, path in named:  # what is there may have come to harm, or be the film in another file
                     (staged / path.name).replace(path)
             else:
                 with suppress(FileNotFoundError):  # it goes with the folder of the upload
@@ -278,8 +278,9 @@ def _times(folders: Iterable[Path]) -> Iterator[float]:
 
 
 def _film_name(film: FilmSource) -> str:
-    """Made of what identifies the film; the same for the same job, since it stands in the result."""
-    return f"{film.sop_instance_uid or film.sha256[:_HASHED]}.dcm"
+    """Made of what tells the film and its file: a job may have the same film in several files."""
+    file = film.sha256[:_HASHED]
+    return f"{film.sop_instance_uid}-{file}.dcm" if film.sop_instance_uid else f"{file}.dcm"
 
 
 def _abandoned(incoming: int, name: str) -> bool:

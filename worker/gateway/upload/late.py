@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
+from bcd_model.errors import OutputError
+from bcd_model.reasons import Reason
 from converters.films.studies import FilmSource, StudyInput
 from worker.gateway.access import Grants
 from worker.gateway.storage.folders import Folders
@@ -16,6 +18,8 @@ from worker.gateway.upload.inspector import Inspector
 from worker.queue.job import DamagedRecordError, Record
 from worker.queue.records import Records
 from worker.study.growth import MissingFilmsError, contents_of, forced, grown, holds, is_held
+from worker.study.published import published
+from worker.study.same_film import KnownFilms, comes_in_other_files, known_films, recognised
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Together:
     Attributes:
         study: with all its films; None if earlier ones cannot be read any more.
         parts: the token's jobs whose place the new one takes, the newest first.
+        refused: why there is no ``study``; None if earlier films cannot be read any more.
         known: a job that has all these films, and others; "" if there is none.
         replaced: the job whose result the new one replaces; "" if there is none.
     """
@@ -33,6 +38,7 @@ class Together:
     parts: tuple[Record, ...] = ()
     known: str = ""
     replaced: str = ""
+    refused: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,39 @@ class Late:
             ProblemError: from looking through them.
             QueueError: the queue cannot be reached.
         """
-        plans = [self._planned(study, token) for study in studies]
-        due = [(study, earlier) for study, (_, earlier) in zip(studies, plans, strict=True) if earlier]
+        told = self._recognised(studies, token, force=False)
+        plans = [
+            self._planned(study, token)
+            if isinstance(study, StudyInput)
+            else (Together(None, refused=study), ())
+            for study in told
+        ]
+        due = [
+            (study, earlier)
+            for study, (_, earlier) in zip(told, plans, strict=True)
+            if earlier and isinstance(study, StudyInput)
+        ]
         wholes = iter(self.inspector.run(partial(_all_grown, due)) if due else ())
         return [replace(plan, study=next(wholes)) if earlier else plan for plan, earlier in plans]
+
+    def _recognised(
+        self, studies: Sequence[StudyInput], token: Token, *, force: bool
+    ) -> Sequence[StudyInput | Reason]:
+        """``studies``; a film that ``token`` has sent before in another file is told as it was told then.
+
+        In the place of a study whose film comes with other pixels, the reason why it is refused.
+        """
+        known = [self._known(study, token) for study in studies]
+        if not any(map(comes_in_other_files, studies, known)):
+            return studies
+        pairs = list(zip(studies, known, strict=True))
+        return self.inspector.run(partial(_all_recognised, pairs, force=force))
+
+    def _known(self, study: StudyInput, token: Token) -> KnownFilms:
+        parts = self._found(study, token.id)
+        folders = [self.folders.result_root(part.job_id) / study.study_instance_uid for part in parts]
+        results = [found.contents for folder in folders if (found := published(folder)) is not None]
+        return known_films([part.study for part in parts if part.study is not None], results)
 
     def _planned(self, study: StudyInput, token: Token) -> tuple[Together, tuple[StudyInput, ...]]:
         """What is to be done with ``study``, and the earlier ones that it has to be put together with."""
@@ -84,6 +119,8 @@ class Late:
             ProblemError: from looking through them.
             QueueError: the queue cannot be reached.
         """
+        told = self._recognised(studies, token, force=True)
+        studies = [study for study in told if isinstance(study, StudyInput)]
         found = [self._found(study, token.id) for study in studies]
         known = [
             [film for part in parts if part.study is not None for film in part.study.films] for parts in found
@@ -116,10 +153,23 @@ class Late:
                 record = self.records.get(job) if self.grants.has(token, job) else None
                 if record is None or record.study is None:
                     continue
-                there = record.wanted or stands(self.folders.results, job, study.study_instance_uid)
-                if there:
+                result = stands(self.folders.results, job, study.study_instance_uid)
+                if record.wanted or result:
                     found.append(record)
         return sorted(found, key=lambda record: record.created, reverse=True)
+
+
+def _all_recognised(
+    studies: Sequence[tuple[StudyInput, KnownFilms]], *, force: bool
+) -> list[StudyInput | Reason]:
+    return [_recognised(study, known, force=force) for study, known in studies]
+
+
+def _recognised(study: StudyInput, known: KnownFilms, *, force: bool) -> StudyInput | Reason:
+    try:
+        return recognised(study, known, force=force)
+    except OutputError as error:
+        return error.reason
 
 
 def _without_held(found: Sequence[Record]) -> tuple[Record, ...]:
@@ -140,15 +190,15 @@ def _files(record: Record) -> tuple[int, int]:
 def _is_of(record: Record, study: StudyInput) -> bool:
     """Whether ``record`` is of the files of ``study``."""
     films = record.study.films if record.study is not None else ()
-    return {film.sha256 for film in films} == {film.sha256 for film in study.films}
+    return {film.digest for film in films} == {film.digest for film in study.films}
 
 
 def _is_told(earlier: StudyInput, study: StudyInput) -> bool:
     """Whether ``study`` has each film of ``earlier`` and says all that it says of its files."""
-    told = {(film.sha256, film.all_sha256) for film in study.films}
-    files = {sha256 for film in study.films for sha256 in (film.sha256, *film.all_sha256)}
+    told = {(film.digest, film.all_sha256) for film in study.films}
+    digests = {digest for film in study.films for digest in (film.digest, *film.all_sha256)}
     return all(
-        (film.sha256, film.all_sha256) in told or (not film.all_sha256 and film.sha256 in files)
+        (film.digest, film.all_sha256) in told or (not film.all_sha256 and film.digest in digests)
         for film in earlier.films
     )
 

@@ -139,7 +139,7 @@ class Intake:
         submitter = self._submitter(self.folders.result_root(job), force)
         with self.deciding.held(job):
             if films.study is None:
-                refused = submitter.refuse(submitter.make_record(study), _MISSING, token.id)
+                refused = submitter.refuse(submitter.make_record(study), films.refused or _MISSING, token.id)
                 self.grants.add(token.id, refused.job_id)
                 return refused
             self.grants.add(token.id, job)  # first, so that no job is without a token that sees it
@@ -153,5 +153,11 @@ class Intake:
 
     def _submitter(self, out: Path, force: bool) -> Submitter:
         return Submitter(
-            self.records, self.messages, self.weights, self.settings, out, "interactive", "", force
+            self.records,
+            self.messages,
+            self.weights,
+            self.settings,
+            out,
+            force=force,
+            recognises=False,  # of what other tokens have sent, nothing is looked at
         )

@@ -116,6 +116,6 @@ local function lose(id, most, updated)
     return 'queued'
   end
   local why = 'it ended its worker, or took too long, ' .. lost .. ' times'
-  finish(id, 'failed', updated, reason('put-aside', why, 'put aside: see the log of the worker'), 1)
+  finish(id, 'failed', updated, reason('quarantined', why, 'put aside: see the log of the worker'), 1)
   return 'failed'
 end

@@ -4,7 +4,7 @@
 local state = get(id, 'state')
 if state and state ~= 'failed' and state ~= 'cancelled' then return 0 end
 for i = FIELDS, #ARGV, 2 do set(id, ARGV[i], ARGV[i + 1]) end
-set(id, 'outs', outs, 'joined', 0, 'batch', batch, 'refused', 1)
+set(id, 'outs', outs, 'homes', '[]', 'names', '', 'joined', 0, 'batch', batch, 'refused', 1)
 redis.call('ZADD', 'bcd:jobs', 'NX', created, id)
 redis.call('ZADD', study_key(id), created, id)
 enlist(id, batch, created)

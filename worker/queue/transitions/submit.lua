@@ -1,6 +1,7 @@
 -- A submission: {answer, whether a message is to be sent}.
--- arguments: id, published, force, outs, created, lane, batch, updated, damaged_as_read; fields
+-- arguments: id, published, force, outs, created, lane, batch, updated, damaged_as_read, names, homes; fields
 -- published, force: 0 or 1; outs: a JSON list, the folder asked for last; damaged_as_read: see forget_damaged
+-- names: what tells how the files are called; homes: the folders of those who know it, a JSON list
 -- what the result that stands is known by, until there is another
 local KEPT = {
   created = true, scanned = true, failed_films = true, excluded_films = true, flagged = true, highest = true,
@@ -16,7 +17,7 @@ if not (under_way or done) then
   for i = FIELDS, #ARGV, 2 do
     if not (state and KEPT[ARGV[i]]) then set(id, ARGV[i], ARGV[i + 1]) end
   end
-  set(id, 'outs', outs, 'joined', #asked - 1, 'troubled', 0, 'batch', batch)
+  set(id, 'outs', outs, 'homes', homes, 'names', names, 'joined', #asked - 1, 'troubled', 0, 'batch', batch)
   redis.call('ZADD', 'bcd:jobs', 'NX', created, id)
   redis.call('ZADD', study_key(id), created, id)
   wait_again(id, updated, '')
@@ -31,6 +32,11 @@ set(id, 'outs', cjson.encode(kept))
 if batch ~= '' then set(id, 'batch', batch) end
 if done then return {'done', 0} end
 set(id, 'joined', (tonumber(get(id, 'joined')) or 0) + 1)
+if get(id, 'names') == names then
+  local told = cjson.decode(get(id, 'homes') or '[]')
+  table.insert(told, out)
+  set(id, 'homes', cjson.encode(told))
+end
 if force == '1' then set(id, 'replace', 1) end
 -- somebody waits for what was only in a batch, or was to be tried later: now, then
 if state == 'queued' and lane == 'interactive' then

@@ -13,7 +13,7 @@ from bcd_model.words import DISCLAIMER
 from converters.results.sr.cad_sr import build_cad_sr
 from converters.results.sr.measurement_sr import build_measurement_sr
 from tests.support import result_builder as build
-from tests.support.reasons import said
+from tests.support.reasons import reason_of, said
 
 
 def stored(document):
@@ -90,7 +90,7 @@ def test_study_with_nothing_to_draw_has_a_report_too(case):
     assert words.TextValue.startswith(DISCLAIMER)
     assert "probabilities hold where 40 % of films are abnormal" in words.TextValue
     for film in result.films:
-        assert (said(film.reason) or "findings at the operating point: 0") in words.TextValue
+        assert (said(reason_of(film)) or "findings at the operating point: 0") in words.TextValue
 
 
 def test_every_film_is_in_the_library_and_in_the_evidence():
