@@ -212,7 +212,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     try:
         _check_result(found)
     except _SchemaError as error:
-        raise InputError(f"{error}", "run the study again with --force", path) from error
+        raise InputError(str(error), "run the study again with --force", path) from error
     return dict(found)
 
 

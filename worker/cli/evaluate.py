@@ -161,7 +161,7 @@ def _check_there(*paths: Path | None) -> None:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise UsageError("does not exist", "check the path", path) from error
         except OSError as error:
-            raise UsageError(f"{error.strerror or error}", "check the path", path) from error
+            raise UsageError(error.strerror or str(error), "check the path", path) from error
 
 
 def _show(content: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from worker.study.growth import (
 from worker.study.outcome import ENDINGS, Tally
 from worker.study.publish import check_target
 from worker.study.published import Published, published
-from worker.study.same_film import known_films, recognised
+from worker.study.same_film import comes_in_other_files, known_films, recognised
 from worker.study.scan import job_id, now, shaping
 from worker.study.staging import make_results_folder
 
@@ -91,12 +91,13 @@ class Submitter:
         """
         with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
             make_results_folder(self.out, self.settings.results_mode)
+        jobs: Sequence[str] | None = self.records.of_study(study.study_instance_uid)
         try:
-            study = self._recognised(study) if self.recognises else study
+            study = self._recognised(study, jobs or ()) if self.recognises else study
         except OutputError as error:
             return self.refuse(self.make_record(study), error.reason, str(self.out))
         if self.force:
-            standing, parts = published(self.out / study.study_instance_uid), self._parts(study)
+            standing, parts = published(self.out / study.study_instance_uid), self._parts(study, jobs)
             known = films_of(standing.contents) if standing is not None else []
             known += [film for part in parts if part.study is not None for film in part.study.films]
             answer = self._submit(forced(study, known))
@@ -105,7 +106,8 @@ class Submitter:
                     self._take_place(part, answer.job_id)
             return answer
         for _ in range(_ROUNDS):  # others may submit films of this study at the same time
-            parts, standing = self._parts(study), published(self.out / study.study_instance_uid)
+            parts, standing = self._parts(study, jobs), published(self.out / study.study_instance_uid)
+            jobs = None  # in the next round there may be others
             whole = self._whole(study, standing, parts)
             if whole is not None:
                 return self._submit(whole)
@@ -134,27 +136,37 @@ class Submitter:
                 break
         return answer
 
-    def _recognised(self, study: StudyInput) -> StudyInput:
-        """``study``; a film that came before in another file is told as it was told then."""
+    def _recognised(self, study: StudyInput, jobs: Sequence[str]) -> StudyInput:
+        """``study``; a film that came before in another file is told as it was told then.
+
+        Args:
+            jobs: those of the study.
+        """
         records = []
-        for job in self.records.of_study(study.study_instance_uid):
+        for job in jobs:
             with suppress(DamagedRecordError):
                 record = self.records.get(job)
                 if record is not None and record.study is not None:
                     records.append(record)
+        studies = [record.study for record in records if record.study is not None]
+        if studies and not comes_in_other_files(study, known_films(studies, ())):
+            return recognised(study, known_films(studies, ()))
         folders = [self.out / study.study_instance_uid, *(record.result_folder() for record in records)]
         results = [found.contents for folder in folders if folder and (found := published(folder))]
-        known = known_films([record.study for record in records if record.study is not None], results)
-        return recognised(study, known, force=self.force) if known else study
+        return recognised(study, known_films(studies, results), force=self.force)
 
-    def _parts(self, study: StudyInput) -> list[Record]:
+    def _parts(self, study: StudyInput, jobs: Sequence[str] | None = None) -> list[Record]:
         """The jobs of ``study`` for this folder that are under way, have failed, or whose result stands.
 
         The films of one that was cancelled by hand are not wanted; those of one that failed still are.
+
+        Args:
+            jobs: those of the study; None if they are to be looked up.
         """
         standing = published(self.out / study.study_instance_uid)
         parts = []
-        jobs = self.records.of_study(study.study_instance_uid)
+        if jobs is None:
+            jobs = self.records.of_study(study.study_instance_uid)
         if standing is not None and standing.job_id not in jobs:  # one of version 0.1 is not listed there
             jobs = [*jobs, standing.job_id]
         for job in jobs:

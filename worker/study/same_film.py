@@ -60,9 +60,9 @@ def known_films(studies: Iterable[StudyInput], results: Iterable[Contents]) -> K
 def comes_in_other_files(study: StudyInput, known: KnownFilms) -> bool:
     """Whether a film of ``study`` may be one that is known, in another file."""
     return any(
-        film.sha256 not in {each.sha256 for each in known.get((film.sop_instance_uid, film.facts), ())}
+        each.sha256 != film.sha256
         for film in study.films
-        if (film.sop_instance_uid, film.facts) in known
+        for each in known.get((film.sop_instance_uid, film.facts), ())
     )
 
 

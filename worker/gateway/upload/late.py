@@ -82,14 +82,14 @@ class Late:
 
         In the place of a study whose film comes with other pixels, the reason why it is refused.
         """
-        known = [self._known(study, token) for study in studies]
+        found = [self._found(study, token.id) for study in studies]
+        known = [known_films([part.study for part in parts if part.study], ()) for parts in found]
         if not any(map(comes_in_other_files, studies, known)):
-            return studies
-        pairs = list(zip(studies, known, strict=True))
+            return [recognised(study, each) for study, each in zip(studies, known, strict=True)]
+        pairs = [(study, self._known(study, parts)) for study, parts in zip(studies, found, strict=True)]
         return self.inspector.run(partial(_all_recognised, pairs, force=force))
 
-    def _known(self, study: StudyInput, token: Token) -> KnownFilms:
-        parts = self._found(study, token.id)
+    def _known(self, study: StudyInput, parts: Sequence[Record]) -> KnownFilms:
         folders = [self.folders.result_root(part.job_id) / study.study_instance_uid for part in parts]
         results = [found.contents for folder in folders if (found := published(folder)) is not None]
         return known_films([part.study for part in parts if part.study is not None], results)
