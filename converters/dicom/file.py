@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import FileIO
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -30,6 +31,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as ItemSequence
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from bcd_model.errors import FilmError
@@ -280,10 +282,16 @@ def read_header(path: Path) -> Dataset:
 
 def values(dataset: Dataset, keyword: str) -> tuple[object, ...]:
     """The values of an element; empty if it is absent or has none."""
-    value = dataset.get(keyword)
+    tag = _tag(keyword)
+    value = dataset[tag].value if tag in dataset else None
     if value is None or (isinstance(value, str | bytes) and not value):
         return ()
     return tuple(value) if isinstance(value, MultiValue | ItemSequence | list) else (value,)
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
 
 
 def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:

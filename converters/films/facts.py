@@ -14,8 +14,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as ItemSequence
+from pydicom.tag import Tag
 
-_OF_ENCODING = frozenset({"SpecificCharacterSet"})  # texts are told by their characters
+_CHARACTER_SET = Tag("SpecificCharacterSet")  # texts are told by their characters
 _UNDECODED = "\ufffd"
 _PADDING = " \0"
 _DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
@@ -26,9 +27,9 @@ def facts_digest(header: Dataset) -> str:
     return hashlib.sha256(json.dumps(_facts(header), sort_keys=True).encode()).hexdigest()
 
 
-def _facts(dataset: Dataset) -> dict[str, list[object]]:
-    facts = ((element.keyword, _values(element)) for element in dataset)
-    return {keyword: found for keyword, found in facts if keyword not in _OF_ENCODING and any(found)}
+def _facts(dataset: Dataset) -> dict[int, list[object]]:
+    facts = ((element.tag, _values(element)) for element in dataset if element.tag != _CHARACTER_SET)
+    return {int(tag): found for tag, found in facts if any(found)}
 
 
 def _values(element: DataElement) -> list[object]:

@@ -138,10 +138,17 @@ class Site:
         """What Redis tells of itself."""
         return self.redis.info(section)
 
-    def admin(self, *arguments: object) -> Ran:
-        """Run ``bcd-admin`` with these arguments to its end."""
-        command = [sys.executable, "-c", _MEASURE, *module_command("worker", *map(str, arguments))]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+    def admin(self, *arguments: object, tree: Path | None = None) -> Ran:
+        """Run ``bcd-admin`` with these arguments to its end.
+
+        Args:
+            tree: another checkout, whose ``bcd-admin`` it is to be.
+        """
+        environment, run = self._environment, module_command("worker")
+        if tree is not None:
+            environment, run = environment | {"PYTHONPATH": str(tree)}, [sys.executable, "-m", "worker"]
+        command = [sys.executable, "-c", _MEASURE, *run, *map(str, arguments)]
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
         *errors, last = done.stderr.splitlines()
         code, seconds, kilobytes = json.loads(last)
         if code:

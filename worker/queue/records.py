@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from redis.commands.core import Script
 
@@ -92,7 +92,8 @@ class Records(StoredRecords):
         published: bool,
         force: bool,
         instead_of: Damaged | None = None,
-    ) -> tuple[Answer, bool]:
+        only_first: bool = False,
+    ) -> tuple[Answer | Literal["known"], bool]:
         """Queue the job unless it is under way or done.
 
         Args:
@@ -100,14 +101,17 @@ class Records(StoredRecords):
             published: whether its result stands there already.
             force: whether to run it again even so.
             instead_of: what ``damaged`` found; it is forgotten first, if nobody has made it anew meanwhile.
+            only_first: whether to do nothing where the study has jobs, or the job a record, which may be a
+                damaged one.
 
         Returns:
-            what it comes to, and whether a message is to be sent.
+            what it comes to, "known" if nothing was to be done, and whether a message is to be sent.
         """
         answer, send = self._run(
             transitions.SUBMIT,
             to_fields(record),
             id=record.job_id,
+            only_first=int(only_first),
             published=int(published),
             force=int(force),
             outs=_json([str(out) for out in record.outs]),
@@ -116,10 +120,11 @@ class Records(StoredRecords):
             batch=record.batch,
             updated=now().isoformat(),
             damaged_as_read=_as_read(instead_of),
+            study=record.study_instance_uid,
             names=names_of(record.study) if record.study is not None else "",
             homes=_json([str(out) for out in record.homes]),
         )
-        return cast(Answer, answer), bool(send)
+        return answer, bool(send)
 
     def damaged(self, job: str) -> Damaged | None:
         """What there is of a job whose record cannot be read; None if it can be, or there is none."""

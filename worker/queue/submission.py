@@ -91,9 +91,12 @@ class Submitter:
         """
         with suppress(OSError):  # where it cannot be made, the worker says so: it may see other disks
             make_results_folder(self.out, self.settings.results_mode)
-        jobs: Sequence[str] | None = self.records.of_study(study.study_instance_uid)
+        first = None if self.force else self._submit_first(study)
+        if first is not None:
+            return first
+        jobs = self._jobs_of(study)
         try:
-            study = self._recognised(study, jobs or ()) if self.recognises else study
+            study = self._recognised(study, jobs) if self.recognises else study
         except OutputError as error:
             return self.refuse(self.make_record(study), error.reason, str(self.out))
         if self.force:
@@ -101,13 +104,12 @@ class Submitter:
             known = films_of(standing.contents) if standing is not None else []
             known += [film for part in parts if part.study is not None for film in part.study.films]
             answer = self._submit(forced(study, known))
-            for part in self._parts(study):
+            for part in self._parts(study, self._jobs_of(study)):
                 if part.final and part.wanted and answer.answer != "refused":
                     self._take_place(part, answer.job_id)
             return answer
         for _ in range(_ROUNDS):  # others may submit films of this study at the same time
             parts, standing = self._parts(study, jobs), published(self.out / study.study_instance_uid)
-            jobs = None  # in the next round there may be others
             whole = self._whole(study, standing, parts)
             if whole is not None:
                 return self._submit(whole)
@@ -127,7 +129,8 @@ class Submitter:
             answer = self._submit(study, outs, named=all(self.out in part.homes for part in parts))
             if answer.answer == "refused":
                 break
-            left = self._parts(study)
+            jobs = self._jobs_of(study)  # others may have come meanwhile
+            left = self._parts(study, jobs)
             # also those that came meanwhile, as an earlier round's own
             for part in {part.job_id: part for part in (*others, *left)}.values():
                 if _has(study, part):
@@ -136,48 +139,54 @@ class Submitter:
                 break
         return answer
 
-    def _recognised(self, study: StudyInput, jobs: Sequence[str]) -> StudyInput:
+    def _submit_first(self, study: StudyInput) -> Submitted | None:
+        """Queue ``study`` if nobody has submitted films of it, and no result of it stands; else None."""
+        if published(self.out / study.study_instance_uid) is not None:
+            return None
+        record = replace(self.make_record(study), homes=(self.out,))
+        if self._why_no_place(record) is not None:
+            return None
+        answer, to_send = self.records.submit(record, published=False, force=False, only_first=True)
+        return None if answer == "known" else self._sent(record, answer, to_send)
+
+    def _jobs_of(self, study: StudyInput) -> list[Record]:
+        """All jobs of ``study`` whose records can be read."""
+        jobs = self.records.of_study(study.study_instance_uid)
+        return [record for record in map(self._whole_record, jobs) if record is not None]
+
+    def _whole_record(self, job: str) -> Record | None:
+        with suppress(DamagedRecordError):
+            record = self.records.get(job)
+            return record if record is not None and record.study is not None else None
+        return None
+
+    def _recognised(self, study: StudyInput, jobs: Sequence[Record]) -> StudyInput:
         """``study``; a film that came before in another file is told as it was told then.
 
         Args:
             jobs: those of the study.
         """
-        records = []
-        for job in jobs:
-            with suppress(DamagedRecordError):
-                record = self.records.get(job)
-                if record is not None and record.study is not None:
-                    records.append(record)
-        studies = [record.study for record in records if record.study is not None]
+        studies = [job.study for job in jobs if job.study is not None]
         if studies and not comes_in_other_files(study, known_films(studies, ())):
             return recognised(study, known_films(studies, ()))
-        folders = [self.out / study.study_instance_uid, *(record.result_folder() for record in records)]
+        folders = [self.out / study.study_instance_uid, *(job.result_folder() for job in jobs)]
         results = [found.contents for folder in folders if folder and (found := published(folder))]
         return recognised(study, known_films(studies, results), force=self.force)
 
-    def _parts(self, study: StudyInput, jobs: Sequence[str] | None = None) -> list[Record]:
+    def _parts(self, study: StudyInput, jobs: Sequence[Record]) -> list[Record]:
         """The jobs of ``study`` for this folder that are under way, have failed, or whose result stands.
 
         The films of one that was cancelled by hand are not wanted; those of one that failed still are.
 
         Args:
-            jobs: those of the study; None if they are to be looked up.
+            jobs: those of the study.
         """
         standing = published(self.out / study.study_instance_uid)
-        parts = []
-        if jobs is None:
-            jobs = self.records.of_study(study.study_instance_uid)
-        if standing is not None and standing.job_id not in jobs:  # one of version 0.1 is not listed there
-            jobs = [*jobs, standing.job_id]
-        for job in jobs:
-            with suppress(DamagedRecordError):
-                record = self.records.get(job)
-                if record is None or record.study is None or self.out not in record.outs:
-                    continue
-                stands = standing is not None and standing.job_id == job
-                if stands or record.wanted:
-                    parts.append(record)
-        return parts
+        stands = standing.job_id if standing is not None else ""
+        if stands and stands not in (job.job_id for job in jobs):  # one of version 0.1 is not listed there
+            unlisted = self._whole_record(stands)
+            jobs = jobs if unlisted is None else [*jobs, unlisted]
+        return [job for job in jobs if self.out in job.outs and (job.wanted or job.job_id == stands)]
 
     def _whole(
         self, study: StudyInput, standing: Published | None, parts: Sequence[Record]
@@ -236,12 +245,10 @@ class Submitter:
         record = self.make_record(study)
         others = tuple(dict.fromkeys(out for out in outs if out != self.out))
         record = replace(record, outs=(*others, self.out), homes=(self.out,) if named else ())
-        folder = self.out / study.study_instance_uid
-        try:
-            check_target(folder, record.job_id, replace=self.force, films=contents_of(study))
-        except OutputError as error:
-            return self.refuse(record, error.reason, str(self.out))
-        ours = published(folder)
+        no_place = self._why_no_place(record)
+        if no_place is not None:
+            return self.refuse(record, no_place, str(self.out))
+        ours = published(self.out / study.study_instance_uid)
         damaged = self.records.damaged(record.job_id)
         if damaged is not None:
             record = damaged.made_anew(record)
@@ -259,9 +266,21 @@ class Submitter:
             force=self.force,
             instead_of=damaged,
         )
+        return self._sent(record, answer, to_send)
+
+    def _why_no_place(self, record: Record) -> Reason | None:
+        """Why the job's result may not stand in this results folder; None if it may."""
+        films = contents_of(record.study) if record.study is not None else []
+        try:
+            check_target(self.out / record.study_instance_uid, record.job_id, replace=self.force, films=films)
+        except OutputError as error:
+            return error.reason
+        return None
+
+    def _sent(self, record: Record, answer: str, to_send: bool) -> Submitted:
         if to_send:
             self.messages.send(record.job_id, record.lane)
-        return Submitted(record.job_id, study.study_instance_uid, answer)
+        return Submitted(record.job_id, record.study_instance_uid, answer)
 
     def make_record(self, study: StudyInput) -> Record:
         """The record of a job that is new."""

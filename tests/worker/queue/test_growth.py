@@ -18,7 +18,7 @@ from tests.support.reasons import because
 from worker.pool.app import make_messages
 from worker.queue.job import Record
 from worker.queue.records import Records
-from worker.queue.submission import Submitted, Submitter
+from worker.queue.submission import Submitter
 from worker.settings import Settings
 from worker.study.outcome import Tally
 from worker.study.published import published
@@ -661,7 +661,10 @@ def test_who_waits_for_a_job_waits_for_the_one_in_its_place(site: Any, four: lis
     assert (gone["state"], gone["superseded_by"]) == ("cancelled", late)
 
 
-def test_halves_submitted_at_once_are_one_job(site: Any, weights: Path, four: list[Path]) -> None:
+@pytest.mark.parametrize("earlier", [0, 1], ids=["the first of their study", "after another film"])
+def test_halves_submitted_at_once_are_one_job(
+    site: Any, weights: Path, four: list[Path], earlier: int
+) -> None:
     """The other half is submitted as a whole between what this one looks up and what it writes."""
     settings = Settings(broker_url=site.url)
     halves = [find_studies([path]).studies[0] for path in four[:2]]
@@ -673,15 +676,18 @@ def test_halves_submitted_at_once_are_one_job(site: Any, weights: Path, four: li
         )
 
     class Slow(Records):
-        other: Submitted | None = None
+        calls = 0
 
         def submit(self, record: Record, **options: Any) -> Any:
-            if self.other is None:
-                self.other = submitter(site.records).submit(halves[1])
+            if self.calls == earlier:  # the first only asks where there is an earlier film
+                submitter(site.records).submit(halves[1])
+            self.calls += 1
             return super().submit(record, **options)
 
+    if earlier:
+        submitter(site.records).submit(find_studies([four[2]]).studies[0])
     answer = submitter(Slow(site.url)).submit(halves[0])
     assert site.records.ids("tonight") == [answer.job_id]
-    assert site.records.get(answer.job_id).films == 2
+    assert site.records.get(answer.job_id).films == 2 + earlier
     states = site.records.states()
-    assert (states["queued"], states["cancelled"]) == (1, 2)
+    assert (states["queued"], states["cancelled"]) == (1, 1 + 2 * earlier)

@@ -1,11 +1,15 @@
 -- A submission: {answer, whether a message is to be sent}.
--- arguments: id, published, force, outs, created, lane, batch, updated, damaged_as_read, names, homes; fields
+-- arguments: id, only_first, published, force, outs, created, lane, batch, updated, damaged_as_read, study, names, homes; fields
+-- only_first: 1 if nothing is to be done where the study has jobs, or the job a record of whatever kind: {'known', 0}
 -- published, force: 0 or 1; outs: a JSON list, the folder asked for last; damaged_as_read: see forget_damaged
 -- names: what tells how the files are called; homes: the folders of those who know it, a JSON list
 -- what the result that stands is known by, until there is another
 local KEPT = {
   created = true, scanned = true, failed_films = true, excluded_films = true, flagged = true, highest = true,
 }
+if only_first == '1' and (kind(id) ~= 'none' or redis.call('EXISTS', 'bcd:study:' .. study) == 1) then
+  return {'known', 0}
+end
 local asked = cjson.decode(outs)
 local out = asked[#asked]
 forget_damaged(id, damaged_as_read)
