@@ -34,7 +34,8 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
 
-# As many tests at a time as there are cores; those of one file run in one process, as they share a Redis.
+# One test more at a time than there are cores (tests/conftest.py); those of one file run in one process, as they
+# share a Redis.
 PARALLEL := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 # What starts no processes and needs no films, no Java, no browser and nothing of Debian's.

@@ -22,6 +22,13 @@ COMMANDS = frozenset({"admin", "kept", "url", "own_site", "site_of_module"})
 """Fixtures that start processes: a command line, its engine, a Redis, a gateway."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: of all, one in three waits for a worker, a lease or a client."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len(cores) + 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest; mark what starts processes, so that ``make quick`` leaves it out."""

@@ -170,6 +170,7 @@ def test_a_job_is_asked_for_as_seldom_as_the_gateway_wishes(gateway, client, mon
             raise errors.CancelledError
 
     monkeypatch.setattr(task, "wait", wait)
+    monkeypatch.setattr(jobs, "_CANCEL_SECONDS", 0.1)  # for which the end of the test would wait
     gateway.refuse = (429, {"Retry-After": asked})
     job = Job("j1", "1.2", "running", 1, 2)
     with pytest.raises(errors.CancelledError):
