@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+
+from worker.engine.host import wait_for
 
 DCMCJPLS = shutil.which("dcmcjpls")
 
@@ -69,6 +72,28 @@ def in_big_endian(source: Path, target: Path) -> Path:
     subprocess.run(["dcmconv", "+tb", str(source), str(target)], check=True)
     assert dcmread(target, stop_before_pixels=True).file_meta.TransferSyntaxUID == ExplicitVRBigEndian
     return target
+
+
+def through_archive(source: Path, folder: Path, *syntax: str) -> Path:
+    """``source`` as dcmtk's storescp has stored it in ``folder``, sent to it over the network.
+
+    Args:
+        syntax: storescp's option for the transfer syntaxes that it takes.
+    """
+    folder.mkdir(parents=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    archive = subprocess.Popen(["storescp", *syntax, "--output-directory", str(folder), port])
+    try:
+        echo = ["echoscu", "127.0.0.1", port]
+        assert wait_for(lambda: not subprocess.run(echo, check=False).returncode, 20)
+        subprocess.run(["storescu", "127.0.0.1", port, str(source)], check=True)
+    finally:
+        archive.terminate()
+        archive.wait()
+    (stored,) = folder.iterdir()
+    return stored
 
 
 def with_other_pixels(source: Path, target: Path) -> Path:

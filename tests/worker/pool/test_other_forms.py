@@ -17,6 +17,7 @@ from tests.support.film_forms import (
     as_jpeg_ls,
     in_big_endian,
     in_form,
+    through_archive,
     with_other_pixels,
 )
 
@@ -53,6 +54,22 @@ def test_a_film_in_other_forms_is_one_job_and_one_result(queue: Any, film: Path,
         assert published(queue) == result
     assert queue.records.ids() == [first.job_id]
     assert queue.watcher.times("film scanned") == 1
+
+
+@pytest.mark.debian
+@pytest.mark.skipif(shutil.which("storescp") is None, reason="needs dcmtk's storescp")
+@pytest.mark.parametrize("syntax", [[], ["+xi"], ["+xb"]], ids=["as sent", "implicit", "big endian"])
+def test_a_film_that_went_through_an_archive_is_the_same_job(
+    queue: Any, film: Path, tmp_path: Path, syntax: list[str]
+) -> None:
+    first = queue.submit(film)
+    assert queue.run(first.job_id).state == "done"
+    result = published(queue)
+    back = through_archive(film, tmp_path / "archive", *syntax)
+    assert back.read_bytes() != film.read_bytes()
+    again = queue.submit(back)
+    assert (again.job_id, again.answer) == (first.job_id, "done")
+    assert published(queue) == result
 
 
 def test_another_form_in_another_folder_gets_the_same_uids(queue: Any, film: Path, tmp_path: Path) -> None:
