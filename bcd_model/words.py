@@ -7,7 +7,6 @@ top-left **corner** of that pixel (PS3.3 C.18.6.1.1); only the DICOM writers con
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -279,14 +278,6 @@ class Region:
     radius: float
 
 
-def film_digest(film: Film) -> str:
-    """What tells a film by its pixels: the first 16 hex digits of the SHA-256 of them, float32 as read.
-
-    A model card lists those of its training films as ``data.film_digests``.
-    """
-    return hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()[:16]
-
-
 def by_suspicion(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Findings, the most suspicious first; ties by place, so that the order is always the same."""
     return tuple(sorted(findings, key=lambda f: (-f.probability.abnormal, f.center)))
@@ -313,5 +304,4 @@ __all__ = [
     "Region",
     "StudyScanner",
     "by_suspicion",
-    "film_digest",
 ]

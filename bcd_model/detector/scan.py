@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bcd_model.detector.calibration import SCORE_FLOOR, Calibration
+from bcd_model.detector.calibration import SCORE_FLOOR, Calibration, logistic
 from bcd_model.detector.marks import Mark, abnormal_score, cluster_marks, find_marks, merge
 from bcd_model.detector.model import Model
 from bcd_model.detector.pyramid import STRIDE, Pyramid, build_pyramid, region_window
@@ -23,7 +23,6 @@ from bcd_model.words import (
     HeatMap,
     ModelIdentity,
     OperatingPoint,
-    Pixels,
     Point,
     Probability,
     Region,
@@ -175,7 +174,7 @@ def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> 
         np.maximum(heat, score[np.ix_(rows, columns)], out=heat)
     if model.second_look is not None:
         marks += cluster_marks(pyramid, scanned)
-    values = _logistic(model.heat_calibration.slope * heat + model.heat_calibration.intercept)
+    values = logistic(model.heat_calibration.slope * heat + model.heat_calibration.intercept)
     values[~finest.inside] = 0
     step = (STRIDE * finest.step / pyramid.spacing[0], STRIDE * finest.step / pyramid.spacing[1])
     return marks, HeatMap(values.astype(np.float32), (-0.5, -0.5), step)
@@ -189,10 +188,6 @@ def _nearest(fine: int, coarse: int, ratio: float) -> npt.NDArray[np.intp]:
 def _floor_score(model: Model) -> float:
     odds = model.floor / (1 - model.floor)
     return float((np.log(odds) - model.calibration.intercept) / max(model.calibration.slope, 1e-6))
-
-
-def _logistic(x: Pixels) -> Pixels:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -40, 40))), dtype=np.float32)
 
 
 def _probability(mark: Mark, calibration: Calibration) -> Probability:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bcd_model.detector.backbone import Backbone
+from bcd_model.detector.calibration import fit_logistic
 from bcd_model.detector.marks import Mark, merge
 from bcd_model.detector.pyramid import MARGIN, STRIDE, Level, Pyramid
 from bcd_model.errors import TruthError
@@ -217,29 +218,13 @@ def _fit_head(
     axes = axes[:kept].T * (np.sqrt(len(features)) / values[:kept])  # (features, kept), to unit variance
     level, spread = own.mean(axis=0), own.std(axis=0) + _LEAST_DEVIATION
     design = np.column_stack([(own - level) / spread, ((features - middle) / scale) @ axes])
-    slopes, intercept = _ridge_logistic(design, on_lesion.astype(np.float64))
-    on_features = (axes @ slopes[own.shape[1] :]) / scale
-    on_own = slopes[: own.shape[1]] / spread
-    head = np.concatenate([on_own, on_features]).astype(np.float32)
-    return head, float(intercept - on_own @ level - on_features @ middle)
-
-
-def _ridge_logistic(
-    design: npt.NDArray[np.float64], truth: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], float]:
-    """Slopes and intercept of the greatest likelihood less 15 times the squared slopes (Newton's method)."""
+    ridge = np.append(np.full(design.shape[1], _PENALTY), 1e-6)
     inputs = np.column_stack([design, np.ones(len(design))])
-    ridge = np.full(inputs.shape[1], _PENALTY)
-    ridge[-1] = 1e-6
-    beta = np.zeros(inputs.shape[1])
-    for _ in range(100):
-        p = 1 / (1 + np.exp(-np.clip(inputs @ beta, -40, 40)))
-        hessian = (inputs.T * (p * (1 - p))) @ inputs + np.diag(ridge)
-        change = np.linalg.solve(hessian, inputs.T @ (truth - p) - ridge * beta)
-        beta += change
-        if float(np.abs(change).max()) < 1e-9:
-            break
-    return beta[:-1], float(beta[-1])
+    beta = fit_logistic(inputs, on_lesion.astype(np.float64), ridge)
+    on_features = (axes @ beta[own.shape[1] : -1]) / scale
+    on_own = beta[: own.shape[1]] / spread
+    head = np.concatenate([on_own, on_features]).astype(np.float32)
+    return head, float(beta[-1] - on_own @ level - on_features @ middle)
 
 
 def _level_of(film: Pyramid, mark: Mark) -> int:

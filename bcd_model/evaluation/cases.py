@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-import numpy as np
-
+from bcd_model import digests
+from bcd_model.digests import film_digest, truth_digest
 from bcd_model.errors import FilmError, TruthError
-from bcd_model.evaluation.froc import ScoredFilm, ScoredMark, film_score
+from bcd_model.evaluation.scored_films import ScoredFilm, ScoredMark
 from bcd_model.patients import check_given_once
-from bcd_model.words import CLASSES, AnnotatedFilm, Film, film_digest
+from bcd_model.words import CLASSES, AnnotatedFilm, Film
 
 _SQUARE = 0.01
 
@@ -23,14 +21,13 @@ class Pixels:
     """What is kept of a film's pixels once they are read.
 
     Attributes:
-        digest: ``bcd_model.words.film_digest``.
-        training_digest: SHA-256 of pixels and truth, as ``bcd_model.training.network.prepare`` makes it.
+        digest, truth_digest: see ``bcd_model.digests``.
         spacing: mm between rows.
         warnings: of the film's reader.
     """
 
     digest: str
-    training_digest: str
+    truth_digest: str
     spacing: float
     warnings: tuple[str, ...] = ()
 
@@ -56,7 +53,7 @@ class Case:
     @property
     def score(self) -> float:
         """The score of the most suspicious mark, -inf without one."""
-        return film_score(self.scored)
+        return self.scored.score
 
 
 def describe(annotated: AnnotatedFilm, film: Film) -> Pixels:
@@ -71,15 +68,13 @@ def describe(annotated: AnnotatedFilm, film: Film) -> Pixels:
             f"its pixels are not square ({rows:g} mm by {columns:g} mm)",
             "resample film and truth to square pixels: hits are judged in pixels",
         )
-    truth = json.dumps([asdict(lesion) for lesion in annotated.lesions]).encode()
-    content = np.ascontiguousarray(film.pixels).tobytes() + truth
-    return Pixels(film_digest(film), hashlib.sha256(content).hexdigest(), film.spacing[0], film.warnings)
+    truth = truth_digest(film, annotated.lesions)
+    return Pixels(film_digest(film), truth, film.spacing[0], film.warnings)
 
 
 def data_digest(cases: Sequence[Case]) -> str:
-    """SHA-256 over pixels and truth of all films, whatever their order: a model card's ``data.digest``."""
-    lines = sorted(f"{case.film.name} {case.pixels.training_digest}" for case in cases)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    """What a model card calls ``data.digest``, of these cases."""
+    return digests.data_digest((case.film.name, case.pixels.truth_digest) for case in cases)
 
 
 def check_films(films: Sequence[AnnotatedFilm]) -> None:

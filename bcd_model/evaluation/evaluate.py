@@ -8,11 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bcd_model.detector.calibration import SCORE_FLOOR, Calibration
+from bcd_model.detector.calibration import SCORE_FLOOR, Calibration, logistic
 from bcd_model.errors import TruthError, UsageError
-from bcd_model.evaluation import curves
+from bcd_model.evaluation import froc
 from bcd_model.evaluation.cases import Case
-from bcd_model.evaluation.froc import FALSE_MARKS
 from bcd_model.evaluation.groups import Density, Group, densities, groups
 from bcd_model.evaluation.hits import RULES, HitRule
 from bcd_model.evaluation.reliability import Calibrated, Items, cross_fitted, judge
@@ -54,9 +53,9 @@ class Curve:
     """What one hit rule makes of the marks.
 
     Attributes:
-        sensitivity: at each of ``curves.RATES``.
+        sensitivity: at each of ``froc.RATES``.
         thresholds: scores that marks must surpass there; -inf where all marks make no more false ones.
-        at: sensitivity at each of ``bcd_model.evaluation.froc.FALSE_MARKS``.
+        at: sensitivity at each of ``froc.FALSE_MARKS``.
         found: benign and malignant lesions with a mark at any score; ``malignant_auc`` is among them.
     """
 
@@ -85,7 +84,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assessment:
-    """Every figure. ``curves`` has the chosen rule first; ``roc`` is on ``curves.GRID``."""
+    """Every figure. ``curves`` has the chosen rule first; ``roc`` is on ``froc.GRID``."""
 
     cases: tuple[Case, ...]
     source: Source
@@ -110,7 +109,7 @@ class Assessment:
     @property
     def threshold(self) -> float:
         """The score at which groups are compared and errors are picked: one false mark per film."""
-        return self.curves[0].thresholds[int(np.flatnonzero(curves.RATES == OPERATING_FALSE_MARKS)[0])]
+        return self.curves[0].thresholds[int(np.flatnonzero(froc.RATES == OPERATING_FALSE_MARKS)[0])]
 
 
 def assess(
@@ -127,13 +126,14 @@ def assess(
             "--hit-rule iou needs the radius of every mark, which this run did not keep",
             "use --hit-rule centre, or train again with this version",
         )
-    tally = count(cases, rule)
+    scored = [case.scored for case in cases]
+    tally = count(scored, rule)
     weights = draw_patients(tally.patients, seed)
     rules = [rule, *(HitRule(name, rule.least_radius) for name in RULES if name != rule.name)]
-    tallies = [tally, *(count(cases, other) for other in rules[1:])]
+    tallies = [tally, *(count(scored, other) for other in rules[1:])]
     usable = [pair for pair in zip(rules, tallies, strict=True) if with_radii or pair[0].name != "iou"]
     predictions = predict(cases, tally, source)
-    at_one = curves.thresholds(tally, weights, np.array([OPERATING_FALSE_MARKS]))
+    at_one = froc.thresholds(tally, weights, np.array([OPERATING_FALSE_MARKS]))
     return Assessment(
         cases=tuple(cases),
         source=source,
@@ -142,8 +142,8 @@ def assess(
         tally=tally,
         predictions=predictions,
         curves=tuple(_curve(each, of_rule, weights) for each, of_rule in usable),
-        film_auc=interval(curves.film_auc(tally, weights)),
-        roc=tuple(intervals(curves.film_roc(tally, weights))),
+        film_auc=interval(froc.film_auc(tally, weights)),
+        roc=tuple(intervals(froc.film_roc(tally, weights))),
         operating_point=_at_operating_point(tally, weights, predictions),
         groups=groups(cases, tally, weights, at_one),
         densities=densities(cases, tally, weights, at_one),
@@ -157,7 +157,7 @@ def _at_operating_point(
 ) -> tuple[Interval, Interval] | None:
     if predictions.shown is None:
         return None
-    sensitivity, false_marks = curves.at_shown(tally, weights, predictions.shown)
+    sensitivity, false_marks = froc.at_shown(tally, weights, predictions.shown)
     return interval(sensitivity), interval(false_marks)
 
 
@@ -176,15 +176,15 @@ def _film_calibration(tally: Tally, weights: Floats, predictions: Predictions) -
 
 
 def _curve(rule: HitRule, tally: Tally, weights: Floats) -> Curve:
-    above = curves.thresholds(tally, weights, curves.RATES)
-    band = intervals(curves.sensitivity(tally, weights, above))
+    above = froc.thresholds(tally, weights, froc.RATES)
+    band = intervals(froc.sensitivity(tally, weights, above))
     found = tally.judged_lesion & np.isfinite(tally.lesion_score)
     return Curve(
         rule,
         tuple(band),
         tuple(float(value) for value in above[0]),
-        {rate: band[int(np.flatnonzero(rate == curves.RATES)[0])] for rate in FALSE_MARKS},
-        interval(curves.malignant_auc(tally, weights)),
+        {rate: band[int(np.flatnonzero(rate == froc.RATES)[0])] for rate in froc.FALSE_MARKS},
+        interval(froc.malignant_auc(tally, weights)),
         (int((found & ~tally.lesion_malignant).sum()), int((found & tally.lesion_malignant).sum())),
     )
 
@@ -195,7 +195,7 @@ def predict(cases: Sequence[Case], tally: Tally, source: Source) -> Predictions:
     if source.kind == "weights" and source.calibration is not None and source.film_calibration is not None:
         marks = source.calibration.slope * tally.mark_score + source.calibration.intercept
         films = source.film_calibration.slope * film_score + source.film_calibration.intercept
-        shown = None if source.threshold is None else _probability(marks) >= source.threshold
+        shown = None if source.threshold is None else logistic(marks) >= source.threshold
         return Predictions(marks, films, shown)
     folds = np.array([-1 if case.fold is None else case.fold for case in cases], dtype=np.intp)
     missing: list[str] = []
@@ -220,13 +220,9 @@ def _shown(tally: Tally, folds: Indices) -> Bools | None:
     shown = np.zeros(len(tally.mark_score), dtype=bool)
     for fold in np.unique(folds):
         others = np.bincount(tally.film_patient[folds != fold], minlength=tally.patients) > 0
-        above = curves.thresholds(tally, others[None].astype(np.float64), np.array([OPERATING_FALSE_MARKS]))
+        above = froc.thresholds(tally, others[None].astype(np.float64), np.array([OPERATING_FALSE_MARKS]))
         shown |= (folds[tally.mark_film] == fold) & (tally.mark_score > above[0, 0])
     return shown
-
-
-def _probability(logit: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -40, 40))), dtype=np.float64)
 
 
 __all__ = ["OPERATING_FALSE_MARKS", "Assessment", "Curve", "Predictions", "Source", "assess", "predict"]

@@ -1,160 +1,132 @@
-"""What a scan is worth: FROC, film-level AUC and calibration, with intervals over patients.
-
-Every figure is by patient: folds never part a patient's films, and intervals come from a bootstrap
-that draws patients, because two films of one patient are not two independent cases.
-"""
+"""FROC and film ROC: the free-response and the film-level curves of weighted patients (see ``tally``)."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
-from bcd_model.evaluation.statistics import Interval, auc, interval
-from bcd_model.words import Lesion, Point
+from bcd_model.evaluation.tally import Bools, Floats, Indices, Tally, share
 
 FALSE_MARKS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """False marks per film at which sensitivity is reported."""
 
-MIN_HIT_RADIUS = 15.0
-"""Pixels; a smaller lesion may be missed by this much and still count as found."""
+RATES: Floats = np.arange(201) / 40
+"""False marks per film at which the curve is drawn: 0 to 5."""
 
-HIT_RULE = "a mark hits a lesion if its centre lies within the annotated radius, at least 15 px"
+GRID: Floats = np.linspace(0, 1, 101)
+"""False positive rates at which the film ROC is drawn."""
 
-_BOOTSTRAPS = 1000
 
+def thresholds(tally: Tally, weights: Floats, rates: Floats) -> Floats:
+    """Return (draws + 1, rates): marks that score *above* it make at most that many false marks a film.
 
-@dataclass(frozen=True, slots=True)
-class ScoredMark:
-    """A mark as evaluation sees it: source (row, column), score, share of malignancy.
-
-    ``radius`` is in source pixels along the rows' axis; None if whoever kept the mark did not keep it.
+    -inf where all marks together make no more.
     """
+    wrong = np.flatnonzero(tally.judged_mark & ~tally.on_lesion)
+    wrong = wrong[np.argsort(-tally.mark_score[wrong], kind="stable")]
+    scores = np.append(tally.mark_score[wrong], -np.inf)
+    made = np.cumsum(weights[:, tally.mark_patient[wrong]], axis=1)
+    films = weights[:, tally.film_patient[tally.judged]].sum(axis=1)
+    found = np.empty((len(weights), len(rates)))
+    for draw, (of_draw, total) in enumerate(zip(made, films, strict=True)):
+        allowed = np.floor(rates * total + 1e-9)
+        found[draw] = scores[np.searchsorted(of_draw, allowed, side="right")]
+    return found
 
-    center: Point
-    score: float
-    malignant: float = 0.5
-    radius: float | None = None
 
+def sensitivity(tally: Tally, weights: Floats, above: Floats, chosen: Bools | None = None) -> Floats:
+    """Return (draws + 1, thresholds): the share of lesions with a mark above each threshold.
 
-@dataclass(frozen=True, slots=True)
-class ScoredFilm:
-    """A scanned film with its truth.
-
-    A film with an ``unlocated`` abnormality counts as abnormal for the AUC and not at all for the
-    FROC: its marks can be neither right nor wrong.
+    Args:
+        above: (draws + 1, thresholds), from ``thresholds``.
+        chosen: (L,) lesions that count; all by default. Those of films that are not judged never do.
     """
-
-    name: str
-    patient: str
-    lesions: tuple[Lesion, ...]
-    unlocated: bool
-    marks: tuple[ScoredMark, ...]
-
-    @property
-    def abnormal(self) -> bool:
-        """Whether the film shows an abnormality, located or not."""
-        return bool(self.lesions) or self.unlocated
-
-
-def lies_on(center: Point, lesion: Lesion) -> bool:
-    """Whether a place, source (row, column), lies on ``lesion``; see ``HIT_RULE``."""
-    return math.dist(center, lesion.center) <= max(lesion.radius, MIN_HIT_RADIUS)
-
-
-def hits(mark: ScoredMark, lesion: Lesion) -> bool:
-    """Whether ``mark`` lies on ``lesion``; see ``HIT_RULE``."""
-    return lies_on(mark.center, lesion)
-
-
-def lesion_scores(film: ScoredFilm) -> list[float]:
-    """The highest score of a mark on each lesion, -inf for a lesion with none."""
-    return [
-        max((mark.score for mark in film.marks if hits(mark, lesion)), default=-np.inf)
-        for lesion in film.lesions
+    counted = tally.judged_lesion if chosen is None else tally.judged_lesion & chosen
+    scores = tally.lesion_score[counted]
+    of_lesion = weights[:, tally.lesion_patient[counted]]
+    total = of_lesion.sum(axis=1)
+    columns = [
+        share(((scores > above[:, [i]]) * of_lesion).sum(axis=1), total) for i in range(above.shape[1])
     ]
+    return np.stack(columns, axis=1)
 
 
-def false_scores(film: ScoredFilm) -> list[float]:
-    """The scores of the marks that lie on no lesion."""
-    return [mark.score for mark in film.marks if not any(hits(mark, lesion) for lesion in film.lesions)]
+def false_marks(tally: Tally, weights: Floats, above: Floats, chosen: Bools | None = None) -> Floats:
+    """Return (draws + 1,): false marks a film above ``above`` (draws + 1, 1) on the films ``chosen`` (F,)."""
+    films = tally.judged if chosen is None else tally.judged & chosen
+    wrong = films[tally.mark_film] & ~tally.on_lesion
+    made = ((tally.mark_score[wrong] > above) * weights[:, tally.mark_patient[wrong]]).sum(axis=1)
+    return share(made, weights[:, tally.film_patient[films]].sum(axis=1))
 
 
-@dataclass(frozen=True, slots=True)
-class Froc:
-    """Sensitivity at each of ``FALSE_MARKS``, with the score threshold it takes."""
+def at_shown(tally: Tally, weights: Floats, shown: Bools) -> tuple[Floats, Floats]:
+    """Return sensitivity and false marks a film, (draws + 1,) each, of the marks that are ``shown`` (M,)."""
+    found = np.zeros(len(tally.lesion_score), dtype=bool)
+    found[tally.pairs[shown[tally.pairs[:, 1]], 0]] = True
+    counted = tally.judged_lesion
+    of_lesion = weights[:, tally.lesion_patient[counted]]
+    wrong = tally.judged_mark & ~tally.on_lesion & shown
+    made = weights[:, tally.mark_patient[wrong]].sum(axis=1)
+    films = weights[:, tally.film_patient[tally.judged]].sum(axis=1)
+    return share(of_lesion @ found[counted], of_lesion.sum(axis=1)), share(made, films)
 
-    sensitivity: tuple[float, ...]
-    threshold: tuple[float, ...]
-    lesions: int
-    films: int
+
+def film_auc(tally: Tally, weights: Floats, chosen: Bools | None = None) -> Floats:
+    """Return (draws + 1,): AUC of abnormal against normal films by their most suspicious mark."""
+    kept = np.ones_like(tally.abnormal) if chosen is None else chosen
+    positive, negative = (np.flatnonzero(kept & kind) for kind in (tally.abnormal, ~tally.abnormal))
+    return _auc(tally.film_score, tally.film_patient, positive, negative, weights)
 
 
-def froc(films: Sequence[ScoredFilm]) -> Froc:
-    """Return the free-response curve at ``FALSE_MARKS``.
-
-    The threshold at x is the lowest score that leaves at most x false marks per film.
-    """
-    judged = [film for film in films if not film.unlocated]
-    found = np.array([score for film in judged for score in lesion_scores(film)], dtype=np.float64)
-    wrong = np.sort(np.array([score for film in judged for score in false_scores(film)]))[::-1]
-    thresholds = []
-    for rate in FALSE_MARKS:
-        allowed = int(np.floor(rate * len(judged) + 1e-9))
-        thresholds.append(float(np.nextafter(wrong[allowed], np.inf)) if allowed < wrong.size else -np.inf)
-    # A lesion without a mark has -inf, which no threshold finds.
-    return Froc(
-        tuple(float(np.mean((found >= t) & np.isfinite(found))) if found.size else 0.0 for t in thresholds),
-        tuple(thresholds),
-        int(found.size),
-        len(judged),
+def malignant_auc(tally: Tally, weights: Floats) -> Floats:
+    """Return (draws + 1,): AUC of malignant against benign among marked lesions, by the best mark's share."""
+    found = tally.judged_lesion & np.isfinite(tally.lesion_score)
+    positive, negative = (
+        np.flatnonzero(found & kind) for kind in (tally.lesion_malignant, ~tally.lesion_malignant)
     )
+    return _auc(tally.lesion_share, tally.lesion_patient, positive, negative, weights)
 
 
-def at_threshold(films: Sequence[ScoredFilm], threshold: float) -> tuple[float, float]:
-    """Return sensitivity and false marks per film of the marks that reach ``threshold``."""
-    judged = [film for film in films if not film.unlocated]
-    found = [score >= threshold for film in judged for score in lesion_scores(film)]
-    wrong = [score >= threshold for film in judged for score in false_scores(film)]
-    return float(np.mean(found)) if found else 0.0, sum(wrong) / max(len(judged), 1)
+def _auc(scores: Floats, patients: Indices, positive: Indices, negative: Indices, weights: Floats) -> Floats:
+    """How often a positive outranks a negative, ties counting half."""
+    above = scores[positive][:, None] > scores[negative]
+    tied = scores[positive][:, None] == scores[negative]
+    of_positive, of_negative = weights[:, patients[positive]], weights[:, patients[negative]]
+    ordered = ((of_positive @ (above + 0.5 * tied)) * of_negative).sum(axis=1)
+    return share(ordered, of_positive.sum(axis=1) * of_negative.sum(axis=1))
 
 
-def film_score(film: ScoredFilm) -> float:
-    """The score of the film's most suspicious mark, -inf without one."""
-    return max((mark.score for mark in film.marks), default=-np.inf)
+def film_roc(tally: Tally, weights: Floats) -> Floats:
+    """Return (draws + 1, 101): the true positive rate of films at each false positive rate of ``GRID``."""
+    order = np.argsort(-tally.film_score, kind="stable")
+    scores = tally.film_score[order]
+    last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)
+    of_film = weights[:, tally.film_patient[order]]
+    rates = []
+    for kind in (tally.abnormal[order], ~tally.abnormal[order]):
+        part = of_film * kind
+        rates.append(share(np.cumsum(part, axis=1)[:, last], part.sum(axis=1, keepdims=True)))
+    found = np.full((len(weights), len(GRID)), np.nan)
+    for draw, (true, false) in enumerate(zip(*rates, strict=True)):
+        if np.isfinite(true).all() and np.isfinite(false).all():
+            found[draw] = np.interp(GRID, *_steps(np.append(0, false), np.append(0, true)))
+    return found
 
 
-def film_auc(films: Sequence[ScoredFilm]) -> float:
-    """AUC of abnormal against normal films by their most suspicious mark."""
-    scores = np.array([film_score(film) for film in films])
-    abnormal = np.array([film.abnormal for film in films])
-    return auc(scores[abnormal], scores[~abnormal])
+def _steps(false: Floats, true: Floats) -> tuple[Floats, Floats]:
+    """The curve with one point a false positive rate: where it rises straight up, the upper end."""
+    upper = np.append(np.flatnonzero(np.diff(false)), len(false) - 1)
+    return false[upper], true[upper]
 
 
-def bootstrap(
-    films: Sequence[ScoredFilm], figure: Callable[[Sequence[ScoredFilm]], Sequence[float]], seed: int = 0
-) -> list[Interval]:
-    """Return ``figure`` of the films with 95 % intervals from 1,000 draws of patients."""
-    groups: dict[str, list[ScoredFilm]] = {}
-    for film in films:
-        groups.setdefault(film.patient, []).append(film)
-    patients = sorted(groups)
-    rng = np.random.default_rng(seed)
-    draws = np.array(
-        [
-            figure(
-                [
-                    film
-                    for index in rng.integers(len(patients), size=len(patients))
-                    for film in groups[patients[index]]
-                ]
-            )
-            for _ in range(_BOOTSTRAPS)
-        ]
-    )
-    return [interval(value, drawn) for value, drawn in zip(figure(films), draws.T, strict=True)]
-
-
-MARKS_PER_FILM = 12
+__all__ = [
+    "FALSE_MARKS",
+    "GRID",
+    "RATES",
+    "at_shown",
+    "false_marks",
+    "film_auc",
+    "film_roc",
+    "malignant_auc",
+    "sensitivity",
+    "thresholds",
+]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bcd_model.evaluation import curves
+from bcd_model.evaluation import froc
 from bcd_model.evaluation.cases import Case
 from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import Floats, Tally, interval
@@ -88,7 +88,7 @@ def groups(cases: Sequence[Case], tally: Tally, weights: Floats, above: Floats) 
         )
         for name in present:
             chosen = (of_lesion == name) & tally.judged_lesion
-            values = curves.sensitivity(tally, weights, above, chosen)[:, 0]
+            values = froc.sensitivity(tally, weights, above, chosen)[:, 0]
             made.append(
                 Group(by, str(name), int(chosen.sum()), _found(tally, above, chosen), interval(values))
             )
@@ -109,9 +109,9 @@ def densities(cases: Sequence[Case], tally: Tally, weights: Floats, above: Float
                 int(films.sum()),
                 int(chosen.sum()),
                 _found(tally, above, chosen),
-                interval(curves.sensitivity(tally, weights, above, chosen)[:, 0]),
-                interval(curves.false_marks(tally, weights, above, films)),
-                interval(curves.film_auc(tally, weights, films)),
+                interval(froc.sensitivity(tally, weights, above, chosen)[:, 0]),
+                interval(froc.false_marks(tally, weights, above, films)),
+                interval(froc.film_auc(tally, weights, films)),
             )
         )
     return tuple(made)

@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from bcd_model.evaluation.froc import MIN_HIT_RADIUS, ScoredMark
+from bcd_model.evaluation.scored_films import ScoredMark
 from bcd_model.words import Lesion, Point
 
 RuleName = Literal["centre", "iou"]
 RULES: tuple[RuleName, ...] = get_args(RuleName)
 
 LEAST_IOU = 0.2
+
+MIN_HIT_RADIUS = 15.0
+"""Pixels; a smaller lesion may be missed by this much and still count as found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ class HitRule:
                 return False
             return circle_iou(mark.center, mark.radius, lesion.center, lesion.radius) >= LEAST_IOU
         return math.dist(mark.center, lesion.center) <= max(lesion.radius, self.least_radius)
+
+
+CENTRE = HitRule()
+"""The rule by which networks are trained, and their figures told."""
 
 
 def circle_iou(a: Point, a_radius: float, b: Point, b_radius: float) -> float:

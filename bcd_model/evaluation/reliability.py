@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bcd_model.detector.calibration import fit_calibration
+from bcd_model.detector.calibration import fit_calibration, logistic
 from bcd_model.errors import TruthError
 from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import Bools, Floats, Indices, interval, share
@@ -19,6 +19,7 @@ EDGES: Floats = np.array([0, 0.01, 0.02, 0.05, *np.arange(1, 11) / 10])
 """Bounds of the bins: ten of equal width, the first of them in four, because most marks are in it."""
 
 _STEPS = 50
+_MOST = 700.0  # exp(709) is the greatest
 _CHUNK = 100
 
 
@@ -39,7 +40,7 @@ class Items:
     @property
     def probability(self) -> Floats:
         """(n,) in [0, 1]."""
-        return _logistic(self.logit)
+        return logistic(self.logit, _MOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _newton(x: Floats, y: Floats, w: Floats) -> Floats:
     beta[~usable] = 0
     change = np.full_like(beta, np.inf)
     for _ in range(_STEPS):
-        p = _logistic(beta[:, :1] * x + beta[:, 1:])
+        p = logistic(beta[:, :1] * x + beta[:, 1:], _MOST)
         rest, curve = w * (y - p), w * p * (1 - p)
         gradient = np.stack([rest @ x, rest.sum(axis=1)], axis=1)
         a, b, c = curve @ (x * x), curve @ x, curve.sum(axis=1)
@@ -233,10 +234,6 @@ def cross_fitted(scores: Floats, truth: Bools, folds: Indices, use: Bools) -> Fl
         inside = folds == fold
         logits[inside] = fitted.slope * scores[inside] + fitted.intercept
     return logits
-
-
-def _logistic(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -700, 700))), dtype=np.float64)
 
 
 __all__ = ["EDGES", "Bin", "Calibrated", "Items", "cross_fitted", "judge", "recalibration"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from bcd_model.errors import InputError, TruthError, UsageError
 from bcd_model.evaluation.cases import Case
-from bcd_model.evaluation.froc import ScoredMark
+from bcd_model.evaluation.scored_films import ScoredMark
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm
 
@@ -85,7 +85,7 @@ def check_film(run: Run, case: Case, shape: tuple[int, int]) -> None:
         not (-0.5 <= mark.center[0] < shape[0] - 0.5 and -0.5 <= mark.center[1] < shape[1] - 0.5)
         for mark in case.marks
     )
-    if outside or run.digests[name] != case.pixels.training_digest:
+    if outside or run.digests[name] != case.pixels.truth_digest:
         raise InputError(
             f"film {name} or its truth is not that of the run", "name the films and the truth of its training"
         )

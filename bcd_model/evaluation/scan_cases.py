@@ -8,7 +8,7 @@ from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.detector.model import Model
 from bcd_model.detector.scan import Scanner
 from bcd_model.evaluation.cases import Case, describe
-from bcd_model.evaluation.froc import MARKS_PER_FILM, ScoredMark
+from bcd_model.evaluation.scored_films import MARKS_PER_FILM, ScoredMark
 from bcd_model.words import AnnotatedFilm, Film
 
 

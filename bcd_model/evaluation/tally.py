@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bcd_model.evaluation import statistics
-from bcd_model.evaluation.cases import Case
 from bcd_model.evaluation.hits import HitRule
+from bcd_model.evaluation.scored_films import ScoredFilm
 from bcd_model.evaluation.statistics import Interval
 
 DRAWS = 1000
@@ -27,7 +27,7 @@ Indices = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tally:
-    """Films (F), marks (M) and lesions (L) under one hit rule, in the order of the cases.
+    """Films (F), marks (M) and lesions (L) under one hit rule, in the order of the films.
 
     Attributes:
         patients: number of patients.
@@ -80,19 +80,19 @@ class Tally:
         return self.judged[self.lesion_film]
 
 
-def count(cases: Sequence[Case], rule: HitRule) -> Tally:
-    """Return the tally of ``cases`` under ``rule``."""
-    names = sorted({case.film.patient for case in cases})
+def count(films: Sequence[ScoredFilm], rule: HitRule) -> Tally:
+    """Return the tally of ``films`` under ``rule``."""
+    names = sorted({film.patient for film in films})
     patients = {name: index for index, name in enumerate(names)}
-    marks = [(index, mark) for index, case in enumerate(cases) for mark in case.marks]
-    lesions = [(index, lesion) for index, case in enumerate(cases) for lesion in case.film.lesions]
+    marks = [(index, mark) for index, film in enumerate(films) for mark in film.marks]
+    lesions = [(index, lesion) for index, film in enumerate(films) for lesion in film.lesions]
     of_film: dict[int, list[int]] = {}
-    for number, (film, _) in enumerate(marks):
-        of_film.setdefault(film, []).append(number)
+    for number, (index, _) in enumerate(marks):
+        of_film.setdefault(index, []).append(number)
     pairs = [
         (number, mark)
-        for number, (film, lesion) in enumerate(lesions)
-        for mark in of_film.get(film, ())
+        for number, (index, lesion) in enumerate(lesions)
+        for mark in of_film.get(index, ())
         if rule.hits(marks[mark][1], lesion)
     ]
     score = np.full(len(lesions), -np.inf)
@@ -105,15 +105,15 @@ def count(cases: Sequence[Case], rule: HitRule) -> Tally:
     on_lesion[[index for _, index in pairs]] = True
     return Tally(
         len(patients),
-        np.array([patients[case.film.patient] for case in cases], dtype=np.intp),
-        np.array([not case.film.unlocated for case in cases], dtype=bool),
-        np.array([case.scored.abnormal for case in cases], dtype=bool),
-        np.array([case.score for case in cases], dtype=np.float64),
-        np.array([film for film, _ in marks], dtype=np.intp),
+        np.array([patients[film.patient] for film in films], dtype=np.intp),
+        np.array([not film.unlocated for film in films], dtype=bool),
+        np.array([film.abnormal for film in films], dtype=bool),
+        np.array([film.score for film in films], dtype=np.float64),
+        np.array([index for index, _ in marks], dtype=np.intp),
         np.array([mark.score for _, mark in marks], dtype=np.float64),
         np.array([mark.malignant for _, mark in marks], dtype=np.float64),
         on_lesion,
-        np.array([film for film, _ in lesions], dtype=np.intp),
+        np.array([index for index, _ in lesions], dtype=np.intp),
         score,
         share,
         np.array([lesion.label == "malignant" for _, lesion in lesions], dtype=bool),
@@ -122,7 +122,7 @@ def count(cases: Sequence[Case], rule: HitRule) -> Tally:
 
 
 def draw_patients(patients: int, seed: int, draws: int = DRAWS) -> Floats:
-    """Return the weights (draws + 1, patients); the draws are those of ``froc.bootstrap``."""
+    """Return the weights (draws + 1, patients): the data itself, then ``draws`` draws."""
     rng = np.random.default_rng(seed)
     drawn = [np.bincount(rng.integers(patients, size=patients), minlength=patients) for _ in range(draws)]
     return np.array([np.ones(patients), *drawn], dtype=np.float64)

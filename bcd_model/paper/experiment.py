@@ -14,8 +14,8 @@ from typing import cast
 import numpy as np
 import torch
 
+from bcd_model.checkpoint import Origin, check_checkpoint
 from bcd_model.errors import UsageError
-from bcd_model.paper.checkpoint import Origin, check_checkpoint
 from bcd_model.paper.crops import PaperCrop
 from bcd_model.paper.environment import environment
 from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bcd_model.digests import lines_digest
 from bcd_model.errors import TruthError
 from bcd_model.paper.crops import PaperCrop, crops_of_one_scale, eight_variants, paper_crops, square_crop
 from bcd_model.paper.systems import SUBSETS, Preparation, Scaling, Subset
@@ -99,7 +100,7 @@ def films_digest(films: Sequence[AnnotatedFilm]) -> str:
         f"{film.name} {film.patient} {film.label} {film.unlocated} {film.lesions} {picture}"
         for film, picture in zip(ordered, pictures, strict=True)
     ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return lines_digest(lines)
 
 
 def _whole(annotated: AnnotatedFilm, size: int) -> PaperCrop:

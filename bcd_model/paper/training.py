@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from bcd_model.checkpoint import Origin, load_checkpoint, save_checkpoint
 from bcd_model.detector.network import initialise
-from bcd_model.paper.checkpoint import Origin, load_checkpoint, save_checkpoint
 from bcd_model.paper.environment import environment
 from bcd_model.paper.inputs import Labels
 from bcd_model.paper.networks import build
@@ -117,8 +117,8 @@ def train(
     origin = Origin(setting.digest, environment(setting.device))
     first = 0
     if checkpoint is not None and checkpoint.exists():
-        first, known = load_checkpoint(checkpoint, origin, network, optimiser)
-        losses[:first] = known[:first]
+        first, more = load_checkpoint(checkpoint, origin, network, optimiser)
+        losses[:first] = more["losses"].numpy()
     images = torch.from_numpy(samples)[:, None].to(device)
     truth = torch.from_numpy(labels).to(device)
     order = BatchOrder(len(labels), setting.system.batch, setting.seed)
@@ -141,7 +141,8 @@ def train(
             raise DivergedError
         done = step + 1
         if checkpoint is not None and done % CHECKPOINT_EVERY == 0 and done < setting.steps:
-            save_checkpoint(checkpoint, origin, done, network, optimiser, losses[:done])
+            known = torch.from_numpy(losses[:done].copy())
+            save_checkpoint(checkpoint, origin, done, network, optimiser, losses=known)
         watch(done, float(losses[step]))
     return network.eval(), losses
 

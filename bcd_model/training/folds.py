@@ -22,7 +22,8 @@ from bcd_model.detector.marks import Mark, cluster_marks, find_marks, merge
 from bcd_model.detector.second_look import RECIPE, VIEWS, Features, Heads, candidates, fit_heads, look
 from bcd_model.detector.windows import scan_level
 from bcd_model.errors import UsageError
-from bcd_model.evaluation.froc import MARKS_PER_FILM, ScoredFilm, ScoredMark, hits
+from bcd_model.evaluation.hits import CENTRE
+from bcd_model.evaluation.scored_films import MARKS_PER_FILM, ScoredFilm, ScoredMark
 from bcd_model.pairs import other_breasts
 from bcd_model.patients import check_split, patient_folds
 from bcd_model.training.network import Progress, TrainingConfig, train_network
@@ -180,7 +181,7 @@ def final(looked: Mapping[str, Looked], heads: Heads | None, other: Others) -> d
 def _fit(films: Sequence[TrainingFilm], looked: dict[str, Looked]) -> Heads:
     judged = [film for film in films if not film.unlocated]
     on_lesion = [
-        any(hits(mark, lesion) for lesion in film.lesions)
+        any(CENTRE.hits(mark, lesion) for lesion in film.lesions)
         for film in judged
         for mark in _scored(film, looked[film.name].marks).marks
     ]

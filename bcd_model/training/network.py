@@ -6,7 +6,6 @@ checkpoint as if nothing had happened.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,19 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 from torch.nn import functional
 
-from bcd_model.atomic import replacing
+from bcd_model import digests
+from bcd_model.checkpoint import Origin, load_checkpoint, save_checkpoint
 from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.detector.pyramid import STEPS_MM, build_pyramid
-from bcd_model.errors import TruthError, UsageError
+from bcd_model.digests import film_digest, lines_digest, truth_digest
+from bcd_model.errors import TruthError
 from bcd_model.patients import check_given_once
 from bcd_model.training.hard_negatives import mine
 from bcd_model.training.windows import TrainingFilm, WindowSampler
-from bcd_model.words import AnnotatedFilm, film_digest
+from bcd_model.words import AnnotatedFilm
 
 Progress = Callable[[str], None]
 
@@ -65,8 +63,7 @@ class TrainingConfig:
 
     def digest(self, films: Sequence[TrainingFilm]) -> str:
         """SHA-256 of all that decides a training run: settings, films and their truth."""
-        text = json.dumps([asdict(self), [(film.name, film.digest) for film in films]])
-        return hashlib.sha256(text.encode()).hexdigest()
+        return lines_digest([json.dumps([asdict(self), [(film.name, film.digest) for film in films]])])
 
 
 def prepare(
@@ -82,8 +79,6 @@ def prepare(
     prepared = []
     for index, annotated in enumerate(films, 1):
         film = annotated.read()
-        truth = json.dumps([asdict(lesion) for lesion in annotated.lesions]).encode()
-        digest = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes() + truth).hexdigest()
         prepared.append(
             TrainingFilm(
                 annotated.name,
@@ -91,7 +86,7 @@ def prepare(
                 annotated.lesions,
                 annotated.unlocated,
                 build_pyramid(film, steps_mm),
-                digest,
+                truth_digest(film, annotated.lesions),
                 film_digest(film),
                 film.view,
                 film.laterality,
@@ -117,9 +112,8 @@ def check_truth(films: Sequence[AnnotatedFilm]) -> None:
 
 
 def data_digest(films: Sequence[TrainingFilm]) -> str:
-    """SHA-256 over the films' pixels and truth, whatever their order."""
-    lines = sorted(f"{film.name} {film.digest}" for film in films)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    """What a model card calls ``data.digest``, of these films."""
+    return digests.data_digest((film.name, film.digest) for film in films)
 
 
 def train_network(
@@ -135,7 +129,7 @@ def train_network(
             films and settings.
 
     Raises:
-        UsageError: ``checkpoint`` belongs to another run.
+        UsageError: ``checkpoint`` is damaged, or belongs to another run.
     """
     network = ScanningBCDCNN(config.units, config.dropout)
     initialise(network, config.seed)
@@ -143,10 +137,11 @@ def train_network(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     sampler = WindowSampler(films, config.seed)
-    digest = config.digest(films)
+    origin = Origin(config.digest(films))
     first = 0
     if checkpoint is not None and checkpoint.exists():
-        first = _load(checkpoint, digest, network, optimizer, sampler)
+        first, more = load_checkpoint(checkpoint, origin, network, optimizer)
+        sampler.hard = [(int(f), int(i), int(r), int(c)) for f, i, r, c in more["hard"].tolist()]
     loss_average = 0.0
     for step in range(first, config.steps):
         if step in config.mining:
@@ -168,57 +163,11 @@ def train_network(
         if done % config.checkpoint_every == 0 or done == config.steps:
             progress(f"step {done} of {config.steps}, loss {loss_average:.3f}")
             if checkpoint is not None:
-                _save(checkpoint, digest, done, network, optimizer, sampler)
+                hard = torch.tensor(sampler.hard, dtype=torch.int32).reshape(-1, 4)
+                save_checkpoint(checkpoint, origin, done, network, optimizer, hard=hard)
     return network.eval()
 
 
 def _rate(step: int, steps: int) -> float:
     cosine = 0.5 * (1 + np.cos(np.pi * step / steps))
     return float(min(1.0, (step + 1) / _WARM_UP) * (_FINAL_RATE + (1 - _FINAL_RATE) * cosine))
-
-
-def _save(
-    path: Path,
-    digest: str,
-    step: int,
-    network: ScanningBCDCNN,
-    optimizer: torch.optim.Optimizer,
-    sampler: WindowSampler,
-) -> None:
-    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
-    tensors["hard"] = torch.tensor(sampler.hard, dtype=torch.int32).reshape(-1, 4)
-    with replacing(path) as staged:
-        save_file(tensors, staged, metadata={"digest": digest, "step": str(step)})
-
-
-def _load(
-    path: Path,
-    digest: str,
-    network: ScanningBCDCNN,
-    optimizer: torch.optim.Optimizer,
-    sampler: WindowSampler,
-) -> int:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise UsageError("the checkpoint is damaged", "remove it, to train from the start", path) from error
-    if metadata.get("digest") != digest:
-        raise UsageError(
-            "the checkpoint belongs to other films or settings", "remove it or name another folder", path
-        )
-    tensors = load_file(path)
-    network.load_state_dict(_below(tensors, "network."))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _below(tensors, "optimizer.").items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    sampler.hard = [(int(f), int(i), int(r), int(c)) for f, i, r, c in tensors["hard"].tolist()]
-    return int(metadata["step"])
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -22,19 +22,10 @@ from bcd_model.detector.network import ScanningBCDCNN
 from bcd_model.detector.second_look import SecondLook
 from bcd_model.detector.windows import scan_level
 from bcd_model.errors import TruthError
-from bcd_model.evaluation.froc import (
-    FALSE_MARKS,
-    HIT_RULE,
-    ScoredFilm,
-    ScoredMark,
-    at_threshold,
-    bootstrap,
-    film_auc,
-    film_score,
-    froc,
-    hits,
-)
-from bcd_model.evaluation.statistics import Interval, auc
+from bcd_model.evaluation import froc
+from bcd_model.evaluation.hits import CENTRE
+from bcd_model.evaluation.statistics import Interval
+from bcd_model.evaluation.tally import Tally, count, draw_patients, interval, intervals
 from bcd_model.training.folds import Validated, cross_validate, say_of
 from bcd_model.training.network import Progress, TrainingConfig, data_digest, train_network
 from bcd_model.training.windows import TrainingFilm
@@ -68,69 +59,47 @@ def measure(validated: Validated, folds: int) -> Measured:
     Calibration and operating point are fitted on these very marks: they are for use on films to
     come, and only the ranking figures (FROC, AUC) are free of that.
     """
-    scored = validated.scored
-    calibration = _calibrate(scored)
-    film_scores = np.array([max(film_score(film), SCORE_FLOOR) for film in scored])
-    film_calibration = fit_calibration(film_scores, np.array([film.abnormal for film in scored]))
-    curve = froc(scored)
-    score = curve.threshold[FALSE_MARKS.index(OPERATING_FALSE_MARKS)]
-    if not np.isfinite(score):
+    tally = count(validated.scored, CENTRE)
+    weights = draw_patients(tally.patients, seed=0)
+    calibration = _calibrate(tally)
+    above = froc.thresholds(tally, weights, np.array(froc.FALSE_MARKS))
+    highest_left_out = float(above[0, froc.FALSE_MARKS.index(OPERATING_FALSE_MARKS)])
+    if not np.isfinite(highest_left_out):
         raise TruthError(
             "the network marks too little to set an operating point", "train longer, on more films"
         )
 
-    def figures(films: Sequence[ScoredFilm]) -> list[float]:
-        return [*froc(films).sensitivity, film_auc(films), malignant_auc(films), *at_threshold(films, score)]
-
-    intervals = bootstrap(scored, figures)
-    count = len(FALSE_MARKS)
-    patients = len({film.patient for film in scored})
+    point = np.full((len(weights), 1), highest_left_out)
+    sensitivity = interval(froc.sensitivity(tally, weights, point)[:, 0])
+    false_marks = interval(froc.false_marks(tally, weights, point))
+    films, lesions = len(tally.abnormal), int(tally.judged_lesion.sum())
     basis = (
-        f"{folds}-fold cross-validation by patient of the training recipe, {len(scored)} films of "
-        f"{patients} patients, {curve.lesions} lesions; {HIT_RULE}"
-    )
-    point = OperatingPoint(
-        calibration.probability(score),
-        float(np.mean([film.abnormal for film in scored])),
-        intervals[count + 2].value,
-        intervals[count + 3].value,
-        basis,
+        f"{folds}-fold cross-validation by patient of the training recipe, {films} films of "
+        f"{tally.patients} patients, {lesions} lesions; {CENTRE.text}"
     )
     return Measured(
-        dict(zip(FALSE_MARKS, intervals[:count], strict=True)),
-        intervals[count],
-        intervals[count + 1],
-        (intervals[count + 2], intervals[count + 3]),
-        curve.lesions,
-        len(scored),
-        patients,
+        dict(zip(froc.FALSE_MARKS, intervals(froc.sensitivity(tally, weights, above)), strict=True)),
+        interval(froc.film_auc(tally, weights)),
+        interval(froc.malignant_auc(tally, weights)),
+        (sensitivity, false_marks),
+        lesions,
+        films,
+        tally.patients,
         calibration,
-        film_calibration,
-        _calibrate(validated.first),
-        point,
+        fit_calibration(np.maximum(tally.film_score, SCORE_FLOOR), tally.abnormal),
+        _calibrate(count(validated.first, CENTRE)),
+        OperatingPoint(
+            calibration.probability(float(np.nextafter(highest_left_out, np.inf))),
+            float(tally.abnormal.mean()),
+            sensitivity.value,
+            false_marks.value,
+            basis,
+        ),
     )
 
 
-def _calibrate(films: Sequence[ScoredFilm]) -> Calibration:
-    judged = [film for film in films if not film.unlocated]
-    scores = np.array([mark.score for film in judged for mark in film.marks])
-    truth = np.array([_on_lesion(film, mark) for film in judged for mark in film.marks], dtype=bool)
-    return fit_calibration(scores, truth)
-
-
-def malignant_auc(films: Sequence[ScoredFilm]) -> float:
-    """AUC of malignant against benign among the lesions that were marked, by their best mark."""
-    shares: dict[str, list[float]] = {"benign": [], "malignant": []}
-    for film in films:
-        for lesion in film.lesions:
-            on = [mark for mark in film.marks if hits(mark, lesion)]
-            if on and not film.unlocated:
-                shares[lesion.label].append(max(on, key=lambda mark: mark.score).malignant)
-    return auc(np.array(shares["malignant"]), np.array(shares["benign"]))
-
-
-def _on_lesion(film: ScoredFilm, mark: ScoredMark) -> bool:
-    return any(hits(mark, lesion) for lesion in film.lesions)
+def _calibrate(tally: Tally) -> Calibration:
+    return fit_calibration(tally.mark_score[tally.judged_mark], tally.on_lesion[tally.judged_mark])
 
 
 def figures_table(measured: Measured) -> dict[str, Any]:
@@ -143,7 +112,7 @@ def figures_table(measured: Measured) -> dict[str, Any]:
 
     return {
         "protocol": "out of fold, by patient; 95 % intervals from a bootstrap over patients",
-        "hit_rule": HIT_RULE,
+        "hit_rule": CENTRE.text,
         "films": measured.films,
         "patients": measured.patients,
         "lesions": measured.lesions,

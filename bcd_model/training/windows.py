@@ -25,7 +25,7 @@ class TrainingFilm:
 
     Attributes:
         digest: SHA-256 of pixels and truth.
-        pixel_digest: ``bcd_model.words.film_digest``.
+        pixel_digest: ``bcd_model.digests.film_digest``.
     """
 
     name: str

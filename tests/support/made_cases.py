@@ -8,7 +8,7 @@ import numpy as np
 
 from bcd_model.detector.calibration import Calibration
 from bcd_model.evaluation.cases import Case, Pixels
-from bcd_model.evaluation.froc import ScoredMark
+from bcd_model.evaluation.scored_films import ScoredMark
 from bcd_model.words import Film, Label, Lesion, Projection
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import typer
 
-from bcd_model.evaluation.froc import lies_on
+from bcd_model.evaluation.hits import CENTRE
+from bcd_model.evaluation.scored_films import ScoredMark
 from bcd_model.words import DISCLAIMER
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
@@ -73,7 +74,7 @@ def _rows(film: Mapping[str, Any], truth: FilmTruth | None) -> list[tuple[object
     left = [finding for finding in film["findings"] if finding["presented"]]
     rows: list[tuple[object, ...]] = []
     for lesion in truth.lesions if truth else ():
-        hits = [finding for finding in left if lies_on(finding["center"], lesion)]
+        hits = [f for f in left if CENTRE.hits(ScoredMark(f["center"], 0.0), lesion)]
         left = [finding for finding in left if finding not in hits]
         about = (name, side, f"{lesion.kind} {lesion.label}", _place(lesion.center))
         if hits:

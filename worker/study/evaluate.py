@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bcd_model.digests import film_digest
 from bcd_model.errors import FilmError, InputError
 from bcd_model.evaluation.cases import Case, check_films, describe
 from bcd_model.evaluation.evaluate import Source
@@ -17,7 +18,7 @@ from bcd_model.evaluation.seen_films import Honesty, film_digests, of_weights, o
 from bcd_model.pairs import other_breasts
 from bcd_model.patients import twins
 from bcd_model.weights import read_info
-from bcd_model.words import AnnotatedFilm, Film, film_digest
+from bcd_model.words import AnnotatedFilm, Film
 from converters.mias.collection import read_collection
 from converters.truth.annotated_films import match_truth
 from worker.study.scanner import make_scanner

@@ -31,10 +31,11 @@ from typing import Any
 
 import numpy as np
 
+from bcd_model.digests import film_digest
 from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
 from bcd_model.reasons import Reason
-from bcd_model.words import Film, ModelIdentity, OperatingPoint, StudyScanner, film_digest
+from bcd_model.words import Film, ModelIdentity, OperatingPoint, StudyScanner
 from converters.dicom.file import FileBytes, Header, load, parse_dicom, survey, uid
 from converters.films.pixels.stored import picture_digest, stored_pixels
 from converters.films.projection import NO_PROJECTION

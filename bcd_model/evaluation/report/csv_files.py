@@ -6,11 +6,10 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, SupportsFloat
 
-import numpy as np
-
-from bcd_model.evaluation import curves
+from bcd_model.detector.calibration import logistic
+from bcd_model.evaluation import froc
 from bcd_model.evaluation.evaluate import Assessment
 from bcd_model.evaluation.hits import circle_iou
 
@@ -21,7 +20,7 @@ def froc_csv(made: Assessment) -> str:
     def rows() -> Iterable[Sequence[object]]:
         yield "hit_rule", "false_marks_per_film", "sensitivity", "low", "high", "above_score", "honesty"
         for curve in made.curves:
-            for rate, point, above in zip(curves.RATES, curve.sensitivity, curve.thresholds, strict=True):
+            for rate, point, above in zip(froc.RATES, curve.sensitivity, curve.thresholds, strict=True):
                 yield (curve.rule.name, float(rate), *_three(point), _number(above), made.honesty.verdict)
 
     return _csv(rows())
@@ -41,7 +40,11 @@ def films_csv(made: Assessment) -> str:
             yield (
                 *(film.name, film.patient, film.tissue, film.label, _word(bool(made.tally.abnormal[index]))),
                 *(_word(film.unlocated), len(film.lesions), "" if case.fold is None else case.fold),
-                *(len(case.marks), _number(case.score), "" if p is None else _number(_logistic(p[index]))),
+                *(
+                    len(case.marks),
+                    _number(case.score),
+                    "" if p is None else _number(logistic(p[index])),
+                ),
                 *(case.pixels.digest, _word(made.honesty.trained_on[index])),
             )
 
@@ -80,7 +83,7 @@ def marks_csv(made: Assessment) -> str:
                     *(case.film.name, case.film.patient, "" if case.fold is None else case.fold, rank),
                     *(_number(mark.center[0]), _number(mark.center[1])),
                     *("" if mark.radius is None else _number(mark.radius), _number(mark.score)),
-                    *("" if p is None else _number(_logistic(p[number])), _number(mark.malignant)),
+                    *("" if p is None else _number(logistic(p[number])), _number(mark.malignant)),
                     *(
                         "not judged" if case.film.unlocated else verdict,
                         " ".join(str(n + 1) for n in lesions),
@@ -120,11 +123,7 @@ def _three(point: Any) -> tuple[object, object, object]:
     return _number(point.value), _number(point.low), _number(point.high)
 
 
-def _logistic(logit: float) -> float:
-    return float(1 / (1 + np.exp(-np.clip(logit, -40, 40))))
-
-
-def _number(value: float) -> object:
+def _number(value: SupportsFloat) -> object:
     return round(float(value), 6) + 0.0 if math.isfinite(value) else ""
 
 

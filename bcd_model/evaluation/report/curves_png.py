@@ -12,9 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bcd_model.evaluation import curves
+from bcd_model.evaluation import froc
 from bcd_model.evaluation.evaluate import Assessment
-from bcd_model.evaluation.froc import FALSE_MARKS
 from bcd_model.evaluation.reliability import Calibrated
 from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import Floats
@@ -26,14 +25,14 @@ def draw_froc(made: Assessment) -> bytes:
     for color, curve in enumerate(made.curves):
         band = _columns(curve.sensitivity)
         name = f"{curve.rule.name}{' (chosen)' if color == 0 else ''}"
-        axis.step(curves.RATES, band[:, 0], where="post", color=f"C{color}", label=name)
+        axis.step(froc.RATES, band[:, 0], where="post", color=f"C{color}", label=name)
         low, high = band[:, 1], band[:, 2]
-        axis.fill_between(curves.RATES, low, high, step="post", color=f"C{color}", alpha=0.15, linewidth=0)
-    for rate in FALSE_MARKS:
+        axis.fill_between(froc.RATES, low, high, step="post", color=f"C{color}", alpha=0.15, linewidth=0)
+    for rate in froc.FALSE_MARKS:
         axis.axvline(rate, color="grey", linewidth=0.4)
     axis.set_xscale("symlog", linthresh=0.125, base=2)
-    axis.set_xticks(FALSE_MARKS, [f"{rate:g}" for rate in FALSE_MARKS])
-    axis.set_xlim(0, float(curves.RATES[-1]))
+    axis.set_xticks(froc.FALSE_MARKS, [f"{rate:g}" for rate in froc.FALSE_MARKS])
+    axis.set_xlim(0, float(froc.RATES[-1]))
     axis.set_ylim(0, 1)
     axis.set_xlabel("false marks per film")
     axis.set_ylabel("sensitivity")
@@ -49,8 +48,8 @@ def draw_roc(made: Assessment) -> bytes:
     """``film-roc.png``: abnormal against normal films."""
     figure, (axis,) = new_figure(1, size=(5.0, 5.0))
     band = _columns(made.roc)
-    axis.plot(curves.GRID, band[:, 0], label=f"AUC {made.film_auc}")
-    axis.fill_between(curves.GRID, band[:, 1], band[:, 2], alpha=0.15, linewidth=0)
+    axis.plot(froc.GRID, band[:, 0], label=f"AUC {made.film_auc}")
+    axis.fill_between(froc.GRID, band[:, 1], band[:, 2], alpha=0.15, linewidth=0)
     axis.plot([0, 1], [0, 1], color="grey", linewidth=0.7)
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1)

@@ -11,8 +11,8 @@ from matplotlib.patches import Circle
 
 from bcd_model.evaluation.cases import Case
 from bcd_model.evaluation.evaluate import Assessment
-from bcd_model.evaluation.froc import ScoredMark
 from bcd_model.evaluation.report.curves_png import finish, new_figure
+from bcd_model.evaluation.scored_films import ScoredMark
 from bcd_model.words import Film, Lesion, Point
 
 MOST = 24

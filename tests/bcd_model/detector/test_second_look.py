@@ -20,14 +20,14 @@ from bcd_model.detector.second_look import (
     RECIPE,
     Heads,
     SecondLook,
-    _ridge_logistic,
     candidates,
     fit_heads,
     look,
 )
 from bcd_model.detector.spots import Cluster
 from bcd_model.errors import TruthError
-from bcd_model.evaluation.froc import ScoredMark, hits
+from bcd_model.evaluation.hits import CENTRE
+from bcd_model.evaluation.scored_films import ScoredMark
 from bcd_model.training.folds import Validated, cross_validate, folds_of, read_looked
 from bcd_model.training.network import TrainingConfig, prepare
 from bcd_model.training.recipe import develop, measure
@@ -150,28 +150,6 @@ def test_a_film_without_the_other_breast_does_without_that_head(backbone: Backbo
     assert heads.scores([replace(mark(300, 150), spots=1.0, by_spots=True)], seen) == [6]
     empty = pyramid(Film(np.zeros((64, 64), dtype=np.float32), (0.2, 0.2)))
     assert np.isnan(look(backbone, [mark(300, 150)], film, empty)[:, 2]).all()
-
-
-def test_ridge_logistic_is_the_least_of_what_it_says_it_minimises() -> None:
-    rng = np.random.default_rng(0)
-    design = rng.normal(size=(200, 6))
-    truth = (rng.random(200) < 1 / (1 + np.exp(-2 * design[:, 0] + 1))).astype(np.float64)
-    beta = torch.zeros(7, dtype=torch.float64, requires_grad=True)
-    inputs, target = torch.from_numpy(design), torch.from_numpy(truth)
-    optimizer = torch.optim.LBFGS([beta], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        z = inputs @ beta[:-1] + beta[-1]
-        value = functional.binary_cross_entropy_with_logits(z, target, reduction="sum")
-        value = value + 15 * beta[:-1].square().sum()
-        torch.autograd.backward(value)
-        return value
-
-    optimizer.step(loss)
-    slopes, intercept = _ridge_logistic(design, truth)
-    np.testing.assert_allclose(slopes, beta.detach().numpy()[:-1], atol=1e-5)
-    assert intercept == pytest.approx(float(beta.detach()[-1]), abs=1e-5)
 
 
 def test_heads_learn_what_tells_marks_apart_in_each_view() -> None:
@@ -396,7 +374,7 @@ def _other(films: dict[str, TrainingFilm], name: str) -> str:
 
 
 def _on_lesion(mark: Mark, film: TrainingFilm) -> bool:
-    return any(hits(ScoredMark(mark.center, mark.score, 0.5), lesion) for lesion in film.lesions)
+    return any(CENTRE.hits(ScoredMark(mark.center, mark.score, 0.5), lesion) for lesion in film.lesions)
 
 
 def _digest(path: Path, config: TrainingConfig, films: list[TrainingFilm], placed: dict[str, int]) -> str:

@@ -15,14 +15,15 @@ from bcd_model.detector.calibration import Calibration, fit_calibration
 from bcd_model.errors import UsageError
 from bcd_model.evaluation.cases import Case
 from bcd_model.evaluation.evaluate import Assessment, Source, assess
-from bcd_model.evaluation.froc import ScoredFilm, at_threshold, film_auc, froc
 from bcd_model.evaluation.hits import HitRule
 from bcd_model.evaluation.report import errors_png
 from bcd_model.evaluation.report.files import draw_pictures, make_texts
 from bcd_model.evaluation.report.markdown import figure_text
+from bcd_model.evaluation.scored_films import ScoredFilm
 from bcd_model.evaluation.seen_films import of_weights, out_of_fold
 from bcd_model.words import Film, Lesion
 from tests.support.made_cases import MadeFilm, case, mark, random_cases
+from tests.support.plain_froc import at_threshold, film_auc, froc
 
 RUN = Source("run", {"folds": 3, "data_digest": None})
 WEIGHTS = Source(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bcd_model.errors import InputError, TruthError, UsageError
-from bcd_model.evaluation.froc import ScoredMark
 from bcd_model.evaluation.runs import check_patients, read_run
+from bcd_model.evaluation.scored_films import ScoredMark
 from bcd_model.training.folds import write_fold
 from tests.support.made_cases import case
 

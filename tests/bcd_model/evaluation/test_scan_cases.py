@@ -10,8 +10,8 @@ from bcd_model.detector.model import Model
 from bcd_model.detector.pyramid import CONTEXT
 from bcd_model.detector.scan import Scanner
 from bcd_model.errors import FilmError
-from bcd_model.evaluation.froc import MARKS_PER_FILM
 from bcd_model.evaluation.scan_cases import CaseScanner
+from bcd_model.evaluation.scored_films import MARKS_PER_FILM
 from bcd_model.words import WINDOW, Film
 from tests.support.blob_films import BLOB_STEPS, blob_film
 from tests.support.made_cases import MadeFilm

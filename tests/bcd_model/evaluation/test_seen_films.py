@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from bcd_model.digests import film_digest
 from bcd_model.errors import TruthError
 from bcd_model.evaluation.cases import Case, check_films, data_digest, describe
 from bcd_model.evaluation.seen_films import of_weights, out_of_fold
 from bcd_model.training.network import data_digest as digest_of_training
 from bcd_model.training.network import prepare
-from bcd_model.words import Film, Lesion, film_digest
+from bcd_model.words import Film, Lesion
 from tests.support.toy_films import toy_films
 
 FILMS = toy_films(4)

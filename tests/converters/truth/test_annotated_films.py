@@ -146,7 +146,7 @@ def test_a_film_in_two_files_of_truth_is_refused(films: tuple[Path, Path], tmp_p
 
 def test_pixels_are_those_that_training_saw(films: tuple[Path, Path]) -> None:
     """The film's digest is the same from PGM and from DICOM, or seen films would pass for new ones."""
-    from bcd_model.words import film_digest
+    from bcd_model.digests import film_digest
 
     matched = match_truth(studies(films[1]), [films[1] / "truth.json"])
     for ours, source in zip(matched.films, read_collection(films[0]).films, strict=True):

@@ -19,11 +19,12 @@ from pydicom.uid import RLELossless
 
 from bcd_model.detector.model import save_model
 from bcd_model.detector.network import ScanningBCDCNN, initialise
-from bcd_model.evaluation.froc import ScoredFilm, ScoredMark
+from bcd_model.digests import film_digest
+from bcd_model.evaluation.scored_films import ScoredFilm, ScoredMark
 from bcd_model.training.folds import Validated
 from bcd_model.training.network import data_digest, prepare
 from bcd_model.training.recipe import figures_table, measure
-from bcd_model.words import OperatingPoint, film_digest
+from bcd_model.words import OperatingPoint
 from converters.films.studies import find_studies
 from converters.mias.collection import read_collection
 from converters.mias.phantom import write_phantom

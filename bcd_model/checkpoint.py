@@ -1,4 +1,4 @@
-"""Checkpoints of a training: weights, state of the optimiser, losses so far.
+"""Checkpoints of a training: weights, state of the optimiser, and what else it goes on with.
 
 A checkpoint says what it is of and where it was made, and holds a SHA-256 of all of it: a training goes
 on to the same bytes as without the interruption, or not at all.
@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -22,7 +20,6 @@ from torch import Tensor, nn
 from bcd_model.atomic import replacing
 from bcd_model.errors import UsageError
 
-Losses = npt.NDArray[np.float32]
 _REMEDY = "remove it: the network is then trained from the start"
 
 
@@ -36,7 +33,7 @@ class Origin:
     """
 
     digest: str
-    environment: Mapping[str, str | int]
+    environment: Mapping[str, str | int] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -45,17 +42,18 @@ def save_checkpoint(
     step: int,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    losses: Losses,
+    **more: Tensor,
 ) -> None:
     """Write a checkpoint in one step.
 
     Args:
-        losses: (step,), of the steps that are done.
+        step: how many are done.
+        more: what else the training goes on with.
     """
     tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
-    tensors["losses"] = torch.from_numpy(losses.copy())
+    tensors |= {f"more.{key}": value for key, value in more.items()}
     stored = {key: value.cpu().contiguous() for key, value in tensors.items() if value is not None}
     facts = {
         "digest": origin.digest,
@@ -77,24 +75,30 @@ def check_checkpoint(path: Path, origin: Origin) -> None:
 
 def load_checkpoint(
     path: Path, origin: Origin, network: nn.Module, optimiser: torch.optim.Optimizer
-) -> tuple[int, Losses]:
-    """Put a checkpoint into ``network`` and ``optimiser``; return the steps that are done and their losses.
+) -> tuple[int, dict[str, Tensor]]:
+    """Put a checkpoint into ``network`` and ``optimiser``; return the steps done, and what else it has.
 
     Raises:
         UsageError: it is damaged, of another run, or made where the last digits are others.
     """
     step, tensors = _read(path, origin)
     network.load_state_dict(_below(tensors, "network."))
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _below(tensors, "optimiser.").items():
         index, name = key.split(".", 1)
-        # In the layout of the weights, so that the same instructions run on it.
-        like = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
-        state.setdefault(int(index), {})[name] = like
+        state.setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
     groups = optimiser.state_dict()["param_groups"]
     if state:
         optimiser.load_state_dict({"state": state, "param_groups": groups})
-    return step, tensors["losses"].numpy()
+    return step, _below(tensors, "more.")
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """``value`` in the layout of a weight, so that the same instructions run on it."""
+    if value.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last):
+        return value.contiguous(memory_format=torch.channels_last)
+    return value
 
 
 def _read(path: Path, origin: Origin) -> tuple[int, dict[str, Tensor]]:
@@ -112,8 +116,10 @@ def _read(path: Path, origin: Origin) -> tuple[int, dict[str, Tensor]]:
         raise UsageError(f"the checkpoint cannot be read ({why})", "see who may read it", path) from error
     except SafetensorError as error:
         raise UsageError("the checkpoint is damaged", _REMEDY, path) from error
-    if facts.pop("sha256", "") != _sha256(facts, tensors):
-        raise UsageError("the checkpoint is damaged", _REMEDY, path)
+    told = facts.pop("sha256", "")
+    if told != _sha256(facts, tensors):
+        what = "is damaged" if told else "is of an earlier version"
+        raise UsageError(f"the checkpoint {what}", _REMEDY, path)
     known = json.loads(facts["environment"])
     other = [
         f"{key} {known.get(key)}, not {now}"
