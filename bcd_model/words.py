@@ -281,27 +281,3 @@ class Region:
 def by_suspicion(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Findings, the most suspicious first; ties by place, so that the order is always the same."""
     return tuple(sorted(findings, key=lambda f: (-f.probability.abnormal, f.center)))
-
-
-__all__ = [
-    "CLASSES",
-    "DISCLAIMER",
-    "WINDOW",
-    "AnnotatedFilm",
-    "Film",
-    "FilmScan",
-    "Finding",
-    "HeatMap",
-    "Label",
-    "Laterality",
-    "Lesion",
-    "ModelIdentity",
-    "OperatingPoint",
-    "Pixels",
-    "Point",
-    "Probability",
-    "Projection",
-    "Region",
-    "StudyScanner",
-    "by_suspicion",
-]

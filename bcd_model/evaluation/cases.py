@@ -96,6 +96,3 @@ def check_films(films: Sequence[AnnotatedFilm]) -> None:
             )
     if not any(film.lesions for film in films if not film.unlocated):
         raise TruthError("no film has a lesion with a place", "give films with located lesions")
-
-
-__all__ = ["Case", "Pixels", "check_films", "data_digest", "describe"]

@@ -223,6 +223,3 @@ def _shown(tally: Tally, folds: Indices) -> Bools | None:
         above = froc.thresholds(tally, others[None].astype(np.float64), np.array([OPERATING_FALSE_MARKS]))
         shown |= (folds[tally.mark_film] == fold) & (tally.mark_score > above[0, 0])
     return shown
-
-
-__all__ = ["OPERATING_FALSE_MARKS", "Assessment", "Curve", "Predictions", "Source", "assess", "predict"]

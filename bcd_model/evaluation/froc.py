@@ -116,17 +116,3 @@ def _steps(false: Floats, true: Floats) -> tuple[Floats, Floats]:
     """The curve with one point a false positive rate: where it rises straight up, the upper end."""
     upper = np.append(np.flatnonzero(np.diff(false)), len(false) - 1)
     return false[upper], true[upper]
-
-
-__all__ = [
-    "FALSE_MARKS",
-    "GRID",
-    "RATES",
-    "at_shown",
-    "false_marks",
-    "film_auc",
-    "film_roc",
-    "malignant_auc",
-    "sensitivity",
-    "thresholds",
-]

@@ -125,6 +125,3 @@ def size_of(case: Case, lesion: Lesion) -> str:
 
 def _found(tally: Tally, above: Floats, chosen: np.ndarray) -> int:
     return int((tally.lesion_score[chosen] > above[0, 0]).sum())
-
-
-__all__ = ["FAMILIES", "NOT_STATED", "SIZES", "Density", "Group", "densities", "groups", "size_of"]

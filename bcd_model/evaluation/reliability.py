@@ -234,6 +234,3 @@ def cross_fitted(scores: Floats, truth: Bools, folds: Indices, use: Bools) -> Fl
         inside = folds == fold
         logits[inside] = fitted.slope * scores[inside] + fitted.intercept
     return logits
-
-
-__all__ = ["EDGES", "Bin", "Calibrated", "Items", "cross_fitted", "judge", "recalibration"]

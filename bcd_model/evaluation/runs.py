@@ -139,6 +139,3 @@ def _mark(entry: dict[str, Any]) -> ScoredMark:
     ):
         raise ValueError("a mark with a number that is none")
     return ScoredMark(values[:2], values[2], values[3], None if radius is None else float(radius))
-
-
-__all__ = ["Run", "check_film", "check_patients", "read_run"]

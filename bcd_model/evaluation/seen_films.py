@@ -71,6 +71,3 @@ def of_weights(cases: Sequence[Case], card: dict[str, Any]) -> Honesty:
 def _data(card: dict[str, Any]) -> dict[str, Any]:
     data = card.get("data")
     return data if isinstance(data, dict) else {}
-
-
-__all__ = ["Honesty", "Verdict", "film_digests", "of_weights", "out_of_fold"]

@@ -142,6 +142,3 @@ def share(part: Floats, whole: Floats) -> Floats:
     """Return ``part / whole``, nan where there is no whole."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(whole > 0, part / whole, np.nan)
-
-
-__all__ = ["DRAWS", "Bools", "Floats", "Tally", "count", "draw_patients", "interval", "intervals", "share"]

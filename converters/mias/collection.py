@@ -349,17 +349,3 @@ def _field(words: Sequence[str], index: int, known: Sequence[str], what: str) ->
     if words[index] not in known:
         raise ValueError(f"{words[index]!r} as {what}, not one of {', '.join(known)}")
     return words[index]
-
-
-__all__ = [
-    "INFO_FILE",
-    "KINDS",
-    "SPACING",
-    "TISSUES",
-    "VIEW",
-    "MiasCollection",
-    "MiasFilm",
-    "SkippedFilm",
-    "info_line",
-    "read_collection",
-]

@@ -91,6 +91,3 @@ def _largest_bright_region(coarse: npt.NDArray[np.float32]) -> npt.NDArray[np.bo
     parts = sitk.RelabelComponent(sitk.ConnectedComponent(mask))
     region: npt.NDArray[np.bool_] = sitk.GetArrayFromImage(parts) == 1
     return region if region.mean() >= _MIN_AREA else None
-
-
-__all__ = ["Side", "chest_wall", "patient_orientation", "usual_wall"]

@@ -161,6 +161,3 @@ def _check_count(path: Path, found: int, promised: int, what: str) -> None:
     if found != promised:
         fault = "is cut off" if found < promised else "has something after its last pixel"
         raise FilmError(f"{fault} ({found} {what}, the header promises {promised})", _REMEDY, str(path))
-
-
-__all__ = ["Graymap", "Samples", "read_graymap", "read_pgm", "read_size", "write_pgm"]

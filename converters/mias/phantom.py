@@ -343,6 +343,3 @@ def _smooth_step(value: Grid) -> Grid:
     """0 below 0, 1 above 1, smooth between."""
     clipped = np.clip(value, 0.0, 1.0)
     return np.asarray(clipped * clipped * (3 - 2 * clipped))
-
-
-__all__ = ["write_phantom"]

@@ -248,6 +248,3 @@ def _truth(file: str, film: MiasFilm) -> FilmTruth:
         lesions=film.lesions,
         unlocated=film.unlocated,
     )
-
-
-__all__ = ["Conversion", "convert_mias"]

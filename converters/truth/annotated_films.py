@@ -180,6 +180,3 @@ def _check_places(header: Dataset, truth: FilmTruth) -> None:
 def _some(names: list[str]) -> str:
     shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
     return f"{len(names)} film{'s' if len(names) != 1 else ''} ({shown})"
-
-
-__all__ = ["AnnotatedFilms", "DicomFilm", "match_truth"]

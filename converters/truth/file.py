@@ -147,6 +147,3 @@ def _number(value: object) -> float:
     if abs(value) > _FARTHEST:
         raise ValueError(f"{value!r} is no place on a film")
     return float(value)
-
-
-__all__ = ["SCHEMA_VERSION", "TRUTH_FILE", "FilmTruth", "read_truth", "write_truth"]

@@ -197,6 +197,3 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return respond(
         request, ProblemError(500, "something unexpected went wrong; tell whoever runs the gateway")
     )
-
-
-__all__ = ["BASE", "make_asgi", "make_gateway"]

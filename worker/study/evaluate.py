@@ -279,14 +279,3 @@ def _none_left(unusable: Sequence[str]) -> InputError:
     which = "the only film" if len(unusable) == 1 else f"none of the {len(unusable)} films"
     can = "cannot" if len(unusable) == 1 else "can"
     return InputError(f"{which} {can} be used: {unusable[0]}", "export the films again")
-
-
-__all__ = [
-    "Marked",
-    "Progress",
-    "TruthFilms",
-    "films_of_dicom",
-    "films_of_mias",
-    "marks_of_run",
-    "scan_films",
-]

@@ -142,6 +142,3 @@ def _no_formula(cell: object) -> object:
     if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{cell}"
     return cell
-
-
-__all__ = ["films_csv", "froc_csv", "lesions_csv", "marks_csv"]

@@ -117,6 +117,3 @@ def finish(figure: Figure, made: Assessment) -> bytes:
 
 def _columns(band: list[Interval] | tuple[Interval, ...]) -> Floats:
     return np.array([(point.value, point.low, point.high) for point in band])
-
-
-__all__ = ["draw_froc", "draw_reliability", "draw_roc", "finish", "new_figure"]

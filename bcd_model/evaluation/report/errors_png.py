@@ -161,14 +161,3 @@ def _radius(case: Case, mark: ScoredMark) -> float:
 
 def _circle(center: Point, radius: float, color: str, style: str) -> Circle:
     return Circle((center[1], center[0]), radius, fill=False, edgecolor=color, linestyle=style, linewidth=1)
-
-
-__all__ = [
-    "MOST",
-    "FalseMark",
-    "Miss",
-    "draw_false_marks",
-    "draw_misses",
-    "worst_false_marks",
-    "worst_misses",
-]

@@ -200,6 +200,3 @@ def _row(cells: Sequence[str]) -> str:
 def _escaped(text: str) -> str:
     """Text from a file, so that it changes no table and no markup."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-
-
-__all__ = ["figure_text", "report_text"]

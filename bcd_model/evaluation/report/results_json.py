@@ -122,6 +122,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, _DIGITS) + 0.0 if math.isfinite(value) else None
     return value
-
-
-__all__ = ["SCHEMA_VERSION", "results", "results_text"]
