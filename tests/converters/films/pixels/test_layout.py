@@ -204,12 +204,14 @@ def test_white_on_black_is_no_other_sign() -> None:
 
 @pytest.mark.films
 @pytest.mark.skipif("BCD_MIAS_DIR" not in os.environ, reason="BCD_MIAS_DIR is not set: no mini-MIAS films")
-def test_each_film_of_mias_fits_and_no_false_reading_does() -> None:
+def test_each_film_of_mias_fits_and_no_false_reading_of_one_in_four_does() -> None:
     paths = sorted(Path(os.environ["BCD_MIAS_DIR"]).rglob("*.pgm"))
     assert paths
-    for path in paths:
+    for index, path in enumerate(paths):
         film = read_pgm(path)
         assert why(film, 8) is None, path.name
+        if index % 4:
+            continue
         false = [film.reshape(-1)[: rows * columns].reshape(rows, columns) for rows, columns in FALSE]
         false += [film.view("<u2"), film.view(np.int8)]
         for number, each in enumerate(false):
