@@ -90,16 +90,23 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
     return DicomFilm(film, header, pixel_digest(stored))
 
 
-def stored_values_of(path: Path, sha256: str) -> str | None:
-    """What tells the stored values of the film in a file; None if it cannot be used, or is another by now."""
-    try:
-        file = load(path)
-        dicom = parse_dicom(file)
-        if file.sha256 != sha256 or why_unusable(dicom) is not None:
-            return None
-        return pixel_digest(stored_pixels(file, dicom))
-    except FilmError:
-        return None
+def stored_values_of(path: Path, sha256: str) -> str:
+    """What tells the stored values of the film in a file.
+
+    Args:
+        sha256: of the file.
+
+    Raises:
+        FilmError: the film cannot be used, or the file has changed.
+    """
+    file = load(path)
+    dicom = parse_dicom(file)
+    if file.sha256 != sha256:
+        raise FilmError("it has changed since it was submitted", place=file.name, code="changed")
+    reason = why_unusable(dicom)
+    if reason:
+        raise FilmError.of(reason, file.name)
+    return pixel_digest(stored_pixels(file, dicom))
 
 
 def why_unusable(dicom: DicomFile, verdict: Verdict | None = None) -> Reason | None:

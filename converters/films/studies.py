@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from bcd_model.errors import BcdError, InputError, UsageError
+from bcd_model.errors import BcdError, FilmError, InputError, UsageError
 from bcd_model.reasons import Reason
 from bcd_model.words import Projection
 from converters.dicom.file import NOT_DICOM, UNREADABLE_HEADER, Survey, survey, uid, why_no_uid
@@ -67,7 +67,7 @@ class FilmSource:
         sop_instance_uid: None if the file cannot be read that far.
         sha256: of the file, in hexadecimal.
         digest: what tells the film: the SHA-256 of the first file that it came in, by default of this one.
-        facts: what its header says (`converters.films.facts`); "" if it cannot be used, or has no UID.
+        facts: what its header says (`converters.films.facts`); "" if that is not whole, or has no UID.
         reason: why the film is known to be unusable already.
         rule: why it is not to be scanned although nothing is wrong with it.
         all_sha256: of every film that was given under its SOP Instance UID, sorted; () if there was this one
@@ -91,6 +91,11 @@ class FilmSource:
             object.__setattr__(self, "digest", self.sha256)
 
     @property
+    def scannable(self) -> bool:
+        """Whether it is to be scanned, as far as that is known."""
+        return self.reason is None and self.rule is None
+
+    @property
     def contradicts(self) -> bool:
         """Whether it stands for several files of which nobody can tell which is right."""
         return bool(self.all_sha256) and self.digest not in self.all_sha256
@@ -103,14 +108,15 @@ class StudyInput:
     Attributes:
         warnings: without the names of files, which may be other patients' than the document's they stand in.
         patients: how many its films name.
-        strangers: pairs of these (`Shown.patient`) that cannot be one: what both state of a patient differs.
+        may_be_one: pairs of these (`Shown.patient`), the lower first, that may be one: nothing that both
+            state of a patient differs.
     """
 
     study_instance_uid: str
     films: tuple[FilmSource, ...]
     warnings: tuple[str, ...] = ()
     patients: int = 1
-    strangers: tuple[tuple[int, int], ...] = ()
+    may_be_one: tuple[tuple[int, int], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -366,7 +372,8 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
         return
     left_out = None if dicom.fault else rule(header)
     unusable = None if left_out else why_unusable(dicom, verdict)
-    facts = facts_digest(header) if sop_instance_uid and not (unusable or dicom.fault) else ""
+    whole = dicom.fault is None or dicom.pixel_data is not None
+    facts = facts_digest(header) if sop_instance_uid and whole else ""
     source = FilmSource(path, sop_instance_uid, found.sha256, unusable, left_out, facts=facts)
     whose = identity(header)
     film = _Found(
@@ -418,8 +425,11 @@ def _finish(heap: _Heap, name: str) -> StudyInput:
         alike: dict[str, list[_Found]] = {}
         for film in sorted(found, key=lambda film: film.source.sha256):
             alike.setdefault(film.source.sha256, []).append(film)
-        if len(alike) > 1 and sop_instance_uid is not None and _is_one_film(alike):
-            alike = {min(alike): [film for same in alike.values() for film in same]}
+        if len(alike) > 1 and sop_instance_uid is not None:
+            given = len(alike)
+            alike = _by_film(_without_unusable(alike))
+            left_out = given - sum(len({film.source.sha256 for film in same}) for same in alike.values())
+            warnings += [left_out_warning(sop_instance_uid)] * left_out
         for same in alike.values():
             times = sum(film.times for film in same)
             if times > 1:
@@ -439,21 +449,74 @@ def _finish(heap: _Heap, name: str) -> StudyInput:
         for source, shown in zip(_without_twins(films), _shown(films, patients), strict=True)
     ]
     sources.sort(key=lambda film: (film.sop_instance_uid or "", film.digest))
-    strangers = tuple(
-        (one, other)
-        for one, other in combinations(range(1, len(patients) + 1), 2)
-        if patients[one - 1].denies(patients[other - 1])
+    return StudyInput(
+        name, tuple(sources), tuple(sorted(warnings)), max(1, len(patients)), _may_be_one(patients)
     )
-    return StudyInput(name, tuple(sources), tuple(sorted(warnings)), max(1, len(patients)), strangers)
 
 
-def _is_one_film(files: Mapping[str, Sequence[_Found]]) -> bool:
-    """Whether files of one SOP Instance UID, by their SHA-256, are one film: in header and stored values."""
+def _may_be_one(patients: Sequence[Identity]) -> tuple[tuple[int, int], ...]:
+    """Pairs of ``patients``, by their numbers from 1, of whom nothing stated differs."""
+    by_id: defaultdict[str, list[int]] = defaultdict(list)
+    for number, patient in enumerate(patients, 1):
+        by_id[patient.patient_id.casefold()].append(number)
+    nameless = by_id.pop("", [])
+    return tuple(
+        sorted(
+            {
+                (one, other)
+                for some in (*by_id.values(), [])
+                for one, other in combinations(sorted((*some, *nameless)), 2)
+                if not patients[one - 1].denies(patients[other - 1])
+            }
+        )
+    )
+
+
+_Files = dict[str, list[_Found]]
+"""The files of one SOP Instance UID by their SHA-256."""
+
+
+def _without_unusable(files: _Files) -> _Files:
+    """``files`` without those that cannot be used, where others can and name no other patient."""
+    usable = [same[0] for same in files.values() if same[0].source.reason is None]
+    return {
+        sha256: same
+        for sha256, same in files.items()
+        if same[0].source.reason is None or not usable or any(_deny(same[0], other) for other in usable)
+    }
+
+
+def _deny(one: _Found, other: _Found) -> bool:
+    return one.patient is not None and other.patient is not None and one.patient.denies(other.patient)
+
+
+def _by_film(files: _Files) -> _Files:
+    """``files``; those whose headers and stored values say the same are one film, by the first of them.
+
+    Where none is to be scanned the headers suffice. Of those with one header that are, what cannot be decoded
+    is left out where others can.
+    """
     sources = [same[0].source for same in files.values()]
-    if len({source.facts for source in sources}) > 1 or not sources[0].facts:
-        return False
-    pixels = {stored_values_of(source.path, source.sha256) for source in sources}
-    return len(pixels) == 1 and None not in pixels
+    if len(sources) < 2 or not sources[0].facts or len({source.facts for source in sources}) > 1:
+        return files
+    if any(source.scannable for source in sources):
+        pixels = {source.sha256: _stored_values(source) for source in sources}
+        files = {sha256: same for sha256, same in files.items() if pixels[sha256]} or files
+        if len({pixels[sha256] for sha256 in files}) > 1 or not all(pixels[sha256] for sha256 in files):
+            return files
+    return {min(files): [film for sha256 in sorted(files) for film in files[sha256]]}
+
+
+def _stored_values(source: FilmSource) -> str | None:
+    try:
+        return stored_values_of(source.path, source.sha256)
+    except FilmError:
+        return None
+
+
+def left_out_warning(sop_instance_uid: str | None) -> str:
+    """What is said of a file of a film that cannot be used where another file of it can."""
+    return f"a file of the film {sop_instance_uid} cannot be used and is left out: another one of it can"
 
 
 def _shown(films: Sequence[_Found], patients: Sequence[Identity]) -> list[Shown]:

@@ -38,6 +38,7 @@ def record_of(
         updated=created,
         films=len(study.films),
         outs=(Path(out),),
+        homes=(Path(out),),
         study=study,
         **more,
     )

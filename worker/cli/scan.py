@@ -19,7 +19,7 @@ from worker.study.growth import contents_of, films_of, forced, remembered
 from worker.study.outcome import outcome_of
 from worker.study.publish import ResultWriter, check_target, prepare_root, publish
 from worker.study.published import published
-from worker.study.same_film import known_films, recognised
+from worker.study.same_film import films_in_result, recognised
 from worker.study.scan import new_job, scan_study
 from worker.study.scanner import make_scanner
 
@@ -50,7 +50,7 @@ def scan(
             there = published(folder)
             contents = there.contents if there is not None else ()
             try:
-                given = recognised(given, known_films([], [contents]), force=force)
+                given = recognised(given, [films_in_result(contents)], force=force)
             except OutputError as error:
                 warn(f"study {given.study_instance_uid}: {error}")
                 codes.append(error.exit_code)

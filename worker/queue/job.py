@@ -138,8 +138,11 @@ class Record:
         """Why it failed, or waits, in one line; "" if there is nothing to say.
 
         Args:
-            with_place: for whoever named the files, with the file's or folder's name.
+            with_place: for whoever named the files, with the file's or folder's name; without it where
+                others have joined, who named theirs otherwise.
         """
+        if self.reason is None or self.reason.code != "earlier-version":
+            with_place = with_place and set(self.outs) <= set(self.homes)
         return in_one_line(self.reason, self.films, self.tally, with_place=with_place)
 
     def standing(self) -> Standing:
@@ -198,7 +201,7 @@ class Record:
 
 
 def refusal_id(job: str, whose: str) -> str:
-    """The id of a refusal while ``job`` itself is under way or done, elsewhere or for somebody else."""
+    """The id of a refusal: ``job`` itself may be somebody else's."""
     return hashlib.sha256(f"refused\x1f{job}\x1f{whose}".encode()).hexdigest()[:_ID_LENGTH]
 
 
@@ -375,9 +378,11 @@ def reason_of_field(stored: str) -> Reason | None:
     """
     if not stored:
         return None
-    if not stored.startswith("{"):
-        return reason_of_earlier_version(stored)
-    return reason_from_json(json.loads(stored))
+    try:
+        found = json.loads(stored)
+    except ValueError:
+        found = None
+    return reason_from_json(found) if isinstance(found, dict) else reason_of_earlier_version(stored)
 
 
 def _one_of(known: Sequence[T], told: str) -> T:
@@ -438,7 +443,7 @@ def _study_to_json(study: StudyInput) -> str:
             "films": [_film_to_json(film) for film in study.films],
             "warnings": list(study.warnings),
             "patients": study.patients,
-            "strangers": study.strangers,
+            "may_be_one": study.may_be_one,
         }
     )
 
@@ -469,9 +474,9 @@ def _film_to_json(film: FilmSource) -> dict[str, object]:
 def study_from_json(text: str, uid: str) -> StudyInput:
     """The study as it stands in the field ``study``."""
     stored = json.loads(text)
-    strangers = tuple((int(one), int(other)) for one, other in stored.get("strangers", ()))
+    may_be_one = tuple((int(one), int(other)) for one, other in stored.get("may_be_one", ()))
     films = tuple(map(_film_from_json, stored["films"]))
-    return StudyInput(uid, films, tuple(stored["warnings"]), stored.get("patients", 1), strangers)
+    return StudyInput(uid, films, tuple(stored["warnings"]), stored.get("patients", 1), may_be_one)
 
 
 def _film_from_json(stored: Mapping[str, Any] | Sequence[Any]) -> FilmSource:

@@ -55,6 +55,7 @@ _SHORT = (
     "flagged",
     "highest",
     "outs",
+    "homes",
     "model_name",
     "model_version",
     "model_digest",

@@ -154,9 +154,9 @@ class Records(StoredRecords):
             damaged_as_read=_as_read(instead_of),
         )
 
-    def refuse(self, record: Record, reason: Reason, exit_code: int) -> bool:
-        """Keep what cannot be worked on as a job that failed; False if the job is under way or done."""
-        refused = self._run(
+    def refuse(self, record: Record, reason: Reason, exit_code: int) -> None:
+        """Keep what cannot be worked on as a job of its own that failed."""
+        self._run(
             transitions.REFUSE,
             to_fields(record),
             id=record.job_id,
@@ -167,7 +167,6 @@ class Records(StoredRecords):
             batch=record.batch,
             updated=now().isoformat(),
         )
-        return bool(refused)
 
     def supersede(self, old: str, new: str, batch: str = "") -> bool:
         """Put job ``new``, which has the films of ``old``, in its place; end ``old`` if it is under way.

@@ -31,7 +31,7 @@ from worker.study.growth import (
 from worker.study.outcome import ENDINGS, Tally
 from worker.study.publish import check_target
 from worker.study.published import Published, published
-from worker.study.same_film import comes_in_other_files, known_films, recognised
+from worker.study.same_film import comes_in_other_files, films_in_result, films_submitted, recognised
 from worker.study.scan import job_id, now, shaping
 from worker.study.staging import make_results_folder
 
@@ -114,7 +114,8 @@ class Submitter:
             if whole is not None:
                 return self._submit(whole)
             try:
-                study = grown(study, [part.study for part in parts if part.study is not None])
+                earlier = [part.study for part in parts if not part.refused and part.study is not None]
+                study = grown(study, earlier)
             except MissingFilmsError as error:
                 return self._refuse_for_missing(study, error.count)
             if standing is not None:
@@ -135,7 +136,7 @@ class Submitter:
             for part in {part.job_id: part for part in (*others, *left)}.values():
                 if _has(study, part):
                     self._take_place(part, answer.job_id)
-            if all(_has(study, part) for part in left):
+            if all(_has(study, part) or part.refused for part in left):
                 break
         return answer
 
@@ -166,12 +167,15 @@ class Submitter:
         Args:
             jobs: those of the study.
         """
-        studies = [job.study for job in jobs if job.study is not None]
-        if studies and not comes_in_other_files(study, known_films(studies, ())):
-            return recognised(study, known_films(studies, ()))
-        folders = [self.out / study.study_instance_uid, *(job.result_folder() for job in jobs)]
-        results = [found.contents for folder in folders if folder and (found := published(folder))]
-        return recognised(study, known_films(studies, results), force=self.force)
+        here = published(self.out / study.study_instance_uid)
+        standing = films_in_result(here.contents if here is not None else ())
+        submitted = films_submitted(job.study for job in jobs if job.study is not None and not job.refused)
+        if not comes_in_other_files(study, (standing, submitted)):
+            return recognised(study, (standing, submitted))
+        folders = [job.result_folder() for job in jobs]
+        others = [found.contents for folder in folders if folder and (found := published(folder))]
+        elsewhere = films_in_result([film for contents in others for film in contents])
+        return recognised(study, (standing, elsewhere, submitted), force=self.force)
 
     def _parts(self, study: StudyInput, jobs: Sequence[Record]) -> list[Record]:
         """The jobs of ``study`` for this folder that are under way, have failed, or whose result stands.
@@ -204,7 +208,8 @@ class Submitter:
             return None
         if given.keys() == {film.digest for film in films}:
             return None
-        if any(part.job_id != standing.job_id or part.state != "done" for part in parts):
+        others = [part for part in parts if not part.refused]
+        if any(part.job_id != standing.job_id or part.state != "done" for part in others):
             return None
         films = [replace(given.get(film.digest, film), all_sha256=film.all_sha256) for film in films]
         whole = StudyInput(study.study_instance_uid, tuple(films))
@@ -224,15 +229,14 @@ class Submitter:
         return self.refuse(self.make_record(study), reason, str(self.out))
 
     def refuse(self, record: Record, reason: Reason, whose: str) -> Submitted:
-        """Keep ``record`` as a job that failed, so that its batch counts it.
+        """Keep what was refused as a job of its own that failed, so that its batch counts it.
 
         Args:
-            whose: what tells the refusal from others of the job, if that itself is under way or done.
+            record: of the job that it would have been, which may be somebody else's.
+            whose: what tells the refusal from others of that job.
         """
-        code = OutputError.exit_code
-        if not self.records.refuse(record, reason, code):
-            record = replace(record, job_id=refusal_id(record.job_id, whose))
-            self.records.refuse(record, reason, code)
+        record = replace(record, job_id=refusal_id(record.job_id, whose))
+        self.records.refuse(record, reason, OutputError.exit_code)
         return Submitted(record.job_id, record.study_instance_uid, "refused", reason)
 
     def _submit(self, study: StudyInput, outs: Sequence[Path] = (), *, named: bool = True) -> Submitted:

@@ -6,13 +6,12 @@ As a rule no film comes again in other bytes, so that no pixels are decoded to s
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from bcd_model.errors import OutputError
+from bcd_model.errors import FilmError, OutputError
 from converters.films.read import stored_values_of
 from converters.films.studies import FilmSource, StudyInput
 from worker.study.growth import Contents
@@ -27,12 +26,14 @@ class Known:
     Attributes:
         digest: what tells the film.
         sha256: of the file.
+        scannable: whether it was scanned, or is to be.
         path: of the file; None if that is not known.
-        pixel_digest: of its stored values; None if it is not known.
+        pixel_digest: of its stored values; None if that is not known.
     """
 
     digest: str
     sha256: str
+    scannable: bool
     path: Path | None = None
     pixel_digest: str | None = None
 
@@ -41,68 +42,91 @@ KnownFilms = dict[tuple[str | None, str], list[Known]]
 """By SOP Instance UID and what the header says."""
 
 
-def known_films(studies: Iterable[StudyInput], results: Iterable[Contents]) -> KnownFilms:
-    """The films of earlier submissions and of results."""
-    found: KnownFilms = defaultdict(list)
-    for contents in results:
-        for film in contents:
-            if film.facts and film.digest and film.sha256:
-                key = film.sop_instance_uid, film.facts
-                found[key].append(Known(film.digest, film.sha256, pixel_digest=film.pixel_digest))
-    for study in studies:
-        for source in study.films:
-            if source.facts and not source.contradicts:
-                key = source.sop_instance_uid, source.facts
-                found[key].append(Known(source.digest, source.sha256, source.path))
-    return dict(found)
+def films_in_result(contents: Contents) -> KnownFilms:
+    """The films of a result."""
+    found: KnownFilms = {}
+    for film in contents:
+        if film.facts and film.digest and film.sha256:
+            scanned = film.pixel_digest is not None
+            known = Known(film.digest, film.sha256, scanned, pixel_digest=film.pixel_digest)
+            found.setdefault((film.sop_instance_uid, film.facts), []).append(known)
+    return found
 
 
-def comes_in_other_files(study: StudyInput, known: KnownFilms) -> bool:
+def films_submitted(studies: Iterable[StudyInput]) -> KnownFilms:
+    """The films of earlier submissions."""
+    found: KnownFilms = {}
+    for source in (film for study in studies for film in study.films):
+        if source.facts and not source.contradicts:
+            known = Known(source.digest, source.sha256, source.scannable, source.path)
+            found.setdefault((source.sop_instance_uid, source.facts), []).append(known)
+    return found
+
+
+def comes_in_other_files(study: StudyInput, known: Iterable[KnownFilms]) -> bool:
     """Whether a film of ``study`` may be one that is known, in another file."""
     return any(
         each.sha256 != film.sha256
+        for films in known
         for film in study.films
-        for each in known.get((film.sop_instance_uid, film.facts), ())
+        for each in films.get((film.sop_instance_uid, film.facts), ())
     )
 
 
-def recognised(study: StudyInput, known: KnownFilms, *, force: bool = False) -> StudyInput:
+def recognised(study: StudyInput, known: Sequence[KnownFilms], *, force: bool = False) -> StudyInput:
     """``study``; its films that are known are told as they were when they came first.
 
+    A film that cannot be decoded says so, so that it takes the place of none.
+
     Args:
+        known: what stands in the results folder, then in others, then what was submitted: the first that has
+            a film decides.
         force: whether a film may have other pixels than stand in a result.
 
     Raises:
         OutputError: a film that stands in a result comes with other pixels under the same header.
     """
     films = [
-        _recognised(film, known.get((film.sop_instance_uid, film.facts), []), force=force)
+        _recognised(film, [each.get((film.sop_instance_uid, film.facts), []) for each in known], force=force)
         for film in study.films
     ]
     films.sort(key=lambda film: (film.sop_instance_uid or "", film.digest))
     return replace(study, films=tuple(films))
 
 
-def _recognised(film: FilmSource, known: Sequence[Known], *, force: bool) -> FilmSource:
-    if not film.facts or film.contradicts or not known:
+def _recognised(film: FilmSource, known: Sequence[Sequence[Known]], *, force: bool) -> FilmSource:
+    if not film.facts or film.contradicts:
         return film
-    # what was scanned comes first: a file that was refused has a record, too
-    scanned = [each for each in known if each.pixel_digest is not None]
-    for some in (scanned, known):
-        for each in some:
-            if each.sha256 == film.sha256:
-                return replace(film, digest=each.digest)
-        pixels = _pixels(film.path, film.sha256) if some else None
-        for each in some if pixels is not None else ():
-            theirs = each.pixel_digest or (_pixels(each.path, each.sha256) if each.path else None)
-            if theirs == pixels:
-                return replace(film, digest=each.digest)
-        if pixels is not None and scanned and not force:
-            detail = f"film {film.sop_instance_uid} was scanned before, with the same header and other pixels"
-            raise OutputError(detail, _KEEP_RIGHT_ONE, film.path, "other-pixels")
+    for some in known:
+        alike = next((each for each in some if each.sha256 == film.sha256), None)
+        if alike is None and not film.scannable:  # its pixels are nobody's
+            alike = next((each for each in some if not each.scannable), None)
+        elif alike is None and any(each.scannable for each in some):
+            try:
+                pixels = _pixels(film.path, film.sha256)
+            except FilmError as error:
+                return replace(film, reason=error.reason)
+            alike = next((each for each in some if _pixels_of(each) == pixels), None)
+            if alike is None and not force and any(each.pixel_digest for each in some):
+                detail = (
+                    f"film {film.sop_instance_uid} was scanned before, with the same header and other pixels"
+                )
+                raise OutputError(detail, _KEEP_RIGHT_ONE, film.path, "other-pixels")
+        if alike is not None:
+            return replace(film, digest=alike.digest)
     return film
 
 
+def _pixels_of(known: Known) -> str | None:
+    """What tells the stored values of a film that is known; None if they cannot be read any more."""
+    if known.pixel_digest is not None or known.path is None:
+        return known.pixel_digest
+    try:
+        return _pixels(known.path, known.sha256)
+    except FilmError:
+        return None
+
+
 @lru_cache(maxsize=4)
-def _pixels(path: Path, sha256: str) -> str | None:
+def _pixels(path: Path, sha256: str) -> str:
     return stored_values_of(path, sha256)

@@ -349,8 +349,9 @@ class _Pictures:
     def _contested(self, study: StudyInput) -> set[int]:
         """The films whose picture stands under several patients; as a rule no film is read for it."""
         whose = [source.shown.patient if source.shown is not None else 0 for source in study.films]
-        here = {frozenset(pair) for pair in study.strangers if set(pair) <= set(whose)}
-        if not here:
+        may_be_one, named_here = set(map(frozenset, study.may_be_one)), set(whose) - {0}
+        pairs = len(named_here) * (len(named_here) - 1) // 2
+        if pairs == sum(pair <= named_here for pair in may_be_one):
             return set()
         named: defaultdict[str, defaultdict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for index, patient in enumerate(whose):
@@ -360,7 +361,7 @@ class _Pictures:
             index
             for patients in named.values()
             for patient, indices in patients.items()
-            if any(frozenset((patient, other)) in here for other in patients)
+            if any(frozenset((patient, other)) not in may_be_one for other in patients.keys() - {patient})
             for index in indices
         }
 

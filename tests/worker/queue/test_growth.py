@@ -202,8 +202,6 @@ LATE: dict[str, Callable[[Path], Path]] = {
     ),
     "another view": lambda path: repainted(another(path, "late.dcm", ViewPosition="CC")),
     "no patient": lambda path: another(path, "late.dcm", PatientID=""),
-    "cut short": cut_short,
-    "without pixels": without_pixels,
     "a spot view": spot_view,
 }
 
@@ -245,6 +243,27 @@ def test_a_late_file_that_may_not_be_the_film_contradicts_it(
     for again in (late, four[0], four[1]):
         told = near("submit", again, "--out", out, "--wait", "--json")
         assert (told.code, told.json["jobs"][0]["job_id"]) == (1, job["job_id"])
+
+
+@pytest.mark.parametrize("spoil", [cut_short, without_pixels])
+def test_a_late_file_that_cannot_be_used_leaves_the_earlier_one_alone(
+    near: Any, four: list[Path], out: Path, spoil: Callable[[Path], Path]
+) -> None:
+    (before,) = near("submit", four[0], "--out", out, "--wait", "--json").json["jobs"]
+    late = spoil(four[0])
+    (job,) = near("submit", late, "--out", out, "--wait", "--json").json["jobs"]
+    assert (job["job_id"], job["submission"], job["films_scanned"]) == (before["job_id"], "done", 1)
+    # also when others come with it: they are scanned, and every object says what was left out
+    answer = near("submit", late, four[1], "--out", out, "--wait", "--json")
+    (job,) = answer.json["jobs"]
+    assert (answer.code, job["state"], job["films_scanned"]) == (0, "done", 2)
+    uid = film_in(out, four[0])["sop_instance_uid"]
+    said = f"a file of the film {uid} cannot be used and is left out: another one of it can"
+    assert said in result_of(out)["warnings"]
+    # and when both are given together
+    (study,) = find_studies([four[0], late]).studies
+    assert [film.reason for film in study.films] == [None]
+    assert said in study.warnings
 
 
 def test_given_together_they_are_the_same_job(near: Any, four: list[Path], out: Path) -> None:

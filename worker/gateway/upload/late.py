@@ -19,7 +19,13 @@ from worker.queue.job import DamagedRecordError, Record
 from worker.queue.records import Records
 from worker.study.growth import MissingFilmsError, contents_of, forced, grown, holds, is_held
 from worker.study.published import published
-from worker.study.same_film import KnownFilms, comes_in_other_files, known_films, recognised
+from worker.study.same_film import (
+    KnownFilms,
+    comes_in_other_files,
+    films_in_result,
+    films_submitted,
+    recognised,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +89,28 @@ class Late:
         In the place of a study whose film comes with other pixels, the reason why it is refused.
         """
         found = [self._found(study, token.id) for study in studies]
-        known = [known_films([part.study for part in parts if part.study], ()) for parts in found]
+        known = [self._known(study, parts) for study, parts in zip(studies, found, strict=True)]
         if not any(map(comes_in_other_files, studies, known)):
             return [recognised(study, each) for study, each in zip(studies, known, strict=True)]
-        pairs = [(study, self._known(study, parts)) for study, parts in zip(studies, found, strict=True)]
-        return self.inspector.run(partial(_all_recognised, pairs, force=force))
+        return self.inspector.run(
+            partial(_all_recognised, list(zip(studies, known, strict=True)), force=force)
+        )
 
-    def _known(self, study: StudyInput, parts: Sequence[Record]) -> KnownFilms:
+    def _known(self, study: StudyInput, parts: Sequence[Record]) -> tuple[KnownFilms, KnownFilms]:
+        """The films of the results, and of the submissions, of the jobs ``parts``."""
         folders = [self.folders.result_root(part.job_id) / study.study_instance_uid for part in parts]
         results = [found.contents for folder in folders if (found := published(folder)) is not None]
-        return known_films([part.study for part in parts if part.study is not None], results)
+        return (
+            films_in_result([film for contents in results for film in contents]),
+            films_submitted(part.study for part in parts if part.study is not None and not part.refused),
+        )
 
     def _planned(self, study: StudyInput, token: Token) -> tuple[Together, tuple[StudyInput, ...]]:
         """What is to be done with ``study``, and the earlier ones that it has to be put together with."""
         found = self._found(study, token.id)
-        kept = _without_held(found)
-        parts = tuple(part for part in kept if not _is_of(part, study))
+        mended = (part for part in found if part.refused and part.study and _holds(study, part.study))
+        kept = _without_held([part for part in found if not part.refused])
+        parts = (*(part for part in kept if not _is_of(part, study)), *mended)
         for part in parts:
             held = part.study is not None and is_held(contents_of(study), contents_of(part.study))
             if held and part.state != "failed":
@@ -123,7 +135,8 @@ class Late:
         studies = [study for study in told if isinstance(study, StudyInput)]
         found = [self._found(study, token.id) for study in studies]
         known = [
-            [film for part in parts if part.study is not None for film in part.study.films] for parts in found
+            [film for part in parts if part.study and not part.refused for film in part.study.films]
+            for parts in found
         ]
         if any(known):
             studies = self.inspector.run(partial(_all_forced, list(zip(studies, known, strict=True))))
@@ -138,7 +151,7 @@ class Late:
         """Let ``job`` stand for those of ``parts`` that are not done, unless others wait for them."""
         others = [other.id for other in self.tokens.all() if other.id != token.id]
         for part in parts:
-            ours_alone = part.outs == (self.folders.result_root(part.job_id),)
+            ours_alone = part.refused or part.outs == (self.folders.result_root(part.job_id),)
             if part.job_id != job and ours_alone and not self.grants.shared(part.job_id, others):
                 self.records.supersede(part.job_id, job)
 
@@ -160,12 +173,12 @@ class Late:
 
 
 def _all_recognised(
-    studies: Sequence[tuple[StudyInput, KnownFilms]], *, force: bool
+    studies: Sequence[tuple[StudyInput, Sequence[KnownFilms]]], *, force: bool
 ) -> list[StudyInput | Reason]:
     return [_recognised(study, known, force=force) for study, known in studies]
 
 
-def _recognised(study: StudyInput, known: KnownFilms, *, force: bool) -> StudyInput | Reason:
+def _recognised(study: StudyInput, known: Sequence[KnownFilms], *, force: bool) -> StudyInput | Reason:
     try:
         return recognised(study, known, force=force)
     except OutputError as error:
@@ -205,9 +218,11 @@ def _is_told(earlier: StudyInput, study: StudyInput) -> bool:
 
 def _has(record: Record, other: Record) -> bool:
     """Whether ``record`` is of each film of ``other``, or has taken it into account."""
-    if record.study is None or other.study is None:
-        return False
-    return holds(contents_of(record.study), contents_of(other.study))
+    return record.study is not None and other.study is not None and _holds(record.study, other.study)
+
+
+def _holds(study: StudyInput, other: StudyInput) -> bool:
+    return holds(contents_of(study), contents_of(other))
 
 
 def _all_grown(

@@ -147,6 +147,7 @@ class Intake:
             if films.replaced:
                 self.folders.put_before(films.replaced, job, study.study_instance_uid, folder)
             submitted = submitter.submit(kept)
+        self.grants.add(token.id, submitted.job_id)  # a refusal is a job of its own
         if submitted.answer != "refused":
             self.late.take_place(films.parts, job, token)
         return submitted
