@@ -8,7 +8,7 @@ from bcd_model.errors import BcdError
 from worker.cli.shared.console import say, say_json
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import BATCH, IDS, JSON
-from worker.cli.shared.selection import check_selection, selected
+from worker.cli.shared.selection import LOST, check_selection, selected
 from worker.cli.shared.session import open_queue
 from worker.settings import load_settings
 
@@ -24,10 +24,7 @@ def cancel(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool
     cancelled, ended, others = [], [], []
     with open_queue(load_settings()) as queue:
         # the newest first, so that workers do not begin what is about to be cancelled
-        meant, unreadable = selected(queue, ids or [], batch)
-        if batch is None:  # of which batch it is cannot be read either
-            cancelled += [job for job in unreadable if queue.records.cancel(job, _REASON)]
-            unreadable = [job for job in unreadable if job not in cancelled]
+        meant, lost = selected(queue, ids or [], batch)
         for record in meant:
             if batch is not None and record.batch != batch and not record.final:
                 others.append(record.job_id)
@@ -35,14 +32,14 @@ def cancel(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool
                 cancelled.append(record.job_id)
             else:
                 ended.append(record.job_id)
-    code = BcdError.exit_code if unreadable else 0
+    code = BcdError.exit_code if lost else 0
     if as_json:
         facts = {"cancelled": cancelled, "ended_already": ended, "of_another_batch": others}
-        say_json(facts | {"unreadable": unreadable})
+        say_json(facts | {"lost": lost})
         raise typer.Exit(code)
     parts = [f"{counted(len(cancelled), 'job')} cancelled"]
     parts += [f"{len(ended):,} had ended already"] if ended else []
     parts += [f"{len(others):,} left to another batch"] if others else []
-    parts += [f"{len(unreadable):,} left that cannot be read"] if unreadable else []
+    parts += [f"{len(lost):,} {LOST}"] if lost else []
     say(", ".join(parts))
     raise typer.Exit(code)

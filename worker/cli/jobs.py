@@ -13,7 +13,7 @@ from bcd_model.errors import UsageError
 from worker.cli.shared.console import note, say, say_json, table_lines
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import BATCH, JSON, WATCH
-from worker.cli.shared.selection import ids_of_batch
+from worker.cli.shared.selection import LOST, ids_of_batch, lost_of
 from worker.cli.shared.session import Queue, open_queue, warn_if_nobody_works
 from worker.cli.shared.watching import Changes, Frame, count_of, follow, reason_of
 from worker.queue.job import Record
@@ -51,9 +51,9 @@ def jobs(
             page = _chosen(queue, queue.records, _state_of(queue, queue.records, batch), wanted, limit)
     if as_json:
         records = [record.as_json() for record in page.records]
-        facts = {"total": page.total, "states": dict(page.states), "unreadable": list(page.unreadable)}
+        facts = {"total": page.total, "states": dict(page.states), "lost": list(page.lost)}
         say_json(facts | {"jobs": records})
-    elif not page.total and not page.unreadable:
+    elif not page.total and not page.lost:
         note("no jobs yet")
     else:
         for line in page.table():
@@ -68,13 +68,15 @@ class _Page:
     Attributes:
         states: all jobs by state.
         wanted: the state of those that are listed, None for any.
-        unreadable: jobs that were to be listed and cannot be read.
+        looked_at: how many were to be listed.
+        lost: jobs that are not, as their records are gone or cannot be read.
     """
 
     states: Mapping[State, int]
     wanted: State | None
     records: Sequence[Record]
-    unreadable: Sequence[str]
+    looked_at: int
+    lost: Sequence[str]
 
     @property
     def total(self) -> int:
@@ -101,39 +103,29 @@ class _Page:
 
     def count(self) -> str:
         text = f"{counted(self.total, 'job')}: {count_of(self.states)}"
-        shown = len(self.records) + len(self.unreadable)
         matching = self.states[self.wanted] if self.wanted else self.total
-        if self.unreadable:
-            text += f"; {len(self.unreadable):,} cannot be read"
-        if shown >= matching:
+        if self.lost:
+            text += f"; {len(self.lost):,} {LOST}"
+        if self.looked_at >= matching:
             return text
         of = f" of {matching:,} {self.wanted}" if self.wanted else ""
-        return f"{text}; the newest {shown:,}{of} are shown"
+        return f"{text}; the newest {self.looked_at:,}{of} are shown"
 
 
 def _newest(queue: Queue, limit: int) -> _Page:
     """The newest of all jobs; only their records are read."""
     ids = queue.records.ids(limit=limit or None)
     states, shown = queue.counted(queue.records.states()), queue.shown(queue.records.each(ids))
-    return _Page(states, None, shown, _unreadable(queue, ids, shown))
-
-
-def _unreadable(queue: Queue, ids: Sequence[str], shown: Sequence[Record]) -> list[str]:
-    """Those of ``ids`` that were to be shown and are damaged."""
-    return sorted(queue.unreadable.intersection(ids).difference(record.job_id for record in shown))
+    return _Page(states, None, shown, len(ids), lost_of(ids, shown))
 
 
 def _state_of(queue: Queue, records: Records, batch: str | None) -> dict[str, State | None]:
-    """The state of each job as it is to be shown, the newest job first; None if it cannot be read."""
+    """The state of each job as it is to be shown, the newest job first; None if it is lost."""
     ids = records.ids() if batch is None else ids_of_batch(records, batch)
     found = records.state_of(ids)
-    for _ in records.each([job for job in ids if job not in found]):
-        pass  # the user is told of each
-    known = {*found, *queue.unreadable}
-    shown: dict[str, State | None] = {job: found.get(job) for job in ids if job in known}
-    if queue.at_work():
-        return shown
-    return {job: "queued" if state == "running" else state for job, state in shown.items()}
+    if not queue.at_work():
+        found = {job: "queued" if state == "running" else state for job, state in found.items()}
+    return {job: found.get(job) for job in ids}
 
 
 def _chosen(
@@ -141,11 +133,11 @@ def _chosen(
 ) -> _Page:
     """The newest of the jobs in ``state_of`` that are in the state that is ``wanted``."""
     found = list(state_of.values())
-    matching = (job for job, state in state_of.items() if wanted in (None, state))
+    matching = (job for job, state in state_of.items() if state and wanted in (None, state))
     ids = list(islice(matching, limit or None))
     shown = queue.shown(records.each(ids))
-    unreadable = _unreadable(queue, ids, shown)
-    return _Page({state: found.count(state) for state in STATES}, wanted, shown, unreadable)
+    lost = lost_of([*ids, *(job for job, state in state_of.items() if state is None)], shown)
+    return _Page({state: found.count(state) for state in STATES}, wanted, shown, len(ids), lost)
 
 
 def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *, silent: bool) -> None:

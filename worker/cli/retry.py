@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from bcd_model.errors import BcdError
 from worker.cli.shared.console import note, say, say_json
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import BATCH, IDS, JSON
 from worker.cli.shared.progress import film_progress
 from worker.cli.shared.report import how_to_watch, report
-from worker.cli.shared.selection import check_selection, selected
+from worker.cli.shared.selection import LOST, check_selection, selected
 from worker.cli.shared.session import open_queue, warn_if_nobody_works
 from worker.cli.shared.submission import cancelled_on_interrupt, wait_for_jobs
 from worker.queue.job import Record
@@ -33,7 +34,7 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
     with open_queue(load_settings()) as queue:
         waiting = queue.embedded and not queue.at_work()
         messages = make_messages(queue.settings)
-        records, unreadable = selected(queue, ids or [], batch)
+        records, lost = selected(queue, ids or [], batch)
         if batch is not None:
             records.reverse()  # the oldest first, as it was submitted
         candidates = [record for record in records if record.state in MISSED or record.due]
@@ -49,17 +50,16 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
         if again and not waiting:
             warn_if_nobody_works(queue)
     retried = [answer.job_id for answer in again]
-    unreadable = sorted({*unreadable, *queue.unreadable.intersection(retried)})
     left = [record.job_id for record in records if record.job_id not in set(retried)]
     if as_json:
-        facts = {"retried": retried, "left": left, "unreadable": unreadable}
+        facts = {"retried": retried, "left": left, "lost": lost}
         say_json(facts | {"jobs": [record.as_json() for record in ended]})
     else:
         rest = f", {len(left):,} left as they are (done, under way, refused or superseded)" if left else ""
-        rest += f", {len(unreadable):,} left that cannot be read" if unreadable else ""
+        rest += f", {len(lost):,} {LOST}" if lost else ""
         say(f"{counted(len(retried), 'job')} queued again{rest}")
         if ended:
-            report(again, ended, queue.unreadable, as_json=False)
+            report(again, ended, as_json=False)
         elif again:
             note(how_to_watch(retried, batch))
-    raise typer.Exit(exit_code(ended, unreadable=unreadable))
+    raise typer.Exit(exit_code(ended) or (BcdError.exit_code if lost else 0))

@@ -12,7 +12,7 @@ from converters.results import wording
 from worker.cli.shared.console import PROGRAM, say, say_json
 from worker.cli.shared.figures import clock, counted, duration, percent
 from worker.cli.shared.options import BATCH, JSON, WATCH
-from worker.cli.shared.selection import check_selection, ids_of_batch
+from worker.cli.shared.selection import LOST, check_selection, ids_of_batch
 from worker.cli.shared.session import Queue, open_queue, warn_if_nobody_works
 from worker.cli.shared.watching import Changes, Frame, change, count_of, follow, reason_of
 from worker.queue.job import Record
@@ -39,7 +39,7 @@ def status(
 
     With --watch it is redrawn every 2 seconds on a terminal until the end or Ctrl-C; elsewhere it prints a
     line for every change. With --json it then answers once, at the end. For a batch the exit code is 1
-    if a job failed, was cancelled, is done with failures, or has a record that cannot be read.
+    if a job failed, was cancelled, is done with failures, or has lost its record.
     """
     check_selection("status", [job] if job is not None else [], batch)
     with open_queue(load_settings()) as queue:
@@ -62,7 +62,7 @@ def status(
         say_json({"batch": batch, **summary.as_json()})
     else:
         _say_lines([*_batch_lines(batch, summary), *_next_lines(batch, summary)])
-    raise typer.Exit(1 if summary.missed or summary.unreadable or summary.unplaced else 0)
+    raise typer.Exit(1 if summary.missed or summary.gone or summary.unplaced else 0)
 
 
 class _Reader:
@@ -88,12 +88,10 @@ class _Reader:
             known.pop(job, None)
         known |= {record.job_id: record for record in self._records.each(again)}
         records = [known[job] for job in ids if job in known]
-        unreadable = len(self._queue.unreadable.intersection(ids).difference(known))
         return summarise(
             self._queue.shown(records),
             since=self._records.batch_begun(self._batch),
-            gone=len(ids) - len(records) - unreadable,
-            unreadable=unreadable,
+            gone=len(ids) - len(records),
             unplaced=self._records.unplaced(self._batch),
             at_work=self._somebody_works(),
         )
@@ -165,8 +163,7 @@ def _job_lines(record: Record) -> Iterator[str]:
 
 def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
     """The summary for people."""
-    lost = f"; the records of {summary.gone:,} more are gone" if summary.gone else ""
-    lost += f"; those of {summary.unreadable:,} cannot be read" if summary.unreadable else ""
+    lost = f"; {summary.gone:,} {LOST}" if summary.gone else ""
     films = [f"{summary.scanned:,} scanned", f"{summary.failed:,} failed"]
     films += [f"{summary.excluded:,} excluded"] if summary.excluded else []
     films += [f"{summary.not_reached:,} not reached"] if summary.not_reached else []

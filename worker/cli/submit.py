@@ -75,10 +75,10 @@ def submit(
         under_way = [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
         if under_way:
             warn_if_nobody_works(queue)
-    report(submitted, records, queue.unreadable, unplaced_json(found), as_json=as_json)
+    report(submitted, records, unplaced_json(found), as_json=as_json)
     if under_way and not as_json:
         note(how_to_watch(under_way, batch))
-    code = exit_code(records, submitted, unreadable=queue.unreadable)
+    code = exit_code(records, submitted)
     raise typer.Exit(code or (1 if found.unplaced else 0))
 
 

@@ -32,7 +32,6 @@ from worker.gateway.upload.memory import give_back
 from worker.gateway.upload.submit import Intake
 from worker.logs import event
 from worker.pool.app import make_messages
-from worker.queue.job import DamagedRecordError
 from worker.queue.records import Records
 from worker.queue.regions import Regions
 from worker.settings import Settings
@@ -148,9 +147,6 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _ours(request: Request, error: Exception) -> Response:
     """What our own code cannot do: the queue is away, or something is wrong with this machine."""
-    if isinstance(error, DamagedRecordError):
-        event("record damaged", logging.ERROR, job=error.job, error=str(error))
-        return respond(request, ProblemError(500, "a job's record is damaged; submit its study again"))
     if isinstance(error, QueueError):
         event("queue lost", logging.ERROR, error=error)
         return respond(request, away())

@@ -51,22 +51,16 @@ class Gateway:
 
         Raises:
             ProblemError: 404: there is none.
-            DamagedRecordError: it cannot be read.
         """
-        if not self.grants.has(token.id, job):
+        found = self.listing([job], token) if self.grants.has(token.id, job) else []
+        if not found:
             raise not_found()
-        (record,) = self.listing([job], token) or (self.records.get(job),)
-        if record is None:
-            raise not_found()
-        return record
+        return found[0]
 
     def listing(self, jobs: Sequence[str], token: Token) -> list[Record]:
-        """The records of ``jobs`` that can be read; those that are gone are forgotten."""
+        """The records of ``jobs``; those that have none any more are forgotten."""
         found = self.records.listing(jobs)
-        missing = sorted(set(jobs) - {record.job_id for record in found})
-        if missing:
-            there = self.records.there(missing)
-            self.grants.drop(token.id, [job for job in missing if job not in there])
+        self.grants.drop(token.id, sorted(set(jobs) - {record.job_id for record in found}))
         return found
 
 

@@ -22,8 +22,7 @@ from converters.results.study_result import FilmResult, JobIdentity, Predecessor
 from worker import metrics
 from worker.logs import event
 from worker.pool.backoff import delay_before_next, patience_of
-from worker.queue.job import DamagedRecordError, Record
-from worker.queue.reader import log_damage
+from worker.queue.job import Record
 from worker.queue.records import Records
 from worker.settings import Settings
 from worker.study.growth import contents_of
@@ -66,25 +65,20 @@ def run_job(job_id: str, holder: str, settings: Settings) -> None:
             event("message refused", logging.WARNING, reason="unknown job")
         elif claimed == "put aside":
             event("job put aside", logging.ERROR, job=job_id)
-        elif claimed == "damaged":
-            log_damage(DamagedRecordError(job_id))
         else:
             event("job passed over", job=job_id, state=claimed)
         return
-    try:
-        record = records.get(job_id)
-    except DamagedRecordError as error:
-        log_damage(error)
-        records.end(job_id, holder, state="failed", reason=error.reason, exit_code=error.exit_code)
-        return
+    record = records.get(job_id)
     if record is None:
+        reason = Reason("record-damaged", "its record was damaged", "submit the study again")
+        records.end(job_id, holder, state="failed", reason=reason, exit_code=BcdError.exit_code)
         return
     event("job begun", job=job_id, study=record.study_instance_uid, films=record.films, lane=record.lane)
     try:
         with _lease(records, record, holder, settings):
             _run(_Attempt(record, records, holder, settings))
     except JobLostError:
-        event("job dropped", job=job_id, reason="it was cancelled, or given to another worker")
+        event("job dropped", job=job_id, reason="it was cancelled, given to another worker, or is lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +96,6 @@ def _run(attempt: _Attempt) -> None:
     try:
         outcome = _work(attempt)
         ended = True
-    except DamagedRecordError as error:  # somebody changed it meanwhile
-        log_damage(error)
-        outcome = Outcome("failed", error.reason, error.exit_code)
     except QueueError:
         raise
     except BcdError as error:

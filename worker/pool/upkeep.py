@@ -18,7 +18,6 @@ from bcd_model.errors import QueueError
 from worker import metrics
 from worker.logs import event
 from worker.pool.app import send
-from worker.queue.job import DamagedRecordError
 from worker.queue.reader import log_damage
 from worker.queue.records import Records, Swept
 from worker.settings import Settings
@@ -97,7 +96,7 @@ def sweep(records: Records, app: Celery, settings: Settings) -> Swept:
         metrics.attempt_lost("its worker was gone")
         event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="failed")
     for job in found.damaged:
-        log_damage(DamagedRecordError(job))
+        log_damage(job)
     for job, lane, is_next in found.send:
         send(app, job, lane, is_next=is_next)
     if found.send:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
-from bcd_model.errors import BcdError, QueueError
 from bcd_model.reasons import Reason, reason_from_json, reason_of_earlier_version
 from bcd_model.words import ModelIdentity, Projection
 from converters.films.studies import FilmSource, Shown, StudyInput
@@ -260,66 +258,14 @@ def to_fields(record: Record) -> dict[str, object]:
     }
 
 
-class DamagedRecordError(QueueError):
-    """A record that cannot be read; the queue itself is there, so its exit code is not the queue's."""
+def from_fields(job: str, fields: Mapping[str, str], *, whole: bool) -> Record | None:
+    """The record from the fields of its hash.
 
-    exit_code = BcdError.exit_code
+    Args:
+        whole: with its study.
 
-    def __init__(self, job: str) -> None:
-        super().__init__(f"the record of job {job} cannot be read", "submit the study again")
-        self.job = job
-
-    def __reduce__(self) -> tuple[Callable[..., BcdError], tuple[object, ...]]:
-        return type(self), (self.job,)
-
-
-@dataclass(frozen=True, slots=True)
-class Damaged:
-    """What is left of a record that cannot be read.
-
-    Attributes:
-        fields: of its hash, as they were read; none if its key holds something else.
-    """
-
-    fields: Mapping[str, str]
-
-    def made_anew(self, record: Record) -> Record:
-        """``record`` with what can be taken over.
-
-        That is the job's first time, from which the UIDs follow, and, unless it had ended, what it has in
-        common with a record that is joined: results folders, ``--force``, batch, and the better lane.
-        """
-        with suppress(*DAMAGE):
-            record = replace(record, created=_date(self.fields["created"]))
-        with suppress(*DAMAGE):
-            if self.fields.get("state") in set(STATES) - UNDER_WAY or _time(self.fields["ended"]) > 0:
-                return record
-        others: tuple[Path, ...] = ()
-        homes: tuple[Path, ...] = ()
-        with suppress(*DAMAGE):
-            others = _outs(self.fields["outs"])
-        with suppress(*DAMAGE):
-            if record.study is not None and self.fields["names"] == names_of(record.study):
-                homes = _outs(self.fields["homes"])
-        return replace(
-            record,
-            homes=(*homes, *record.homes),
-            outs=(*(out for out in others if out != record.outs[-1]), record.outs[-1]),
-            replace=record.replace or self.fields.get("replace") == "1",
-            batch=record.batch or self.fields.get("batch", ""),
-            lane=LANES[0] if self.fields.get("lane") == LANES[0] else record.lane,
-        )
-
-
-DAMAGE: Final = (KeyError, ValueError, TypeError, OverflowError, OSError, RecursionError)
-"""What a field that is no such thing is answered with."""
-
-
-def from_fields(job: str, fields: Mapping[str, str]) -> Record:
-    """The record without its study, from the fields of its hash.
-
-    Raises:
-        DamagedRecordError: they are damaged: one is missing, or says what none of ours ever does.
+    Returns:
+        None if it is damaged: a field is missing, or says what none of ours ever does.
     """
     try:
         record = Record(
@@ -357,11 +303,12 @@ def from_fields(job: str, fields: Mapping[str, str]) -> Record:
             ),
             refused=fields.get("refused") == "1",
             superseded_by=fields.get("superseded_by") or "",
+            study=study_from_json(fields["study"], fields["study_instance_uid"]) if whole else None,
         )
         if not (record.films >= 1 and 0 <= record.tally.highest <= 1):
             raise ValueError("no record of a job")
-    except DAMAGE:
-        raise DamagedRecordError(job) from None
+    except (KeyError, ValueError, TypeError, OverflowError, OSError, RecursionError):
+        return None
     return record
 
 

@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, cast
 
 from redis.client import Pipeline
@@ -15,15 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from bcd_model.errors import UsageError
 from worker.logs import event
 from worker.queue.figures import QueueFigures
-from worker.queue.job import (
-    DAMAGE,
-    KEY,
-    LANES,
-    DamagedRecordError,
-    Record,
-    from_fields,
-    study_from_json,
-)
+from worker.queue.job import KEY, LANES, Record, from_fields
 from worker.queue.link import RedisLink
 from worker.study.outcome import STATES, State
 
@@ -70,28 +61,27 @@ _NAMED = 5  # jobs of many
 _PAGE = 500  # records read at a time
 
 
-def log_damage(error: DamagedRecordError) -> None:
+def log_damage(job: str) -> None:
     """Write down that a record cannot be read."""
-    event("record damaged", logging.ERROR, job=error.job, error=str(error))
+    error = f"the record of job {job} cannot be read; submit the study again"
+    event("record damaged", logging.ERROR, job=job, error=error)
 
 
 class StoredRecords:
     """The job records of one Redis, to be read.
+
+    A record that cannot be read counts as none; the log tells of it.
 
     Every method raises QueueError if Redis cannot be reached, refuses or is full.
 
     Args:
         url: as in ``BCD_BROKER_URL``.
         patience: seconds for which each call waits for a Redis that is away.
-
-    Attributes:
-        on_damage: told of each record among others that cannot be read; logs it.
     """
 
     def __init__(self, url: str, patience: float = 0.0) -> None:
         self._link = RedisLink(url, patience)
         self._redis = self._link.redis
-        self.on_damage: Callable[[DamagedRecordError], None] = log_damage
 
     # Redis itself
 
@@ -172,22 +162,16 @@ class StoredRecords:
     # Jobs
 
     def get(self, job: str) -> Record | None:
-        """The whole record, with its study; None if there is none.
+        """The whole record, with its study; None if there is none."""
+        there, record = self._found(job)
+        if there and record is None:
+            log_damage(job)
+        return record
 
-        Raises:
-            DamagedRecordError: it cannot be read.
-        """
+    def _found(self, job: str) -> tuple[bool, Record | None]:
+        """Whether anything stands in the place of the record, and the record if it can be read."""
         (fields,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
-        if fields is not None and not fields:
-            return None
-        return self._whole(job, fields or {})
-
-    def _whole(self, job: str, fields: dict[str, str]) -> Record:
-        record = from_fields(job, fields)
-        try:
-            return replace(record, study=study_from_json(fields["study"], record.study_instance_uid))
-        except DAMAGE:
-            raise DamagedRecordError(job) from None
+        return fields != {}, from_fields(job, fields or {}, whole=True)
 
     def ids(self, batch: str | None = None, limit: int | None = None) -> list[str]:
         """Ids of all jobs, or of those of ``batch``; the newest first.
@@ -224,10 +208,7 @@ class StoredRecords:
         return list(self.each(self.ids() if ids is None else ids))
 
     def each(self, ids: Sequence[str]) -> Iterator[Record]:
-        """The records of ``ids`` without their studies, read a few hundred at a time.
-
-        Lost ones are left out, and so are those that cannot be read: they cost only themselves.
-        """
+        """The records of ``ids`` without their studies, read a few hundred at a time; lost ones left out."""
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]
             rows = self._read(page, lambda pipeline, key: pipeline.hmget(key, list(_SHORT)))
@@ -236,12 +217,11 @@ class StoredRecords:
                 fields = {name: value for name, value in told if value is not None}
                 if row is not None and not fields:
                     continue
-                try:
-                    record = from_fields(job, fields)
-                except DamagedRecordError as error:
-                    self.on_damage(error)
-                    continue
-                yield record
+                record = from_fields(job, fields, whole=False)
+                if record is None:
+                    log_damage(job)
+                else:
+                    yield record
 
     def states(self, ids: Sequence[str] | None = None) -> dict[State, int]:
         """How many jobs are in each state: of ``ids``, or all."""
@@ -254,11 +234,6 @@ class StoredRecords:
         """The state of each of ``ids``, in their order; lost ones, and those in none, left out."""
         found = self._read(ids, lambda pipeline, key: pipeline.hget(key, "state"))
         return {job: state for job, state in zip(ids, found, strict=True) if state in STATES}
-
-    def there(self, ids: Sequence[str]) -> set[str]:
-        """Those of ``ids`` that have a record, readable or not."""
-        found = self._read(ids, lambda pipeline, key: pipeline.exists(key))
-        return {job for job, there in zip(ids, found, strict=True) if there}
 
     def _read(self, ids: Sequence[str], ask: Callable[[Pipeline, str], object]) -> list[Any]:
         """What Redis answers for each of ``ids``; None where its key holds no record."""
@@ -319,7 +294,8 @@ class StoredRecords:
             raise UsageError(message, "give the id of one, or more of it")
         record = self.get(matches[0])
         if record is None:
-            raise UsageError(f"the record of job {matches[0]} is gone", "submit the study again")
+            message = f"the record of job {matches[0]} is gone or cannot be read"
+            raise UsageError(message, "submit the study again")
         return record
 
     def held_by(self, node: str) -> dict[str, str]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from redis.client import Pipeline
 from redis.commands.core import Script
 
 from bcd_model.reasons import Reason
 from worker.queue import transitions
 from worker.queue.job import (
+    KEY,
     LANES,
-    Damaged,
-    DamagedRecordError,
     Lane,
     Record,
     names_of,
@@ -53,7 +53,7 @@ class Swept:
         send: (job, lane, whether it is next) for which a message is to be sent.
         requeued: jobs whose holder was gone.
         aside: likewise, but once too often.
-        damaged: jobs that were ended because their records cannot be worked with.
+        damaged: jobs that were ended or forgotten because their records cannot be worked with.
     """
 
     send: tuple[tuple[str, Lane, bool], ...] = ()
@@ -77,36 +77,33 @@ class Records(StoredRecords):
         self._scripts: dict[str, Script] = {}
 
     def _run(self, transition: Transition, fields: Mapping[str, object] = _NO_FIELDS, **named: object) -> Any:
+        script, arguments = self._script(transition), transition.arguments(named, fields)
+        return self._link.call(lambda: script(args=arguments))
+
+    def _script(self, transition: Transition) -> Script:
         known = self._scripts.get(transition.name)
         if known is None:
             known = self._scripts[transition.name] = self._redis.register_script(transition.script)
-        arguments = transition.arguments(named, fields)
-        return self._link.call(lambda: known(args=arguments))
+        return known
 
     # Submitting
 
     def submit(
-        self,
-        record: Record,
-        *,
-        published: bool,
-        force: bool,
-        instead_of: Damaged | None = None,
-        only_first: bool = False,
+        self, record: Record, *, published: bool, force: bool, only_first: bool = False
     ) -> tuple[Answer | Literal["known"], bool]:
-        """Queue the job unless it is under way or done.
+        """Queue the job unless it is under way or done; a record that cannot be read is replaced.
 
         Args:
             record: as it is to stand if the job is new; the last of ``outs`` is the folder asked for.
             published: whether its result stands there already.
             force: whether to run it again even so.
-            instead_of: what ``damaged`` found; it is forgotten first, if nobody has made it anew meanwhile.
-            only_first: whether to do nothing where the study has jobs, or the job a record, which may be a
-                damaged one.
+            only_first: whether to do nothing where the study has jobs, or the job a record, readable or not.
 
         Returns:
             what it comes to, "known" if nothing was to be done, and whether a message is to be sent.
         """
+        if not only_first:
+            self._forget_unreadable(record.job_id)
         answer, send = self._run(
             transitions.SUBMIT,
             to_fields(record),
@@ -119,30 +116,29 @@ class Records(StoredRecords):
             lane=record.lane,
             batch=record.batch,
             updated=now().isoformat(),
-            damaged_as_read=_as_read(instead_of),
             study=record.study_instance_uid,
             names=names_of(record.study) if record.study is not None else "",
             homes=_json([str(out) for out in record.homes]),
         )
         return answer, bool(send)
 
-    def damaged(self, job: str) -> Damaged | None:
-        """What there is of a job whose record cannot be read; None if it can be, or there is none."""
-        (found,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
-        if found is not None and not found:
-            return None
-        try:
-            self._whole(job, found or {})
-        except DamagedRecordError:
-            return Damaged(found or {})
-        return None
+    def _forget_unreadable(self, job: str) -> None:
+        """Forget the job if its record cannot be read; what another process makes of it meanwhile stays."""
 
-    def restore(self, record: Record, *, instead_of: Damaged | None = None) -> None:
-        """Write a record that was lost; one that is there stays as it is.
+        def forget(pipeline: Pipeline) -> None:
+            there, record = self._found(job)
+            pipeline.multi()
+            if there and record is None:
+                self._script(transitions.FORGET)(args=[job], client=pipeline)
 
-        Args:
-            instead_of: as in ``submit``.
-        """
+        there, record = self._found(job)
+        if there and record is None:
+            # Redis drops what is queued after ``multi`` if the record has changed since it is watched
+            self._link.call(lambda: self._redis.transaction(forget, KEY + job))
+
+    def restore(self, record: Record) -> None:
+        """Write a record that was lost; one that is there, and can be read, stays as it is."""
+        self._forget_unreadable(record.job_id)
         self._run(
             transitions.RESTORE,
             to_fields(record),
@@ -151,11 +147,11 @@ class Records(StoredRecords):
             created=record.created.timestamp(),
             out=str(record.outs[-1]),
             updated=now().isoformat(),
-            damaged_as_read=_as_read(instead_of),
         )
 
     def refuse(self, record: Record, reason: Reason, exit_code: int) -> None:
         """Keep what cannot be worked on as a job of its own that failed."""
+        self._forget_unreadable(record.job_id)
         self._run(
             transitions.REFUSE,
             to_fields(record),
@@ -357,14 +353,6 @@ class Records(StoredRecords):
         self._link.call(lambda: self._redis.hdel("bcd:workers", node))
 
 
-def _as_read(damaged: Damaged | None) -> str:
-    return "" if damaged is None else _json(_flat(damaged.fields))
-
-
 def _json(parts: list[Any]) -> str:
     # What is no text, as a name of a folder may be, goes as its bytes: Lua's JSON knows no lone surrogates.
     return json.dumps(parts, ensure_ascii=False)
-
-
-def _flat(fields: Mapping[str, object]) -> list[object]:
-    return [part for pair in fields.items() for part in pair]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from bcd_model.errors import OutputError, QueueError, exit_code_of
 from bcd_model.reasons import Reason
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
-from worker.queue.job import DamagedRecordError, Lane, Record, refusal_id
+from worker.queue.job import Lane, Record, refusal_id
 from worker.queue.messages import Messages
 from worker.queue.records import Answer, Records
 from worker.settings import Settings
@@ -77,7 +77,7 @@ class Submitter:
     recognises: bool = True
 
     def submit(self, study: StudyInput) -> Submitted:
-        """Queue one study, unless the same work is under way or done; a damaged record is made anew.
+        """Queue one study, unless the same work is under way or done.
 
         Films that come after others of their study are put together with those, in one job that takes the
         place of the earlier ones (`study.growth`). What is refused stands as a job that failed, so that its
@@ -151,15 +151,9 @@ class Submitter:
         return None if answer == "known" else self._sent(record, answer, to_send)
 
     def _jobs_of(self, study: StudyInput) -> list[Record]:
-        """All jobs of ``study`` whose records can be read."""
+        """All jobs of ``study``."""
         jobs = self.records.of_study(study.study_instance_uid)
-        return [record for record in map(self._whole_record, jobs) if record is not None]
-
-    def _whole_record(self, job: str) -> Record | None:
-        with suppress(DamagedRecordError):
-            record = self.records.get(job)
-            return record if record is not None and record.study is not None else None
-        return None
+        return [record for record in map(self.records.get, jobs) if record is not None]
 
     def _recognised(self, study: StudyInput, jobs: Sequence[Record]) -> StudyInput:
         """``study``; a film that came before in another file is told as it was told then.
@@ -188,7 +182,7 @@ class Submitter:
         standing = published(self.out / study.study_instance_uid)
         stands = standing.job_id if standing is not None else ""
         if stands and stands not in (job.job_id for job in jobs):  # one of version 0.1 is not listed there
-            unlisted = self._whole_record(stands)
+            unlisted = self.records.get(stands)
             jobs = jobs if unlisted is None else [*jobs, unlisted]
         return [job for job in jobs if self.out in job.outs and (job.wanted or job.job_id == stands)]
 
@@ -253,9 +247,6 @@ class Submitter:
         if no_place is not None:
             return self.refuse(record, no_place, str(self.out))
         ours = published(self.out / study.study_instance_uid)
-        damaged = self.records.damaged(record.job_id)
-        if damaged is not None:
-            record = damaged.made_anew(record)
         if ours is not None and ours.job_id == record.job_id:
             # the published result is the truth, even if the queue has forgotten the job
             record = replace(record, created=ours.created or record.created)
@@ -263,13 +254,8 @@ class Submitter:
             ours = None
         stands = ours is not None and len(record.outs) == 1
         if ours is not None and stands:
-            self.records.restore(restored(record, ours), instead_of=damaged)
-        answer, to_send = self.records.submit(
-            record,
-            published=stands,
-            force=self.force,
-            instead_of=damaged,
-        )
+            self.records.restore(restored(record, ours))
+        answer, to_send = self.records.submit(record, published=stands, force=self.force)
         return self._sent(record, answer, to_send)
 
     def _why_no_place(self, record: Record) -> Reason | None:
@@ -338,18 +324,17 @@ def wait(
 
     Where another job took the place of one, that is waited for, too, and its record comes after these.
 
-    One whose record cannot be read is not waited for, and left out; ``records.on_damage`` is told.
-
     Args:
         check: called between two looks; raises if waiting has become pointless.
         changed: called with each record that has changed since the last look.
 
     Raises:
-        QueueError: the queue cannot be reached or has lost a record.
+        QueueError: the queue cannot be reached; or, once all others have ended, it has lost a record.
     """
     order = list(dict.fromkeys(ids))
     pending = list(order)
     seen: dict[str, Record] = {}
+    lost: list[str] = []
     while pending:
         looked_at = pending[:_LOOK]  # jobs are taken in order, so those ahead end first
         current = {record.job_id: record for record in records.listing(looked_at)}
@@ -364,33 +349,26 @@ def wait(
                     if heir and heir not in order:
                         order.append(heir)
                         pending.append(heir)
-                continue
-            try:
-                if records.get(job) is None:
-                    raise QueueError(f"the queue has lost job {job}", "submit the study again")
-            except DamagedRecordError:  # the listing has told of it
-                seen.pop(job, None)
+            else:
+                lost.append(job)
                 ended.add(job)
         seen |= current
         pending = [job for job in pending if job not in ended]
         if pending and not ended:
             check()
             time.sleep(_POLL)
+    if lost:
+        more = f" and {len(lost) - 1:,} more" if lost[1:] else ""
+        raise QueueError(f"the queue has lost job {lost[0]}{more}", "submit the same again")
     return [seen[job] for job in order if job in seen]
 
 
-def exit_code(
-    records: Sequence[Record], submitted: Sequence[Submitted] = (), *, unreadable: Collection[str] = ()
-) -> int:
+def exit_code(records: Sequence[Record], submitted: Sequence[Submitted] = ()) -> int:
     """The exit code of these jobs together (`bcd_model.errors.exit_code_of`).
 
     A job in whose place another of ``records`` stands does not count: that has its films.
-
-    Args:
-        unreadable: jobs whose records cannot be read; each is a failure.
     """
     codes = [record.exit_code for record in last_of(records)]
-    codes += [DamagedRecordError.exit_code for _ in unreadable]
     codes += [OutputError.exit_code for answer in submitted if answer.answer == "refused"]
     return exit_code_of(codes)
 

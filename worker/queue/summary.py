@@ -56,7 +56,7 @@ class Summary:
     """The figures of some jobs. Times are seconds since 1970 by Redis's clock, 0 if there is none.
 
     Attributes:
-        jobs: how many there are; ``gone`` more had a record once, ``unreadable`` more have a damaged one.
+        jobs: how many there are; the records of ``gone`` more are gone, or cannot be read.
         unplaced: files that may be films of any study, and are in none of the jobs.
         at_work: whether somebody works on jobs.
         states: jobs by state.
@@ -77,7 +77,6 @@ class Summary:
 
     jobs: int
     gone: int
-    unreadable: int
     unplaced: int
     at_work: bool
     states: Mapping[State, int]
@@ -119,7 +118,6 @@ class Summary:
         return {
             "studies": self.jobs,
             "records_gone": self.gone,
-            "records_unreadable": self.unreadable,
             "files_unplaced": self.unplaced,
             "at_work": self.at_work,
             "states": dict(self.states),
@@ -148,7 +146,6 @@ def summarise(
     *,
     since: float = 0.0,
     gone: int = 0,
-    unreadable: int = 0,
     unplaced: int = 0,
     at_work: bool = True,
 ) -> Summary:
@@ -156,8 +153,7 @@ def summarise(
 
     Args:
         since: when they were first submitted together; what was done before says nothing of their pace.
-        gone: how many records are not there any more.
-        unreadable: how many are there and damaged.
+        gone: how many records are not there any more, or cannot be read.
         unplaced: how many files of the submission may be films of any study.
         at_work: whether somebody works on jobs.
     """
@@ -173,7 +169,6 @@ def summarise(
     return Summary(
         jobs=len(records),
         gone=gone,
-        unreadable=unreadable,
         unplaced=unplaced,
         at_work=at_work,
         states={state: states.count(state) for state in STATES},

@@ -108,7 +108,7 @@ def test_jobs_are_cancelled_by_the_start_of_their_id_or_their_study(site: Site) 
     assert (answer.code, answer.out) == (0, "2 jobs cancelled, 1 had ended already\n")
     assert site("status", jobs[0], "--json").json["state"] == "cancelled"
     again = site("cancel", *jobs, "--json")
-    assert again.json == {"cancelled": [], "ended_already": jobs, "of_another_batch": [], "unreadable": []}
+    assert again.json == {"cancelled": [], "ended_already": jobs, "of_another_batch": [], "lost": []}
 
 
 def test_an_unknown_id_cancels_nothing(site: Site) -> None:
@@ -149,7 +149,7 @@ def test_retry_queues_again_what_did_not_end_well(site: Site) -> None:
     assert (states["queued"], states["done"]) == (5, 1)
     assert site.records._redis.llen("bcd.batch") == 4, "a message for each"
     again = site("retry", jobs["failed"][:10], waiting, "--json")
-    assert again.json == {"retried": [], "left": [jobs["failed"], waiting], "unreadable": [], "jobs": []}
+    assert again.json == {"retried": [], "left": [jobs["failed"], waiting], "lost": [], "jobs": []}
 
 
 def test_retry_waits_where_nobody_else_works(admin: Any, patients: list[Path], tmp_path: Path) -> None:

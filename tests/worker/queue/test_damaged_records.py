@@ -1,23 +1,22 @@
-"""Job records that somebody damaged by hand: each costs itself, is told, and is made anew if submitted."""
+"""Job records that somebody damaged by hand: each counts as lost, and is made anew if submitted."""
 
-import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
 
-from bcd_model.errors import BcdError
+from bcd_model.errors import BcdError, QueueError
 from bcd_model.reasons import Reason
 from tests.support.batch_site import Site
 from tests.support.made_records import CREATED, make_study, record_of
 from tests.support.reasons import because
-from worker.cli.shared.report import report
 from worker.cli.shared.session import open_queue
 from worker.cli.shared.submission import wait_for_jobs
 from worker.pool.app import make_app
 from worker.pool.upkeep import resume, sweep
-from worker.queue.job import DamagedRecordError, Record
+from worker.queue.job import Record
 from worker.queue.records import Records, Swept
 from worker.queue.submission import Submitted
 from worker.settings import Settings
@@ -65,7 +64,6 @@ DAMAGE = [
 ]
 
 NO_REASONS = [
-    "{",
     '{"code": "torn"}',
     '{"code": "torn", "detail": "torn", "patient": "Anna"}',
     '{"a":' * 100_000,
@@ -102,24 +100,33 @@ def sweep_late(client: redis.Redis, records: Records) -> Swept:
     return records.sweep(0, 100, 90)
 
 
+def told_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The jobs of which the log says that their records are damaged."""
+    told = [entry for entry in caplog.records if entry.message == "record damaged"]
+    return [entry.__dict__["fields"]["job"] for entry in told]
+
+
 @pytest.mark.parametrize(("field", "value"), DAMAGE)
-def test_it_is_told_and_left_out_of_lists(
-    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str | None
+def test_it_counts_as_none_and_the_log_tells_of_it(
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    field: str | None,
+    value: str | None,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     damaged, good = pair
     spoil(client, damaged.job_id, field, value)
-    with pytest.raises(DamagedRecordError, match=rf"{damaged.job_id} cannot be read; submit the study again"):
-        records.get(damaged.job_id)
-    told: list[str] = []
-    records.on_damage = lambda error: told.append(error.job)
+    assert records.get(damaged.job_id) is None
+    assert told_of(caplog) == [damaged.job_id]
     assert [record.job_id for record in records.listing()] == [good.job_id]
-    assert told == [damaged.job_id]
-    assert records.there([damaged.job_id, good.job_id, "none"]) == {damaged.job_id, good.job_id}
+    assert told_of(caplog) == [damaged.job_id] * 2
+    assert records.get("none") is None
+    assert len(told_of(caplog)) == 2
 
 
-def make_anew(records: Records, record: Record) -> tuple[str, bool]:
-    damaged = records.damaged(record.job_id)
-    return records.submit(record, published=False, force=False, instead_of=damaged)
+def submit(records: Records, record: Record) -> tuple[str, bool]:
+    return records.submit(record, published=False, force=False)
 
 
 @pytest.mark.parametrize(("field", "value"), [*DAMAGE, ("study", "[" * 100_000)])
@@ -140,11 +147,15 @@ def test_submitted_again_it_is_made_anew_and_the_books_are_right(
     spoil(client, damaged.job_id, field, value)
     if swept:
         sweep_late(client, records)
-    assert make_anew(records, good) == ("under way", False)
+    assert submit(records, good) == ("under way", False)
     # What a job begins again with is written then, whatever was there.
     mended = swept and state == "running" and field in ("film", "due", "updated")
-    assert make_anew(records, damaged) == (("under way", False) if mended else ("queued", True))
-    assert records.get(damaged.job_id) is not None
+    assert submit(records, damaged) == (("under way", False) if mended else ("queued", True))
+    record = records.get(damaged.job_id)
+    assert record is not None
+    assert mended or record == replace(damaged, updated=record.updated)  # nothing of the old one is left
+    assert records.of_study("1.1") == [damaged.job_id]
+    assert sorted(records.ids()) == sorted(record.job_id for record in pair)
     assert {state: n for state, n in records.states().items() if n} == {"queued": 2}
     assert records.claim(damaged.job_id, "holder", 100) == "claimed"
 
@@ -155,8 +166,7 @@ def test_what_is_no_reason_is_damage(
 ) -> None:
     damaged, good = pair
     spoil(client, damaged.job_id, "reason", stored)
-    with pytest.raises(DamagedRecordError):
-        records.get(damaged.job_id)
+    assert records.get(damaged.job_id) is None
     assert records.get(good.job_id) is not None
 
 
@@ -181,7 +191,7 @@ def test_swept_out_and_mended_by_hand_it_can_be_submitted(
     spoil(client, damaged.job_id, field, None)
     sweep_late(client, records)
     client.hset(key, field, before)
-    assert make_anew(records, damaged) == ("queued", True)
+    assert submit(records, damaged) == ("queued", True)
     assert records.states()["queued"] == 2
     assert records.claim(damaged.job_id, "holder", 100) == "claimed"
 
@@ -257,7 +267,6 @@ def test_times_as_newer_redis_write_them_are_no_damage(
     assert records.claim(first.job_id, "/node/1", 100) == "claimed"
     for field in ("begun", "due", "ended"):
         spoil(client, first.job_id, field, "1.7957970194664497e+9")
-    assert records.damaged(first.job_id) is None
     assert [record.begun for record in records.listing([first.job_id])] == [1795797019.4664497]
     assert records.release(first.job_id, "/node/1", lost=True) == "queued"
     assert records.claim(first.job_id, "/node/2", 100) == "claimed"
@@ -298,36 +307,63 @@ def test_a_worker_tells_once_of_what_its_sweep_ended(
     for _ in range(2):
         client.delete("bcd:swept")
         sweep(records, make_app(settings), settings)
-    (told,) = [entry for entry in caplog.records if entry.message == "record damaged"]
-    assert told.__dict__["fields"]["job"] == damaged.job_id
+    assert told_of(caplog) == [damaged.job_id]
 
 
-def test_two_who_submit_at_once_never_lose_each_others_work(
-    records: Records, pair: tuple[Record, Record]
-) -> None:
-    """One looks for damage, the other makes the record and takes it up; then the first goes on."""
-    new = record_of(make_study("1.3", 2), "/out", CREATED)
-    seen = records.damaged(new.job_id)
-    assert records.submit(new, published=False, force=False) == ("queued", True)
-    assert records.claim(new.job_id, "holder", 100) == "claimed"
-    assert records.submit(new, published=False, force=False, instead_of=seen) == ("under way", False)
-    assert records.state_of([new.job_id]) == {new.job_id: "running"}
+class Meanwhile(Records):
+    """Its first look at the record that it is about to forget is followed by what another process does."""
+
+    def __init__(self, url: str, looks: int, other: Callable[[], None]) -> None:
+        super().__init__(url)
+        self.looks, self.other = looks, other
+
+    def _found(self, job: str) -> tuple[bool, Record | None]:
+        found = super()._found(job)
+        self.looks -= 1
+        if self.looks == 0:
+            self.other()
+        return found
 
 
 @pytest.mark.parametrize(("field", "value"), [("created", "yesterday"), (None, "no hash")])
+@pytest.mark.parametrize("looks", [1, 2])
 def test_one_who_saw_the_damage_leaves_what_another_made_of_it(
-    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str
+    url: str,
+    client: redis.Redis,
+    records: Records,
+    pair: tuple[Record, Record],
+    field: str | None,
+    value: str,
+    looks: int,
 ) -> None:
+    """``looks`` 1: before the place is watched; 2: thereafter, just before the record is forgotten."""
     damaged, _ = pair
     spoil(client, damaged.job_id, field, value)
-    seen = records.damaged(damaged.job_id)
-    assert seen is not None
-    assert make_anew(records, damaged) == ("queued", True)
-    assert records.claim(damaged.job_id, "holder", 100) == "claimed"
-    records.restore(replace(damaged, state="done"), instead_of=seen)
-    assert records.submit(damaged, published=False, force=False, instead_of=seen) == ("under way", False)
+
+    def make_anew_and_begin() -> None:
+        assert submit(records, damaged) == ("queued", True)
+        assert records.claim(damaged.job_id, "holder", 100) == "claimed"
+
+    assert submit(Meanwhile(url, looks, make_anew_and_begin), damaged) == ("under way", False)
+    records.restore(replace(damaged, state="done"))
     assert records.state_of([damaged.job_id]) == {damaged.job_id: "running"}
     assert records.renew(damaged.job_id, "holder", 100)
+
+
+@pytest.mark.parametrize(("field", "value"), [("created", "yesterday"), (None, "no hash")])
+def test_restored_or_refused_it_is_made_anew(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str
+) -> None:
+    restored, refused = pair
+    for record in pair:
+        spoil(client, record.job_id, field, value)
+    records.restore(replace(restored, state="done"))
+    records.refuse(refused, because("full"), 5)
+    assert [(record.job_id, record.state) for record in records.listing()] == [
+        (refused.job_id, "failed"),
+        (restored.job_id, "done"),
+    ]
+    assert {state: n for state, n in records.states().items() if n} == {"done": 1, "failed": 1}
 
 
 def test_a_worker_that_is_alone_takes_up_the_jobs_beside_it(
@@ -343,13 +379,8 @@ def test_a_worker_that_is_alone_takes_up_the_jobs_beside_it(
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_who_waits_for_it_waits_for_the_others_and_is_told_once(
-    url: str,
-    client: redis.Redis,
-    records: Records,
-    pair: tuple[Record, Record],
-    capsys: pytest.CaptureFixture[str],
-    beside: bool,
+def test_who_waits_for_it_waits_for_the_others_and_hears_that_it_is_lost(
+    url: str, client: redis.Redis, records: Records, pair: tuple[Record, Record], beside: bool
 ) -> None:
     damaged, good = pair
     spoil(client, damaged.job_id, "created", "yesterday")
@@ -362,38 +393,10 @@ def test_who_waits_for_it_waits_for_the_others_and_is_told_once(
     submitted = [
         Submitted(record.job_id, record.study_instance_uid, "under way") for record in pair[: 1 + beside]
     ]
-    with open_queue(Settings(broker_url=url)) as queue:
-        found = wait_for_jobs(replace(queue, check=check), submitted)
-    assert [record.state for record in found] == ["cancelled"] * beside
+    lost = f"^the queue has lost job {damaged.job_id}; submit the same"
+    with open_queue(Settings(broker_url=url)) as queue, pytest.raises(QueueError, match=lost):
+        wait_for_jobs(replace(queue, check=check), submitted)
     assert looks == ["queued"] * beside
-    assert queue.unreadable == {damaged.job_id}
-    assert capsys.readouterr().err.count(f"the record of job {damaged.job_id} cannot be read") == 1
-
-
-def test_what_was_submitted_and_cannot_be_read_is_not_told_as_queued(
-    pair: tuple[Record, Record], capsys: pytest.CaptureFixture[str]
-) -> None:
-    submitted = [Submitted(record.job_id, record.study_instance_uid, "queued") for record in pair]
-    report(submitted, [], {pair[0].job_id}, as_json=True)
-    told = json.loads(capsys.readouterr().out)["jobs"]
-    assert [(job["submission"], job["state"]) for job in told] == [
-        ("queued", "unreadable"),
-        ("queued", "queued"),
-    ]
-    assert told[0]["reason"] == "its record cannot be read"
-    report(submitted, [], {pair[0].job_id}, as_json=False)
-    assert "unreadable  1.1    its record cannot be read" in capsys.readouterr().out
-
-
-def test_a_command_tells_of_it_once(
-    url: str, client: redis.Redis, pair: tuple[Record, Record], capsys: pytest.CaptureFixture[str]
-) -> None:
-    damaged, good = pair
-    spoil(client, damaged.job_id, "created", "yesterday")
-    with open_queue(Settings(broker_url=url)) as queue:
-        for found in (queue.records, queue.records, queue.patient()):
-            assert [record.job_id for record in found.listing()] == [good.job_id]
-    assert capsys.readouterr().err.count(f"the record of job {damaged.job_id} cannot be read") == 1
 
 
 class Night:
@@ -418,8 +421,11 @@ class Night:
     def __call__(self, *arguments: str) -> Any:
         answer = self.site(*arguments)
         assert answer.code == BcdError.exit_code
-        assert answer.err.count(f"the record of job {self.damaged} cannot be read") == 1
         return answer
+
+    @property
+    def lost(self) -> list[str]:
+        return sorted((self.damaged, self.gone))
 
 
 @pytest.fixture
@@ -428,11 +434,14 @@ def night(site: Site) -> Night:
 
 
 def test_the_results_of_a_batch_name_it(night: Night) -> None:
-    assert night.good in night("results", "--batch", "night").out
-    assert night("results", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+    answer = night("results", "--batch", "night")
+    assert night.good in answer.out
+    for job in night.lost:
+        assert answer.err.count(f"job {job}: its record is gone or cannot be read\n") == 1
+    assert night("results", "--batch", "night", "--json").json["lost"] == night.lost
     rows = night("results", "--batch", "night", "--csv").out.splitlines()
-    assert [row for row in rows if night.damaged in row] == [
-        f"{',' * 16}{night.damaged},,its record cannot be read,,"
+    assert [row for row in rows if night.good not in row][1:] == [
+        f"{',' * 16}{job},,its record is gone or cannot be read,," for job in night.lost
     ]
 
 
@@ -442,10 +451,24 @@ def test_the_summary_of_a_batch_counts_it(
     night: Night, field: str, value: str | None, watch: tuple[str, ...]
 ) -> None:
     night.spoil(field, value)
-    told = "studies   1: 1 done; the records of 1 more are gone; those of 1 cannot be read"
+    told = "studies   1: 1 done; 2 lost (no readable record)\n"
     assert told in night("status", "--batch", "night", *watch).out
     answer = night("status", "--batch", "night", "--json", *watch).json
-    assert (answer["studies"], answer["records_gone"], answer["records_unreadable"]) == (1, 1, 1)
+    assert (answer["studies"], answer["records_gone"]) == (1, 2)
+
+
+@pytest.mark.parametrize("damage", ["spoilt", "deleted"])
+def test_a_batch_never_reads_as_complete_without_it(site: Site, damage: str) -> None:
+    good, other = site.add("night"), site.add("night")
+    for job in (good, other):
+        site.end(job, tally=Tally(2))
+    assert site("status", "--batch", "night").code == 0
+    with redis.Redis(unix_socket_path=site.url.removeprefix("redis+socket://")) as client:
+        spoil(client, other, "created", "yesterday")
+        if damage == "deleted":
+            client.delete(f"bcd:job:{other}")
+    for command in ("status", "results", "cancel", "retry"):
+        assert site(command, "--batch", "night").code == BcdError.exit_code
 
 
 def test_the_summary_of_a_batch_with_nothing_else_in_it(site: Site) -> None:
@@ -454,10 +477,10 @@ def test_the_summary_of_a_batch_with_nothing_else_in_it(site: Site) -> None:
         spoil(client, job, "created", "yesterday")
     answer = site("status", "--batch", "night")
     assert answer.code == BcdError.exit_code
-    assert answer.out.splitlines()[:2] == ["batch     night", "studies   0; those of 1 cannot be read"]
+    assert answer.out.splitlines()[:2] == ["batch     night", "studies   0; 1 lost (no readable record)"]
     assert "findings" not in answer.out
     assert site("results", "--batch", "night").out == ""
-    assert site("jobs", "-n", "1").out == "1 job: 1 queued; 1 cannot be read\n"
+    assert site("jobs", "-n", "1").out == "1 job: 1 queued; 1 lost (no readable record)\n"
 
 
 def test_a_watch_ends_that_began_before_the_damage(site: Site) -> None:
@@ -470,44 +493,40 @@ def test_a_watch_ends_that_began_before_the_damage(site: Site) -> None:
         spoil(client, first, "created", "yesterday")
     site.end(second)
     for process in watching:
-        out, err = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=60)
         assert f"{second}  done  " in out
-        assert f"the record of job {first} cannot be read" in err
+        assert "1 lost (no readable record)" in out
     assert [process.returncode for process in watching] == [1, 0]
 
 
 def test_jobs_counts_it(night: Night) -> None:
     answer = night.site("jobs", "--batch", "night")
     assert answer.code == 0
-    assert answer.out.splitlines()[-1] == "2 jobs: 1 done, 1 running; 1 cannot be read"
+    assert answer.out.splitlines()[-1] == "2 jobs: 1 done, 1 running; 2 lost (no readable record)"
     night.spoil("state", "bananas")
-    answer = night.site("jobs", "--batch", "night")
-    assert answer.out.splitlines()[-1] == "1 job: 1 done; 1 cannot be read"
-    assert night.site("jobs", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+    for limit in ("0", "1"):
+        answer = night.site("jobs", "--batch", "night", "--limit", limit)
+        assert answer.out.splitlines()[-1] == "1 job: 1 done; 2 lost (no readable record)"
+    assert night.site("jobs", "--batch", "night", "--json").json["lost"] == night.lost
 
 
-def test_what_ends_or_repeats_a_batch_says_that_it_was_left(night: Night) -> None:
+def test_what_ends_or_repeats_a_batch_says_that_it_is_lost(night: Night) -> None:
     assert night("cancel", "--batch", "night").out == (
-        "0 jobs cancelled, 1 had ended already, 1 left that cannot be read\n"
+        "0 jobs cancelled, 1 had ended already, 2 lost (no readable record)\n"
     )
-    assert night("cancel", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
-    assert night("retry", "--batch", "night", "--json").json["unreadable"] == [night.damaged]
+    assert night("cancel", "--batch", "night", "--json").json["lost"] == night.lost
+    assert night("retry", "--batch", "night", "--json").json["lost"] == night.lost
 
 
 def test_one_job_is_not_taken_for_a_queue_that_is_away(night: Night) -> None:
     uid = night.site.records.listing([night.good])[0].study_instance_uid
     with night.client() as client:
         client.hset(f"bcd:job:{night.damaged}", "study_instance_uid", f"{uid}.1")
+    said = f"the record of job {night.damaged} is gone or cannot be read; submit the study again"
     for named in (night.damaged, f"{uid}.1"):
-        for command in ("status", "results", "retry"):
-            night(command, named)
-
-
-def test_it_can_be_cancelled_by_name(night: Night) -> None:
-    answer = night.site("cancel", night.damaged)
-    assert (answer.code, answer.out) == (0, "1 job cancelled\n")
-    assert night.site.records.state_of([night.damaged]) == {night.damaged: "cancelled"}
-    assert "1 left that cannot be read" in night("cancel", night.damaged).out
+        for command in ("status", "results", "retry", "cancel"):
+            answer = night.site(command, named)
+            assert (answer.code, answer.error) == (2, said)
 
 
 def test_it_is_not_passed_over_where_two_jobs_are_of_one_study(night: Night) -> None:

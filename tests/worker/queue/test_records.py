@@ -75,7 +75,7 @@ def test_a_record_comes_back_as_it_was(records: Records) -> None:
     found = current(records, record)
     assert found.updated >= record.updated
     assert found == replace(record, updated=found.updated, homes=record.homes)
-    assert records.listing([record.job_id]) == [replace(found, study=None, homes=())]
+    assert records.listing([record.job_id]) == [replace(found, study=None)]
 
 
 def test_how_it_ended_comes_back(records: Records) -> None:

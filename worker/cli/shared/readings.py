@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from converters.results import wording
 from converters.results.result_json import read_result
 from worker.cli.shared.console import say, say_csv, say_json, say_table, warn
 from worker.cli.shared.figures import counted, percent
-from worker.cli.shared.selection import ids_of_batch
+from worker.cli.shared.selection import ids_of_batch, lost_of
 from worker.cli.shared.session import open_queue
 from worker.queue.job import Record, Standing
 from worker.queue.summary import values_of
@@ -51,6 +51,7 @@ COLUMNS = (
 
 _HAVE_RESULT = frozenset({"done", "done with failures"})
 _NAMED = 20  # studies without their result that are named
+_NO_RECORD = "its record is gone or cannot be read"
 
 
 def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
@@ -58,17 +59,17 @@ def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
     with open_queue(load_settings()) as queue:
         ids = ids_of_batch(queue.records, batch)
         records = sorted(queue.shown(queue.records.each(ids)), key=_urgency)
-    unreadable = queue.unreadable.intersection(ids)
+    lost = lost_of(ids, records)
     if as_csv:
-        _say_findings(records, unreadable)
+        _say_findings(records, lost)
         return
     places = {record.job_id: record.standing() for record in records}
     if as_json:
-        _say_json(batch, records, places, unreadable)
+        _say_json(batch, records, places, lost)
     else:
         _say_table(records, places)
     gone = [_gone(r, places[r.job_id]) for r in records if has_result(r) and not places[r.job_id].folder]
-    _tell_what_is_missing(gone, unreadable)
+    _tell_what_is_missing([*gone, *map(_lost, lost)])
 
 
 def show_csv(job: str) -> None:
@@ -112,7 +113,7 @@ def _say_table(records: Sequence[Record], places: Mapping[str, Standing]) -> Non
 
 
 def _say_json(
-    batch: str, records: Sequence[Record], places: Mapping[str, Standing], unreadable: Collection[str]
+    batch: str, records: Sequence[Record], places: Mapping[str, Standing], lost: Sequence[str]
 ) -> None:
     studies = [
         {
@@ -132,11 +133,11 @@ def _say_json(
         }
         for record in records
     ]
-    facts = {"batch": batch, "disclaimer": DISCLAIMER, "unreadable": sorted(unreadable)}
+    facts = {"batch": batch, "disclaimer": DISCLAIMER, "lost": lost}
     say_json(facts | {"studies": studies})
 
 
-def _say_findings(records: Sequence[Record], unreadable: Collection[str]) -> None:
+def _say_findings(records: Sequence[Record], lost: Sequence[str]) -> None:
     """The findings of every study that has a result; of the others why they have none."""
     missing: list[str] = []
 
@@ -144,11 +145,12 @@ def _say_findings(records: Sequence[Record], unreadable: Collection[str]) -> Non
         yield COLUMNS
         for record in records:
             yield from _rows_of(record, missing)
-        for job in sorted(unreadable):
-            yield _row(job=job, reason="its record cannot be read")
+        for job in lost:
+            missing.append(_lost(job))
+            yield _row(job=job, reason=_NO_RECORD)
 
     say_csv(rows())
-    _tell_what_is_missing(missing, unreadable)
+    _tell_what_is_missing(missing)
 
 
 def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
@@ -224,13 +226,16 @@ def _gone(record: Record, standing: Standing) -> str:
     return f"study {record.study_instance_uid}: its result is not in {where} any more"
 
 
-def _tell_what_is_missing(missing: Sequence[str], unreadable: Collection[str]) -> None:
-    """Name the studies whose result cannot be read, and end with 1 if there are any, or jobs left out."""
+def _lost(job: str) -> str:
+    return f"job {job}: {_NO_RECORD}"
+
+
+def _tell_what_is_missing(missing: Sequence[str]) -> None:
+    """Name the studies whose result cannot be shown, and end with 1 if there are any."""
     for text in missing[:_NAMED]:
         warn(text)
     if missing[_NAMED:]:
         warn(f"and {counted(len(missing) - _NAMED, 'more study', 'more studies')} like these")
     if missing:
         warn("look whether this machine has the disk; to make a result again, submit its study again")
-    if missing or unreadable:
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from worker.cli.shared.console import say, say_json, say_table
@@ -11,7 +11,6 @@ from worker.queue.job import Record
 if TYPE_CHECKING:
     from worker.queue.submission import Submitted
 
-_UNREADABLE = ("unreadable", "its record cannot be read")  # state and reason
 _LISTED = 40  # jobs that went well and are still listed one by one
 
 
@@ -25,7 +24,6 @@ def how_to_watch(ids: Sequence[str], batch: str | None) -> str:
 def report(
     submitted: Sequence[Submitted],
     records: Sequence[Record],
-    unreadable: Collection[str],
     unplaced: Sequence[Mapping[str, str]] = (),
     *,
     as_json: bool,
@@ -35,19 +33,16 @@ def report(
 
     by_id = heirs(records)
     if as_json:
-        jobs = [
-            _as_json(answer, by_id.get(answer.job_id), answer.job_id in unreadable) for answer in submitted
-        ]
+        jobs = [_as_json(answer, by_id.get(answer.job_id)) for answer in submitted]
         say_json({"jobs": jobs, "unplaced": list(unplaced)})
         return
     rows = []
     for answer in submitted:
         record = by_id.get(answer.job_id)
-        lost = answer.job_id in unreadable
-        well = answer.answer != "refused" and not lost and (record is None or record.exit_code == 0)
+        well = answer.answer != "refused" and (record is None or record.exit_code == 0)
         if well and len(submitted) > _LISTED:
             continue
-        state, reason = _UNREADABLE if lost else (answer.answer, _said(answer))
+        state, reason = answer.answer, _said(answer)
         if record is not None:
             state, reason = record.state, record.why(with_place=True) or reason
         job = record.job_id if record is not None else answer.job_id
@@ -68,7 +63,7 @@ def _outcome(records: Sequence[Record]) -> str:
     return f"{', '.join(parts)}; results in {', '.join(roots)}"
 
 
-def _as_json(answer: Submitted, record: Record | None, lost: bool) -> dict[str, object]:
+def _as_json(answer: Submitted, record: Record | None) -> dict[str, object]:
     start: dict[str, object] = {
         "job_id": answer.job_id,
         "study_instance_uid": answer.study_instance_uid,
@@ -76,8 +71,7 @@ def _as_json(answer: Submitted, record: Record | None, lost: bool) -> dict[str, 
     }
     if record is not None:
         return start | record.as_json()
-    state, reason = _UNREADABLE if lost else (answer.answer, _said(answer))
-    return start | {"state": state, "reason": reason or None}
+    return start | {"state": answer.answer, "reason": _said(answer) or None}
 
 
 def _said(answer: Submitted) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bcd_model.errors import UsageError
 from worker.cli.shared.figures import counted
 from worker.cli.shared.session import Queue
-from worker.queue.job import DamagedRecordError, Record
+from worker.queue.job import Record
 
 if TYPE_CHECKING:
     from worker.queue.records import Records
+
+LOST = "lost (no readable record)"
+"""Of jobs whose records are gone, or cannot be read."""
 
 _BATCHES_NAMED = 5
 
@@ -41,7 +44,7 @@ def ids_of_batch(records: Records, batch: str) -> list[str]:
 
 
 def selected(queue: Queue, ids: Sequence[str], batch: str | None) -> tuple[list[Record], list[str]]:
-    """The jobs that are meant, each once, the newest of a batch first; and those that cannot be read.
+    """The jobs that are meant, each once, the newest of a batch first; and those of it that are lost.
 
     Raises:
         UsageError: an id is that of no job or may be several, or there is no such batch.
@@ -49,13 +52,12 @@ def selected(queue: Queue, ids: Sequence[str], batch: str | None) -> tuple[list[
     records = queue.records
     if batch is not None:
         meant = ids_of_batch(records, batch)
-        return records.listing(meant), sorted(queue.unreadable.intersection(meant))
-    found, damaged = {}, set()
-    for job in ids:
-        try:
-            record = records.find(job)
-            found[record.job_id] = record
-        except DamagedRecordError as error:
-            records.on_damage(error)
-            damaged.add(error.job)
-    return list(found.values()), sorted(damaged)
+        listed = records.listing(meant)
+        return listed, lost_of(meant, listed)
+    found = {record.job_id: record for record in map(records.find, ids)}
+    return list(found.values()), []
+
+
+def lost_of(ids: Iterable[str], records: Iterable[Record]) -> list[str]:
+    """Those of ``ids`` that are not among ``records``: their records are gone, or cannot be read."""
+    return sorted(set(ids) - {record.job_id for record in records})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bcd_model.reasons import Reason
 from worker.cli.shared.console import warn
 from worker.engine.client import embedded_engine, worker_wanted
-from worker.queue.job import DamagedRecordError, Record
+from worker.queue.job import Record
 from worker.settings import Settings
 from worker.study.outcome import State
 
@@ -30,7 +30,6 @@ class Queue:
         start_worker: has the embedded engine work on jobs; a site's queue has its own workers.
         embedded: whether this is the embedded engine.
         at_work: whether somebody works on jobs, as far as can be told.
-        unreadable: the jobs whose records could not be read, each told to the user once.
     """
 
     settings: Settings
@@ -39,17 +38,6 @@ class Queue:
     start_worker: Callable[[], None]
     embedded: bool
     at_work: Callable[[], bool]
-    unreadable: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        """Have the user told of records that cannot be read."""
-
-        def tell(error: DamagedRecordError) -> None:
-            if error.job not in self.unreadable:
-                self.unreadable.add(error.job)
-                warn(str(error))
-
-        self.records.on_damage = tell
 
     def shown(self, records: Iterable[Record]) -> list[Record]:
         """The records as they are to be shown: nothing runs where nobody works."""
@@ -70,9 +58,7 @@ class Queue:
             return self.records  # without its Redis the embedded engine has ended: see ``check``
         from worker.queue.records import Records  # brings redis
 
-        records = Records(self.settings.broker_url or "", _PATIENCE)
-        records.on_damage = self.records.on_damage  # it knows what has been told
-        return records
+        return Records(self.settings.broker_url or "", _PATIENCE)
 
 
 @contextmanager

@@ -100,7 +100,6 @@ def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
 
     ids = [answer.job_id for answer in submitted if answer.answer != "refused"]
     records = queue.records.listing(ids)
-    ids = [job for job in ids if job not in queue.unreadable]
     if len(records) == len(ids) and all(record.final and not record.superseded_by for record in records):
         return records
     films = {record.job_id: record.films for record in records}

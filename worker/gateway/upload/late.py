@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +14,7 @@ from worker.gateway.storage.folders import Folders
 from worker.gateway.storage.result_files import stands
 from worker.gateway.tokens import Token, Tokens
 from worker.gateway.upload.inspector import Inspector
-from worker.queue.job import DamagedRecordError, Record
+from worker.queue.job import Record
 from worker.queue.records import Records
 from worker.study.growth import MissingFilmsError, contents_of, forced, grown, holds, is_held
 from worker.study.published import published
@@ -162,13 +161,12 @@ class Late:
         """
         found = []
         for job in self.records.of_study(study.study_instance_uid):
-            with suppress(DamagedRecordError):
-                record = self.records.get(job) if self.grants.has(token, job) else None
-                if record is None or record.study is None:
-                    continue
-                result = stands(self.folders.results, job, study.study_instance_uid)
-                if record.wanted or result:
-                    found.append(record)
+            record = self.records.get(job) if self.grants.has(token, job) else None
+            if record is None:
+                continue
+            result = stands(self.folders.results, job, study.study_instance_uid)
+            if record.wanted or result:
+                found.append(record)
         return sorted(found, key=lambda record: record.created, reverse=True)
 
 

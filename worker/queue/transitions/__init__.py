@@ -97,6 +97,7 @@ _STATES = ", ".join(f"['{state}'] = true" for state in STATES)
 _COMMON = f"local STATES = {{{_STATES}}}\n" + (files(__name__) / "common.lua").read_text()
 
 SUBMIT: Final = _load("submit")
+FORGET: Final = _load("forget")
 RESTORE: Final = _load("restore")
 REFUSE: Final = _load("refuse")
 SUPERSEDE: Final = _load("supersede")

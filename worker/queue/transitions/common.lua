@@ -68,18 +68,6 @@ local function usable(id)
   end
   return known(get(id, 'lane')) and STATES[get(id, 'state')]
 end
--- leave nothing of a record that was found damaged, if it still is as it was read: its fields and values as a
--- JSON list, none if it was no hash; '' if there is nothing to forget
-local function forget_damaged(id, read)
-  if read == '' then return end
-  local fields, found = cjson.decode(read), kind(id)
-  if found == 'none' or (found == 'hash') ~= (#fields > 0) then return end
-  if found == 'hash' and redis.call('HLEN', record(id)) * 2 ~= #fields then return end
-  for i = 1, #fields, 2 do
-    if get(id, fields[i]) ~= fields[i + 1] then return end
-  end
-  forget(id)
-end
 local function reason(code, detail, remedy)  -- as bcd_model.reasons writes one
   return cjson.encode({code = code, detail = detail, remedy = remedy})
 end
@@ -93,20 +81,17 @@ local function finish(id, state, updated, why, code)
   set(id, 'holder', '', 'due', 0, 'ended', wall, 'reason', why, 'exit_code', code, 'updated', updated)
   place(id, 'bcd:ended', now)
 end
--- somebody deleted its record by hand, which is forgotten, or what the scripts need of it, which ends it
+-- somebody changed or deleted its record by hand, so that the scripts cannot work with it: what is left of a record
+-- ends, all else is forgotten; what was there, or false
 local function gone(id, updated)
-  if kind(id) == 'none' then
-    forget(id)
-    return 'forgotten'
-  elseif kind(id) ~= 'hash' then
-    uncount(id)
-    place(id, 'bcd:ended', now)
-  elseif usable(id) then
-    return false
-  else
+  if usable(id) then return false end
+  local found = kind(id)
+  if found == 'hash' then
     finish(id, 'failed', updated, reason('record-damaged', 'its record was damaged', 'submit the study again'), 1)
+  else
+    forget(id)
   end
-  return 'damaged'
+  return found
 end
 -- the holder is gone without an outcome: once more, unless that has happened too often
 local function lose(id, most, updated)

@@ -1,7 +1,5 @@
 -- The record of a job whose result stands, though Redis has forgotten it.
--- arguments: id, state, created, out, updated, damaged_as_read; fields
--- damaged_as_read: see forget_damaged
-forget_damaged(id, damaged_as_read)
+-- arguments: id, state, created, out, updated; fields
 if redis.call('EXISTS', record(id)) == 1 then return 0 end
 for i = FIELDS, #ARGV, 2 do set(id, ARGV[i], ARGV[i + 1]) end
 set(id, 'outs', cjson.encode({out}), 'homes', cjson.encode({out}), 'names', '', 'joined', 0, 'batch', '')

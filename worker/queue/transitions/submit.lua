@@ -1,7 +1,7 @@
 -- A submission: {answer, whether a message is to be sent}.
--- arguments: id, only_first, published, force, outs, created, lane, batch, updated, damaged_as_read, study, names, homes; fields
+-- arguments: id, only_first, published, force, outs, created, lane, batch, updated, study, names, homes; fields
 -- only_first: 1 if nothing is to be done where the study has jobs, or the job a record of whatever kind: {'known', 0}
--- published, force: 0 or 1; outs: a JSON list, the folder asked for last; damaged_as_read: see forget_damaged
+-- published, force: 0 or 1; outs: a JSON list, the folder asked for last
 -- names: what tells how the files are called; homes: the folders of those who know it, a JSON list
 -- what the result that stands is known by, until there is another
 local KEPT = {
@@ -12,7 +12,6 @@ if only_first == '1' and (kind(id) ~= 'none' or redis.call('EXISTS', 'bcd:study:
 end
 local asked = cjson.decode(outs)
 local out = asked[#asked]
-forget_damaged(id, damaged_as_read)
 local state = get(id, 'state')
 local under_way = state == 'queued' or state == 'running'
 local done = (state == 'done' or state == 'done with failures') and published == '1' and force == '0'

@@ -12,9 +12,9 @@ redis.call('SET', 'bcd:swept', now)
 redis.call('HSET', 'bcd:clock', 'wall', wall, 'now', now, 'most', lease / 2)
 local send, requeued, aside, damaged = {}, {}, {}, {}
 local function left(id)
-  local why = gone(id, updated)
-  if why == 'damaged' then table.insert(damaged, id) end
-  return why
+  local found = gone(id, updated)
+  if found and found ~= 'none' then table.insert(damaged, id) end
+  return found
 end
 local function pass(id) table.insert(send, {id, get(id, 'lane'), tonumber(get(id, 'begun')) > 0}) end
 
