@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,10 +87,10 @@ def _loaded(info: WeightsInfo, content: bytes) -> Model:
             network.eval(),
             info.identity,
             info.operating_point,
-            _steps(info.metadata["steps_mm"]),
-            _calibration(info.metadata["calibration"]),
-            _calibration(info.metadata["film_calibration"]),
-            _calibration(info.metadata["heat_calibration"]),
+            tuple(info.metadata["steps_mm"]),
+            Calibration(**info.metadata["calibration"]),
+            Calibration(**info.metadata["film_calibration"]),
+            Calibration(**info.metadata["heat_calibration"]),
             _second_look(again),
         )
     except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
@@ -117,22 +116,6 @@ def _check_numbers(tensors: dict[str, Tensor]) -> None:
     missing = torch.isnan(heads).all(dim=-1)
     if not bool((fitted | missing).all() and fitted[0, :2].all()):
         raise ValueError("a head of the second look holds what is no number")
-
-
-def _calibration(told: dict[str, float]) -> Calibration:
-    found = Calibration(**told)
-    if not (math.isfinite(found.slope) and math.isfinite(found.intercept)):
-        raise ValueError("a calibration holds what is no number")
-    if found.slope <= 0:
-        raise ValueError("a calibration gives less suspicious marks the higher probabilities")
-    return found
-
-
-def _steps(told: list[float]) -> tuple[float, ...]:
-    steps = tuple(float(step) for step in told)
-    if not (steps and all(math.isfinite(step) and step > 0 for step in steps)):
-        raise ValueError("no pixel spacings to scan at")
-    return steps
 
 
 def _second_look(tensors: dict[str, Tensor]) -> SecondLook | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field, model_validator
+
 from bcd_model.errors import InputError, TruthError, UsageError
 from bcd_model.evaluation.cases import Case
 from bcd_model.evaluation.scored_films import ScoredMark
+from bcd_model.reading import reading
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm
 
@@ -42,6 +43,24 @@ class Run:
         return all(mark.radius is not None for marks in self.marks.values() for mark in marks)
 
 
+class _Mark(BaseModel, strict=True, allow_inf_nan=False):
+    center: tuple[float, float]
+    score: float
+    malignant: float
+    radius: float | None = Field(default=None, gt=0)
+
+
+class _Fold(BaseModel, strict=True):
+    films: dict[str, str]
+    marks: dict[str, list[_Mark]]
+
+    @model_validator(mode="after")
+    def _has_digests(self) -> _Fold:
+        if not self.marks.keys() <= self.films.keys():
+            raise ValueError("a film that has marks is missing from films")
+        return self
+
+
 def read_run(folder: Path) -> Run:
     """Read the folds that are done.
 
@@ -58,13 +77,17 @@ def read_run(folder: Path) -> Run:
     placed: dict[str, int] = {}
     digests: dict[str, str] = {}
     for fold, path in sorted(files.items()):
-        films, of_fold = _read_fold(path)
-        for name, found in of_fold.items():
+        with reading(
+            path, InputError, "remove it and start 'bcd-admin train' again", unopened="check its permissions"
+        ):
+            of_fold = _Fold.model_validate_json(path.read_bytes())
+        for name, found in of_fold.marks.items():
             if name in placed:
                 raise InputError(
                     f"film {name} is in folds {placed[name]} and {fold}: not one run", _REMEDY, folder
                 )
-            marks[name], placed[name], digests[name] = found, fold, films[name]
+            marks[name] = tuple(ScoredMark(**dict(mark)) for mark in found)
+            placed[name], digests[name] = fold, of_fold.films[name]
     card = _card(folder)
     data = card.get("data")
     digest = data.get("digest") if isinstance(data, dict) else None
@@ -114,28 +137,3 @@ def _card(folder: Path) -> dict[str, Any]:
     """The model card of the finished run, empty of one that is not finished."""
     path = folder / "bcd-scan.safetensors"
     return read_info(path).card if path.exists() else {}
-
-
-def _read_fold(path: Path) -> tuple[dict[str, str], dict[str, tuple[ScoredMark, ...]]]:
-    """The digests and the marks of a fold's films."""
-    try:
-        content = json.loads(path.read_bytes())
-        marks = {str(name): tuple(map(_mark, found)) for name, found in content["marks"].items()}
-        return {name: str(content["films"][name]) for name in marks}, marks
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror or error}", "check its permissions", path
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError("is damaged", "remove it and start 'bcd-admin train' again", path) from error
-
-
-def _mark(entry: dict[str, Any]) -> ScoredMark:
-    row, column = entry["center"]
-    radius = entry.get("radius")
-    values = (float(row), float(column), float(entry["score"]), float(entry["malignant"]))
-    if not all(math.isfinite(value) for value in values) or not (
-        radius is None or 0 < float(radius) < math.inf
-    ):
-        raise ValueError("a mark with a number that is none")
-    return ScoredMark(values[:2], values[2], values[3], None if radius is None else float(radius))

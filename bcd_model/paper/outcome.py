@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from bcd_model.atomic import replacing
 from bcd_model.errors import UsageError
@@ -61,6 +62,9 @@ class Outcome:
     restarts: int = 0
 
 
+_OUTCOME = TypeAdapter(Outcome)
+
+
 def loss_curve(losses: npt.NDArray[np.float32]) -> tuple[tuple[int, float], ...]:
     """Return the mean loss of up to 200 equal stretches of a training, each with its last step."""
     parts = np.array_split(losses.astype(np.float64), min(CURVE_POINTS, len(losses)))
@@ -87,16 +91,7 @@ def read_outcome(path: Path, options: Options, films: str) -> Outcome:
         content = json.loads(path.read_text())
         if content.pop("sha256") != _sha256(content):
             raise UsageError("is not as it was written", remedy, path)
-        outcome = Outcome(
-            Run(**content["run"]),
-            content["steps"],
-            content["crops"],
-            content["training_samples"],
-            content["environment"],
-            tuple((int(step), float(loss)) for step, loss in content["loss"]),
-            tuple(Prediction(**{**each, "logits": tuple(each["logits"])}) for each in content["predictions"]),
-            content.get("restarts", 0),
-        )
+        outcome = _OUTCOME.validate_python(content)
         known = content["digest"] == digest_of(outcome.run, options, films)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError("is damaged", remedy, path) from error

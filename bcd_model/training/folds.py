@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -236,6 +236,9 @@ def _write_looked(path: Path, digest: str, found: dict[str, Looked]) -> None:
         save_file(tensors, staged, metadata=metadata)
 
 
+_MARKS = TypeAdapter(dict[str, tuple[Mark, ...]])
+
+
 def read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
     """Return the marks of a fold's films and what is seen there; None if the fold is not done.
 
@@ -248,9 +251,9 @@ def read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             known = metadata["digest"]
-            rows: dict[str, list[dict[str, Any]]] = json.loads(metadata["marks"])
-            found = {name: Looked(_marks(marks), file.get_tensor(name)) for name, marks in rows.items()}
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+            marks = _MARKS.validate_json(metadata["marks"])
+            found = {name: Looked(of_film, file.get_tensor(name)) for name, of_film in marks.items()}
+    except (SafetensorError, ValueError, KeyError) as error:
         raise UsageError("is damaged", "remove it: the fold is then done again", path) from error
     if known != digest:
         raise _foreign(path)
@@ -259,9 +262,3 @@ def read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
 
 def _foreign(path: Path) -> UsageError:
     return UsageError("belongs to other films or settings", "remove it or name another folder", path)
-
-
-def _marks(rows: list[dict[str, Any]]) -> tuple[Mark, ...]:
-    return tuple(
-        Mark(**{**row, "center": tuple(row["center"]), "place_mm": tuple(row["place_mm"])}) for row in rows
-    )

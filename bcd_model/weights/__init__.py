@@ -22,12 +22,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from bcd_model.errors import ModelError
+from bcd_model.reading import first_fault
 from bcd_model.words import ModelIdentity, OperatingPoint
 
 SHIPPED = Path(__file__).with_name("bcd-scan.safetensors")
@@ -74,6 +76,41 @@ class WeightsInfo:
         return card
 
 
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("should be one line of text")
+    return text
+
+
+_Line = Annotated[str, AfterValidator(_one_line)]
+
+
+class _OperatingPoint(BaseModel, strict=True, allow_inf_nan=False):
+    threshold: float = Field(ge=0, le=1)
+    sensitivity: float | None = Field(ge=0, le=1)
+    false_marks_per_film: float | None = Field(ge=0)
+    basis: _Line
+
+
+class _Calibration(BaseModel, strict=True, allow_inf_nan=False):
+    slope: float = Field(gt=0)  # else less suspicious marks would have the higher probabilities
+    intercept: float
+
+
+class _Said(BaseModel, strict=True, allow_inf_nan=False):
+    """The metadata, but for what makes the network."""
+
+    name: _Line
+    version: _Line
+    steps_mm: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    prevalence: float = Field(gt=0, lt=1)
+    calibration: _Calibration
+    film_calibration: _Calibration
+    heat_calibration: _Calibration
+    operating_point: _OperatingPoint
+    card: dict[str, Any] = {}
+
+
 def read_info(path: Path | None = None) -> WeightsInfo:
     """Return what the weight file ``path`` (by default the shipped one) says of itself.
 
@@ -104,50 +141,15 @@ def read_weights(path: Path | None = None) -> tuple[WeightsInfo, bytes]:
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length])
         metadata = json.loads(header["__metadata__"][METADATA_KEY])
-        point = metadata["operating_point"]
-        name = _text(metadata["name"])
-        if name == SHIPPED_NAME and digest != SHIPPED_DIGEST:  # as 'bcd-admin train' calls what it makes
-            name = _CUSTOM
-        identity = ModelIdentity(name, _text(metadata["version"]), digest)
-        operating_point = OperatingPoint(
-            _threshold(point["threshold"]),
-            _prevalence(metadata["prevalence"]),
-            _measured(point["sensitivity"], most=1),
-            _measured(point["false_marks_per_film"], most=math.inf),
-            _text(point["basis"]),
-        )
-        _card(metadata.get("card", {}))
-    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
+        said = _Said.model_validate(metadata)
+    except ValidationError as error:
+        raise ModelError(
+            f"is not a BCD weight file of this version: {first_fault(error)}", remedy, path
+        ) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError("is not a BCD weight file", remedy, path) from error
+    # As 'bcd-admin train' calls what it makes.
+    name = _CUSTOM if said.name == SHIPPED_NAME and digest != SHIPPED_DIGEST else said.name
+    identity = ModelIdentity(name, said.version, digest)
+    operating_point = OperatingPoint(prevalence=said.prevalence, **dict(said.operating_point))
     return WeightsInfo(path, identity, operating_point, metadata), content
-
-
-def _threshold(value: Any) -> float:
-    if isinstance(value, bool) or not 0 <= value <= 1:
-        raise ValueError(f"{value} is no probability")
-    return float(value)
-
-
-def _measured(value: Any, most: float) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not 0 <= value <= most or not math.isfinite(value):
-        raise ValueError(f"{value} is no figure")
-    return float(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.isprintable():
-        raise TypeError(f"{value} is no line of text")
-    return value
-
-
-def _card(value: Any) -> None:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value} is no model card")
-
-
-def _prevalence(value: Any) -> float:
-    if not 0 < value < 1:
-        raise ValueError(f"{value} is no share of films")
-    return float(value)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from bcd_model.errors import InputError
-from bcd_model.words import CLASSES, DISCLAIMER, Finding, Point, Probability
-from converters.films.acceptance import RULES
+from bcd_model.reading import reading
+from bcd_model.words import DISCLAIMER, Finding, Point, Probability
 from converters.product import SOFTWARE_VERSION
 from converters.results import film_facts
-from converters.results.outcome import Extent, coverage
+from converters.results.outcome import coverage
 from converters.results.patients import by_patient, identity_of
+from converters.results.result_schema import Result, checked
 from converters.results.study_result import (
     ExcludedFilm,
     FailedFilm,
-    FilmOutcome,
     FilmResult,
     ScannedFilm,
     StudyResult,
@@ -50,11 +50,7 @@ def to_json(result: StudyResult) -> dict[str, Any]:
         "study_instance_uid": result.study_instance_uid,
         "input_digest": result.input_digest,
         "software_version": SOFTWARE_VERSION,
-        "model": {
-            "name": result.model.name,
-            "version": result.model.version,
-            "digest": result.model.digest,
-        },
+        "model": asdict(result.model),
         "settings": dict(result.settings),
         "operating_point": {
             "threshold": _rounded(point.threshold),
@@ -146,130 +142,16 @@ def encode(result: StudyResult) -> bytes:
     return (text + "\n").encode(errors="backslashreplace")
 
 
-_Kind = type | tuple[type, ...]
-_NUMBER: _Kind = (int, float)
-_TEXT_OR_NONE: _Kind = (str, type(None))
-_INT_OR_NONE: _Kind = (int, type(None))
-
-_RESULT: Mapping[str, _Kind] = {
-    "schema_version": int,
-    "job_id": str,
-    "created": str,
-    "study_instance_uid": str,
-    "input_digest": str,
-    "model": dict,
-    "settings": dict,
-    "operating_point": dict,
-    "looked_at": str,
-    "not_looked_at": list,
-    "warnings": list,
-    "films": list,
-}
-_MODEL: Mapping[str, _Kind] = {"name": str, "version": str, "digest": str}
-_OPERATING_POINT: Mapping[str, _Kind] = {"threshold": _NUMBER, "prevalence": _NUMBER}
-_FILM: Mapping[str, _Kind] = {
-    "sop_instance_uid": _TEXT_OR_NONE,
-    "file": str,
-    "laterality": _TEXT_OR_NONE,
-    "view": _TEXT_OR_NONE,
-    "rows": _INT_OR_NONE,
-    "columns": _INT_OR_NONE,
-    "status": str,
-    "reason": _TEXT_OR_NONE,
-    "rule": _TEXT_OR_NONE,
-    "warnings": list,
-    "class": _TEXT_OR_NONE,
-    "film_probability": (dict, type(None)),
-    "findings": list,
-}
-_FINDING: Mapping[str, _Kind] = {
-    "tracking_uid": str,
-    "center": list,
-    "radius": _NUMBER,
-    "outline": list,
-    "class": str,
-    "probability": dict,
-    "presented": bool,
-}
-_PROBABILITY: Mapping[str, _Kind] = dict.fromkeys(CLASSES, _NUMBER)
-
-
 def read_result(folder: Path) -> dict[str, Any]:
-    """The content of ``folder/result.json``, checked against the schema of :func:`to_json`.
+    """The content of ``folder/result.json``, checked against `result_schema`.
 
     Raises:
         InputError: there is none, or it is not one that this version can read.
     """
     path = folder / FILE_NAME
-    try:
-        found = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"cannot be read ({error.strerror or error})", "give the folder of a result", path
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError("is no JSON", "run the study again with --force", path) from error
-    try:
-        _check_result(found)
-    except _SchemaError as error:
-        raise InputError(str(error), "run the study again with --force", path) from error
-    return dict(found)
-
-
-class _SchemaError(Exception):
-    """Where the file departs from the schema."""
-
-
-def _check_result(found: object) -> None:
-    result = _check(found, _RESULT, "result")
-    if result["schema_version"] != SCHEMA_VERSION:
-        raise _SchemaError(
-            f"schema_version is {result['schema_version']}, this version reads {SCHEMA_VERSION}"
-        )
-    _check(result["model"], _MODEL, "model")
-    point = _check(result["operating_point"], _OPERATING_POINT, "operating_point")
-    if not 0 < point["prevalence"] < 1:
-        raise _SchemaError("operating_point.prevalence is not between 0 and 1")
-    _check_one_of(result["looked_at"], "looked_at", get_args(Extent))
-    for number, entry in enumerate(result["films"]):
-        where = f"films[{number}]"
-        film = _check(entry, _FILM, where)
-        _check_one_of(film["status"], f"{where}.status", get_args(FilmOutcome))
-        if film["status"] == "excluded":
-            _check_one_of(film["rule"], f"{where}.rule", RULES)
-        if film["status"] == "scanned":
-            _check_one_of(film["class"], f"{where}.class", CLASSES)
-            _check(film["film_probability"], _PROBABILITY, f"{where}.film_probability")
-        for index, finding in enumerate(film["findings"]):
-            _check_finding(finding, f"{where}.findings[{index}]")
-
-
-def _check_finding(entry: object, where: str) -> None:
-    finding = _check(entry, _FINDING, where)
-    _check_one_of(finding["class"], f"{where}.class", CLASSES[1:])
-    _check(finding["probability"], _PROBABILITY, f"{where}.probability")
-    for name, points in (("center", [finding["center"]]), ("outline", finding["outline"])):
-        for point in points:
-            if not isinstance(point, list) or len(point) != 2 or not all(map(_is_number, point)):
-                raise _SchemaError(f"{where}.{name} is not made of [row, column]")
-
-
-def _check_one_of(value: object, where: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise _SchemaError(f"{where} is none of {', '.join(allowed)}")
-
-
-def _check(found: object, keys: Mapping[str, _Kind], where: str) -> Mapping[str, Any]:
-    if not isinstance(found, dict):
-        raise _SchemaError(f"{where} is no object")
-    for key, kind in keys.items():
-        if key not in found:
-            raise _SchemaError(f"{where}.{key} is missing")
-        value = found[key]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise _SchemaError(f"{where}.{key} has the wrong type")
+    with reading(
+        path, InputError, "run the study again with --force", unopened="give the folder of a result"
+    ):
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        checked(found, Result)
     return found
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,16 +9,19 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import hmac
-import json
 import os
 import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from bcd_model.atomic import replacing
 from bcd_model.errors import OutputError, SettingsError, UsageError
+from bcd_model.reading import reading
 from worker.study.scan import now
 
 LOCAL = "local"
@@ -27,9 +30,10 @@ LOCAL = "local"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _PREFIX = "bcd_"  # so that a token that has leaked can be told from other strings
 _LONGEST = 200  # characters of a token that is looked at
+_AS_WRITTEN = ConfigDict(strict=True, extra="forbid")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_AS_WRITTEN)
 class Token:
     """One token, as it is kept.
 
@@ -44,6 +48,14 @@ class Token:
     id: str
     sha256: str
     created: str
+
+
+@dataclass(frozen=True, slots=True, config=_AS_WRITTEN)
+class _File:
+    tokens: tuple[Token, ...]
+
+
+_FILE = TypeAdapter(_File)
 
 
 class Tokens:
@@ -65,18 +77,17 @@ class Tokens:
 
     def all(self) -> tuple[Token, ...]:
         """Every token, the oldest first."""
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            self._seen = None
-            return ()
-        except OSError as error:
-            raise self._unreadable(error.strerror or str(error)) from error
-        state = (found.st_mtime_ns, found.st_size, found.st_ino)
-        seen = self._seen
-        if seen is None or seen[0] != state:
-            self._seen = seen = (state, self._read())  # one step: threads share it
-        return seen[1]
+        with reading(self._path, SettingsError, "mend or remove that file"):
+            try:
+                found = self._path.stat()
+            except FileNotFoundError:
+                self._seen = None
+                return ()
+            state = (found.st_mtime_ns, found.st_size, found.st_ino)
+            seen = self._seen
+            if seen is None or seen[0] != state:
+                self._seen = seen = (state, self._read())  # one step: threads share it
+            return seen[1]
 
     def identify(self, secret: str) -> Token | None:
         """The token that ``secret`` is; None if it is none. Takes the same time for every secret."""
@@ -150,36 +161,19 @@ class Tokens:
             self._seen = None
             tokens = list(self.all())
             yield tokens
-            self._write(self._path, json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1))
+            self._write(self._path, _FILE.dump_json(_File(tuple(tokens)), indent=1).decode())
             self._seen = None
 
     def _write(self, path: Path, text: str) -> None:
-        staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
-            try:
-                descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "w") as stream:
-                    stream.write(text)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                staged.replace(path)
-            finally:
-                staged.unlink(missing_ok=True)
+            with replacing(path) as staged, os.fdopen(os.open(staged, flags, 0o600), "w") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
         except OSError as error:
             message = f"{path} cannot be written: {error.strerror or error}"
             raise OutputError(message, "mend its folder's permissions, or free space there") from error
 
     def _read(self) -> tuple[Token, ...]:
-        try:
-            content = json.loads(self._path.read_text())
-            found = tuple(Token(**entry) for entry in content["tokens"])
-            if any(not isinstance(value, str) for token in found for value in asdict(token).values()):
-                raise ValueError
-        except OSError as error:
-            raise self._unreadable(error.strerror or str(error)) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._unreadable("it is damaged") from error
-        return found
-
-    def _unreadable(self, why: str) -> SettingsError:
-        return SettingsError(f"the tokens in {self._path} cannot be read: {why}", "mend or remove that file")
+        return _FILE.validate_json(self._path.read_bytes()).tokens

@@ -6,18 +6,18 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple
 
 from converters.results.outcome import Extent
 from converters.results.result_json import FILE_NAME
+from converters.results.result_schema import AnyFilm, AnyResult, checked
 
 _MOST = 64 << 20  # bytes of a result.json that is read
 _LOOKS = 100  # at a folder that others replace all the time
-_EXTENTS: tuple[Extent, ...] = get_args(Extent)
 _HEAD = 4096  # bytes in which our own states its job
 # The first three keys as our writer writes them; whatever else is read as a whole.
 _JOB = re.compile(
@@ -82,49 +82,35 @@ def published(folder: Path) -> Published | None:
 def published_at(folder: int) -> Published | None:
     """As `published`, for an open folder."""
     try:
-        content = json.loads(_read(folder, _MOST))
-        films = content["films"]
-        outcomes = [film["status"] for film in films]
-        findings = [film.get("findings", []) for film in films]
-        told = content.get("created")
-        created = datetime.fromisoformat(told) if told else None
-        return Published(
-            str(content["job_id"]),
-            created if created is not None and created.tzinfo is not None else None,
-            len(films),
-            failed=outcomes.count("failed"),
-            excluded=outcomes.count("excluded"),
-            looked_at=_extent(content.get("looked_at") or _looked_at(outcomes)),
-            flagged=sum(any(finding["presented"] for finding in of_film) for of_film in findings),
-            highest=max(
-                (1.0 - f["probability"]["normal"] for of_film in findings for f in of_film), default=0.0
-            ),
-            contents=tuple(_content(film) for film in films),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        result = checked(json.loads(_read(folder, _MOST)), AnyResult)
+        created = datetime.fromisoformat(result.created) if result.created else None
+    except (OSError, ValueError, RecursionError):
         return None
+    outcomes = [film.status for film in result.films]
+    findings = [finding for film in result.films for finding in film.findings]
+    return Published(
+        result.job_id,
+        created if created is not None and created.tzinfo is not None else None,
+        len(result.films),
+        failed=outcomes.count("failed"),
+        excluded=outcomes.count("excluded"),
+        looked_at=result.looked_at or _looked_at(outcomes),
+        flagged=sum(any(finding.presented for finding in film.findings) for film in result.films),
+        highest=max((1.0 - finding.probability.normal for finding in findings), default=0.0),
+        contents=tuple(map(_content, result.films)),
+    )
 
 
-def _content(film: Mapping[str, Any]) -> Content:
-    known = tuple(map(str, film.get("all_sha256") or ()))
-    sha256 = film.get("sha256")
-    digest = film.get("film_digest") or sha256
-    facts, pixels = film.get("facts_digest") or "", film.get("pixel_digest")
-    return Content(film["sop_instance_uid"], digest, known, sha256, facts, pixels)
+def _content(film: AnyFilm) -> Content:
+    digest = film.film_digest or film.sha256
+    facts = film.facts_digest or ""
+    return Content(film.sop_instance_uid, digest, film.all_sha256, film.sha256, facts, film.pixel_digest)
 
 
 def _looked_at(outcomes: Sequence[str]) -> Extent:
     """How much of a study was looked at, of a result of version 0.1, which does not say so."""
     scanned = outcomes.count("scanned")
     return "all" if scanned == len(outcomes) else "some" if scanned else "none"
-
-
-def _extent(told: object) -> Extent:
-    """``told``, if it is one of the three."""
-    for extent in _EXTENTS:
-        if extent == told:
-            return extent
-    raise ValueError("no result of ours says so")
 
 
 def job_of(folder: Path) -> str | None:

@@ -39,24 +39,35 @@ def test_marks_of_a_run_that_kept_no_radius(tmp_path: Path) -> None:
     assert read_run(tmp_path).marks["mdb001"] == (ScoredMark((1.0, 2.0), 0.5, 0.5, None),)
 
 
+def of_a_mark(fields: str) -> str:
+    return f'{{"films": {{"a": ""}}, "marks": {{"a": [{{{fields}}}]}}}}'
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "fault"),
     [
-        "",
-        "[]",
-        "{}",
-        '{"marks": []}',
-        '{"films": {"a": ""}, "marks": {"a": [{"center": [1, 2], "score": NaN, "malignant": 0.5}]}}',
-        '{"films": {"a": ""}, "marks": {"a": [{"center": [1], "score": 1, "malignant": 0.5}]}}',
-        '{"films": {"a": ""}, "marks": {"a": [{"center": [1, 2], "score": 1, "malignant": 1, "radius": 0}]}}',
-        '{"marks": {"a": 7}}',
-        '{"films": {}, "marks": {"a": []}}',
-        "\ud800",
+        ("", "Invalid JSON"),
+        ("[]", "should be an object"),
+        ("{}", "films is missing"),
+        ('{"films": {}, "marks": []}', "marks should be an object"),
+        (
+            of_a_mark('"center": [1, 2], "score": NaN, "malignant": 0.5'),
+            r"a\[0\]\.score should be a finite",
+        ),
+        (of_a_mark('"center": [1], "score": 1, "malignant": 0.5'), r"center\[1\] is missing"),
+        (of_a_mark('"center": [1, 2], "score": 1'), "malignant is missing"),
+        (
+            of_a_mark('"center": [1, 2], "score": 1, "malignant": 1, "radius": 0'),
+            "radius should be greater than 0",
+        ),
+        ('{"films": {"a": ""}, "marks": {"a": 7}}', r"marks\.a should be a valid array"),
+        ('{"films": {}, "marks": {"a": []}}', "a film that has marks is missing from films"),
+        ("\ud800", "Invalid JSON"),
     ],
 )
-def test_a_damaged_fold_is_named(tmp_path: Path, content: str) -> None:
+def test_a_damaged_fold_is_named(tmp_path: Path, content: str, fault: str) -> None:
     (tmp_path / "fold-0.json").write_bytes(content.encode("utf-8", "surrogatepass"))
-    with pytest.raises(InputError, match=r"fold-0\.json: is damaged"):
+    with pytest.raises(InputError, match=rf"fold-0\.json: .*{fault}.*; remove it"):
         read_run(tmp_path)
 
 

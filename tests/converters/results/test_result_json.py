@@ -115,6 +115,9 @@ def test_prevalence_is_told_as_it_is(prevalence, tmp_path):
     assert read_result(tmp_path)["operating_point"]["prevalence"] == prevalence
 
 
+FINDING = ("films", 0, "findings", 0)
+
+
 def drop(told, *path):
     *parents, key = path
     for parent in parents:
@@ -134,18 +137,36 @@ def put(told, value, *path):
     [
         (lambda t: drop(t, "model", "digest"), "model.digest is missing"),
         (lambda t: drop(t, "operating_point", "prevalence"), "operating_point.prevalence is missing"),
-        (lambda t: put(t, "0.4", "operating_point", "prevalence"), "prevalence has the wrong type"),
-        (lambda t: put(t, 1, "operating_point", "prevalence"), "prevalence is not between 0 and 1"),
-        (lambda t: drop(t, "films"), "result.films is missing"),
-        (lambda t: put(t, 99, "schema_version"), "schema_version is 99"),
-        (lambda t: put(t, "x", "films"), "result.films has the wrong type"),
-        (lambda t: put(t, "lost", "films", 0, "status"), "none of scanned, failed, excluded"),
-        (lambda t: put(t, None, "films", 0, "class"), "films[0].class is none of"),
-        (lambda t: put(t, "normal", "films", 0, "findings", 0, "class"), "findings[0].class is none of"),
-        (lambda t: put(t, [1], "films", 0, "findings", 0, "center"), "center is not made of [row, column]"),
-        (lambda t: put(t, [[1, True]], "films", 0, "findings", 0, "outline"), "outline is not made of"),
-        (lambda t: put(t, True, "films", 0, "findings", 0, "radius"), "radius has the wrong type"),
-        (lambda t: put(t, 3, "films", 0), "films[0] is no object"),
+        (lambda t: put(t, "0.4", "operating_point", "prevalence"), "prevalence should be a valid number"),
+        (lambda t: put(t, 1, "operating_point", "prevalence"), "prevalence should be less than 1"),
+        (lambda t: put(t, 0, "operating_point", "prevalence"), "prevalence should be greater than 0"),
+        (lambda t: drop(t, "films"), "films is missing"),
+        (lambda t: put(t, 99, "schema_version"), "schema_version should be 2"),
+        (lambda t: put(t, "x", "films"), "films should be a valid array"),
+        (lambda t: put(t, "most", "looked_at"), "looked_at should be 'all', 'some' or 'none'"),
+        (
+            lambda t: put(t, "lost", "films", 0, "status"),
+            "status should be 'scanned', 'failed' or 'excluded'",
+        ),
+        (lambda t: put(t, "excluded", "films", 0, "status"), "films[0]: an excluded film needs a rule"),
+        (lambda t: put(t, None, "films", 0, "class"), "films[0]: a scanned film needs class"),
+        (
+            lambda t: put(t, None, "films", 0, "film_probability"),
+            "films[0]: a scanned film needs class and film_",
+        ),
+        (
+            lambda t: put(t, "normal", *FINDING, "class"),
+            "[0].findings[0].class should be 'benign' or",
+        ),
+        (lambda t: put(t, [1], *FINDING, "center"), "center[1] is missing"),
+        (lambda t: put(t, [1, 2, 3], *FINDING, "center"), "films[0].findings[0].center: "),
+        (lambda t: put(t, [[1, True]], *FINDING, "outline"), "outline[0][1] should be a valid number"),
+        (lambda t: put(t, True, *FINDING, "radius"), "films[0].findings[0].radius should be a valid number"),
+        (lambda t: put(t, math.nan, *FINDING, "radius"), "radius should be a finite number"),
+        (lambda t: put(t, 10**400, *FINDING, "radius"), "radius should be a finite number"),
+        (lambda t: put(t, -math.inf, *FINDING, "probability", "normal"), "normal should be a finite number"),
+        (lambda t: put(t, 1, *FINDING, "presented"), "presented should be a valid boolean"),
+        (lambda t: put(t, 3, "films", 0), "films[0] should be an object"),
     ],
 )
 def test_another_schema_is_refused_in_one_line(change, complaint, tmp_path):

@@ -88,33 +88,56 @@ def test_what_is_no_truth(tmp_path: Path, content: str) -> None:
     assert caught.value.reason.remedy
 
 
+def of_a_lesion(center: object = (1, 2), radius: object = 2, label: str = "benign") -> list[object]:
+    return [{"center": center, "radius": radius, "label": label, "kind": "CIRC"}]
+
+
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "fault"),
     [
-        ("label", "odd"),
-        ("tissue", 5),
-        ("unlocated", "no"),
-        ("lesions", {}),
-        ("lesions", ["x"]),
-        ("lesions", [{"center": [1], "radius": 2, "label": "benign", "kind": "CIRC"}]),
-        ("lesions", [{"center": [1, "2"], "radius": 2, "label": "benign", "kind": "CIRC"}]),
-        ("lesions", [{"center": [1, 2], "radius": 0, "label": "benign", "kind": "CIRC"}]),
-        ("lesions", [{"center": [1, 2], "radius": 10**400, "label": "benign", "kind": "CIRC"}]),
-        ("lesions", [{"center": [1, 2], "radius": 1e200, "label": "benign", "kind": "CIRC"}]),
-        ("lesions", [{"center": [1, -1e7], "radius": 2, "label": "benign", "kind": "CIRC"}]),
-        ("name", "half a character: \ud800"),
-        ("lesions", [{"center": [1, 2], "radius": 1, "label": "normal", "kind": "CIRC"}]),
-        ("lesions", [{"center": [1, float("nan")], "radius": 1, "label": "benign", "kind": "CIRC"}]),
+        ("label", "odd", "label should be 'normal', 'benign' or 'malignant'"),
+        ("tissue", 5, "tissue should be a valid string"),
+        ("unlocated", "no", "unlocated should be a valid boolean"),
+        ("unlocated", 1, "unlocated should be a valid boolean"),
+        ("lesions", {}, "lesions should be a valid array"),
+        ("lesions", ["x"], "lesions[0] should be an object"),
+        ("lesions", of_a_lesion(center=[1]), "lesions[0].center[1] is missing"),
+        ("lesions", of_a_lesion(center=[1, "2"]), "lesions[0].center[1] should be a valid number"),
+        ("lesions", of_a_lesion(center=[True, 2]), "lesions[0].center[0] should be a valid number"),
+        ("lesions", of_a_lesion(radius=0), "lesions[0]: no circle on a film"),
+        ("lesions", of_a_lesion(radius=10**400), "lesions[0]: no circle on a film"),
+        ("lesions", of_a_lesion(radius=1e200), "lesions[0]: no circle on a film"),
+        ("lesions", of_a_lesion(center=[1, -1e7]), "lesions[0]: no circle on a film"),
+        ("lesions", of_a_lesion(center=[1, float("nan")]), "lesions[0]: no circle on a film"),
+        ("lesions", of_a_lesion(label="normal"), "lesions[0].label should be 'benign' or 'malignant'"),
     ],
 )
-def test_a_damaged_entry(tmp_path: Path, field: str, value: object) -> None:
+def test_a_damaged_entry_is_told_by_its_place(tmp_path: Path, field: str, value: object, fault: str) -> None:
     path = tmp_path / "truth.json"
     write_truth(path, {"2.25.1": FILM})
     content = json.loads(path.read_text())
     content["films"]["2.25.1"][field] = value
     path.write_text(json.dumps(content))
-    with pytest.raises(TruthError, match="a film's entry is damaged"):
+    with pytest.raises(TruthError) as caught:
         read_truth(path)
+    assert caught.value.reason.detail == f"films[2.25.1].{fault}"
+
+
+@pytest.mark.parametrize("part", ["name", "2.25.1"])
+def test_half_a_character_is_no_text(tmp_path: Path, part: str) -> None:
+    """JSON can hold it, and no file can."""
+    path = tmp_path / "truth.json"
+    write_truth(path, {"2.25.1": FILM})
+    path.write_text(path.read_text().replace(f'"{part}"', r'"\ud800"'))
+    with pytest.raises(TruthError, match=r"truth\.json: Invalid JSON.* at line [0-9]+ column"):
+        read_truth(path)
+
+
+def test_a_truth_that_an_editor_began_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "truth.json"
+    write_truth(path, {"2.25.1": FILM})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_truth(path) == {"2.25.1": FILM}
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import redis
 import requests
 
+from bcd_model.errors import SettingsError
 from tests.support.wire import JOB, MARKED, connect, problem
 from worker.gateway import jobs
 from worker.gateway.access import Grants
@@ -171,6 +172,26 @@ def test_a_job_whose_record_is_damaged_is_none_until_it_is_submitted_again(
         (again,) = client.submit(*films).json()["jobs"]
         assert again["job_id"] == job["job_id"]
     assert client.get(f"/jobs/{job['job_id']}").json()["state"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"sha256": None}, r"tokens\[0\]\.sha256 should be a valid string"),
+        ({"id": 7}, r"tokens\[0\]\.id should be a valid string"),
+        ({"until": "2030-01-01"}, r"tokens\[0\]\.until: Unexpected keyword argument"),  # of a later version
+    ],
+)
+def test_a_token_that_is_not_as_it_was_written_lets_nobody_in(
+    change: dict[str, object], fault: str, tmp_path: Path
+) -> None:
+    tokens = Tokens(tmp_path)
+    secret = tokens.create("passing")
+    assert tokens.identify(secret) is not None
+    (entry,) = json.loads(tokens.path.read_text())["tokens"]
+    tokens.path.write_text(json.dumps({"tokens": [entry | change]}))
+    with pytest.raises(SettingsError, match=rf"tokens\.json: {fault}; mend or remove"):
+        tokens.identify(secret)
 
 
 def test_a_token_that_is_revoked_while_two_threads_read_is_refused(tmp_path: Path) -> None:

@@ -5,14 +5,17 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bcd_model.errors import OutputError
+from bcd_model.errors import InputError, OutputError
+from converters.results.result_json import encode, read_result
 from converters.results.study_result import StudyResult
 from converters.results.write import write_results
+from tests.support import result_builder as build
 from tests.support.made_results import CREATED, content, make_result
 from worker.study.publish import check_target, publish
 from worker.study.published import job_of, published
@@ -220,6 +223,72 @@ def test_a_free_place_may_be_used_by_any_job(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"job_id": "x", "films": 3}', "\xff"])
 def test_a_damaged_result_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "result.json").write_text(text, encoding="latin-1")
+    assert published(tmp_path) is None
+
+
+def of_version_0_1(result: StudyResult) -> dict[str, Any]:
+    """What version 0.1 wrote of it: without digests, and without a word of how much was looked at."""
+    told: dict[str, Any] = json.loads(encode(result)) | {"schema_version": 1}
+    for key in ("software_version", "looked_at", "not_looked_at"):
+        del told[key]
+    for film in told["films"]:
+        film["probability"] = film.pop("film_probability")
+        for key in (
+            "sha256",
+            "film_digest",
+            "facts_digest",
+            "pixel_digest",
+            "patient",
+            "reason_code",
+            "rule",
+        ):
+            del film[key]
+    return told
+
+
+def test_a_result_of_version_0_1_is_known_for_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps(of_version_0_1(build.CASES["one film failed"]())))
+    there = published(tmp_path)
+    assert there is not None
+    assert (there.job_id, there.looked_at) == (job_of(tmp_path), "some")
+    assert (there.films, there.failed, there.excluded, there.flagged) == (2, 1, 0, 1)
+    assert {(film.digest, film.sha256, film.facts) for film in there.contents} == {(None, None, "")}
+    with pytest.raises(InputError, match="schema_version should be 2"):
+        read_result(tmp_path)
+
+
+def lost(part: dict[str, Any], key: str) -> None:
+    del part[key]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda told: lost(told, "job_id"),
+        lambda told: told.update(job_id=7),
+        lambda told: lost(told, "films"),
+        lambda told: told.update(created="yesterday"),
+        lambda told: told.update(looked_at="most"),
+        lambda told: lost(told["films"][0], "status"),
+        lambda told: told["films"][0].update(status="done"),
+        lambda told: lost(told["films"][0], "findings"),
+        lambda told: told["films"][0]["findings"].append(None),
+        lambda told: lost(told["films"][0]["findings"][0], "presented"),
+        lambda told: told["films"][0]["findings"][0].update(presented="no"),
+        lambda told: told["films"][0]["findings"][0]["probability"].update(normal=float("nan")),
+        lambda told: told["films"][0]["findings"][0]["probability"].update(normal="0.9"),
+    ],
+)
+def test_a_damaged_result_does_not_pass_for_a_whole_one(
+    damage: Callable[[dict[str, Any]], None], version: int, tmp_path: Path
+) -> None:
+    result = build.CASES["one film failed"]()
+    told = json.loads(encode(result)) if version == 2 else of_version_0_1(result)
+    (tmp_path / "result.json").write_text(json.dumps(told))
+    assert published(tmp_path) is not None
+    damage(told)
+    (tmp_path / "result.json").write_text(json.dumps(told))
     assert published(tmp_path) is None
 
 
