@@ -32,8 +32,8 @@ _Piece = bytes | tuple[int, int | None]  # itself, or so many bytes of the conte
 class Content(Protocol):
     """The bytes of a representation."""
 
-    size: int | None
-    """Bytes; None if that is not known before they are sent."""
+    size: int
+    """Bytes."""
 
     def blocks(self, start: int, length: int | None) -> Iterator[bytes]:
         """``length`` bytes from ``start`` on, block by block; None: all."""
@@ -46,7 +46,7 @@ class Held:
     """Bytes in memory."""
 
     def __init__(self, body: bytes) -> None:
-        self.size: int | None = len(body)
+        self.size = len(body)
         self._body = body
 
     def blocks(self, start: int, length: int | None) -> Iterator[bytes]:
@@ -92,7 +92,7 @@ def answer(request: Request, found: Representation) -> Response:
             found.content.close()
             return Response(status_code=304, headers=validators)
         headers = {**validators, "Accept-Ranges": "bytes" if found.ranges else "none", **found.headers}
-        parts = _ranges(request, found, modified) if found.ranges and size is not None else None
+        parts = _ranges(request, found, modified) if found.ranges else None
         if parts is not None and not parts:
             raise ProblemError(416, f"it has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
     except ProblemError:
@@ -105,7 +105,7 @@ def answer(request: Request, found: Representation) -> Response:
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
         return _Sent(206, headers, found.media_type, found.content, [(start, length)], length)
     boundary = secrets.token_hex(16)
-    pieces = list(_multipart(parts, found.media_type, size or 0, boundary))
+    pieces = list(_multipart(parts, found.media_type, size, boundary))
     length = sum(len(piece) if isinstance(piece, bytes) else piece[1] or 0 for piece in pieces)
     return _Sent(206, headers, f"multipart/byteranges; boundary={boundary}", found.content, pieces, length)
 
@@ -120,18 +120,15 @@ class _Sent(Response):
         media_type: str,
         content: Content,
         pieces: Sequence[_Piece],
-        length: int | None,
+        length: int,
     ) -> None:
-        stated = {} if length is None else {"Content-Length": str(length)}
         self.status_code = status
         self.media_type = media_type
         self.background = None
         self.body = b""
         self._content = content
         self._pieces = pieces
-        self.init_headers({**headers, **stated})
-        if length is None:
-            del self.headers["content-length"]
+        self.init_headers({**headers, "Content-Length": str(length)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -237,7 +234,7 @@ def _ranges(request: Request, found: Representation, modified: str | None) -> li
     if unit.strip().lower() != "bytes" or not specs:
         return None
     parts: list[tuple[int, int]] = []
-    size = found.content.size or 0
+    size = found.content.size
     for spec in specs:
         match = _RANGE.fullmatch(spec) if spec.isascii() else None
         if match is None or not any(match.groups()):

@@ -66,23 +66,25 @@ def results(job_id: str, here: Here, token: Whose) -> Result:
 @router.get(
     "/jobs/{job_id}/results.zip",
     response_class=Response,
-    responses=CONDITIONS
-    | {200: {"content": {"application/zip": {}}, "description": "All files, not compressed"}},
+    responses=_one_file("application/zip"),
 )
 def everything(job_id: str, request: Request, here: Here, token: Whose) -> Response:
-    """All files of a result in one zip; packed while it is sent, so without ranges."""
+    """All files of a result in one zip, not compressed; or ranges of it."""
     record = here.record(job_id, token)
     try:
-        content = zip_of(here.folders.results, record.job_id, record.study_instance_uid)
+        content, files = zip_of(
+            here.folders.results, record.job_id, record.study_instance_uid, here.folders.check_room
+        )
     except FileNotFoundError as error:
         raise _none(record) from error
-    identities = [(found.path, *found.identity) for found in content.found]
+    identities = [(found.path, *found.identity) for found in files]
     disposition = f'attachment; filename="{record.study_instance_uid}.zip"'
     representation = Representation(
         content,
         tag=hashlib.sha256(repr(identities).encode()).hexdigest(),
         media_type="application/zip",
-        modified=max(found.modified for found in content.found),
+        modified=max(found.modified for found in files),
+        ranges=True,
         headers={"Content-Disposition": disposition},
     )
     return answer(request, representation)

@@ -16,7 +16,6 @@ from bcd_model.errors import QueueError, SettingsError, UsageError
 from worker.gateway.app import BASE, make_asgi, make_gateway
 from worker.gateway.dependencies import Gateway
 from worker.gateway.protocol import HEADER_BYTES, patient_protocol
-from worker.gateway.storage.result_files import keep_open
 from worker.gateway.upload.memory import share_heaps
 from worker.logs import event
 from worker.settings import Settings
@@ -139,7 +138,6 @@ def _most_connections() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
             soft = allowed
     reserved = min(_RESERVED_FILES, soft // 2)
-    keep_open(reserved // 2)
     return min(_MOST_CONNECTIONS, (soft - reserved) // 2)
 
 

@@ -222,10 +222,12 @@ def test_a_range_of_what_has_changed_is_the_whole(client: Any, at: str) -> None:
     assert client.get(path, headers={"Range": "bytes=99999-", "If-Range": '"other"'}).status_code == 200
 
 
-def test_the_zip_says_how_long_it_is(client: Any, at: str, folder: Path) -> None:
+def test_the_zip_says_how_long_it_is_and_comes_in_parts_too(client: Any, at: str, folder: Path) -> None:
     (folder / "näme.bin").write_bytes(b"x")
-    got = client.get(f"{at}/results.zip", headers={"Range": "bytes=0-3"})
-    assert (got.status_code, got.headers["Accept-Ranges"]) == (200, "none")
+    got = client.get(f"{at}/results.zip")
+    assert (got.status_code, got.headers["Accept-Ranges"]) == (200, "bytes")
+    part = client.get(f"{at}/results.zip", headers={"Range": "bytes=4-", "If-Range": got.headers["ETag"]})
+    assert (part.status_code, part.content) == (206, got.content[4:])
     assert int(got.headers["Content-Length"]) == len(got.content)
     assert got.headers["Content-Disposition"].startswith('attachment; filename="')
     with zipfile.ZipFile(io.BytesIO(got.content)) as archive:

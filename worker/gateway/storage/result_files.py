@@ -12,12 +12,12 @@ import json
 import os
 import re
 import stat
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from io import RawIOBase
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +33,6 @@ _BLOCK = 64 << 10  # bytes that are sent at once; a slow client has BCD_GATEWAY_
 _MOST_JSON = 64 << 20  # bytes of a result.json that is read
 _DEEPEST = 8  # folders in folders; a result has one
 _RACES = 5  # results that may come one after the other while one is looked at
-_ZIP64 = 2_000_000_000  # bytes; zipfile writes other headers from 2 GiB on, less a margin
 _MOST_FACTS = 8192
 
 
@@ -63,7 +62,7 @@ class OpenFile:
     def __init__(self, path: str, descriptor: int) -> None:
         self._stream = os.fdopen(descriptor, "rb", buffering=0)
         self.found = _found(path, os.fstat(descriptor))
-        self.size: int | None = self.found.size
+        self.size = self.found.size
 
     def blocks(self, start: int, length: int | None) -> Iterator[bytes]:
         """Its bytes; no more than it had when it was opened.
@@ -241,130 +240,49 @@ def stands(results: Path, job: str, study: str) -> bool:
         return True
 
 
-class Zip:
-    """All files of a result as one zip, not compressed; a `worker.gateway.representation.Content`.
+def zip_of(
+    results: Path, job: str, study: str, check_room: Callable[[int], None]
+) -> tuple[OpenFile, list[Found]]:
+    """All files of a job's result as one zip, not compressed, in a file without a name; and what it holds.
 
-    Of the files of all zips together, so many are kept open from the start (`keep_open`). The others are
-    opened when they are due; if one is another one by then, the zip breaks off, and whoever gets it sees that
-    it is not whole.
-    """
+    The same files give the same bytes.
 
-    def __init__(self, folder: ResultFolder) -> None:
-        self._folder = folder
-        self._files: list[tuple[Found, OpenFile | None]] = []
-        try:
-            for found in folder.files():
-                self._files.append((found, None))
-                if _ahead.take():
-                    try:
-                        self._files[-1] = (found, self._opened(found))
-                    finally:
-                        if self._files[-1][1] is None:
-                            _ahead.give()
-            if not folder.stands:
-                raise ReplacedError
-        except BaseException:
-            self._close_files()
-            raise
-        self.size: int | None = _zip_size([found for found, _ in self._files])
-        self.found = [found for found, _ in self._files]
-
-    def blocks(self, start: int, length: int | None) -> Iterator[bytes]:
-        """The zip from its beginning; the same for the same files.
-
-        Raises:
-            ReplacedError: the result has been replaced or removed meanwhile.
-        """
-        packed = _Packed()
-        with zipfile.ZipFile(packed, "w") as archive:
-            for found, ahead in self._files:
-                entry = zipfile.ZipInfo(found.path)
-                entry.external_attr = 0o644 << 16
-                entry.file_size = found.size
-                file = ahead or self._opened(found)
-                try:
-                    with archive.open(entry, "w") as target:
-                        for block in file.blocks(0, None):
-                            target.write(block)
-                            yield packed.take()
-                finally:
-                    if ahead is None:
-                        file.close()
-        yield packed.take()
-
-    def close(self) -> None:
-        """Let go of the files."""
-        self._close_files()
-        self._folder.close()
-
-    def _opened(self, found: Found) -> OpenFile:
-        try:
-            file = self._folder.open(found.path)
-        except FileNotFoundError as error:
-            raise ReplacedError(found.path) from error
-        if file.found.identity != found.identity:
-            file.close()
-            raise ReplacedError(found.path)
-        return file
-
-    def _close_files(self) -> None:
-        files, self._files = self._files, []
-        for _, file in files:
-            if file is not None:
-                file.close()
-                _ahead.give()
-
-
-def zip_of(results: Path, job: str, study: str) -> Zip:
-    """The zip of a job's result.
+    Args:
+        check_room: raises OSError if there is no room for so many bytes.
 
     Raises:
         FileNotFoundError: there is no result.
         ProblemError: 503: it is replaced again and again.
+        OSError: there is no room.
     """
-    for _ in range(_RACES):
-        with suppress(ReplacedError):
-            folder = ResultFolder(results, job, study)
-            try:
-                return Zip(folder)
-            except (OSError, ReplacedError) as error:
-                gone = not folder.stands
-                folder.close()
-                if not gone and isinstance(error, OSError):
-                    raise
-    raise _unsteady()
+
+    def packed(folder: ResultFolder) -> tuple[OpenFile, list[Found]]:
+        files = folder.files()
+        check_room(sum(found.size for found in files))
+        with tempfile.TemporaryFile(dir=results.parent) as target:
+            with zipfile.ZipFile(target, "w") as archive:
+                for found in files:
+                    _pack(folder, found, archive)
+            if not folder.stands:
+                raise ReplacedError
+            target.flush()
+            return OpenFile("results.zip", os.dup(target.fileno())), files
+
+    return with_result(results, job, study, packed)
 
 
-def keep_open(number: int) -> None:
-    """Let all zips that are being sent keep so many files open together."""
-    _ahead.set(number)
+def _pack(folder: ResultFolder, found: Found, archive: zipfile.ZipFile) -> None:
+    entry = zipfile.ZipInfo(found.path)
+    entry.external_attr = 0o644 << 16
+    entry.file_size = found.size
+    with folder.open(found.path) as file:
+        if file.found.identity != found.identity:
+            raise ReplacedError(found.path)
+        with archive.open(entry, "w") as target:
+            for block in file.blocks(0, None):
+                target.write(block)
 
 
-class _Ahead:
-    """How many files may still be kept open for zips."""
-
-    def __init__(self, number: int) -> None:
-        self._most = self._left = number
-        self._lock = threading.Lock()
-
-    def set(self, most: int) -> None:
-        with self._lock:
-            self._left += most - self._most
-            self._most = most
-
-    def take(self) -> bool:
-        with self._lock:
-            if self._left <= 0:
-                return False
-            self._left -= 1
-            return True
-
-    def give(self) -> None:
-        with self._lock:
-            self._left += 1
-
-
-_ahead = _Ahead(256)
 _facts: dict[tuple[object, ...], Any] = {}
 _facts_lock = threading.Lock()
 
@@ -399,34 +317,3 @@ def _found(path: str, there: os.stat_result) -> Found:
 
 def _unsteady() -> ProblemError:
     return try_again(503, "the result is being replaced; try again in a moment")
-
-
-def _zip_size(files: list[Found]) -> int | None:
-    """Bytes of the zip that `Zip.blocks` makes; None if it needs the headers of large ones (Zip64)."""
-    names = [len(found.path.encode("utf-8", "surrogateescape")) for found in files]
-    headers = sum(30 + 16 + 46 + 2 * name for name in names)  # local header, descriptor, directory entry
-    size = headers + sum(found.size for found in files) + 22
-    large = size >= _ZIP64 or len(files) >= 0xFFFF
-    return None if large else size
-
-
-class _Packed(RawIOBase):
-    """What zipfile writes to, and cannot seek in: a few blocks at most, until they are taken."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._blocks: list[bytes] = []
-
-    def writable(self) -> bool:
-        """Yes; and neither readable nor seekable."""
-        return True
-
-    def write(self, block: Any) -> int:
-        """Keep a block until it is taken."""
-        self._blocks.append(bytes(block))
-        return len(block)
-
-    def take(self) -> bytes:
-        """What has come since the last time."""
-        blocks, self._blocks = self._blocks, []
-        return b"".join(blocks)
