@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from bcd_model import digests
 from bcd_model.digests import film_digest, truth_digest
+from bcd_model.duplicates import check_given_once
 from bcd_model.errors import FilmError, TruthError
 from bcd_model.evaluation.scored_films import ScoredFilm, ScoredMark
-from bcd_model.patients import check_given_once
 from bcd_model.words import CLASSES, AnnotatedFilm, Film
 
 _SQUARE = 0.01

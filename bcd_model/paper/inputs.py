@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bcd_model.digests import lines_digest
+from bcd_model.duplicates import check_given_once, check_pictures
 from bcd_model.errors import TruthError
 from bcd_model.paper.crops import PaperCrop, crops_of_one_scale, eight_variants, paper_crops, square_crop
 from bcd_model.paper.systems import SUBSETS, Preparation, Scaling, Subset
-from bcd_model.patients import check_given_once, check_pictures
 from bcd_model.words import CLASSES, AnnotatedFilm, Label, Region
 
 DRAW = 0

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bcd_model.errors import TruthError
+from bcd_model.folds import patient_folds
 from bcd_model.paper.inputs import CropSet, Labels
 from bcd_model.paper.systems import Protocol, System
-from bcd_model.patients import patient_folds
 from bcd_model.training.windows import VARIANTS
 
 FOLDS = 5

@@ -20,8 +20,8 @@ from bcd_model.checkpoint import Origin, load_checkpoint, save_checkpoint
 from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.detector.pyramid import STEPS_MM, build_pyramid
 from bcd_model.digests import film_digest, lines_digest, truth_digest
+from bcd_model.duplicates import check_given_once
 from bcd_model.errors import TruthError
-from bcd_model.patients import check_given_once
 from bcd_model.training.hard_negatives import mine
 from bcd_model.training.windows import TrainingFilm, WindowSampler
 from bcd_model.words import AnnotatedFilm

@@ -1,4 +1,4 @@
-"""``train``: cross-validates and trains the recipe; the work is done by ``bcd_model.training.recipe``."""
+"""``train``: cross-validates and trains the recipe; the work is done by ``bcd_model.training.train``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def train(
     A run that was ended goes on where it stood when it is started again with the same --out.
     """
     from bcd_model.training.network import TrainingConfig, prepare  # brings torch
-    from bcd_model.training.recipe import develop  # brings torch
+    from bcd_model.training.train import develop  # brings torch
 
     config = TrainingConfig(seed=seed, units=units, second_look=second_look, threads=threads)
     if steps is not None:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bcd_model.digests import film_digest
+from bcd_model.duplicates import twins
 from bcd_model.errors import FilmError, InputError
 from bcd_model.evaluation.cases import Case, check_films, describe
 from bcd_model.evaluation.evaluate import Source
 from bcd_model.evaluation.runs import Run, check_film, check_patients, read_run
 from bcd_model.evaluation.seen_films import Honesty, film_digests, of_weights, out_of_fold
 from bcd_model.pairs import other_breasts
-from bcd_model.patients import twins
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, Film
 from converters.mias.collection import read_collection

@@ -28,9 +28,9 @@ from bcd_model.detector.spots import Cluster
 from bcd_model.errors import TruthError
 from bcd_model.evaluation.hits import CENTRE
 from bcd_model.evaluation.scored_films import ScoredMark
-from bcd_model.training.folds import Validated, cross_validate, folds_of, read_looked
+from bcd_model.training.cross_validation import Validated, cross_validate, folds_of, read_looked
 from bcd_model.training.network import TrainingConfig, prepare
-from bcd_model.training.recipe import develop, measure
+from bcd_model.training.train import develop, measure
 from bcd_model.training.windows import TrainingFilm
 from bcd_model.words import Film, OperatingPoint
 from tests.support.blob_films import blob_film

@@ -10,7 +10,7 @@ import pytest
 from bcd_model.errors import InputError, TruthError, UsageError
 from bcd_model.evaluation.runs import check_patients, read_run
 from bcd_model.evaluation.scored_films import ScoredMark
-from bcd_model.training.folds import write_fold
+from bcd_model.training.cross_validation import write_fold
 from tests.support.made_cases import case
 
 MARK = ScoredMark((1.5, 2.5), 0.25, 0.75, 12.0)

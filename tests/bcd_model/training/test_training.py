@@ -10,9 +10,9 @@ import torch
 from bcd_model.detector.model import load_model
 from bcd_model.detector.scan import Scanner
 from bcd_model.errors import TruthError, UsageError
-from bcd_model.training.folds import cross_validate, folds_of
+from bcd_model.training.cross_validation import cross_validate, folds_of
 from bcd_model.training.network import TrainingConfig, data_digest, prepare, train_network
-from bcd_model.training.recipe import develop
+from bcd_model.training.train import develop
 from bcd_model.training.windows import WindowSampler, fitting_levels
 from bcd_model.weights import read_info
 from bcd_model.words import CLASSES

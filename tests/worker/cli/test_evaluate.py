@@ -21,9 +21,9 @@ from bcd_model.detector.model import save_model
 from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.digests import film_digest
 from bcd_model.evaluation.scored_films import ScoredFilm, ScoredMark
-from bcd_model.training.folds import Validated
+from bcd_model.training.cross_validation import Validated
 from bcd_model.training.network import data_digest, prepare
-from bcd_model.training.recipe import figures_table, measure
+from bcd_model.training.train import figures_table, measure
 from bcd_model.words import OperatingPoint
 from converters.films.studies import find_studies
 from converters.mias.collection import read_collection
