@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from bcd_model.errors import OutputError
+from worker.study.removal import FOLDER, is_of, opened, remove_opened
 
 NAME: Final = ".bcd-staging"
 """Below the results folder, which may hold a hundred thousand results to list."""
@@ -35,11 +36,11 @@ _STAGE = re.compile(r"stage-[0-9a-f]{32}(-old)?")
 _RACES = 100
 _STALE_SECONDS = 3600.0  # where folders cannot be locked: writing a study takes seconds, not an hour
 _PROBE = 1 << 16  # bytes that must fit
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # or a link to one
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _SEARCH = getattr(os, "O_PATH", os.O_RDONLY)  # a folder on the way need not be readable
 _NO_REPLACE, _EXCHANGE = 1, 2  # of Linux's renameat2
 _MODES: Final = {"private": (0o700, 0o600), "group": (0o750, 0o640)}
-_DEEPEST = 8  # folders in folders that are deleted; a result has one level
 _REMEDY = "remove it, or give another --out"
 
 
@@ -170,9 +171,9 @@ class Stage:
     def remove(self) -> None:
         """Delete what has its name by now: itself, or the result that it has replaced."""
         for name in (self._name, f"{self._name}-old"):
-            with suppress(OSError), _opened(self._staging, name) as fd:
+            with suppress(OSError), opened(name, self._staging) as fd:
                 if _identity(fd) in self._mine:
-                    _remove(self._staging, name, fd)
+                    remove_opened(self._staging, name, fd)
 
 
 @contextmanager
@@ -202,7 +203,7 @@ def _new_stage(root: ResultsRoot, *, clear: bool) -> tuple[int, Stage]:
         with suppress(FileExistsError):
             os.mkdir(NAME, 0o700, dir_fd=root.fd)
         try:
-            staging = os.open(NAME, _FOLDER | os.O_NOFOLLOW, dir_fd=root.fd)
+            staging = os.open(NAME, FOLDER, dir_fd=root.fd)
         except FileNotFoundError:  # another worker has just removed it, as it was empty
             continue
         except OSError as error:
@@ -228,7 +229,7 @@ def _made(root: ResultsRoot, staging: int, *, clear: bool) -> Stage:
     _lock(staging, fcntl.LOCK_SH)  # who has it alone sees no stage that is made and not yet locked
     name = f"stage-{secrets.token_hex(16)}"
     os.mkdir(name, 0o700, dir_fd=staging)
-    fd = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=staging)
+    fd = os.open(name, FOLDER, dir_fd=staging)
     stage = Stage(root, staging, name, fd)
     try:
         _lock(fd, fcntl.LOCK_EX)
@@ -257,53 +258,32 @@ def _clear(staging: int, own: os.stat_result) -> None:
     alone = _lock(staging, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if alone is False:  # another worker is at it
         return
-    with ExitStack() as opened:
+    with ExitStack() as held:
         abandoned = []
         with os.scandir(staging) as entries:
             names = [entry.name for entry in entries if _STAGE.fullmatch(entry.name)]
         for name in names:
             with suppress(OSError):  # a link, or gone by now
-                fd = opened.enter_context(_opened(staging, name))
+                fd = held.enter_context(opened(name, staging))
                 found = os.fstat(fd)
-                if (found.st_uid, found.st_dev) != (own.st_uid, own.st_dev) or os.path.samestat(found, own):
+                if not is_of(found, own) or os.path.samestat(found, own):
                     continue
                 free = _lock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if free or (free is None and own.st_mtime - found.st_mtime > _STALE_SECONDS):
                     abandoned.append((name, fd))
         _lock(staging, fcntl.LOCK_UN)
         for name, fd in abandoned:
-            _remove(staging, name, fd)
-
-
-def _remove(parent: int, name: str, fd: int) -> None:
-    """Delete the open folder ``fd``, which has been ``name`` in the open folder ``parent``."""
-    _empty(fd, os.fstat(fd), _DEEPEST)
-    with suppress(OSError):  # it is not empty: what is not ours is left
-        os.rmdir(name, dir_fd=parent)
-
-
-def _empty(fd: int, own: os.stat_result, depth: int) -> None:
-    with suppress(OSError), os.scandir(fd) as entries:
-        for entry in list(entries):
-            with suppress(OSError):
-                if not entry.is_dir(follow_symlinks=False):
-                    os.unlink(entry.name, dir_fd=fd)
-                    continue
-                with _opened(fd, entry.name) as inner:
-                    found = os.fstat(inner)
-                    if depth and (found.st_uid, found.st_dev) == (own.st_uid, own.st_dev):
-                        _empty(inner, own, depth - 1)
-                os.rmdir(entry.name, dir_fd=fd)
+            remove_opened(staging, name, fd)
 
 
 def _finish(fd: int, mode: ResultsMode) -> None:
     with os.scandir(fd) as entries:
         for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
-                with _opened(fd, entry.name) as inner:
+                with opened(entry.name, fd) as inner:
                     _finish(inner, mode)
             elif entry.is_file(follow_symlinks=False):
-                with _opened(fd, entry.name, os.O_RDONLY | os.O_NONBLOCK) as inner:
+                with opened(entry.name, fd, _FILE) as inner:
                     if mode != "umask":
                         _set_mode(inner, _MODES[mode][1])
                     sync(inner)
@@ -343,16 +323,6 @@ def sync(fd: int) -> None:
             raise
 
 
-@contextmanager
-def _opened(parent: int, name: str, flags: int = _FOLDER) -> Iterator[int]:
-    """What is called ``name`` in the open folder ``parent``, unless it is a link."""
-    fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def check_name(name: str) -> None:
     """Raise OutputError if ``name``, a Study Instance UID, would lead elsewhere as the name of a folder."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
@@ -369,7 +339,7 @@ def open_folder(root: ResultsRoot, name: str) -> int | None:
     path = root.path / name
     check_name(name)
     try:
-        return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=root.fd)
+        return os.open(name, FOLDER, dir_fd=root.fd)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -10,7 +10,7 @@
 
 A results folder for each job, so that a study which was sent with other films, or by somebody else, is
 never in the way of another, and never replaces it. Nothing is deleted but what has such a name, is this
-user's and lies on the same file system; no link is followed (`worker.gateway.storage.removal`).
+user's and lies on the same file system; no link is followed (`worker.study.removal`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from converters.films.studies import FilmSource, StudyInput
 from worker.engine.host import make_private
 from worker.gateway.storage.clock import Clock
 from worker.gateway.storage.disk import check_room
-from worker.gateway.storage.removal import is_ours, names_in, opened, remove_folder
 from worker.gateway.storage.result_files import ResultFolder, with_result
 from worker.settings import Settings
+from worker.study.removal import is_of, names_in, opened, remove_folder
 
 _REGION_SECONDS = 3600.0
 _HASHED = 32  # hex digits of a file's SHA-256 in its name
@@ -235,7 +235,7 @@ class Folders:
                 continue
             with suppress(FileNotFoundError):  # it has gone meanwhile
                 there = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                if stat.S_IFMT(there.st_mode) != kind or not is_ours(there, folder):
+                if stat.S_IFMT(there.st_mode) != kind or not is_of(there, os.fstat(folder)):
                     continue
                 if there.st_mtime > now + _AHEAD:
                     os.utime(name, (now, now), dir_fd=folder, follow_symlinks=False)

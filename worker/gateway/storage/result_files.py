@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from worker.gateway.problems import ProblemError, try_again
+from worker.study.removal import FOLDER
 
 T = TypeVar("T")
 
 _RESULT = "result.json"
 _NAME = re.compile(r"[0-9a-f]{16}|[0-9]+(\.[0-9]+)+")  # a job's id, or a Study Instance UID
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe must not hold us up
 _BLOCK = 64 << 10  # bytes that are sent at once; a slow client has BCD_GATEWAY_IDLE_SECONDS to take them
 _MOST_JSON = 64 << 20  # bytes of a result.json that is read
@@ -124,12 +124,12 @@ class ResultFolder:
             raise FileNotFoundError(results / job)
         self._study = study
         try:
-            root = os.open(results, _FOLDER)
+            root = os.open(results, FOLDER)
             try:
-                self._parent = os.open(job, _FOLDER, dir_fd=root)
+                self._parent = os.open(job, FOLDER, dir_fd=root)
             finally:
                 os.close(root)
-            self._folder = os.open(study, _FOLDER, dir_fd=self._parent)
+            self._folder = os.open(study, FOLDER, dir_fd=self._parent)
             self._device = os.fstat(self._folder).st_dev
             if self._says() != job:
                 raise FileNotFoundError(results / job)
@@ -171,7 +171,7 @@ class ResultFolder:
         opened: list[int] = []
         try:
             for part in folders:
-                opened.append(os.open(part, _FOLDER, dir_fd=opened[-1] if opened else self._folder))
+                opened.append(os.open(part, FOLDER, dir_fd=opened[-1] if opened else self._folder))
             descriptor = os.open(name, _FILE, dir_fd=opened[-1] if opened else self._folder)
         except (OSError, ValueError) as error:  # ValueError: what is no name at all
             raise FileNotFoundError(path) from error
@@ -198,7 +198,7 @@ class ResultFolder:
             if stat.S_ISREG(there.st_mode):
                 yield _found(before + name, there)
             elif stat.S_ISDIR(there.st_mode) and depth < _DEEPEST:
-                inner = os.open(name, _FOLDER, dir_fd=folder)
+                inner = os.open(name, FOLDER, dir_fd=folder)
                 try:
                     yield from self._walk(inner, f"{before}{name}/", depth + 1)
                 finally:
