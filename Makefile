@@ -38,9 +38,9 @@ check: setup
 # share a Redis.
 PARALLEL := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
-# What starts no processes and needs no films, no Java, no browser and nothing of Debian's.
+# What starts no processes, needs no films, no Java, no browser and nothing of Debian's, and takes no 5 s.
 quick: setup
-	$(BIN)/pytest $(PARALLEL) -m "not (commands or redis or films or jvm or browser or debian)"
+	$(BIN)/pytest $(PARALLEL) -m "not (slow or commands or redis or films or jvm or browser or debian)"
 
 test: check
 	$(BIN)/pytest $(PARALLEL) --durations=25

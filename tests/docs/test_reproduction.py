@@ -80,6 +80,7 @@ def test_the_films_are_those_that_are_listed() -> None:
     assert films_digest(films) == json.loads((RUNS / "settings.json").read_text())["films"]
 
 
+@pytest.mark.slow
 def test_the_crops(results: dict[str, Any], page: str) -> None:
     (crops,) = {tuple(entry["crops"].items()) for entry in results["patient"] if entry["subset"] == "all"}
     named = ", ".join(f"{number} {label}" for label, number in crops)

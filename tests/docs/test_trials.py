@@ -103,6 +103,7 @@ def test_not_smoothed_interpolates_between_neighbours_alone(
     assert np.allclose(crop.pixels, old.pixels, atol=1e-5) == (radius < 24)
 
 
+@pytest.mark.slow
 def test_a_trial_that_changes_nothing_gives_what_a_reproduction_gives(
     trials: ModuleType, films: tuple[MiasFilm, ...], tmp_path: Path
 ) -> None:

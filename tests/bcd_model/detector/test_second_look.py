@@ -240,6 +240,7 @@ def test_without_enough_pairs_the_head_across_has_no_say(beside: str) -> None:
     np.testing.assert_array_equal(heads.scores(marks, seen), heads.scores(marks, alone))
 
 
+@pytest.mark.slow
 def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
     backbone: Backbone, blob_model: Model, tmp_path: Path
 ) -> None:
@@ -303,6 +304,7 @@ def test_without_a_second_look_no_cluster_is_marked(backbone: Backbone, blob_mod
     assert not any(mark.by_spots for mark in scan_pyramid(blob_model, film)[0])
 
 
+@pytest.mark.slow
 def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> None:
     config = TrainingConfig(steps=1, batch=8, units=4, mining=(), steps_mm=(0.8, 1.2))
     films = [clustered(film) for film in prepare(toy_films(4), config.steps_mm)]

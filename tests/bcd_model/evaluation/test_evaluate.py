@@ -270,6 +270,7 @@ def test_every_text_says_that_seen_films_are_no_measure(listed: bool) -> None:
     assert {row["honesty"] for row in rows(files, "froc.csv")} == {"seen" if listed else "not known"}
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_bytes_and_say_what_they_are_worth() -> None:
     cases = random_cases(4, seed=9)
     made = of_model(cases)

@@ -61,6 +61,7 @@ def _texts(out: Path) -> dict[str, bytes]:
     return {name: (out / name).read_bytes() for name in sorted(names)}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_of_every_file(films: list[StoredFilm], tmp_path: Path) -> None:
     for name in ("a", "b"):
         _do(films, tmp_path / name, ("S3", "S5"), options=Options(steps=1))
@@ -338,6 +339,7 @@ def test_predictions_are_those_the_figures_are_of(films: list[StoredFilm], tmp_p
     assert {row["fold"] for row in by_patient} == {"0", "1", "2", "3", "4"}
 
 
+@pytest.mark.slow
 def test_no_table_has_both_protocols(films: list[StoredFilm], tmp_path: Path) -> None:
     _do(films, tmp_path, ("S1", "S1r"), options=Options(steps=1))
     report = (tmp_path / "report.md").read_text()

@@ -36,6 +36,7 @@ class _KilledError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "precision"), [("S1", "float32"), ("S1f", "bfloat16"), ("S3", "float32")])
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     name: str, precision: Precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -99,6 +99,7 @@ def test_folds_never_part_a_patient_and_spread_the_classes(films: list) -> None:
     assert np.bincount(list(placed.values())).tolist() == [2, 2, 2, 2]
 
 
+@pytest.mark.slow
 def test_development_gives_a_weight_file_that_finds_obvious_lesions_of_unseen_patients(
     films: list, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_cut_off_anywhere(whole: bytes, tmp_path: Path, share: float) -> None:
     is_read_or_refused(path)
 
 
+@pytest.mark.slow
 @settings(FEW, max_examples=30)  # the fuzzer changes more, and more cleverly
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8))
 def test_bytes_changed_anywhere(whole: bytes, tmp_path: Path, changes: list[tuple[float, int]]) -> None:

@@ -252,6 +252,7 @@ def test_progress_counts_the_films_left_out_as_done(
     assert seen == [(len(films) - 4 + n, film.name) for n, film in enumerate(films[-4:])]
 
 
+@pytest.mark.slow
 def test_films_are_compared_within_their_study_as_a_scan_does(tmp_path: Path) -> None:
     write_phantom(tmp_path / "films", patients=2, seed=0, shape=(256, 256))
     convert_mias(tmp_path / "films", tmp_path / "dicom")
@@ -266,6 +267,7 @@ def test_films_are_compared_within_their_study_as_a_scan_does(tmp_path: Path) ->
     assert [case.marks for case in together.cases] == [case.marks for case in apart.cases]
 
 
+@pytest.mark.slow
 def test_a_film_that_may_be_one_of_two_is_compared_with_neither(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
