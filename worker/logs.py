@@ -1,8 +1,8 @@
 """The worker's log: one event a line on standard error; jobs, studies and films by id and UID alone.
 
 What our own code logs is an `event` with its fields. What a library logs comes out in the same form, but
-without anything it may quote from a message, a task's arguments or a film's header: of its text only what
-stands in its source code, never an argument; of an exception its type and where it happened, never its text.
+without anything it may quote from a message, a task's arguments or a film's header: of its text the template
+alone, if it has arguments; of an exception its type and where it happened, never its text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Literal, TextIO
 
 from bcd_model.errors import BcdError
@@ -155,22 +155,9 @@ def _library_text(record: logging.LogRecord) -> str | None:
                 return f"Cannot connect to {hide_secrets(url)}: {_kind(error)}. {then}"
             case "%s (%r)", (str(text), BaseException() as error) if "Connection to broker lost" in text:
                 return f"Connection to broker lost: {_kind(error)}. Trying to re-establish the connection..."
-    if isinstance(record.msg, str) and _in_source(record.msg):
-        return record.msg.strip().partition("\n")[0]
+    if isinstance(record.msg, str) and record.args:
+        return record.msg.strip().partition("\n")[0]  # its template; without arguments it may be filled in
     return None
-
-
-def _in_source(text: str) -> bool:
-    """Whether ``text`` stands as it is in the code that is running: a literal, or a constant of a module.
-
-    Formatted text (an f-string, ``str.format``) does not, and may hold anything.
-    """
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if any(text is known for known in [*frame.f_code.co_consts, *list(frame.f_globals.values())]):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _kind(error: BaseException) -> str:
