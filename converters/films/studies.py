@@ -29,6 +29,7 @@ from converters.films.projection import NO_PROJECTION, projection_of
 from converters.films.read import stored_values_of, why_unusable
 
 _PROGRAMS = (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
+_DAMAGED_PIXELS = "damaged"
 _MOSTLY = 0.6  # of a text in ISO 8859 is ASCII
 _END_OF_TEXT = "\x1a"  # of MS-DOS
 _DAMAGED = Reason("damaged-file", "is named like a DICOM file and is none: damaged, or not complete")
@@ -429,7 +430,7 @@ def _finish(heap: _Heap, name: str) -> StudyInput:
             given = len(alike)
             alike = _by_film(_without_unusable(alike))
             left_out = given - sum(len({film.source.sha256 for film in same}) for same in alike.values())
-            warnings += [left_out_warning(sop_instance_uid)] * left_out
+            warnings += [_left_out_warning(sop_instance_uid)] * left_out
         for same in alike.values():
             times = sum(film.times for film in same)
             if times > 1:
@@ -477,17 +478,13 @@ _Files = dict[str, list[_Found]]
 
 
 def _without_unusable(files: _Files) -> _Files:
-    """``files`` without those that cannot be used, where others can and name no other patient."""
-    usable = [same[0] for same in files.values() if same[0].source.reason is None]
+    """``files`` without those that cannot be used, where one whose header says the very same can."""
+    usable = {same[0].source.facts for same in files.values() if same[0].source.scannable} - {""}
     return {
         sha256: same
         for sha256, same in files.items()
-        if same[0].source.reason is None or not usable or any(_deny(same[0], other) for other in usable)
+        if same[0].source.reason is None or same[0].source.facts not in usable
     }
-
-
-def _deny(one: _Found, other: _Found) -> bool:
-    return one.patient is not None and other.patient is not None and one.patient.denies(other.patient)
 
 
 def _by_film(files: _Files) -> _Files:
@@ -501,20 +498,22 @@ def _by_film(files: _Files) -> _Files:
         return files
     if any(source.scannable for source in sources):
         pixels = {source.sha256: _stored_values(source) for source in sources}
-        files = {sha256: same for sha256, same in files.items() if pixels[sha256]} or files
-        if len({pixels[sha256] for sha256 in files}) > 1 or not all(pixels[sha256] for sha256 in files):
+        files = {sha256: same for sha256, same in files.items() if pixels[sha256] != _DAMAGED_PIXELS} or files
+        left = {pixels[sha256] for sha256 in files}
+        if len(left) > 1 or left & {_DAMAGED_PIXELS, ""}:
             return files
     return {min(files): [film for sha256 in sorted(files) for film in files[sha256]]}
 
 
-def _stored_values(source: FilmSource) -> str | None:
+def _stored_values(source: FilmSource) -> str:
+    """What tells the stored values; "damaged" if they cannot be decoded, "" if that is not known."""
     try:
         return stored_values_of(source.path, source.sha256)
-    except FilmError:
-        return None
+    except FilmError as error:
+        return _DAMAGED_PIXELS if error.reason.code == "compressed-image" else ""
 
 
-def left_out_warning(sop_instance_uid: str | None) -> str:
+def _left_out_warning(sop_instance_uid: str | None) -> str:
     """What is said of a file of a film that cannot be used where another file of it can."""
     return f"a file of the film {sop_instance_uid} cannot be used and is left out: another one of it can"
 

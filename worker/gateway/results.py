@@ -72,9 +72,7 @@ def everything(job_id: str, request: Request, here: Here, token: Whose) -> Respo
     """All files of a result in one zip, not compressed; or ranges of it."""
     record = here.record(job_id, token)
     try:
-        content, files = zip_of(
-            here.folders.results, record.job_id, record.study_instance_uid, here.folders.check_room
-        )
+        content, files = zip_of(here.folders.results, record.job_id, record.study_instance_uid)
     except FileNotFoundError as error:
         raise _none(record) from error
     identities = [(found.path, *found.identity) for found in files]

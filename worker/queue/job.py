@@ -307,7 +307,7 @@ def from_fields(job: str, fields: Mapping[str, str], *, whole: bool) -> Record |
         )
         if not (record.films >= 1 and 0 <= record.tally.highest <= 1):
             raise ValueError("no record of a job")
-    except (KeyError, ValueError, TypeError, OverflowError, OSError, RecursionError):
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         return None
     return record
 

@@ -102,7 +102,7 @@ class Submitter:
         if self.force:
             standing, parts = published(self.out / study.study_instance_uid), self._parts(study, jobs)
             known = films_of(standing.contents) if standing is not None else []
-            known += [film for part in parts if part.study is not None for film in part.study.films]
+            known += [film for part in parts if part.study and not part.refused for film in part.study.films]
             answer = self._submit(forced(study, known))
             for part in self._parts(study, self._jobs_of(study)):
                 if part.final and part.wanted and answer.answer != "refused":
@@ -163,13 +163,18 @@ class Submitter:
         """
         here = published(self.out / study.study_instance_uid)
         standing = films_in_result(here.contents if here is not None else ())
-        submitted = films_submitted(job.study for job in jobs if job.study is not None and not job.refused)
+        given = [job for job in jobs if not job.refused]
+        submitted = films_submitted(job.study for job in given if job.study)
+        ours = films_submitted(
+            job.study for job in given if job.study and job.wanted and self.out in job.outs
+        )
+        own = (standing, ours)
         if not comes_in_other_files(study, (standing, submitted)):
-            return recognised(study, (standing, submitted))
+            return recognised(study, (standing, submitted), own=own, force=self.force)
         folders = [job.result_folder() for job in jobs]
         others = [found.contents for folder in folders if folder and (found := published(folder))]
         elsewhere = films_in_result([film for contents in others for film in contents])
-        return recognised(study, (standing, elsewhere, submitted), force=self.force)
+        return recognised(study, (standing, elsewhere, submitted), own=own, force=self.force)
 
     def _parts(self, study: StudyInput, jobs: Sequence[Record]) -> list[Record]:
         """The jobs of ``study`` for this folder that are under way, have failed, or whose result stands.
@@ -229,7 +234,8 @@ class Submitter:
             record: of the job that it would have been, which may be somebody else's.
             whose: what tells the refusal from others of that job.
         """
-        record = replace(record, job_id=refusal_id(record.job_id, whose))
+        job = refusal_id(record.job_id, whose)
+        record = replace(record, job_id=job, outs=(self.out,), homes=(self.out,))
         self.records.refuse(record, reason, OutputError.exit_code)
         return Submitted(record.job_id, record.study_instance_uid, "refused", reason)
 

@@ -11,9 +11,8 @@ A late file under a SOP Instance UID that is known never takes the place of the 
   patient in full and show the same breast in the same view, or the same Patient ID above the very same
   pixels (a correction), or if the earlier one was known to be unusable and does not name another patient.
   It is taken, and every object warns of it. Both have to be read for that.
-* A file that cannot be used is left out where the earlier one can, unless it names another patient. Every
-  object of the grown study warns of it.
-* Every other contradicts the earlier one, as if both had been given together: one failed film.
+* Every other contradicts the earlier one, as if both had been given together: one failed film. But one whose
+  header says the very same, and which cannot be used, is refused before (`study.same_film`).
 * With ``force``, the same holds of a file that comes for the first time; if nothing can be read of the
   earlier one, or its header says the very same, it is taken with the warning. One that has come before is
   said to be the right one, and taken with the warning. That is how a contradiction ends.
@@ -30,8 +29,7 @@ from bcd_model.errors import BcdError, FilmError
 from converters.dicom.file import integer, load, parse_dicom, survey
 from converters.films import header as film_header
 from converters.films.identity import Identity, identity_in
-from converters.films.read import stored_values_of
-from converters.films.studies import FilmSource, StudyInput, contradiction, find_studies, left_out_warning
+from converters.films.studies import FilmSource, StudyInput, contradiction, find_studies
 from worker.study.published import Content
 
 Contents = Collection[Content]
@@ -125,7 +123,7 @@ def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
         MissingFilmsError: films of an earlier one are gone, changed, or cannot be read.
     """
     known = _merged((film for each in earlier for film in each.films), _both_read)
-    films, newer, left_out = dict(known), set(), []
+    films, newer = dict(known), set()
     for film in study.films:
         there = known.get(_key(film))
         if there is None:
@@ -133,14 +131,8 @@ def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
             continue
         newest = _known(film, there)
         if newest is None:
-            newest = there if _stands_back(film, there) else _newer(film, there)
-            if newest is not None and newest is not there and _is_undecodable(film):
-                newest = there
-            if newest is there:
-                left_out.append(left_out_warning(film.sop_instance_uid))
-            else:
-                newest = newest or _both(film, there)
-                newer.add(newest.digest)
+            newest = _newer(film, there) or _both(film, there)
+            newer.add(newest.digest)
         films[_key(film)] = newest
     if set(films.values()) == set(study.films):
         return study
@@ -169,7 +161,7 @@ def grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput:
     if gone:
         raise MissingFilmsError(gone)
     together = sorted((*read, *fixed), key=lambda film: (film.sop_instance_uid or "", film.digest))
-    return replace(union, films=tuple(together), warnings=(*union.warnings, *_remarks(fixed), *left_out))
+    return replace(union, films=tuple(together), warnings=(*union.warnings, *_remarks(fixed)))
 
 
 def forced(study: StudyInput, known: Iterable[FilmSource]) -> StudyInput:
@@ -254,25 +246,6 @@ def _newer(new: FilmSource, old: FilmSource) -> FilmSource | None:
     if now != before and not _same_pixels(new, old):
         return None
     return _in_its_place(new, old)
-
-
-def _stands_back(new: FilmSource, old: FilmSource) -> bool:
-    """Whether ``new``, which cannot be used, is left out for ``old``, which can.
-
-    Raises:
-        MissingFilmsError: ``new`` is gone.
-    """
-    return bool(new.reason and not (new.contradicts or old.reason)) and not _is_of_another(new, old)
-
-
-def _is_undecodable(film: FilmSource) -> bool:
-    if not film.scannable:
-        return False
-    try:
-        stored_values_of(film.path, film.sha256)
-    except FilmError:
-        return True
-    return False
 
 
 def _is_of_another(new: FilmSource, old: FilmSource) -> bool:

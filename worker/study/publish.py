@@ -20,7 +20,7 @@ from bcd_model.errors import OutputError
 from converters.results.study_result import StudyResult
 from converters.results.write import write_results
 from worker.study.growth import Contents, grows
-from worker.study.published import Content, published_at
+from worker.study.published import Content, job_at, published_at
 from worker.study.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync
 
 Writer = Callable[[StudyResult, Path], object]
@@ -86,7 +86,13 @@ def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool, films:
     folder = root.path / name
     there = published_at(fd)
     if there is None:
+        ours = bool(job_at(fd))  # a result of ours that cannot be read
+        if ours and replace:
+            return fd
         os.close(fd)
+        if ours:
+            remedy = "replace it with --force, or give another --out"
+            raise OutputError("holds a damaged result", remedy, folder, "not-a-result")
         detail = "is there already and is no result of this software"
         raise OutputError(detail, "move it away or give another --out", folder, "not-a-result")
     if there.job_id != job_id and not replace and not grows(films, there.contents):

@@ -117,13 +117,14 @@ def job_of(folder: Path) -> str | None:
     """The job whose result stands in ``folder``, "" if that cannot be told; None if there is no result."""
     told: str | None = None
     for fd in _looks(folder):
-        told = _job_at(fd)
+        told = job_at(fd)
         if told:
             break
     return told
 
 
-def _job_at(folder: int) -> str | None:
+def job_at(folder: int) -> str | None:
+    """As `job_of`, for an open folder."""
     try:
         found = _JOB.match(_read(folder, _HEAD))
         if found is not None:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bcd_model.errors import FilmError, OutputError
+from bcd_model.reasons import Reason
 from converters.films.read import stored_values_of
 from converters.films.studies import FilmSource, StudyInput
 from worker.study.growth import Contents
@@ -73,30 +74,48 @@ def comes_in_other_files(study: StudyInput, known: Iterable[KnownFilms]) -> bool
     )
 
 
-def recognised(study: StudyInput, known: Sequence[KnownFilms], *, force: bool = False) -> StudyInput:
+def recognised(
+    study: StudyInput,
+    known: Sequence[KnownFilms],
+    *,
+    own: Sequence[KnownFilms] | None = None,
+    force: bool = False,
+) -> StudyInput:
     """``study``; its films that are known are told as they were when they came first.
-
-    A film that cannot be decoded says so, so that it takes the place of none.
 
     Args:
         known: what stands in the results folder, then in others, then what was submitted: the first that has
             a film decides.
-        force: whether a film may have other pixels than stand in a result.
+        own: those of them that came for the same results folder; by default all.
+        force: whether a film may have other pixels than stand in a result, or be one that cannot be used.
 
     Raises:
-        OutputError: a film that stands in a result comes with other pixels under the same header.
+        OutputError: a film that stands in a result comes with other pixels under the same header; or one that
+            can be used, and came for the same folder, comes with the same header in a file that cannot.
     """
-    films = [
-        _recognised(film, [each.get((film.sop_instance_uid, film.facts), []) for each in known], force=force)
-        for film in study.films
-    ]
+    own = known if own is None else own
+    films = []
+    for film in study.films:
+        key = film.sop_instance_uid, film.facts
+        usable = any(each.scannable for some in own for each in some.get(key, ()))
+        found = [some.get(key, []) for some in known]
+        films.append(_recognised(film, found, refused=usable and not force, force=force))
     films.sort(key=lambda film: (film.sop_instance_uid or "", film.digest))
     return replace(study, films=tuple(films))
 
 
-def _recognised(film: FilmSource, known: Sequence[Sequence[Known]], *, force: bool) -> FilmSource:
+def _recognised(
+    film: FilmSource, known: Sequence[Sequence[Known]], *, refused: bool, force: bool
+) -> FilmSource:
+    """The film as it is known.
+
+    Args:
+        refused: whether a file that cannot be used is.
+    """
     if not film.facts or film.contradicts:
         return film
+    if film.reason is not None and refused:
+        raise _unusable(film, film.reason)
     for some in known:
         alike = next((each for each in some if each.sha256 == film.sha256), None)
         if alike is None and not film.scannable:  # its pixels are nobody's
@@ -105,7 +124,9 @@ def _recognised(film: FilmSource, known: Sequence[Sequence[Known]], *, force: bo
             try:
                 pixels = _pixels(film.path, film.sha256)
             except FilmError as error:
-                return replace(film, reason=error.reason)
+                if refused:
+                    raise _unusable(film, error.reason) from error
+                return film
             alike = next((each for each in some if _pixels_of(each) == pixels), None)
             if alike is None and not force and any(each.pixel_digest for each in some):
                 detail = (
@@ -115,6 +136,11 @@ def _recognised(film: FilmSource, known: Sequence[Sequence[Known]], *, force: bo
         if alike is not None:
             return replace(film, digest=alike.digest)
     return film
+
+
+def _unusable(film: FilmSource, reason: Reason) -> OutputError:
+    detail = f"film {film.sop_instance_uid} came before; this file of it cannot be used: {reason.detail}"
+    return OutputError(detail, _KEEP_RIGHT_ONE, film.path, reason.code)
 
 
 def _pixels_of(known: Known) -> str | None:

@@ -72,13 +72,15 @@ def done(queue: Any, film: Path, holder: str = "one/node/1", **more: Any) -> Any
 def test_a_file_that_cannot_be_decoded_ousts_no_film(
     queue: Any, two: tuple[Path, Path], tmp_path: Path, spoil: Any
 ) -> None:
-    record = done(queue, two[0])
+    done(queue, two[0])
     bad = spoil(two[0], tmp_path / "bad" / "film.dcm")
     again = queue.submit(bad)
-    assert (again.job_id, again.answer) == (record.job_id, "done")
+    assert (again.answer, again.reason.code) in (
+        ("refused", "compressed-image"),
+        ("refused", "transfer-syntax"),
+    )
     assert queue.submit(two[0]).answer == "done"
-    shutil.copy(two[1], bad.parent)
-    late = queue.submit(bad.parent)
+    late = queue.submit(two[1])
     record = queue.run(late.job_id, "two/node/1")
     assert (record.state, record.tally.scanned) == ("done", 2)
     (study,) = find_studies([two[0], bad]).studies
@@ -93,7 +95,7 @@ def test_where_the_earlier_file_is_gone_one_that_cannot_be_decoded_is_refused(
     bad = undecodable(two[0], tmp_path / "bad" / "film.dcm")
     queue.client.flushall()
     answer = queue.submit(bad)
-    assert (answer.answer, answer.reason.code) == ("refused", "films-missing")
+    assert (answer.answer, answer.reason.code) == ("refused", "compressed-image")
     (film,) = json.loads(next(queue.out.rglob("result.json")).read_text())["films"]
     assert film["status"] == "scanned"
 
@@ -167,6 +169,34 @@ def test_force_takes_other_pixels_of_nobodys_film(queue: Any, two: tuple[Path, P
     forced = queue.submit(other, force=True)
     record = queue.run(forced.job_id, "two/node/1")
     assert (record.state, record.tally.scanned) == ("done", 1)
+
+
+def test_force_forgets_what_was_refused(queue: Any, two: tuple[Path, Path], tmp_path: Path) -> None:
+    done(queue, two[0])
+    assert queue.submit(with_other_pixels(two[0], tmp_path / "other" / "film.dcm")).answer == "refused"
+    corrected = dcmread(two[0])
+    corrected.AccessionNumber = "CORRECTED"
+    corrected.save_as(tmp_path / "corrected.dcm")
+    forced = queue.submit(tmp_path / "corrected.dcm", force=True)
+    record = queue.run(forced.job_id, "two/node/1")
+    assert (record.state, record.tally.scanned) == ("done", 1)
+
+
+def test_a_damaged_result_is_replaced_by_force(queue: Any, two: tuple[Path, Path]) -> None:
+    record = done(queue, two[0])
+    path = next(queue.out.rglob("result.json"))
+    content = json.loads(path.read_text())
+    content["films"][0]["findings"] = [{"radius": "12"}]
+    path.write_text(json.dumps(content, indent=1))
+    refused = queue.submit(two[0])
+    assert (refused.answer, refused.reason.remedy) == (
+        "refused",
+        "replace it with --force, or give another --out",
+    )
+    forced = queue.submit(two[0], force=True)
+    assert (forced.job_id, forced.answer) == (record.job_id, "queued")
+    assert queue.run(forced.job_id, "two/node/1").state == "done"
+    assert json.loads(path.read_text()) != content
 
 
 @pytest.mark.parametrize("kind", ["tomosynthesis", "burned in"])

@@ -160,6 +160,16 @@ def test_submitted_again_it_is_made_anew_and_the_books_are_right(
     assert records.claim(damaged.job_id, "holder", 100) == "claimed"
 
 
+@pytest.mark.parametrize(
+    "stored", ["[]", '"x"', "3", '{"films": [{"path": "/a", "sha256": "b", "reason": "x"}], "warnings": []}']
+)
+def test_what_is_no_study_is_damage(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record], stored: str
+) -> None:
+    spoil(client, pair[0].job_id, "study", stored)
+    assert records.get(pair[0].job_id) is None
+
+
 @pytest.mark.parametrize("stored", NO_REASONS)
 def test_what_is_no_reason_is_damage(
     client: redis.Redis, records: Records, pair: tuple[Record, Record], stored: str

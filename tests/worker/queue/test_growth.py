@@ -246,24 +246,49 @@ def test_a_late_file_that_may_not_be_the_film_contradicts_it(
 
 
 @pytest.mark.parametrize("spoil", [cut_short, without_pixels])
-def test_a_late_file_that_cannot_be_used_leaves_the_earlier_one_alone(
+def test_a_late_copy_that_cannot_be_used_is_refused_and_the_result_stays(
     near: Any, four: list[Path], out: Path, spoil: Callable[[Path], Path]
 ) -> None:
-    (before,) = near("submit", four[0], "--out", out, "--wait", "--json").json["jobs"]
+    near("submit", four[0], "--out", out, "--wait")
+    before = result_of(out)
     late = spoil(four[0])
-    (job,) = near("submit", late, "--out", out, "--wait", "--json").json["jobs"]
-    assert (job["job_id"], job["submission"], job["films_scanned"]) == (before["job_id"], "done", 1)
-    # also when others come with it: they are scanned, and every object says what was left out
-    answer = near("submit", late, four[1], "--out", out, "--wait", "--json")
-    (job,) = answer.json["jobs"]
-    assert (answer.code, job["state"], job["films_scanned"]) == (0, "done", 2)
-    uid = film_in(out, four[0])["sop_instance_uid"]
-    said = f"a file of the film {uid} cannot be used and is left out: another one of it can"
-    assert said in result_of(out)["warnings"]
-    # and when both are given together
+    for given in ((late,), (late, four[1])):
+        answer = near("submit", *given, "--out", out, "--wait", "--json")
+        (job,) = answer.json["jobs"]
+        assert (answer.code, job["submission"]) == (5, "refused")
+        assert "came before; this file of it cannot be used: " in job["reason"]
+        assert result_of(out) == before
+    late.unlink()
+    answer = near("submit", four[1], "--out", out, "--wait", "--json")
+    assert (answer.code, answer.json["jobs"][0]["films_scanned"]) == (0, 2)
+
+
+@pytest.mark.parametrize("spoil", [cut_short, without_pixels])
+def test_of_two_copies_that_are_given_together_the_one_that_can_be_used_is(
+    four: list[Path], spoil: Callable[[Path], Path]
+) -> None:
+    late = spoil(four[0])
     (study,) = find_studies([four[0], late]).studies
-    assert [film.reason for film in study.films] == [None]
-    assert said in study.warnings
+    assert [(film.path, film.reason) for film in study.films] == [(four[0], None)]
+    assert any("cannot be used and is left out" in text for text in study.warnings)
+
+
+@pytest.mark.parametrize("keyword", ["ImageLaterality", "ViewPosition", "PatientID", "AccessionNumber"])
+def test_a_file_that_cannot_be_used_and_says_something_else_is_not_left_out(
+    four: list[Path], keyword: str
+) -> None:
+    """It may be of another breast, view or patient: whoever reads the result has to know of it."""
+    bad = cut_short(another(four[0], "late.dcm", **{keyword: "R" if keyword == "ImageLaterality" else "CC"}))
+    (study,) = find_studies([four[0], bad]).studies
+    assert [film.reason.code for film in study.films if film.reason] == ["same-uid"]
+
+
+def test_of_a_film_whose_files_cannot_be_used_none_is_left_out(four: list[Path]) -> None:
+    first, second = cut_short(four[0]), without_pixels(another(four[0], "other.dcm"))
+    (study,) = find_studies([first, second]).studies
+    assert len(study.films) == 1
+    assert study.films[0].reason is not None
+    assert not any("left out" in text for text in study.warnings)
 
 
 def test_given_together_they_are_the_same_job(near: Any, four: list[Path], out: Path) -> None:
@@ -642,7 +667,7 @@ def test_a_result_that_says_what_none_says_is_no_result(near: Any, four: list[Pa
     assert published(path.parent) is None
     again = near("submit", four[0], "--out", out, "--wait", "--json")
     assert again.code == 5
-    assert "is no result of this software" in again.json["jobs"][0]["reason"]
+    assert "holds a damaged result; replace it with --force" in again.json["jobs"][0]["reason"]
 
 
 def test_a_study_looked_at_in_part_is_not_told_as_done(near: Any, four: list[Path], out: Path) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from worker.gateway.problems import ProblemError, try_again
+from worker.gateway.storage.disk import check_room
 from worker.study.removal import FOLDER
 
 T = TypeVar("T")
@@ -240,15 +241,10 @@ def stands(results: Path, job: str, study: str) -> bool:
         return True
 
 
-def zip_of(
-    results: Path, job: str, study: str, check_room: Callable[[int], None]
-) -> tuple[OpenFile, list[Found]]:
+def zip_of(results: Path, job: str, study: str) -> tuple[OpenFile, list[Found]]:
     """All files of a job's result as one zip, not compressed, in a file without a name; and what it holds.
 
     The same files give the same bytes.
-
-    Args:
-        check_room: raises OSError if there is no room for so many bytes.
 
     Raises:
         FileNotFoundError: there is no result.
@@ -258,7 +254,7 @@ def zip_of(
 
     def packed(folder: ResultFolder) -> tuple[OpenFile, list[Found]]:
         files = folder.files()
-        check_room(sum(found.size for found in files))
+        check_room(results, 0, sum(found.size for found in files))
         with tempfile.TemporaryFile(dir=results.parent) as target:
             with zipfile.ZipFile(target, "w") as archive:
                 for found in files:
