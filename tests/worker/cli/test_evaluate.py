@@ -339,6 +339,24 @@ def test_warnings_of_films_are_told_once_for_all_of_them(site: Path, local: Any,
 
 
 @pytest.mark.usefixtures("pictures")
+def test_no_part_of_a_file_name_stands_in_a_report(site: Path, local: Any, tmp_path: Path) -> None:
+    dicom, out = tmp_path / "dicom", tmp_path / "out"
+    shutil.copytree(site / "dicom", dicom)
+    paths = sorted(dicom.glob("*/*.dcm"))
+    film = pydicom.dcmread(paths[0])
+    film.PixelData = bytes(len(film.PixelData))  # blank: it fails in the scan
+    film.save_as(paths[0])
+    paths[1].write_bytes(paths[1].read_bytes()[:-500])  # and this before it
+    for number, path in enumerate(paths[:4]):
+        path.rename(path.with_name(f"Doe: Jane left {number}.dcm"))
+    answer = local("evaluate", "--dicom", dicom, "--truth", dicom / "truth.json", "--out", out)
+    assert answer.code == 1
+    told = [path.read_text() for path in out.iterdir()]
+    assert len(told) > 5
+    assert not [text for text in told if "Doe" in text or "Jane" in text]
+
+
+@pytest.mark.usefixtures("pictures")
 def test_a_run_of_other_films_or_half_done_is_told(site: Path, local: Any, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
