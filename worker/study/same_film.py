@@ -97,9 +97,12 @@ def recognised(
     films = []
     for film in study.films:
         key = film.sop_instance_uid, film.facts
-        usable = any(each.scannable for some in own for each in some.get(key, ()))
         found = [some.get(key, []) for some in known]
-        films.append(_recognised(film, found, refused=usable and not force, force=force))
+        ours = [each for some in own for each in some.get(key, ())]
+        # the very file is no other one, whatever an earlier version thought of it
+        is_other = all(each.sha256 != film.sha256 for each in ours)
+        refused = is_other and any(each.scannable for each in ours) and not force
+        films.append(_recognised(film, found, refused=refused, force=force))
     films.sort(key=lambda film: (film.sop_instance_uid or "", film.digest))
     return replace(study, films=tuple(films))
 

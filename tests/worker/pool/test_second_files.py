@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import dcmread
 
+from bcd_model.errors import OutputError
 from converters.films.studies import find_studies
 from tests.support.film_forms import in_form, with_other_pixels
+from tests.support.reasons import because
+from worker.study.same_film import films_submitted, recognised
 
 pytestmark = pytest.mark.redis
 
@@ -98,6 +102,17 @@ def test_where_the_earlier_file_is_gone_one_that_cannot_be_decoded_is_refused(
     assert (answer.answer, answer.reason.code) == ("refused", "compressed-image")
     (film,) = json.loads(next(queue.out.rglob("result.json")).read_text())["films"]
     assert film["status"] == "scanned"
+
+
+def test_the_very_file_is_not_refused_though_an_earlier_version_could_use_it(two: tuple[Path, Path]) -> None:
+    (study,) = find_studies([two[0]]).studies
+    (film,) = study.films
+    now = replace(study, films=(replace(film, reason=because("no decoder any more")),))
+    known = [films_submitted([study])]
+    assert recognised(now, known) == now
+    other = replace(now, films=(replace(now.films[0], sha256="0" * 64, digest="0" * 64),))
+    with pytest.raises(OutputError, match="came before; this file of it cannot be used"):
+        recognised(other, known)
 
 
 def test_a_refusal_takes_no_part_in_the_study(queue: Any, two: tuple[Path, Path], tmp_path: Path) -> None:

@@ -147,8 +147,9 @@ class Intake:
             if films.replaced:
                 self.folders.put_before(films.replaced, job, study.study_instance_uid, folder)
             submitted = submitter.submit(kept)
-        self.grants.add(token.id, submitted.job_id)  # a refusal is a job of its own
-        if submitted.answer != "refused":
+        if submitted.answer == "refused":
+            self.grants.add(token.id, submitted.job_id)  # it is a job of its own
+        else:
             self.late.take_place(films.parts, job, token)
         return submitted
 
