@@ -98,7 +98,7 @@ class Lesion:
     center: Point
     radius: float
     label: Literal["benign", "malignant"]
-    kind: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

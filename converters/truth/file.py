@@ -1,9 +1,6 @@
 """``truth.json``: the annotations of converted films, beside the DICOM files and never in them.
 
-One JSON object: ``schema_version``, ``notice``, and ``films``, keyed by SOP Instance UID. A film has
-``file`` (relative to ``truth.json``), ``name``, ``patient``, ``label``, ``tissue``, ``unlocated`` and
-``lesions``; a lesion has ``center`` [row, column] and ``radius`` in source pixels (pixel centres are
-whole numbers), ``label`` and ``kind``.
+docs/reference/truth-json.md describes it; docs/reference/truth.schema.json is made from the classes below.
 """
 
 from __future__ import annotations
@@ -11,11 +8,11 @@ from __future__ import annotations
 import json
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, TypeAdapter
+from pydantic import AfterValidator, TypeAdapter, model_validator
 
 from bcd_model.errors import TruthError
 from bcd_model.reading import reading
@@ -26,45 +23,58 @@ TRUTH_FILE = "truth.json"
 SCHEMA_VERSION = 1
 
 _FARTHEST = 1e6  # pixels
-_REMEDY = "convert the films again to make a new one"
+_REMEDY = "docs/reference/truth-json.md says what it holds; convert the films again to make a new one"
 
 
 def _on_a_film(lesion: Lesion) -> Lesion:
     if not (0 < lesion.radius <= _FARTHEST and all(abs(value) <= _FARTHEST for value in lesion.center)):
-        raise ValueError("no circle on a film")
+        raise ValueError("not a circle on a film")
     return lesion
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmTruth:
-    """What is known of one converted film.
+    """What is known of one film. Patient and label are required in the file.
 
     Attributes:
-        file: the DICOM file, relative to ``truth.json``, with ``/``.
-        name: the film's name in its collection.
         patient: the unit of every split.
         label: class of the film.
-        tissue: the collection's own code of the background tissue (MIAS: F, G, D).
-        unlocated: True if the film has an abnormality without a place.
         lesions: those with a place.
+        unlocated: True if the film has an abnormality without a place.
+        name: the film's name in its collection; by default its SOP Instance UID.
+        file: the DICOM file, relative to ``truth.json``, with ``/``.
+        tissue: the collection's own code of the background tissue (MIAS: F, G, D).
     """
 
-    file: str
-    name: str
     patient: str
     label: Label
-    tissue: str
-    unlocated: bool
-    lesions: tuple[Annotated[Lesion, AfterValidator(_on_a_film)], ...]
+    lesions: tuple[Annotated[Lesion, AfterValidator(_on_a_film)], ...] = ()
+    unlocated: bool = False
+    name: str = ""
+    file: str = ""
+    tissue: str = ""
+
+    @model_validator(mode="after")
+    def _label_fits_lesions(self) -> FilmTruth:
+        if (self.label == "normal") == bool(self.lesions or self.unlocated):
+            raise ValueError("a normal film has no lesion; every other has one, or 'unlocated' is true")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class TruthFile:
+    """The whole file. Other keys beside these, such as ``notice``, are passed over.
+
+    Attributes:
+        films: by SOP Instance UID.
+    """
+
     schema_version: Literal[1]
     films: dict[str, FilmTruth]
 
 
-_FILE = TypeAdapter(_File)
+TRUTH: TypeAdapter[TruthFile] = TypeAdapter(TruthFile)
+"""Reads the file, and gives its JSON Schema."""
 
 
 def write_truth(path: Path, films: Mapping[str, FilmTruth]) -> None:
@@ -85,7 +95,8 @@ def read_truth(path: Path) -> dict[str, FilmTruth]:
     """Read the films' truth by SOP Instance UID.
 
     Raises:
-        TruthError: the file is missing, no JSON, of another version, or an entry is not as above.
+        TruthError: the file is missing, not JSON, of another version, or an entry is not valid.
     """
     with reading(path, TruthError, _REMEDY):
-        return _FILE.validate_json(path.read_bytes().removeprefix(BOM_UTF8), strict=True).films
+        films = TRUTH.validate_json(path.read_bytes().removeprefix(BOM_UTF8), strict=True).films
+    return {uid: film if film.name else replace(film, name=uid) for uid, film in films.items()}
