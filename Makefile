@@ -33,6 +33,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
+	$(BIN)/pytest --quiet tests/docs/test_markdown.py
 
 # One test more at a time than there are cores (tests/conftest.py); those of one file run in one process, as they
 # share a Redis.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,14 +14,10 @@ from bcd_model import errors
 from bcd_model.weights import read_info
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
+from converters.truth.file import read_truth
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "three_steps.py"
-
-
-def test_the_readme_shows_the_example_as_it_is() -> None:
-    code = EXAMPLE.read_text().split('"""\n\n', 1)[1]
-    assert code in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.commands
@@ -43,8 +40,9 @@ def test_every_setting_stands_in_the_reference() -> None:
         assert f"| `{PREFIX}{name.upper()}` | {field.description} |" in reference
 
 
-def test_the_readme_says_what_each_exit_code_means() -> None:
-    table = (ROOT / "README.md").read_text().split("| exit code | means |\n|---|---|\n")[1].split("\n\n")[0]
+def test_each_exit_code_is_explained() -> None:
+    page = ROOT / "docs" / "reference" / "exit-codes.md"
+    table = page.read_text().split("| exit code | means |\n|---|---|\n")[1].split("\n\n")[0]
     rows = dict(re.findall(r"^\| (\d+) \| (.+) \|$", table, re.MULTILINE))
     kinds = [each for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "exit_code")]
     assert {0, 1, 130, *(each.exit_code for each in kinds)} == set(map(int, rows))
@@ -52,11 +50,40 @@ def test_the_readme_says_what_each_exit_code_means() -> None:
 
 
 def test_the_figures_in_the_documents_are_those_of_the_shipped_weights() -> None:
+    """All on the model card; on the front page those of the operating point."""
     figures = read_info().card["cross_validated"]
-    shown = [figures["film_auc"], figures["malignant_against_benign_auc"]]
-    shown += figures["sensitivity_at_false_marks_per_film"].values()
-    for document in (ROOT / "README.md", ROOT / "docs" / "model-card.md"):
-        text = document.read_text().replace("*", "")
+    sensitivity = figures["sensitivity_at_false_marks_per_film"]
+    first = [figures["film_auc"], figures["malignant_against_benign_auc"], sensitivity["1.0"]]
+    card = (ROOT / "docs" / "model-card.md").read_text()
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    for text, shown in ((readme, first), (card.replace("*", ""), [*first, *sensitivity.values()])):
         for figure in shown:
             assert f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})" in text
-    assert read_info().card["command"] in (ROOT / "docs" / "model-card.md").read_text()
+    assert read_info().card["command"] in card
+
+
+@pytest.mark.commands
+def test_the_first_study_of_the_readme(tmp_path: Path) -> None:
+    """The commands under "Your first study", as they stand there."""
+    write_phantom(tmp_path / "films", patients=1, shape=(256, 256))
+    convert_mias(tmp_path / "films", tmp_path / "study")
+    uid = next(iter(read_truth(tmp_path / "study" / "truth.json")))
+    (block,) = re.findall(
+        r"## Your first study\n.*?```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    activate, submit, results = block.splitlines()
+    assert activate == ". .venv/bin/activate"
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.defpath}", "HOME": str(tmp_path)}
+    assert submit.startswith("bcd-admin submit study/ ")
+
+    def run(line: str) -> str:
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run(submit)
+    (folder,) = (tmp_path / "results").iterdir()
+    assert (folder / "report.html").is_file()
+    assert uid in run(re.sub(r"\b1\.2\.840[.\d]*", folder.name, results))
