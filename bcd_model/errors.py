@@ -4,7 +4,7 @@
 
     BcdError                 1  some films or jobs failed
     ├── UsageError           2  a wrong argument, path or setting
-    │   └── SettingsError    2  a wrong ``BCD_*`` environment variable
+    │   └── SettingsError    2  a wrong setting
     ├── InputError           3  nothing usable in the input
     │   ├── FilmError        3  one film cannot be used
     │   └── TruthError       3  annotations are missing or wrong
@@ -96,7 +96,7 @@ class UsageError(BcdError):
 
 
 class SettingsError(UsageError):
-    """A ``BCD_*`` environment variable that cannot be used."""
+    """A setting, or the settings file, that cannot be used."""
 
     code = "settings"
 

@@ -9,6 +9,9 @@ from hypothesis import settings
 # another, and OpenMP's wait by spinning. It reads this when torch is imported, which is after this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The settings file of the developer is not for the tests: they read an empty one.
+os.environ["BCD_SETTINGS"] = os.devnull
+
 # Continuous integration judges a change, not the luck of a draw: there, the same examples each time.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):

@@ -18,7 +18,8 @@ from bcd_model.weights import read_info
 from worker.environment import ignored_variables
 from worker.queue.job import LANES
 from worker.queue.records import Records
-from worker.settings import Settings, hide_secrets, settings_problems, unknown_variables
+from worker.settings import Settings, hide_secrets, settings_problems
+from worker.unknown_settings import unknown_variables
 
 _LOW_SPACE = 2 << 30  # bytes
 _NEARLY_FULL = 0.8  # of its memory

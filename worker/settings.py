@@ -1,10 +1,12 @@
-"""Settings: ``BCD_*`` environment variables, typed, and checked before anything starts.
+"""Settings, typed, and checked before anything starts: ``BCD_*`` variables and the settings file.
 
-The descriptions below are the reference: ``bcd-admin doctor`` prints them.
+What the command line says comes first, then the environment, then the file, then the default. The
+descriptions below are the reference: ``bcd-admin doctor --all`` prints them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
@@ -13,28 +15,35 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from bcd_model.detector.prevalence import LEAST
 from bcd_model.errors import SettingsError
 from converters.uids import UUID_ROOT, check_root
 from worker.gateway_settings import GatewaySettings
+from worker.settings_file import read_settings_file, xdg_folder
 from worker.study.staging import ResultsMode
 
 PREFIX = "BCD_"
+Source = Literal["default", "file", "environment"]
 _OPTIONS: Mapping[str, Set[str]] = {
     "redis": frozenset(),
     "rediss": frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile"}),
     "redis+socket": frozenset({"virtual_host"}),
 }
 BROKER_SCHEMES = tuple(_OPTIONS)
-NOT_SETTINGS = frozenset({"BCD_MIAS_DIR", "BCD_DICOM_SAMPLES", "BCD_CASES_DIR", "BCD_CESM_DIR"})
-"""Variables with our prefix that only the test suite reads."""
 
 _MOST_PROCESSES = 4  # by default; each holds PyTorch and the model, about half a gigabyte
 # up to the last @, for a password may hold / and @; redis-py also takes a password in the query
-_SECRET_IN_URL = re.compile(r"(?<=://).*@|(?<=password=)[^&]*", re.DOTALL)
+_LOGIN = re.compile(r"^([\w+.-]*:/+)?.*@", re.DOTALL)
+_PASSWORD = re.compile(r"(?<=password=)[^&]*")
 
 
 def _broker_url(value: str) -> str:
@@ -70,7 +79,15 @@ def _uid_root(value: str) -> str:
 
 def _folders(value: object) -> object:
     """``A:B`` as the list of folders A and B, as in PATH."""
-    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+    parts = [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+    return [_in_home(part) for part in parts] if isinstance(parts, list) else parts
+
+
+def _in_home(value: object) -> object:
+    """``~`` as a shell takes it."""
+    if isinstance(value, str) and value.startswith("~"):
+        return os.path.expanduser(value)  # noqa: PTH111 - Path's fails for a user without a home
+    return value
 
 
 def _existing_file(path: Path) -> Path:
@@ -80,19 +97,35 @@ def _existing_file(path: Path) -> Path:
 
 
 def _state_dir() -> Path:
-    base = os.environ.get("XDG_STATE_HOME")
-    if base and Path(base).is_absolute():
-        return Path(base) / "bcd"
-    try:
-        return Path.home() / ".local" / "state" / "bcd"
-    except RuntimeError:  # a user without a home, as in a container
-        return Path(tempfile.gettempdir()) / f"bcd-{os.getuid()}"
+    folder = xdg_folder("XDG_STATE_HOME", ".local", "state")
+    return folder or Path(tempfile.gettempdir()) / f"bcd-{os.getuid()}"
 
 
 class Settings(GatewaySettings):
-    """Everything that can be set, with its default; read from the environment by `load_settings`."""
+    """Everything that can be set, with its default; read by `load_settings`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, the environment, the settings file: each before the next."""
+        file = read_settings_file().values.items()
+        known = {key: value for key, value in file if key in cls.model_fields}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, known)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: object) -> object:
+        if isinstance(value, bool):  # TOML's; pydantic would take true for the number 1
+            raise ValueError("no setting is true or false")
+        return _in_home(value)
 
     broker_url: Annotated[str, AfterValidator(_broker_url)] | None = Field(
         default=None, description="Redis of the queue; unset: the embedded engine"
@@ -207,44 +240,67 @@ def available_cores() -> int:
         return cores
 
 
-def hide_secrets(value: str) -> str:
-    """``value`` without the user and password of a URL."""
-    return _SECRET_IN_URL.sub(lambda secret: "***@" if secret[0].endswith("@") else "***", value)
+def hide_secrets(url: str) -> str:
+    """``url`` without its user and password."""
+    return _PASSWORD.sub("***", _LOGIN.sub(r"\1***@", url))
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the environment; ``overrides`` (what the command line says) win, None is no override.
+    """Read the settings; ``overrides`` (what the command line says) win, None is no override.
 
     Raises:
-        SettingsError: one variable that cannot be used, with its value (no password) and the remedy.
+        SettingsError: one setting that cannot be used, with its value (no password) and the remedy; or the
+            settings file cannot be read.
     """
     given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
-    problems = settings_problems(given)
-    if problems:
-        raise problems[0]
-    return Settings(**given)
-
-
-def settings_problems(given: Mapping[str, Any] | None = None) -> tuple[SettingsError, ...]:
-    """One error for every variable that cannot be used."""
-    given = given or {}
     try:
-        Settings(**given)
+        return Settings(**given)
     except ValidationError as error:
-        return tuple(_explained(dict(problem), given) for problem in error.errors(include_url=False))
+        raise _explained(error, given)[0] from None
+
+
+def settings_problems() -> tuple[SettingsError, ...]:
+    """One error for every setting that cannot be used, or for the settings file."""
+    try:
+        Settings()
+    except ValidationError as error:
+        return _explained(error, {})
+    except SettingsError as error:
+        return (error,)
     return ()
 
 
-def _explained(problem: Mapping[str, Any], given: Mapping[str, object]) -> SettingsError:
-    name = str(problem["loc"][0])
-    variable = f"{PREFIX}{name.upper()}"
-    value = hide_secrets(str(given.get(name, os.environ.get(variable, ""))))
-    # Of a check of our own, pydantic hands on the error itself.
-    reason = str(problem.get("ctx", {}).get("error", problem["msg"]))
-    return SettingsError(f"{variable}={value!r} cannot be used", reason[:1].lower() + reason[1:])
+def _explained(error: ValidationError, given: Mapping[str, object]) -> tuple[SettingsError, ...]:
+    environment, file = variables_set(), read_settings_file()
+    explained = []
+    for problem in error.errors(include_url=False):
+        key = str(problem["loc"][0])
+        variable = f"{PREFIX}{key.upper()}"
+        in_file = key not in given and variable not in environment
+        value = file.values[key] if in_file else given.get(key, environment.get(variable))
+        shown = hide_secrets(str(value)) if key == "broker_url" else value
+        what = f"{key} = {json.dumps(shown, default=str)}" if in_file else f"{variable}={shown!r}"
+        # Of a check of our own, pydantic hands on the error itself.
+        reason = str(problem.get("ctx", {}).get("error", problem["msg"]))
+        remedy = reason[:1].lower() + reason[1:]
+        place = file.path if in_file and file.path else ""
+        explained.append(SettingsError(f"{what} cannot be used", remedy, place))
+    return tuple(explained)
 
 
-def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """``BCD_*`` variables that nothing reads: most likely misspelt."""
-    known = {variable for variable, _, _ in Settings.variables()} | NOT_SETTINGS
-    return tuple(sorted(name for name in environment if name.startswith(PREFIX) and name not in known))
+def variables_set() -> dict[str, str]:
+    """Variables that are set and not empty; their case does not matter, as for pydantic."""
+    return {name.upper(): value for name, value in os.environ.items() if value}
+
+
+def settings_sources() -> dict[str, Source]:
+    """Where the value of each field comes from.
+
+    Raises:
+        SettingsError: the settings file cannot be read.
+    """
+    environment, file = variables_set(), read_settings_file().values
+    return {
+        field: "environment" if variable in environment else "file" if field in file else "default"
+        for variable, field, _ in Settings.variables()
+    }

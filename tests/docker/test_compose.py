@@ -72,7 +72,8 @@ def test_every_setting_that_is_passed_on_is_one(both, example):
 
 
 def test_the_settings_that_are_given_can_be_used(compose, monkeypatch):
-    from worker.settings import load_settings, unknown_variables
+    from worker.settings import load_settings
+    from worker.unknown_settings import unknown_variables
 
     values = {**SECRETS, "FILMS_DIR": "/a", "RESULTS_DIR": "/b"}
     for service in ("worker", "gateway", "admin"):

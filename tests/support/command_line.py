@@ -98,6 +98,7 @@ class Admin:
 def make_admin(folder: Path, weights: Path) -> Admin:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BCD_")}
     settings = {
+        "BCD_SETTINGS": os.devnull,
         "BCD_STATE_DIR": str(folder / "state"),
         "BCD_MODEL": str(weights),
         "BCD_TORCH_THREADS": "1",
