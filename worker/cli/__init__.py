@@ -22,10 +22,13 @@ from worker.cli.shared.console import (
     set_debug,
     show_traceback,
     unexpected,
+    warn_of_unknown_settings,
 )
 from worker.environment import ignore_variables, let_idle_threads_sleep
 from worker.text import on_one_line
 
+_HELP = frozenset({"-h", "--help", "--version"})  # needs no settings
+_SAY_THEMSELVES = ("worker", "serve", "doctor")  # log, or answer, which settings are unknown
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
@@ -72,6 +75,8 @@ def _drop_output() -> None:
 def _run(arguments: list[str]) -> int:
     from worker.cli.commands import make_cli  # Typer; whatever goes wrong from here on is one line
 
+    if arguments and arguments[0] not in _SAY_THEMSELVES and not _HELP.intersection(arguments):
+        warn_of_unknown_settings()
     result = make_cli()(args=arguments or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     return result if isinstance(result, int) else 0
 

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 import typer
 
 from bcd_model.errors import QueueError, UsageError
-from worker.cli.shared.console import note
+from worker.cli.shared.console import note, warn_of_unknown_settings
 from worker.logs import set_up_logging
 from worker.settings import Settings, load_settings
+from worker.unknown_settings import log_unknown_settings
 
 
 def serve(
@@ -35,11 +36,13 @@ def serve(
         check_health(settings)
         return
     if settings.embedded:
+        warn_of_unknown_settings()  # BCD_BROKER_URL may be misspelt
         raise UsageError("a gateway needs a queue", "set BCD_BROKER_URL, or use 'bcd-admin up'")
     from worker.gateway.serve import running_gateway  # brings FastAPI, uvicorn and Celery
     from worker.queue.records import Records  # brings redis
 
     set_up_logging(settings.log_level, settings.log_format)
+    log_unknown_settings()
     Records(settings.broker_url or "").ping()
     with ended_by_signals(), running_gateway(settings) as (url, check):
         note(f"the gateway is at {url}")

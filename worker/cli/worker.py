@@ -7,6 +7,7 @@ import platform
 import typer
 
 from bcd_model.errors import QueueError, UsageError
+from worker.cli.shared.console import warn_of_unknown_settings
 from worker.cli.shared.options import Lane
 from worker.queue.job import LANES
 from worker.settings import Settings, load_settings
@@ -36,6 +37,7 @@ def worker(
     """Work on jobs of the queue that BCD_BROKER_URL names, until told to end."""
     settings = load_settings(worker_processes=processes)
     if settings.embedded:
+        warn_of_unknown_settings()  # BCD_BROKER_URL may be misspelt
         raise UsageError("a worker needs a queue", "set BCD_BROKER_URL, or use 'bcd-admin up'")
     if health:
         check_health(settings)

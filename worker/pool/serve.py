@@ -29,6 +29,7 @@ from worker.queue.messages import queue_name
 from worker.queue.records import Records
 from worker.settings import Settings
 from worker.study.scanner import make_scanner
+from worker.unknown_settings import log_unknown_settings
 
 
 def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane] = LANES) -> int:
@@ -48,6 +49,7 @@ def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane]
     # whoever started this process may have blocked them, and a worker would never hear that it is to end
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
     set_up_logging(settings.log_level, settings.log_format)
+    log_unknown_settings()
     model = read_info(settings.model).identity
     records = Records(settings.broker_url or "")
     records.ping()

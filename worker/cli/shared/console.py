@@ -59,6 +59,14 @@ def warn(text: str) -> None:
     note(f"{PROGRAM}: warning: {text}")
 
 
+def warn_of_unknown_settings() -> None:
+    """Warn of every variable, and every key of the settings file, that nothing reads."""
+    from worker.unknown_settings import unknown_settings  # brings pydantic
+
+    for unknown in unknown_settings():
+        warn(str(unknown))
+
+
 def set_debug(wanted: bool) -> None:
     """Whether tracebacks are shown."""
     global _debug
