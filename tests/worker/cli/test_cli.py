@@ -395,7 +395,7 @@ def test_the_doctor_finds_a_healthy_machine_usable(local: Any) -> None:
     assert ", shipped, " in local("doctor", BCD_MODEL=str(SHIPPED)).out
     misspelt = [check for check in answer.json["checks"] if "BCD_TRESHOLD" in check["found"]]
     assert [check["state"] for check in misspelt] == ["warn"]
-    assert local("doctor").out.endswith("usable\n")
+    assert local("doctor").out.startswith("usable\n")
 
 
 @pytest.mark.parametrize(
@@ -417,7 +417,7 @@ def test_the_doctor_says_what_is_wrong(
     assert len(failed) == 1
     assert found in failed[0]
     assert "-> " in answer.out
-    assert answer.out.endswith("not usable\n")
+    assert answer.out.startswith("not usable\n")
 
 
 def test_the_doctor_loads_the_weights(local: Any, tmp_path: Path) -> None:
