@@ -1,9 +1,9 @@
 """A worker's Prometheus metrics: what its processes did, and how the queue stands.
 
-The worker's main process serves them. Its pool children tell it what they count through a pipe that they
-inherit: one line, written in one piece, so that a child that is killed has told all it counted, leaves
-nothing behind, and needs no lock that another process might hold. Telling never waits: if nobody empties
-the pipe, what does not fit is not counted.
+The worker's main process serves them. Its pool children send it what they count through a pipe that they
+inherit: one line, written in one piece, so that a child that is killed has sent all it counted, leaves
+nothing behind, and needs no lock that another process might hold. Sending never waits: what does not fit
+into the pipe is not counted.
 
 Without ``BCD_METRICS_PORT`` there is no pipe, every call here returns at once, and prometheus_client is not
 imported. Labels are few and fixed; no job, study or patient is one.
@@ -16,9 +16,8 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bcd_model.errors import QueueError, SettingsError
@@ -29,7 +28,7 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer
 
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, Counter, Histogram
     from prometheus_client.core import Metric
 
 PATIENCE = 3.0
@@ -37,19 +36,8 @@ PATIENCE = 3.0
 
 _FILM_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _JOB_SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-_STOPS = 5.0  # seconds
 
-
-@dataclass(frozen=True, slots=True)
-class _Serving:
-    """What the main process alone has."""
-
-    server: WSGIServer
-    reader: threading.Thread
-    read_end: int
-
-
-_serving: _Serving | None = None
+_server: WSGIServer | None = None  # in the main process alone
 _write_end: int | None = None  # of the pipe; children inherit it
 
 
@@ -62,54 +50,48 @@ def start(settings: Settings, figures: Callable[[], QueueFigures]) -> None:
     Raises:
         SettingsError: the port is in use, or it or the address cannot be served.
     """
-    global _serving, _write_end
+    global _server, _write_end
     if settings.metrics_port is None:
         return
     from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 
     disable_created_metrics()
     registry = CollectorRegistry()
-    counts = _Counts(registry)
+    counts = _counts(registry)
     registry.register(_Queue(figures))
     address, port = settings.metrics_address, settings.metrics_port
     try:
         server, _ = start_http_server(port, address, registry)
-    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host is like that
+    except (OSError, UnicodeError) as error:  # UnicodeError: not the name of a host
         reason = getattr(error, "strerror", None) or error
         message = f"the metrics cannot be served at {address} port {port}: {reason}"
-        raise SettingsError(message, "mend BCD_METRICS_PORT or BCD_METRICS_ADDRESS") from None
+        raise SettingsError(message, "correct BCD_METRICS_PORT or BCD_METRICS_ADDRESS") from None
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a scraper that hangs up is no news
     read_end, _write_end = os.pipe()
     os.set_blocking(_write_end, False)
-    reader = threading.Thread(target=_read, args=(read_end, counts), name="metrics", daemon=True)
-    reader.start()
-    _serving = _Serving(server, reader, read_end)
+    threading.Thread(target=_read, args=(read_end, counts), name="metrics", daemon=True).start()
+    _server = server
     event("metrics served", address=address, port=server.server_port)
 
 
 def stop() -> None:
     """End what `start` began."""
-    global _serving, _write_end
-    if _serving is None or _write_end is None:
+    global _server, _write_end
+    if _server is None or _write_end is None:
         return
-    serving, write_end = _serving, _write_end
-    _serving = _write_end = None
-    serving.server.shutdown()
-    serving.server.server_close()
-    os.set_blocking(write_end, True)
-    os.write(write_end, b"\n")  # children have this end too, so closing it would not end the reader
-    serving.reader.join(_STOPS)
+    server, write_end = _server, _write_end
+    _server = _write_end = None
+    server.shutdown()
+    server.server_close()
     os.close(write_end)
-    os.close(serving.read_end)
 
 
 def _leave_to_parent() -> None:
-    """Close, in a child, what only the main process may hold: or the port would stay in use after its end."""
-    global _serving
-    if _serving is not None:
-        _serving.server.socket.close()
-        os.close(_serving.read_end)
-        _serving = None
+    """Close the socket in a child: or the port would stay in use after the main process's end."""
+    global _server
+    if _server is not None:
+        _server.socket.close()
+        _server = None
 
 
 os.register_at_fork(after_in_child=_leave_to_parent)
@@ -117,92 +99,75 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 
 def job_ended(state: str, lane: str, seconds: float) -> None:
     """An attempt at a job ended with ``state`` after ``seconds``."""
-    _tell("job_ended", state, lane, seconds)
+    _send("jobs", seconds, state, lane)
 
 
 def films(scanned: int, failed: int) -> None:
     """So many films of a job were scanned and failed."""
-    _tell("films", scanned, failed)
+    _send("films", scanned, "scanned")
+    _send("films", failed, "failed")
 
 
 def film_seconds(seconds: float) -> None:
     """A film took ``seconds``, from its file to its findings."""
-    _tell("film_seconds", seconds)
+    _send("film", seconds)
 
 
 def attempt_lost(cause: str) -> None:
     """An attempt at a job ended without an outcome."""
-    _tell("attempt_lost", cause)
+    _send("lost", 1, cause)
 
 
 def job_retried(reason: str) -> None:
     """A job was put back, to be tried again later."""
-    _tell("job_retried", reason)
+    _send("retried", 1, reason)
 
 
-def _tell(what: str, *values: str | float) -> None:
+def _send(which: str, amount: float, *labels: str) -> None:
     if _write_end is None:
         return
     with contextlib.suppress(OSError):  # the pipe is full, or the main process has gone
-        os.write(_write_end, json.dumps([what, *values]).encode() + b"\n")
+        os.write(_write_end, json.dumps([which, amount, *labels]).encode() + b"\n")
 
 
-def _read(read_end: int, counts: _Counts) -> None:
-    """Count what is told, up to an empty line."""
-    rest = b""
-    while True:
-        *lines, rest = (rest + os.read(read_end, 65536)).split(b"\n")
+def _read(read_end: int, counts: Mapping[str, Counter | Histogram]) -> None:
+    """Count what is sent, until the pipe is closed."""
+    with os.fdopen(read_end, "rb") as lines:
         for line in lines:
-            if not line:
-                return
-            what, *values = json.loads(line)
-            getattr(counts, what)(*values)
+            which, amount, *labels = json.loads(line)
+            metric = counts[which].labels(*labels) if labels else counts[which]
+            (metric.inc if hasattr(metric, "inc") else metric.observe)(amount)
 
 
-class _Counts:
+def _counts(registry: CollectorRegistry) -> dict[str, Counter | Histogram]:
     """The counters of this worker, all its processes taken together."""
+    from prometheus_client import Counter, Histogram
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        from prometheus_client import Counter, Histogram
-
-        self._jobs = Histogram(
+    films = Counter("bcd_films", "Films of jobs that ended", ["result"], registry=registry)
+    for result in ("scanned", "failed"):
+        films.labels(result)  # so that the first failed film is a rise from 0
+    return {
+        "jobs": Histogram(
             "bcd_job_duration_seconds",
             "Attempts at jobs that ended, and how long they took",
             ["state", "lane"],
             buckets=_JOB_SECONDS,
             registry=registry,
-        )
-        self._film = Histogram(
+        ),
+        "film": Histogram(
             "bcd_film_duration_seconds",
             "Films, and how long each took from its file to its findings",
             buckets=_FILM_SECONDS,
             registry=registry,
-        )
-        self._films = Counter("bcd_films", "Films of jobs that ended", ["result"], registry=registry)
-        self._lost = Counter(
+        ),
+        "films": films,
+        "lost": Counter(
             "bcd_attempts_lost", "Attempts that ended without an outcome", ["cause"], registry=registry
-        )
-        self._retried = Counter(
+        ),
+        "retried": Counter(
             "bcd_jobs_retried", "Jobs put back to be tried again later", ["reason"], registry=registry
-        )
-        for result in ("scanned", "failed"):
-            self._films.labels(result)  # so that the first failed film is a rise from 0
-
-    def job_ended(self, state: str, lane: str, seconds: float) -> None:
-        self._jobs.labels(state, lane).observe(seconds)
-
-    def films(self, scanned: int, failed: int) -> None:
-        self._films.labels("scanned").inc(scanned)
-        self._films.labels("failed").inc(failed)
-
-    def film_seconds(self, seconds: float) -> None:
-        self._film.observe(seconds)
-
-    def attempt_lost(self, cause: str) -> None:
-        self._lost.labels(cause).inc()
-
-    def job_retried(self, reason: str) -> None:
-        self._retried.labels(reason).inc()
+        ),
+    }
 
 
 class _Queue:
