@@ -14,6 +14,7 @@ import os
 import socket
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
@@ -58,11 +59,12 @@ def set_up_logging(level: str, form: Form = "auto") -> None:
     from celery import signals
 
     text = sys.stderr.isatty() if form == "auto" else form == "text"
-    handler = _Handler(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Text() if text else _Json())
     _log.setLevel(level)
     logging.basicConfig(handlers=[handler], level=max(logging.WARNING, _log.level), force=True)
     logging.getLogger(_CONNECTION).setLevel(_log.level)
+    logging.raiseExceptions = False  # a full disk ends no work, and no record is printed with its arguments
     logging.captureWarnings(True)  # Celery does it too; the second call does not undo the next line
     warnings.showwarning = _warning
     threading.excepthook = _thread_died
@@ -87,7 +89,7 @@ def _warning(
     line: str | None = None,
 ) -> None:
     # Celery's advice, whenever the connection is lost, to cancel what runs. Not needed: a job is held by
-    # its lease in Redis and not by its message, so nobody else begins it while it runs on.
+    # its lease in Redis and not by its message, so no other worker begins it while it runs on.
     if "worker_cancel_long_running_tasks_on_connection_loss" in str(message):
         return
     # not its text: pydicom's warnings quote the values they warn of
@@ -102,11 +104,6 @@ def _thread_died(args: threading.ExceptHookArgs) -> None:
 
 def _error_ignored(args: Any) -> None:
     event("error ignored", logging.ERROR, error=args.exc_value)
-
-
-class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 has no StreamHandler[...]
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Go on: work does not end for its log, and logging would print the record with its arguments."""
 
 
 class _Json(logging.Formatter):
@@ -182,11 +179,10 @@ def _place(path: str, line: int) -> str:
 
 def _frames(trace: TracebackType | None) -> list[str]:
     """Where an exception came through, the innermost place last."""
-    frames = []
-    while trace is not None:  # by hand, for what billiard brings from a child is no real traceback
-        code = trace.tb_frame.f_code
-        frames.append(f"{_place(code.co_filename, trace.tb_lineno)} {code.co_name}")
-        trace = trace.tb_next
+    frames = [  # not extract_tb: what billiard brings from a child is no real traceback
+        f"{_place(frame.f_code.co_filename, line)} {frame.f_code.co_name}"
+        for frame, line in traceback.walk_tb(trace)
+    ]
     return frames[-_MOST_FRAMES:]
 
 
