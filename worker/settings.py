@@ -134,7 +134,8 @@ class Settings(GatewaySettings):
         default=Path("bcd-results"), description="where results go when --out does not say"
     )
     state_dir: Path = Field(
-        default_factory=_state_dir, description="the embedded engine's queue and its logs; yours alone"
+        default_factory=_state_dir,
+        description="folder of the embedded engine's queue and logs; for this user alone",
     )
     uid_root: Annotated[str, AfterValidator(_uid_root)] = Field(
         default=UUID_ROOT, description="root of every UID that is made; 2.25 needs no registration"
@@ -152,7 +153,7 @@ class Settings(GatewaySettings):
         default=None,
         ge=LEAST,
         le=1 - LEAST,
-        description="share of abnormal films where the probabilities shall hold; unset: the model's own",
+        description="share of abnormal films for which probabilities are stated; unset: the model's own",
     )
     input_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default=(), description="folders a worker may read films from, A:B; unset: any"
@@ -179,7 +180,7 @@ class Settings(GatewaySettings):
         default=20,
         ge=2,
         le=600,
-        description="seconds after which a job whose worker gave no sign of life is given to another one",
+        description="seconds without a heartbeat of its worker after which a job is given to another one",
     )
     retry_seconds: int = Field(
         default=86400,

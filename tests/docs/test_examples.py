@@ -33,11 +33,34 @@ def test_the_three_steps_run(tmp_path: Path) -> None:
 
 
 def test_every_setting_stands_in_the_reference() -> None:
-    from worker.settings import PREFIX, Settings
+    from worker.settings import Settings
 
-    reference = (ROOT / "docs" / "reference" / "settings.md").read_text()
-    for name, field in Settings.model_fields.items():
-        assert f"| `{PREFIX}{name.upper()}` | {field.description} |" in reference
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    listed = [" ".join(entry.split()) for entry in re.findall(r"^- `BCD_.*(?:\n  .*)*", page, re.MULTILINE)]
+    expected = []
+    for variable, field, description in Settings.variables():
+        info = Settings.model_fields[field]
+        shown = "" if info.default_factory or info.default in (None, ()) else f" (`{info.default}`)"
+        expected.append(f"- `{variable}`{shown}: {description}")
+    assert listed == expected
+
+
+def test_the_settings_file_of_the_reference_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from worker.settings import Settings, load_settings
+    from worker.settings_file import read_settings_file
+    from worker.unknown_settings import unknown_settings
+
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "settings.toml").write_text(shown)
+    for variable, _, _ in Settings.variables():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("BCD_SETTINGS", str(tmp_path / "settings.toml"))
+    settings = load_settings()
+    assert settings.model_fields_set == set(read_settings_file().values)
+    assert not list(unknown_settings())
 
 
 def test_each_exit_code_is_explained() -> None:
