@@ -57,7 +57,7 @@ def ignore_variables(environment: MutableMapping[str, str] = os.environ) -> None
 def let_idle_threads_sleep(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let idle threads of PyTorch give their cores away soon; before it is imported.
 
-    Whoever has set how they wait is obeyed.
+    A variable that says how they wait, and is set already, is left as it is.
     """
     if not {"OMP_WAIT_POLICY", *_SPINS} & environment.keys():
         environment.update(_SPINS)

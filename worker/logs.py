@@ -179,7 +179,7 @@ def _place(path: str, line: int) -> str:
 
 def _frames(trace: TracebackType | None) -> list[str]:
     """Where an exception came through, the innermost place last."""
-    frames = [  # not extract_tb: what billiard brings from a child is no real traceback
+    frames = [  # not extract_tb: what billiard brings from a child is not a real traceback
         f"{_place(frame.f_code.co_filename, line)} {frame.f_code.co_name}"
         for frame, line in traceback.walk_tb(trace)
     ]

@@ -66,7 +66,7 @@ def start(settings: Settings, figures: Callable[[], QueueFigures]) -> None:
         reason = getattr(error, "strerror", None) or error
         message = f"the metrics cannot be served at {address} port {port}: {reason}"
         raise SettingsError(message, "correct BCD_METRICS_PORT or BCD_METRICS_ADDRESS") from None
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a scraper that hangs up is no news
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a scraper that hangs up is not an error
     read_end, _write_end = os.pipe()
     os.set_blocking(_write_end, False)
     threading.Thread(target=_read, args=(read_end, counts), name="metrics", daemon=True).start()

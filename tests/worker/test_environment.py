@@ -29,7 +29,7 @@ OTHER_TRANSPORTS = {"SLMQ.py", "gcpubsub.py"}
 
 @pytest.fixture
 def trap() -> Iterator[socket.socket]:
-    """A broker that nobody may ask."""
+    """A broker that must not be asked."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
         yield listening
@@ -85,9 +85,9 @@ def test_the_doctor_names_the_variables_that_are_ignored(
     environment = hostile(trap, tmp_path)
     answer = admin("doctor", "--json", **environment)
     assert answer.code == 0, answer.out
-    told = " ".join(check["found"] for check in answer.json["checks"] if check["state"] == "warn")
+    found = " ".join(check["found"] for check in answer.json["checks"] if check["state"] == "warn")
     for name in set(environment) - {"PYTHONPATH", "DJANGO_SETTINGS_MODULE"}:
-        assert f"{name} is set and ignored" in told
+        assert f"{name} is set and ignored" in found
     assert_untouched(trap, tmp_path)
 
 
@@ -125,7 +125,7 @@ def test_idle_threads_give_their_cores_away() -> None:
 
 
 @pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"])
-def test_whoever_says_how_threads_wait_is_obeyed(name: str) -> None:
+def test_what_is_set_for_how_threads_wait_is_left(name: str) -> None:
     environment = {name: "1"}
     let_idle_threads_sleep(environment)
     assert environment == {name: "1"}

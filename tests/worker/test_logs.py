@@ -102,7 +102,7 @@ class Log:
     def said(self, text: str) -> dict[str, Any]:
         """The first message of a library that holds ``text``."""
         found = [line for line in self.lines if text in (line.get("text") or "")]
-        assert found, f"nobody said {text!r}:\n{self.text}"
+        assert found, f"no message says {text!r}:\n{self.text}"
         return found[0]
 
     def events(self, name: str) -> list[dict[str, Any]]:
@@ -258,7 +258,7 @@ def test_pool_children_log_under_their_names(log: Log) -> None:
 
 
 @pytest.mark.redis
-def test_a_redis_that_is_lost_and_found_is_told_with_its_host(log: Log) -> None:
+def test_a_redis_that_is_lost_and_found_is_logged_with_its_host(log: Log) -> None:
     connected, again = [line for line in log.lines if "Connected to" in (line.get("text") or "")]
     assert re.fullmatch(r"Connected to redis://\S*@127\.0\.0\.1:\d+/0", connected["text"])
     assert log.lines.index(again) > log.lines.index(log.said("Cannot connect"))
@@ -287,7 +287,7 @@ def test_people_get_text() -> None:
 
 
 @pytest.mark.parametrize("form", ["auto", "json", "text"])
-def test_a_terminal_gets_text_unless_told_otherwise(form: str) -> None:
+def test_a_terminal_gets_text_unless_set_otherwise(form: str) -> None:
     code = f'from worker.logs import *; set_up_logging("INFO", "{form}"); event("ready")'
     ours, theirs = pty.openpty()
     try:
@@ -336,7 +336,7 @@ event("job broke", error=ValueError(sys.argv[1]))
     assert value["error"] == "ValueError"
 
 
-def test_a_log_that_nobody_reads_does_not_end_the_work() -> None:
+def test_a_log_that_is_not_read_does_not_end_the_work() -> None:
     code = """
 import os
 from worker.logs import event, set_up_logging
@@ -355,7 +355,7 @@ def test_a_command_that_sets_up_no_log_shows_no_event() -> None:
 
 
 class Echo:
-    """A process that logs what it is told to."""
+    """A process that logs what it reads."""
 
     def __init__(self, form: str) -> None:
         self.process = subprocess.Popen(

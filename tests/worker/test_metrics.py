@@ -246,7 +246,9 @@ def test_a_queue_that_is_away_fails_no_scrape(
 
     samples = scrape(served(figures))
     assert value(samples, "bcd_queue_up") == 0
-    assert value(samples, "bcd_films_total", result="failed") == 0, "what the worker itself did is still told"
+    assert value(samples, "bcd_films_total", result="failed") == 0, (
+        "what the worker itself did is still served"
+    )
     assert not any(name.startswith(("bcd_queue_jobs", "bcd_jobs", "bcd_workers")) for name, _ in samples)
 
 
@@ -267,12 +269,12 @@ def test_a_queue_that_hangs_holds_up_no_scrape(
     for _ in range(3):
         assert value(scrape(port), "bcd_queue_up") == 0
     assert time.monotonic() - since < 20
-    assert len(asked) == 1, "nobody asks again while the first question is open"
+    assert len(asked) == 1, "it is not asked again while the first question is open"
     answers.set()
     assert wait_for(lambda: value(scrape(port), "bcd_queue_up") == 1, 20)
 
 
-def test_a_port_in_use_is_told_in_one_line() -> None:
+def test_a_port_in_use_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError) as caught:
@@ -284,7 +286,7 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "x" * 70])
-def test_an_address_that_is_not_of_this_machine_is_told_in_one_line(address: str) -> None:
+def test_an_address_that_is_not_of_this_machine_is_reported_in_one_line(address: str) -> None:
     with pytest.raises(SettingsError) as caught:
         metrics.start(Settings(metrics_port=free_port(), metrics_address=address), lambda: FIGURES)
     assert address in str(caught.value)
