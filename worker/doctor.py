@@ -18,7 +18,14 @@ from bcd_model.weights import read_info
 from worker.environment import ignored_variables
 from worker.queue.job import LANES
 from worker.queue.records import Records
-from worker.settings import Settings, Source, hide_secrets, settings_problems, settings_sources
+from worker.settings import (
+    Settings,
+    Source,
+    hide_secrets,
+    load_settings,
+    settings_problems,
+    settings_sources,
+)
 from worker.settings_file import SITE_FILE, SettingsFile, own_file, read_settings_file
 from worker.unknown_settings import unknown_settings
 
@@ -108,7 +115,7 @@ def examine() -> Diagnosis:
         checks.append(_warning("environment", found, "unset it here, if it is for another program"))
     if any(check.state == "fail" for check in checks):
         return Diagnosis(checks, [], None)
-    settings, file = Settings(), read_settings_file()
+    settings, file = load_settings(), read_settings_file()
     torch = _torch(settings)
     checks += [*_settings_file(file), torch, _model(settings, load=torch.state == "ok")]
     checks += [_folder("results", settings.results_dir, OutputError.exit_code)]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel, Field
 
 
-class GatewaySettings(BaseSettings):
+class GatewaySettings(BaseModel):
     """What the gateway listens on, keeps and takes."""
 
     gateway_address: str = Field(

@@ -12,23 +12,16 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from bcd_model.detector.prevalence import LEAST
 from bcd_model.errors import SettingsError
 from converters.uids import UUID_ROOT, check_root
 from worker.gateway_settings import GatewaySettings
-from worker.settings_file import read_settings_file, xdg_folder
+from worker.settings_file import SettingsFile, read_settings_file, xdg_folder
 from worker.study.staging import ResultsMode
 
 PREFIX = "BCD_"
@@ -104,21 +97,7 @@ def _state_dir() -> Path:
 class Settings(GatewaySettings):
     """Everything that can be set, with its default; read by `load_settings`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is given, the environment, the settings file: each before the next."""
-        file = read_settings_file().values.items()
-        known = {key: value for key, value in file if key in cls.model_fields}
-        return init_settings, env_settings, InitSettingsSource(settings_cls, known)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     @field_validator("*", mode="before")
     @classmethod
@@ -155,10 +134,10 @@ class Settings(GatewaySettings):
         le=1 - LEAST,
         description="share of abnormal films for which probabilities are stated; unset: the model's own",
     )
-    input_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
+    input_roots: Annotated[tuple[Path, ...], BeforeValidator(_folders)] = Field(
         default=(), description="folders a worker may read films from, A:B; unset: any"
     )
-    output_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
+    output_roots: Annotated[tuple[Path, ...], BeforeValidator(_folders)] = Field(
         default=(), description="folders a worker may publish results in, A:B; unset: any"
     )
     worker_processes: int = Field(
@@ -253,45 +232,57 @@ def load_settings(**overrides: object) -> Settings:
         SettingsError: one setting that cannot be used, with its value (no password) and the remedy; or the
             settings file cannot be read.
     """
-    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    file, environment = read_settings_file(), _environment()
     try:
-        return Settings(**given)
+        return Settings.model_validate({**file.values, **environment, **given})
     except ValidationError as error:
-        raise _explained(error, given)[0] from None
+        raise _explained(error, {**environment, **given}, file)[0] from None
 
 
 def settings_problems() -> tuple[SettingsError, ...]:
     """One error for every setting that cannot be used, or for the settings file."""
+    environment = _environment()
     try:
-        Settings()
-    except ValidationError as error:
-        return _explained(error, {})
+        file = read_settings_file()
+        Settings.model_validate({**file.values, **environment})
     except SettingsError as error:
         return (error,)
+    except ValidationError as error:
+        return _explained(error, environment, file)
     return ()
 
 
-def _explained(error: ValidationError, given: Mapping[str, object]) -> tuple[SettingsError, ...]:
-    environment, file = variables_set(), read_settings_file()
+def _explained(
+    error: ValidationError, given: Mapping[str, object], file: SettingsFile
+) -> tuple[SettingsError, ...]:
+    """An error for each fault; it is in the file if its field is not ``given``."""
     explained = []
     for problem in error.errors(include_url=False):
         key = str(problem["loc"][0])
-        variable = f"{PREFIX}{key.upper()}"
-        in_file = key not in given and variable not in environment
-        value = file.values[key] if in_file else given.get(key, environment.get(variable))
+        value = given[key] if key in given else file.values[key]
         shown = hide_secrets(str(value)) if key == "broker_url" else value
-        what = f"{key} = {json.dumps(shown, default=str)}" if in_file else f"{variable}={shown!r}"
         # Of a check of our own, pydantic hands on the error itself.
         reason = str(problem.get("ctx", {}).get("error", problem["msg"]))
         remedy = reason[:1].lower() + reason[1:]
-        place = file.path if in_file and file.path else ""
-        explained.append(SettingsError(f"{what} cannot be used", remedy, place))
+        if key in given:
+            found = SettingsError(f"{PREFIX}{key.upper()}={shown!r} cannot be used", remedy)
+        else:
+            written = json.dumps(shown, default=str)
+            found = SettingsError(f"{key} = {written} cannot be used", remedy, file.path or "")
+        explained.append(found)
     return tuple(explained)
 
 
 def variables_set() -> dict[str, str]:
-    """Variables that are set and not empty; their case does not matter, as for pydantic."""
+    """Variables that are set and not empty; their case does not matter."""
     return {name.upper(): value for name, value in os.environ.items() if value}
+
+
+def _environment() -> dict[str, str]:
+    """The fields that variables set."""
+    found = variables_set()
+    return {field: found[variable] for variable, field, _ in Settings.variables() if variable in found}
 
 
 def settings_sources() -> dict[str, Source]:
@@ -300,8 +291,6 @@ def settings_sources() -> dict[str, Source]:
     Raises:
         SettingsError: the settings file cannot be read.
     """
-    environment, file = variables_set(), read_settings_file().values
-    return {
-        field: "environment" if variable in environment else "file" if field in file else "default"
-        for variable, field, _ in Settings.variables()
-    }
+    sources: dict[str, Source] = dict.fromkeys(Settings.model_fields, "default")
+    sources |= dict.fromkeys(sources.keys() & read_settings_file().values, "file")
+    return sources | dict.fromkeys(_environment(), "environment")
