@@ -24,7 +24,8 @@ def up(
     """Keep the embedded engine and its HTTP gateway running, in the foreground, until Ctrl-C."""
     settings = load_settings()
     if not settings.embedded:
-        raise UsageError("BCD_BROKER_URL names a queue of your own", "use 'bcd-admin worker', or unset it")
+        remedy = "use 'bcd-admin worker', or unset it; bcd-admin doctor says where it is set"
+        raise UsageError("BCD_BROKER_URL names a queue of your own", remedy)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with open_queue(settings) as queue:

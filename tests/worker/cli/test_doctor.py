@@ -97,3 +97,13 @@ def test_a_wrong_file_is_said_in_full(local: Any, file: Path) -> None:
     assert lines[5] == f"warn  setting: {file}: treshold is not a setting"
     assert len(lines) == 7
     assert local("doctor", "--json", BCD_SETTINGS=str(file)).json["usable"] is False
+
+
+def test_up_says_that_a_queue_is_named_and_where_to_look(local: Any, file: Path) -> None:
+    file.write_text('broker_url = "redis://:opensesame@127.0.0.1:1/0"\n')
+    answer = local("up", BCD_SETTINGS=str(file))
+    assert answer.code == 2
+    assert "bcd-admin doctor says where it is set" in answer.error
+    lines = local("doctor", BCD_SETTINGS=str(file)).out.splitlines()
+    (line,) = [line for line in lines if line.startswith("BCD_BROKER_URL ")]
+    assert line.split()[1:] == ["redis://***@127.0.0.1:1/0", str(file)]
