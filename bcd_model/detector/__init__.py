@@ -1,1 +1,1 @@
-"""From a film to its findings: breast, scan of all windows, marks, second look, probabilities."""
+"""From a film to its findings: breast, scan of all windows, marks, second stage, probabilities."""

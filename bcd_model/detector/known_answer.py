@@ -18,14 +18,14 @@ from bcd_model.errors import ModelError
 
 if TYPE_CHECKING:
     from bcd_model.detector.model import Model
-    from bcd_model.detector.second_look import SecondLook
+    from bcd_model.detector.second_stage import SecondStage
     from bcd_model.weights import WeightsInfo
 
 NETWORK: Final = (9.8520, -12.1463, 2.9099, -16.0756, -0.0014, 10.6515, 11.0174, -12.2394, 2.4238)
 """Logits (normal, benign, malignant) of the shipped network: first, middle, last window of the diagonal."""
 
-SECOND_LOOK: Final = (-2.7210, -3.8860, 0.2597, 0.1796, 0.3040, -3.1972)
-"""Scores of the shipped second look's heads: three of the network's marks, three of clusters."""
+SECOND_STAGE: Final = (-2.7210, -3.8860, 0.2597, 0.1796, 0.3040, -3.1972)
+"""Scores of the shipped second stage's heads: three of the network's marks, three of clusters."""
 
 TOLERANCE: Final = 0.001
 """Of a logit or score: it changes no probability by more than 0.00025. Six sets of processor instructions and
@@ -43,20 +43,20 @@ def check_answer(model: Model, info: WeightsInfo) -> None:
             answer as it did when its figures were measured.
     """
     logits = network_answer(model.network)
-    scores = None if model.second_look is None else second_look_answer(model.second_look)
+    scores = None if model.second_stage is None else second_stage_answer(model.second_stage)
     abnormal = torch.logsumexp(logits[:, 1:], 1) - logits[:, 0]  # (2, h, w)
-    _check_told_apart(abnormal.flatten(), "network", info)
+    _check_distinguishes(abnormal.flatten(), "network", info)
     if scores is not None:
         fitted = scores[:, torch.isfinite(scores).all(0)]
-        _check_told_apart((fitted[0] - fitted[1]).abs().max() * torch.arange(2), "second look", info)
+        _check_distinguishes((fitted[0] - fitted[1]).abs().max() * torch.arange(2), "second stage", info)
     if info.shipped:
         middle = logits.shape[2] // 2
         found = logits[0, :, (0, middle, -1), (0, middle, -1)].T.flatten()
         _check_known(found, NETWORK, info)
-        _check_known(torch.zeros(0) if scores is None else scores[0], SECOND_LOOK, info)
+        _check_known(torch.zeros(0) if scores is None else scores[0], SECOND_STAGE, info)
 
 
-def _check_told_apart(answers: Tensor, part: str, info: WeightsInfo) -> None:
+def _check_distinguishes(answers: Tensor, part: str, info: WeightsInfo) -> None:
     remedy = "train it again with 'bcd-admin train', or leave BCD_MODEL unset for the shipped weights"
     if not bool(torch.isfinite(answers).all()):
         raise ModelError(f"its {part} answers with what is not a number", remedy, info.path)
@@ -79,13 +79,13 @@ def network_answer(network: nn.Module) -> Tensor:
         return logits.double()
 
 
-def second_look_answer(second_look: SecondLook) -> Tensor:
+def second_stage_answer(second_stage: SecondStage) -> Tensor:
     """Return (2, 6) scores of the heads, of a mark of score 1 at a cluster of strength e; nan if missing."""
     with torch.inference_mode():
-        features: Tensor = second_look.backbone((torch.from_numpy(_pictures()) / 3).clamp(-1, 1)).double()
+        features: Tensor = second_stage.backbone((torch.from_numpy(_pictures()) / 3).clamp(-1, 1)).double()
         inputs = torch.cat([torch.ones(2, 2, dtype=torch.float64), features], 1)
-        heads = second_look.weight.double().flatten(0, 1)  # (6, 2 + features)
-        return inputs @ heads.T + second_look.bias.double().flatten()
+        heads = second_stage.weight.double().flatten(0, 1)  # (6, 2 + features)
+        return inputs @ heads.T + second_stage.bias.double().flatten()
 
 
 def _pictures() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -16,18 +16,18 @@ from bcd_model.detector.backbone import Backbone
 from bcd_model.detector.calibration import UNCALIBRATED, Calibration
 from bcd_model.detector.known_answer import check_answer
 from bcd_model.detector.network import ScanningBCDCNN
-from bcd_model.detector.second_look import SecondLook
+from bcd_model.detector.second_stage import SecondStage
 from bcd_model.errors import ModelError
-from bcd_model.weights import METADATA_KEY, WeightsInfo, read_weights
+from bcd_model.weights import METADATA_KEY, SECOND_STAGE_KEY, WeightsInfo, read_weights
 from bcd_model.words import ModelIdentity, OperatingPoint
 
 FLOOR = 0.02
 """Calibrated P(abnormal) below which a place is not worth a finding, at the model's own prevalence."""
 
-_SECOND_LOOK = "second_look."
+_SECOND_STAGE = f"{SECOND_STAGE_KEY}."
 """Before the names of its tensors in a weight file."""
 
-_HEADS = (f"{_SECOND_LOOK}weight", f"{_SECOND_LOOK}bias")
+_HEADS = (f"{_SECOND_STAGE}weight", f"{_SECOND_STAGE}bias")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ class Model:
         calibration: of a mark's score to P(abnormal).
         film_calibration: of a film's highest score to P(abnormal).
         heat_calibration: of the network's own score to P(abnormal), for the heat map.
-        second_look: what gives the marks their final scores; None: the network's own are final.
+        second_stage: what gives the marks their final scores; None: the network's own are final.
         floor: calibrated P(abnormal) below which a place is not worth a finding.
     """
 
@@ -51,7 +51,7 @@ class Model:
     calibration: Calibration = UNCALIBRATED
     film_calibration: Calibration = UNCALIBRATED
     heat_calibration: Calibration = UNCALIBRATED
-    second_look: SecondLook | None = None
+    second_stage: SecondStage | None = None
     floor: float = FLOOR
 
     @property
@@ -79,7 +79,7 @@ def _loaded(info: WeightsInfo, content: bytes) -> Model:
         network = ScanningBCDCNN(int(info.metadata["units"]))
         tensors = {name: tensor.float() for name, tensor in load(content).items()}
         _check_numbers(tensors)
-        again = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SECOND_LOOK)}
+        second = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SECOND_STAGE)}
         network.load_state_dict(tensors)
         # Channels last: the same figures but for their last bits, and a processor is done sooner.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch names no such one
@@ -91,7 +91,7 @@ def _loaded(info: WeightsInfo, content: bytes) -> Model:
             Calibration(**info.metadata["calibration"]),
             Calibration(**info.metadata["film_calibration"]),
             Calibration(**info.metadata["heat_calibration"]),
-            _second_look(again),
+            _second_stage(second),
         )
     except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelError(
@@ -100,14 +100,14 @@ def _loaded(info: WeightsInfo, content: bytes) -> Model:
 
 
 def _check_numbers(tensors: dict[str, Tensor]) -> None:
-    """Raise ValueError for weights that are no numbers: every film would pass for normal.
+    """Raise ValueError for weights that are not numbers: every film would pass for normal.
 
     A head that could not be fitted is nan as a whole; those of the network's marks near and wide are always
     there.
     """
     for name, tensor in tensors.items():
         if name not in _HEADS and not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name} holds what is no number")
+            raise ValueError(f"{name} holds what is not a number")
     if not tensors.keys() >= set(_HEADS):
         return
     weight, bias = (tensors[name] for name in _HEADS)
@@ -115,15 +115,15 @@ def _check_numbers(tensors: dict[str, Tensor]) -> None:
     fitted = torch.isfinite(heads).all(dim=-1)
     missing = torch.isnan(heads).all(dim=-1)
     if not bool((fitted | missing).all() and fitted[0, :2].all()):
-        raise ValueError("a head of the second look holds what is no number")
+        raise ValueError("a head of the second stage holds what is not a number")
 
 
-def _second_look(tensors: dict[str, Tensor]) -> SecondLook | None:
+def _second_stage(tensors: dict[str, Tensor]) -> SecondStage | None:
     if not tensors:
         return None
-    second_look = SecondLook(Backbone())
-    second_look.load_state_dict({name.removeprefix(_SECOND_LOOK): tensors[name] for name in tensors})
-    return second_look.eval()
+    second_stage = SecondStage(Backbone())
+    second_stage.load_state_dict({name.removeprefix(_SECOND_STAGE): tensors[name] for name in tensors})
+    return second_stage.eval()
 
 
 def save_model(
@@ -137,7 +137,7 @@ def save_model(
     calibration: Calibration = UNCALIBRATED,
     film_calibration: Calibration = UNCALIBRATED,
     heat_calibration: Calibration | None = None,
-    second_look: SecondLook | None = None,
+    second_stage: SecondStage | None = None,
     card: dict[str, Any] | None = None,
     half: bool = True,
 ) -> None:
@@ -171,11 +171,11 @@ def save_model(
     tensors: dict[str, Tensor] = {
         key: value.detach().to(dtype).contiguous() for key, value in network.state_dict().items()
     }
-    if second_look is not None:
-        for key, value in second_look.state_dict().items():
+    if second_stage is not None:
+        for key, value in second_stage.state_dict().items():
             # The heads are small, and sums of 1,488 products: they stay float32.
             kept = dtype if key.startswith("backbone.") else torch.float32
-            tensors[_SECOND_LOOK + key] = value.detach().to(kept).contiguous()
+            tensors[_SECOND_STAGE + key] = value.detach().to(kept).contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not save_file: it makes the file readable for its owner alone.
     path.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))

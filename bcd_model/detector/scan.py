@@ -13,7 +13,7 @@ from bcd_model.detector.calibration import SCORE_FLOOR, Calibration, logistic
 from bcd_model.detector.marks import Mark, abnormal_score, cluster_marks, find_marks, merge
 from bcd_model.detector.model import Model
 from bcd_model.detector.pyramid import STRIDE, Pyramid, build_pyramid, region_window
-from bcd_model.detector.second_look import MARKS, candidates
+from bcd_model.detector.second_stage import MARKS, candidates
 from bcd_model.detector.windows import scan_level
 from bcd_model.errors import FilmError
 from bcd_model.words import (
@@ -52,7 +52,7 @@ class Scanner:
         # Of a pair, either film is scanned beside the other: nothing need be done twice.
         self._pyramid = lru_cache(maxsize=2)(partial(build_pyramid, steps=model.steps_mm))
         # Not of a method: a scanner that holds itself keeps its films until Python looks for cycles.
-        self._looked = lru_cache(maxsize=2)(partial(_look, model, self._pyramid, floor))
+        self._rescored = lru_cache(maxsize=2)(partial(_rescore, model, self._pyramid, floor))
         if threads is not None:
             torch.set_num_threads(threads)
 
@@ -69,7 +69,7 @@ class Scanner:
     @property
     def compares(self) -> bool:
         """Whether a film is scanned beside the other breast."""
-        return self.model.second_look is not None
+        return self.model.second_stage is not None
 
     def scan(self, film: Film, other: Film | None = None) -> FilmScan:
         """Return the findings of ``film``, its class and its heat map.
@@ -100,7 +100,7 @@ class Scanner:
             label=presented[0].label if presented else "normal",
             probability=self._film_probability(kept),
             findings=findings,
-            heat_map=self._looked(film, other)[1],
+            heat_map=self._rescored(film, other)[1],
             warnings=warnings,
         )
 
@@ -110,11 +110,11 @@ class Scanner:
 
     def marks(self, film: Film, other: Film | None, limit: int) -> list[Mark]:
         """Return one mark a place with its final score, the most suspicious first, at most ``limit``."""
-        marks, _ = self._looked(film, other)
-        if self.model.second_look is None:
+        marks, _ = self._rescored(film, other)
+        if self.model.second_stage is None:
             return marks[:limit]
-        across = None if other is None else self._looked(other, film)[0]
-        return self.model.second_look.heads.weigh(marks, across)[:limit]
+        across = None if other is None else self._rescored(other, film)[0]
+        return self.model.second_stage.heads.weigh(marks, across)[:limit]
 
     def classify(self, film: Film, region: Region) -> Probability:
         """Return the class probabilities of one region, as the paper classifies a crop.
@@ -137,29 +137,29 @@ class Scanner:
         return _probability(marks[0], self.model.film_calibration)
 
 
-def _look(
+def _rescore(
     model: Model, pyramid_of: Callable[[Film], Pyramid], floor: float | None, film: Film, other: Film | None
 ) -> tuple[list[Mark], HeatMap]:
     """The marks of ``film``, merged and rescored but not yet weighed, and its heat map."""
     pyramid = pyramid_of(film)
     marks, heat = scan_pyramid(model, pyramid, floor)
-    if model.second_look is None:
+    if model.second_stage is None:
         return merge(marks, MARKS), heat
     across = None if other is None else pyramid_of(other)
-    return model.second_look.rescore(candidates(marks), pyramid, across), heat
+    return model.second_stage.rescore(candidates(marks), pyramid, across), heat
 
 
 def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> tuple[list[Mark], HeatMap]:
     """Return the marks of all levels, not yet merged, with the network's own scores; and the heat map.
 
-    Before a second look clusters of bright spots are marked, too; without one nobody would judge them.
+    Before a second stage clusters of bright spots are marked, too; without one nothing would score them.
 
     Args:
-        floor: score below which a maximum is no mark; by default where P(abnormal) is the model's
-            floor or, before a second look, ``SCORE_FLOOR``.
+        floor: score below which a maximum is not a mark; by default where P(abnormal) is the model's
+            floor or, before a second stage, ``SCORE_FLOOR``.
     """
     if floor is None:
-        floor = _floor_score(model) if model.second_look is None else SCORE_FLOOR
+        floor = _floor_score(model) if model.second_stage is None else SCORE_FLOOR
     marks: list[Mark] = []
     finest = pyramid.levels[0]
     heat = np.full(finest.inside.shape, -np.inf, dtype=np.float32)
@@ -172,7 +172,7 @@ def scan_pyramid(model: Model, pyramid: Pyramid, floor: float | None = None) -> 
         rows = _nearest(len(heat), len(score), ratio)
         columns = _nearest(len(heat.T), len(score.T), ratio)
         np.maximum(heat, score[np.ix_(rows, columns)], out=heat)
-    if model.second_look is not None:
+    if model.second_stage is not None:
         marks += cluster_marks(pyramid, scanned)
     values = logistic(model.heat_calibration.slope * heat + model.heat_calibration.intercept)
     values[~finest.inside] = 0

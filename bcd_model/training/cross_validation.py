@@ -1,4 +1,4 @@
-"""The recipe on films it has not seen: networks and second looks, fold by fold, by patient."""
+"""The recipe on films outside its training: networks and second stages, fold by fold, by patient."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bcd_model.atomic import replacing
 from bcd_model.detector.backbone import Backbone, imagenet_backbone
 from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.detector.marks import Mark, cluster_marks, find_marks, merge
-from bcd_model.detector.second_look import RECIPE, VIEWS, Features, Heads, candidates, fit_heads, look
+from bcd_model.detector.second_stage import RECIPE, VIEWS, Features, Heads, candidates, describe, fit_heads
 from bcd_model.detector.windows import scan_level
 from bcd_model.errors import UsageError
 from bcd_model.evaluation.hits import CENTRE
@@ -35,15 +35,15 @@ Others = Mapping[str, TrainingFilm | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
-    """The network's marks of one film, the most suspicious first, and what the second look sees there.
+class Described:
+    """The network's marks of one film, the most suspicious first, with the second stage's features.
 
     Attributes:
-        seen: (n, 3, features) of ``bcd_model.detector.second_look.look``; (n, 3, 0) without a second look.
+        features: (n, 3, features), see ``second_stage.describe``; (n, 3, 0) without a second stage.
     """
 
     marks: tuple[Mark, ...]
-    seen: Features
+    features: Features
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,10 +51,10 @@ class Validated:
     """What cross-validation gives.
 
     Attributes:
-        scored: every film with its final marks, by name; no part of the recipe has seen its patient,
-            but see ``docs/explanation/detector.md`` on the second look.
+        scored: every film with its final marks, by name; no part of the recipe was trained on its patient,
+            but see ``docs/explanation/detector.md`` on the second stage.
         first: the same with the network's own scores.
-        heads: the second look's, fitted to the marks of all films; None without one.
+        heads: the second stage's, fitted to the marks of all films; None without one.
     """
 
     scored: list[ScoredFilm]
@@ -79,26 +79,26 @@ def cross_validate(
     out: Path,
     progress: Progress = lambda _: None,
 ) -> Validated:
-    """Scan each film with a network that has seen no film of its patient, and look again.
+    """Scan each film with a network trained on no film of its patient, and score its marks again.
 
-    Folds that are done stand in ``out`` and are not done again. The heads of a fold's second look
+    Folds that are done stand in ``out`` and are not done again. The heads of a fold's second stage
     are fitted to the marks of the other folds, which are out of fold themselves.
 
     Raises:
         UsageError: ``out`` holds folds of other films or settings.
-        TruthError: the films cannot be parted honestly, see :func:`bcd_model.folds.check_split`.
+        TruthError: the films cannot be split by patient, see :func:`bcd_model.folds.check_split`.
     """
     placed = folds_of(films, folds, config.seed)
     check_split(films, placed)
     other = others(films)
-    looker = Looker(other, config)
-    looked: dict[str, Looked] = {}
+    describer = Describer(other, config)
+    described: dict[str, Described] = {}
     for fold in range(folds):
         training = [film for film in films if placed[film.patient] != fold]
         testing = [film for film in films if placed[film.patient] == fold]
         path = out / f"fold-{fold}.marks.safetensors"
         digest = f"{config.digest(training)} {RECIPE}"
-        found = read_looked(path, digest)
+        found = read_described(path, digest)
         if found is not None and found.keys() != {film.name for film in testing}:
             raise _foreign(path)
         if found is None:
@@ -108,16 +108,16 @@ def cross_validate(
                 out / f"fold-{fold}.safetensors",
                 partial(say_of, progress, f"fold {fold + 1} of {folds}"),
             )
-            found = {film.name: looker.look(network, film) for film in testing}
-            _write_looked(path, digest, found)
-        looked |= found
+            found = {film.name: describer.describe(network, film) for film in testing}
+            _write_described(path, digest, found)
+        described |= found
         progress(f"fold {fold + 1} of {folds} done")
     scored: list[ScoredFilm] = []
     for fold in range(folds):
         training = [film for film in films if placed[film.patient] != fold]
         testing = [film for film in films if placed[film.patient] == fold]
-        heads = _fit(training, looked) if config.second_look else None
-        marks = final({film.name: looked[film.name] for film in testing}, heads, other)
+        heads = _fit(training, described) if config.second_stage else None
+        marks = final({film.name: described[film.name] for film in testing}, heads, other)
         results = [_scored(film, marks[film.name]) for film in testing]
         write_fold(
             out / f"fold-{fold}.json",
@@ -128,20 +128,23 @@ def cross_validate(
         scored += results
     return Validated(
         sorted(scored, key=lambda film: film.name),
-        [_scored(film, _networks(looked[film.name])) for film in sorted(films, key=lambda film: film.name)],
-        _fit(films, looked) if config.second_look else None,
+        [
+            _scored(film, _networks(described[film.name]))
+            for film in sorted(films, key=lambda film: film.name)
+        ],
+        _fit(films, described) if config.second_stage else None,
     )
 
 
-class Looker:
-    """Scans films with a network and, if the recipe has one, takes the second look's features."""
+class Describer:
+    """Scans films with a network and, if the recipe has a second stage, takes its features."""
 
     def __init__(self, other: Others, config: TrainingConfig) -> None:
-        self.backbone: Backbone | None = imagenet_backbone() if config.second_look else None
+        self.backbone: Backbone | None = imagenet_backbone() if config.second_stage else None
         self._other = other
 
-    def look(self, network: nn.Module, film: TrainingFilm) -> Looked:
-        """Return the marks of ``film`` and what the second look sees there."""
+    def describe(self, network: nn.Module, film: TrainingFilm) -> Described:
+        """Return the marks of ``film`` with the second stage's features."""
         scanned = [scan_level(network, level) for level in film.pyramid.levels]
         marks = [
             mark
@@ -150,13 +153,13 @@ class Looker:
         ]
         if self.backbone is None:
             marks = merge(marks, MARKS_PER_FILM)
-            return Looked(tuple(marks), np.zeros((len(marks), len(VIEWS), 0), dtype=np.float32))
+            return Described(tuple(marks), np.zeros((len(marks), len(VIEWS), 0), dtype=np.float32))
         marks = candidates([*marks, *cluster_marks(film.pyramid, scanned)])
         if not marks:
-            return Looked((), np.zeros((0, len(VIEWS), Backbone.features), dtype=np.float32))
+            return Described((), np.zeros((0, len(VIEWS), Backbone.features), dtype=np.float32))
         other = self._other[film.name]
         across = None if other is None else other.pyramid
-        return Looked(tuple(marks), look(self.backbone, marks, film.pyramid, across))
+        return Described(tuple(marks), describe(self.backbone, marks, film.pyramid, across))
 
 
 def others(films: Sequence[TrainingFilm]) -> Others:
@@ -165,35 +168,35 @@ def others(films: Sequence[TrainingFilm]) -> Others:
     return {film.name: None if at is None else films[at] for film, at in zip(films, found, strict=True)}
 
 
-def final(looked: Mapping[str, Looked], heads: Heads | None, other: Others) -> dict[str, list[Mark]]:
+def final(described: Mapping[str, Described], heads: Heads | None, other: Others) -> dict[str, list[Mark]]:
     """Return each film's marks with their final scores, the most suspicious first."""
     if heads is None:
-        return {name: list(each.marks) for name, each in looked.items()}
-    again = {name: heads.rescore(each.marks, each.seen) for name, each in looked.items()}
+        return {name: list(each.marks) for name, each in described.items()}
+    rescored = {name: heads.rescore(each.marks, each.features) for name, each in described.items()}
     found = {}
-    for name, marks in again.items():
+    for name, marks in rescored.items():
         across = other[name]
-        beside = None if across is None else again[across.name]
+        beside = None if across is None else rescored[across.name]
         found[name] = heads.weigh(marks, beside)[:MARKS_PER_FILM]
     return found
 
 
-def _fit(films: Sequence[TrainingFilm], looked: dict[str, Looked]) -> Heads:
+def _fit(films: Sequence[TrainingFilm], described: dict[str, Described]) -> Heads:
     judged = [film for film in films if not film.unlocated]
     on_lesion = [
         any(CENTRE.hits(mark, lesion) for lesion in film.lesions)
         for film in judged
-        for mark in _scored(film, looked[film.name].marks).marks
+        for mark in _scored(film, described[film.name].marks).marks
     ]
-    marks = [mark for film in judged for mark in looked[film.name].marks]
-    seen = np.concatenate([looked[film.name].seen for film in judged])
-    film = np.repeat(np.arange(len(judged)), [len(looked[each.name].marks) for each in judged])
-    return fit_heads(marks, seen, np.array(on_lesion, dtype=bool), film)
+    marks = [mark for film in judged for mark in described[film.name].marks]
+    features = np.concatenate([described[film.name].features for film in judged])
+    film = np.repeat(np.arange(len(judged)), [len(described[each.name].marks) for each in judged])
+    return fit_heads(marks, features, np.array(on_lesion, dtype=bool), film)
 
 
-def _networks(looked: Looked) -> list[Mark]:
+def _networks(described: Described) -> list[Mark]:
     """The marks of the network alone."""
-    return [mark for mark in looked.marks if not mark.by_spots]
+    return [mark for mark in described.marks if not mark.by_spots]
 
 
 def _scored(film: TrainingFilm, marks: Sequence[Mark]) -> ScoredFilm:
@@ -228,9 +231,9 @@ def write_fold(
         staged.write_text(json.dumps(content, indent=1))
 
 
-def _write_looked(path: Path, digest: str, found: dict[str, Looked]) -> None:
+def _write_described(path: Path, digest: str, found: dict[str, Described]) -> None:
     marks = {name: [asdict(mark) for mark in each.marks] for name, each in found.items()}
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(each.seen)) for name, each in found.items()}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(each.features)) for name, each in found.items()}
     metadata = {"digest": digest, "marks": json.dumps(marks)}
     with replacing(path) as staged:
         save_file(tensors, staged, metadata=metadata)
@@ -239,8 +242,8 @@ def _write_looked(path: Path, digest: str, found: dict[str, Looked]) -> None:
 _MARKS = TypeAdapter(dict[str, tuple[Mark, ...]])
 
 
-def read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
-    """Return the marks of a fold's films and what is seen there; None if the fold is not done.
+def read_described(path: Path, digest: str) -> dict[str, Described] | None:
+    """Return the marks of a fold's films and their features; None if the fold is not done.
 
     Raises:
         UsageError: the file is damaged, or of other films or settings.
@@ -252,7 +255,7 @@ def read_looked(path: Path, digest: str) -> dict[str, Looked] | None:
             metadata = file.metadata() or {}
             known = metadata["digest"]
             marks = _MARKS.validate_json(metadata["marks"])
-            found = {name: Looked(of_film, file.get_tensor(name)) for name, of_film in marks.items()}
+            found = {name: Described(of_film, file.get_tensor(name)) for name, of_film in marks.items()}
     except (SafetensorError, ValueError, KeyError) as error:
         raise UsageError("is damaged", "remove it: the fold is then done again", path) from error
     if known != digest:

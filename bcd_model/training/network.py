@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from bcd_model.duplicates import check_given_once
 from bcd_model.errors import TruthError
 from bcd_model.training.hard_negatives import mine
 from bcd_model.training.windows import TrainingFilm, WindowSampler
+from bcd_model.weights import SECOND_STAGE_KEY
 from bcd_model.words import AnnotatedFilm
 
 Progress = Callable[[str], None]
@@ -42,7 +44,7 @@ class TrainingConfig:
         mined_films: films searched each time, drawn anew.
         learning_rate, weight_decay: of AdamW.
         steps_mm: pixel spacings of the scan's levels.
-        second_look: whether the marks are looked at again (``bcd_model.detector.second_look``).
+        second_stage: whether the marks are scored again (``bcd_model.detector.second_stage``).
         threads: of PyTorch, which decide the last digits: the same number gives the same weights on
             machines with any number of cores.
     """
@@ -57,13 +59,18 @@ class TrainingConfig:
     mining: tuple[int, ...] = (500, 1000)
     mined_films: int = 80
     steps_mm: tuple[float, ...] = STEPS_MM
-    second_look: bool = True
+    second_stage: bool = True
     threads: int = 1
     checkpoint_every: int = 100
 
     def digest(self, films: Sequence[TrainingFilm]) -> str:
         """SHA-256 of all that decides a training run: settings, films and their truth."""
-        return lines_digest([json.dumps([asdict(self), [(film.name, film.digest) for film in films]])])
+        return lines_digest([json.dumps([self.as_json(), [(film.name, film.digest) for film in films]])])
+
+    def as_json(self) -> dict[str, Any]:
+        """The settings by their names in digests and model cards."""
+        names = {"second_stage": SECOND_STAGE_KEY}
+        return {names.get(name, name): value for name, value in asdict(self).items()}
 
 
 def prepare(

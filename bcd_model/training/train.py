@@ -19,7 +19,7 @@ from bcd_model.detector.backbone import imagenet_backbone
 from bcd_model.detector.calibration import SCORE_FLOOR, Calibration, fit_calibration
 from bcd_model.detector.model import save_model
 from bcd_model.detector.network import ScanningBCDCNN
-from bcd_model.detector.second_look import SecondLook
+from bcd_model.detector.second_stage import SecondStage
 from bcd_model.detector.windows import scan_level
 from bcd_model.errors import TruthError
 from bcd_model.evaluation import froc
@@ -141,10 +141,10 @@ def change_by_float16(network: ScanningBCDCNN, film: TrainingFilm) -> float:
     return max(changes)
 
 
-def _second_look(validated: Validated) -> SecondLook | None:
+def _second_stage(validated: Validated) -> SecondStage | None:
     if validated.heads is None:
         return None
-    return SecondLook(imagenet_backbone(), validated.heads)
+    return SecondStage(imagenet_backbone(), validated.heads)
 
 
 def _check_slopes(measured: Measured) -> None:
@@ -196,7 +196,7 @@ def develop(
             "patients": measured.patients,
         },
         "command": command,
-        "recipe": asdict(config),
+        "recipe": config.as_json(),
         "folds": folds,
         "cross_validated": figures_table(measured),
         "greatest_change_by_float16": round(change, 6),
@@ -211,7 +211,7 @@ def develop(
         calibration=measured.calibration,
         film_calibration=measured.film_calibration,
         heat_calibration=measured.heat_calibration,
-        second_look=_second_look(validated),
+        second_stage=_second_stage(validated),
         card=card,
     )
     return path

@@ -9,12 +9,12 @@ A weight file is one safetensors file. Its metadata entry ``bcd`` is a JSON obje
 ``prevalence``            share of abnormal films, in (0, 1), where the probabilities hold
 ``calibration``           Platt scaling of a mark's score: ``slope``, ``intercept``
 ``film_calibration``      the same for a film's highest score
-``heat_calibration``      the same for the network's own score, before a second look
+``heat_calibration``      the same for the network's own score, before a second stage
 ``operating_point``       ``threshold`` on the calibrated P(abnormal), with its measured figures
 ``card``                  training data and its digest, command, seed, cross-validated figures
 ========================  =====================================================================
 
-Tensors whose names begin with ``second_look.`` are those of ``detector.second_look``; the others are
+Tensors whose names begin with `SECOND_STAGE_KEY` are those of ``detector.second_stage``; the others are
 the network's.
 """
 
@@ -43,6 +43,9 @@ SHIPPED_DIGEST = "300dfe88a3aae0ed2b4779a118fb89549d178edefd5667caae037bce1020fc
 _CUSTOM = f"{SHIPPED_NAME} (not the shipped weights)"
 
 METADATA_KEY = "bcd"
+
+SECOND_STAGE_KEY = "second_look"
+"""Name of the second stage in weight files, model cards and digests of recipes, which must not change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,10 +61,10 @@ def main() -> None:
         f"greatest difference of a probability {greatest:.1e}"
     )
     once, twice = (
-        seconds_a_film(Scanner(each), film, other) for each in (replace(model, second_look=None), model)
+        seconds_a_film(Scanner(each), film, other) for each in (replace(model, second_stage=None), model)
     )
     print(
-        f"whole scan of a pair: {once:.2f} s a film, with the second look {twice:.2f} s, "
+        f"whole scan of a pair: {once:.2f} s a film, with the second stage {twice:.2f} s, "
         f"ratio {twice / once:.1f}"
     )
 

@@ -24,8 +24,10 @@ def train(
     folds: int = typer.Option(5, "--folds", min=2, help="Folds of the cross-validation by patient."),
     steps: int | None = typer.Option(None, "--steps", min=1, help="Training steps of each network."),
     units: int = typer.Option(256, "--units", min=1, help="Width of the dense layer (paper: 1024)."),
-    second_look: bool = typer.Option(
-        True, "--second-look/--no-second-look", help="Look at the marks again, beside the other breast."
+    second_stage: bool = typer.Option(
+        True,
+        "--second-stage/--no-second-stage",
+        help="Score the marks again with an ImageNet network, beside the other breast.",
     ),
     threads: int = typer.Option(1, "--threads", min=1, help="Of PyTorch; another number, other last digits."),
     seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same weights."),
@@ -37,7 +39,7 @@ def train(
     from bcd_model.training.network import TrainingConfig, prepare  # brings torch
     from bcd_model.training.train import develop  # brings torch
 
-    config = TrainingConfig(seed=seed, units=units, second_look=second_look, threads=threads)
+    config = TrainingConfig(seed=seed, units=units, second_stage=second_stage, threads=threads)
     if steps is not None:
         config = replace(config, steps=steps, mining=tuple(steps * part // 3 for part in (1, 2)))
     collection = read_collection(mias)
@@ -58,7 +60,7 @@ def train(
     }
     command = (
         f"bcd-admin train --mias DIR --out DIR --folds {folds} --steps {config.steps} --units {units} "
-        f"{'' if second_look else '--no-second-look '}--threads {threads} --seed {seed}"
+        f"{'' if second_stage else '--no-second-stage '}--threads {threads} --seed {seed}"
     )
     try:
         with held(out):  # before the films are prepared, which takes a while

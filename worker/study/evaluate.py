@@ -115,7 +115,7 @@ def scan_films(
     if unseen:
         films, remarks = _unseen(films, film_digests(info.card))
     model = make_scanner(weights, threads).model
-    pairs = _Pairs(every, compared=model.second_look is not None)
+    pairs = _Pairs(every, compared=model.second_stage is not None)
     scanner = CaseScanner(model)
     cases, unusable = _each(
         films, lambda film: scanner.scan(film, *pairs.of(film)), progress, given - len(films)

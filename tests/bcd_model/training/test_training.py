@@ -19,7 +19,7 @@ from bcd_model.words import CLASSES
 from tests.support.toy_films import toy_films
 
 CONFIG = TrainingConfig(
-    steps=40, batch=16, units=8, mining=(20,), mined_films=4, steps_mm=(0.8, 1.2), second_look=False
+    steps=40, batch=16, units=8, mining=(20,), mined_films=4, steps_mm=(0.8, 1.2), second_stage=False
 )
 
 

@@ -1,15 +1,15 @@
-"""A second look at the detector's marks: what a network of everyday pictures makes of each place.
+"""The second stage: the detector's marks are scored again by features of an ImageNet network.
 
-The scanning network sees one window of 48x48 pixels. The second look takes its most suspicious marks and
-the strongest clusters of bright spots (``detector.spots``), and describes each by frozen ImageNet features
-(``detector.backbone``) in three ways: near, the square 2.67 times as wide as the lesion the mark's level is
-meant for; wide, 4 times as wide; across, wide less the same place of the other breast. One linear head each
-makes a score of the network's own score, the strength of a cluster there and the features, and their mean is
-the mark's new score; clusters have heads of their own. A film without the other breast does without the last
-head.
+It reduces the false positives. The scanning network sees one window of 48x48 pixels. The second stage takes
+its most suspicious marks and the strongest clusters of bright spots (``detector.spots``), and describes each
+by frozen ImageNet features (``detector.backbone``) in three ways: near, the square 2.67 times as wide as the
+lesion the mark's level is meant for; wide, 4 times as wide; across, wide less the same place of the other
+breast. One linear head each makes a score of the network's own score, the strength of a cluster there and
+the features, and their mean is the mark's new score; clusters have heads of their own. A film without the
+other breast does without the last head.
 
-At last the two breasts are weighed against each other: where the other one has something as
-suspicious, as in breasts of much bright tissue, a film's marks count for less.
+At last the two breasts are weighed against each other: where the other one has something as suspicious, as
+in breasts of much bright tissue, a film's marks count for less.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from bcd_model.errors import TruthError
 from bcd_model.words import Pixels, Point
 
 MARKS = 25
-"""Marks of the network on a film that are looked at again, the most suspicious ones."""
+"""Marks of the network on a film that are scored again, the most suspicious ones."""
 
-CLUSTERS_SEEN = 8
-"""Clusters of bright spots that are looked at, the strongest ones; weaker ones only speak for marks there."""
+CLUSTERS_DESCRIBED = 8
+"""Clusters of bright spots that are scored, the strongest ones; weaker ones only raise marks there."""
 
 VIEWS = ("near", "wide", "across")
 
 RECIPE = 2
-"""One more with each change of what :func:`look` sees, or at how many marks."""
+"""One more with each change of the features, or of how many marks are scored."""
 
 _NEAR = (64, 96)  # pixels of the level, pixels of the picture
 _WIDE = (96, 128)
@@ -70,31 +70,31 @@ class Heads:
     bias: npt.NDArray[np.float32]
     usual: float
 
-    def scores(self, marks: Sequence[Mark], seen: Features) -> npt.NDArray[np.float64]:
-        """Return (n,) the mean score of the heads that have something to look at; nan if none has.
+    def scores(self, marks: Sequence[Mark], features: Features) -> npt.NDArray[np.float64]:
+        """Return (n,) the mean score of the heads whose features are known; nan if none is.
 
         Args:
-            seen: (n, 3, features) from :func:`look`.
+            features: (n, 3, features) from :func:`describe`.
         """
-        own = np.broadcast_to(_own(marks)[:, None], (*seen.shape[:2], 2))
-        inputs = np.concatenate([own, seen], axis=2)
+        own = np.broadcast_to(_own(marks)[:, None], (*features.shape[:2], 2))
+        inputs = np.concatenate([own, features], axis=2)
         kind = _kind(marks)
         each = np.einsum("nvf,nvf->nv", inputs, self.weight[kind].astype(np.float64)) + self.bias[kind]
         has = np.isfinite(each)
         total = np.where(has, each, 0).sum(axis=1)
         return np.where(has.any(axis=1), total / np.maximum(has.sum(axis=1), 1), np.nan)
 
-    def rescore(self, marks: Sequence[Mark], seen: Features) -> list[Mark]:
+    def rescore(self, marks: Sequence[Mark], features: Features) -> list[Mark]:
         """Return the marks with their new scores, one a place, the most suspicious first."""
         if not marks:
             return []
-        scores = self.scores(marks, seen)
-        again = [
+        scores = self.scores(marks, features)
+        rescored = [
             replace(mark, score=float(score))
             for mark, score in zip(marks, scores, strict=True)
             if np.isfinite(score)
         ]
-        return merge(again, len(again))
+        return merge(rescored, len(rescored))
 
     def weigh(self, marks: Sequence[Mark], other: Sequence[Mark] | None) -> list[Mark]:
         """Return rescored marks with their final scores: less a part of what the other breast has.
@@ -110,9 +110,9 @@ class Heads:
 
 
 def candidates(marks: Sequence[Mark]) -> list[Mark]:
-    """Return the marks of a film that are looked at: the network's best, one a place, and the clusters'."""
+    """Return a film's marks that are scored again: the network's best, one a place, and the clusters'."""
     clusters = sorted((mark for mark in marks if mark.by_spots), key=lambda m: (-m.spots, m.center))
-    return [*merge([mark for mark in marks if not mark.by_spots], MARKS), *clusters[:CLUSTERS_SEEN]]
+    return [*merge([mark for mark in marks if not mark.by_spots], MARKS), *clusters[:CLUSTERS_DESCRIBED]]
 
 
 def _own(marks: Sequence[Mark]) -> npt.NDArray[np.float64]:
@@ -127,7 +127,7 @@ def _kind(marks: Sequence[Mark]) -> npt.NDArray[np.intp]:
     return np.array([mark.by_spots for mark in marks], dtype=np.intp)
 
 
-class SecondLook(nn.Module):
+class SecondStage(nn.Module):
     """The backbone and the heads that make new scores of marks."""
 
     def __init__(self, backbone: Backbone, heads: Heads | None = None) -> None:
@@ -149,29 +149,29 @@ class SecondLook(nn.Module):
 
     def rescore(self, marks: Sequence[Mark], film: Pyramid, other: Pyramid | None) -> list[Mark]:
         """Return the marks with their new scores, the most suspicious first; not yet weighed."""
-        return self.heads.rescore(marks, look(self.backbone, marks, film, other)) if marks else []
+        return self.heads.rescore(marks, describe(self.backbone, marks, film, other)) if marks else []
 
 
-def look(backbone: Backbone, marks: Sequence[Mark], film: Pyramid, other: Pyramid | None) -> Features:
+def describe(backbone: Backbone, marks: Sequence[Mark], film: Pyramid, other: Pyramid | None) -> Features:
     """Return (n, 3, features) of ``VIEWS``; the last is NaN if there is no other breast.
 
     Args:
         other: the other breast in the same view, with the same levels.
     """
     levels = [_level_of(film, mark) for mark in marks]
-    near = _describe(backbone, film, levels, [mark.place_mm for mark in marks], _NEAR)
-    wide = _describe(backbone, film, levels, [mark.place_mm for mark in marks], _WIDE)
+    near = _describe_squares(backbone, film, levels, [mark.place_mm for mark in marks], _NEAR)
+    wide = _describe_squares(backbone, film, levels, [mark.place_mm for mark in marks], _WIDE)
     across = np.full_like(wide, np.nan)
     if other is not None and other.windows:
         mirror = _Mirror(film, other)
         places = [mirror.place(mark.place_mm) for mark in marks]
-        across = wide - _describe(backbone, other, levels, places, _WIDE, flipped=mirror.flipped)
+        across = wide - _describe_squares(backbone, other, levels, places, _WIDE, flipped=mirror.flipped)
     return np.stack([near, wide, across], axis=1)
 
 
 def fit_heads(
     marks: Sequence[Mark],
-    seen: Features,
+    features: Features,
     on_lesion: npt.NDArray[np.bool_],
     film: npt.NDArray[np.int64],
 ) -> Heads:
@@ -183,28 +183,28 @@ def fit_heads(
 
     Args:
         marks: n, with the network's scores.
-        seen: (n, 3, features) from :func:`look`.
+        features: (n, 3, features) from :func:`describe`.
         on_lesion: (n,).
         film: (n,) a number for each film, the same for all its marks.
 
     Raises:
         TruthError: only one kind of the network's marks, true or false, or none.
     """
-    weight = np.full((_KINDS, len(VIEWS), 2 + seen.shape[2]), np.nan, dtype=np.float32)
+    weight = np.full((_KINDS, len(VIEWS), 2 + features.shape[2]), np.nan, dtype=np.float32)
     bias = np.full((_KINDS, len(VIEWS)), np.nan, dtype=np.float32)
     own, kind = _own(marks), _kind(marks)
     if len(set(on_lesion[kind == 0])) < 2:
-        raise TruthError("the second look needs true and false marks, one kind is missing", "use more films")
+        raise TruthError("the second stage needs true and false marks, one kind is missing", "use more films")
     for which in range(_KINDS):
         for view in range(len(VIEWS)):
-            there = np.isfinite(seen[:, view, 0]) & (kind == which)
+            there = np.isfinite(features[:, view, 0]) & (kind == which)
             # Too few films have another breast beside them, or clusters: such a head has no say.
             if len(set(on_lesion[there])) == 2:
                 weight[which, view], bias[which, view] = _fit_head(
-                    own[there], seen[there, view].astype(np.float64), on_lesion[there]
+                    own[there], features[there, view].astype(np.float64), on_lesion[there]
                 )
     heads = Heads(weight, bias, 0.0)
-    new = heads.scores(marks, seen)
+    new = heads.scores(marks, features)
     highest = [np.nanmax(new[film == each]) for each in np.unique(film[np.isfinite(new)])]
     return replace(heads, usual=float(np.float32(np.mean(highest))))
 
@@ -231,7 +231,7 @@ def _level_of(film: Pyramid, mark: Mark) -> int:
     return min(range(len(film.levels)), key=lambda index: abs(film.levels[index].radius - mark.radius_mm))
 
 
-def _describe(
+def _describe_squares(
     backbone: Backbone,
     film: Pyramid,
     levels: Sequence[int],

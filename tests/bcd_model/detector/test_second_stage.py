@@ -16,19 +16,19 @@ from bcd_model.detector.model import Model, load_model, save_model
 from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.detector.pyramid import Pyramid, build_pyramid
 from bcd_model.detector.scan import NOT_COMPARED, Scanner, scan_pyramid
-from bcd_model.detector.second_look import (
+from bcd_model.detector.second_stage import (
     RECIPE,
     Heads,
-    SecondLook,
+    SecondStage,
     candidates,
+    describe,
     fit_heads,
-    look,
 )
 from bcd_model.detector.spots import Cluster
 from bcd_model.errors import TruthError
 from bcd_model.evaluation.hits import CENTRE
 from bcd_model.evaluation.scored_films import ScoredMark
-from bcd_model.training.cross_validation import Validated, cross_validate, folds_of, read_looked
+from bcd_model.training.cross_validation import Validated, cross_validate, folds_of, read_described
 from bcd_model.training.network import TrainingConfig, prepare
 from bcd_model.training.train import develop, measure
 from bcd_model.training.windows import TrainingFilm
@@ -77,9 +77,9 @@ def apart(seen: np.ndarray) -> np.ndarray:
 def test_the_same_place_of_a_mirrored_breast_is_no_different(backbone: Backbone) -> None:
     film = blob_film((300, 150), 5.0)
     marks = [mark(300, 150), mark(420, 100), mark(300, 60)]
-    same = apart(look(backbone, marks, pyramid(film), pyramid(turned(film)))[:, 2])
+    same = apart(describe(backbone, marks, pyramid(film), pyramid(turned(film)))[:, 2])
     none = apart(
-        look(backbone, marks, pyramid(film), pyramid(blob_film((-500, -500), 1, side="right")))[:, 2]
+        describe(backbone, marks, pyramid(film), pyramid(blob_film((-500, -500), 1, side="right")))[:, 2]
     )
     assert same.max() < 0.25 * none[0]
     # Away from the disc both breasts are alike, but for its part in their contrast.
@@ -88,15 +88,15 @@ def test_the_same_place_of_a_mirrored_breast_is_no_different(backbone: Backbone)
 
 def test_a_breast_with_its_wall_on_the_same_side_is_not_mirrored(backbone: Backbone) -> None:
     film = blob_film((300, 150), 5.0)
-    seen = look(backbone, [mark(300, 150), mark(420, 100)], pyramid(film), pyramid(film))
+    seen = describe(backbone, [mark(300, 150), mark(420, 100)], pyramid(film), pyramid(film))
     assert apart(seen[:, 2]).max() == 0
 
 
 def test_what_is_seen_moves_with_the_mark(backbone: Backbone) -> None:
     here, there = blob_film((300, 150), 5.0), blob_film((330, 180), 5.0)  # by 10 pixels of the level
-    seen = look(backbone, [mark(300, 150)], pyramid(here), None)
-    moved = look(backbone, [mark(330, 180)], pyramid(there), None)
-    stayed = look(backbone, [mark(300, 150)], pyramid(there), None)
+    seen = describe(backbone, [mark(300, 150)], pyramid(here), None)
+    moved = describe(backbone, [mark(330, 180)], pyramid(there), None)
+    stayed = describe(backbone, [mark(300, 150)], pyramid(there), None)
     assert apart(moved - seen)[0, 0] < 0.25 * apart(stayed - seen)[0, 0]
 
 
@@ -117,7 +117,7 @@ def test_near_and_wide_are_squares_of_the_level_that_fits_the_mark() -> None:
     recorder = Recorder()
     place = (60.0, 24.0)
     for level in film.levels:
-        look(recorder, [Mark((0, 0), place, level.radius, 0.0, 0.5)], film, None)
+        describe(recorder, [Mark((0, 0), place, level.radius, 0.0, 0.5)], film, None)
         for side, picture, given in ((64, 96, recorder.given[0]), (96, 128, recorder.given[4])):
             # The window of the scan there, as the level says where its windows are, and what is around it.
             framed = np.pad(level.pixels, side)
@@ -141,7 +141,7 @@ def test_near_and_wide_are_squares_of_the_level_that_fits_the_mark() -> None:
 
 def test_a_film_without_the_other_breast_does_without_that_head(backbone: Backbone) -> None:
     film = pyramid(blob_film((300, 150), 5.0))
-    seen = look(backbone, [mark(300, 150)], film, None)
+    seen = describe(backbone, [mark(300, 150)], film, None)
     assert np.isnan(seen[:, 2]).all() and np.isfinite(seen[:, :2]).all()
     weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
     bias = np.array([[1, 3, 100], [5, 7, 100]], dtype=np.float32)
@@ -149,7 +149,7 @@ def test_a_film_without_the_other_breast_does_without_that_head(backbone: Backbo
     assert heads.scores([mark(300, 150)], seen) == [2]
     assert heads.scores([replace(mark(300, 150), spots=1.0, by_spots=True)], seen) == [6]
     empty = pyramid(Film(np.zeros((64, 64), dtype=np.float32), (0.2, 0.2)))
-    assert np.isnan(look(backbone, [mark(300, 150)], film, empty)[:, 2]).all()
+    assert np.isnan(describe(backbone, [mark(300, 150)], film, empty)[:, 2]).all()
 
 
 def test_heads_learn_what_tells_marks_apart_in_each_view() -> None:
@@ -220,7 +220,7 @@ def test_one_place_is_one_mark_whoever_marked_it() -> None:
     assert heads.rescore([replace(network, score=9.0), far, close], seen)[0].score == 9.0
 
 
-def test_the_networks_best_marks_and_the_strongest_clusters_are_looked_at() -> None:
+def test_the_networks_best_marks_and_the_strongest_clusters_are_scored_again() -> None:
     many = [replace(mark(100 * n, 0), score=float(n)) for n in range(40)]
     spots = [replace(mark(100 * n, 10), score=-9.0, spots=1.0 + n, by_spots=True) for n in range(12)]
     found = candidates([*spots, *many])
@@ -241,22 +241,22 @@ def test_without_enough_pairs_the_head_across_has_no_say(beside: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
+def test_a_model_with_a_second_stage_comes_back_and_gives_findings_their_scores(
     backbone: Backbone, blob_model: Model, tmp_path: Path
 ) -> None:
     weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
-    second = SecondLook(backbone, Heads(weight, np.full((2, 3), 2, dtype=np.float32), 0.5))
+    second = SecondStage(backbone, Heads(weight, np.full((2, 3), 2, dtype=np.float32), 0.5))
     film = blob_film((300, 150), 5.0)
     first = Scanner(blob_model).scan(film)
-    again = Scanner(replace(blob_model, second_look=second)).scan(film)
+    again = Scanner(replace(blob_model, second_stage=second)).scan(film)
     assert {round(f.probability.abnormal, 6) for f in again.findings} == {0.880797}  # the logistic of 2
     assert again.findings[0].center == first.findings[0].center
     np.testing.assert_array_equal(again.heat_map.values, first.heat_map.values)
     assert NOT_COMPARED in again.warnings
     empty = Film(np.zeros((64, 64), dtype=np.float32), (0.2, 0.2))
-    assert NOT_COMPARED in Scanner(replace(blob_model, second_look=second)).scan(film, empty).warnings
+    assert NOT_COMPARED in Scanner(replace(blob_model, second_stage=second)).scan(film, empty).warnings
     assert (
-        first.warnings == Scanner(replace(blob_model, second_look=second)).scan(film, turned(film)).warnings
+        first.warnings == Scanner(replace(blob_model, second_stage=second)).scan(film, turned(film)).warnings
     )
 
     network = ScanningBCDCNN(8)
@@ -265,15 +265,15 @@ def test_a_model_with_a_second_look_comes_back_and_gives_findings_their_scores(
     path = tmp_path / "w.safetensors"
     save_model(
         path, network, name="toy", version="1", steps_mm=(0.6,), operating_point=OperatingPoint(0.5, 0.4),
-        second_look=second, half=False,
+        second_stage=second, half=False,
     )  # fmt: skip
     model = load_model(path)
-    assert model.second_look is not None
-    for mine, its in zip(second.state_dict().values(), model.second_look.state_dict().values(), strict=True):
+    assert model.second_stage is not None
+    for mine, its in zip(second.state_dict().values(), model.second_stage.state_dict().values(), strict=True):
         assert torch.equal(mine, its)
     found = Scanner(model).scan(film, turned(film)).findings
     assert [f.center for f in found] == [
-        f.center for f in Scanner(replace(model, second_look=second)).scan(film, turned(film)).findings
+        f.center for f in Scanner(replace(model, second_stage=second)).scan(film, turned(film)).findings
     ]
 
 
@@ -291,15 +291,15 @@ def test_a_cluster_of_spots_becomes_a_finding_where_its_heads_say_so(
     weight[1, :, 1] = 1
     for bias, expected in (([4, -9], "disc"), ([-2, 4], "cluster")):
         heads = Heads(weight, np.repeat(np.array(bias, dtype=np.float32)[:, None], 3, axis=1), 0.0)
-        found = Scanner(replace(blob_model, second_look=SecondLook(backbone, heads))).scan(film).findings[0]
+        found = Scanner(replace(blob_model, second_stage=SecondStage(backbone, heads))).scan(film).findings[0]
         place = (420, 100) if expected == "cluster" else (300, 150)
         assert np.hypot(*np.subtract(found.center, place)) * 0.2 < 2.5
     assert found.radius * 0.2 == pytest.approx(min(blob_model.steps_mm) * 12)
 
 
-def test_without_a_second_look_no_cluster_is_marked(backbone: Backbone, blob_model: Model) -> None:
+def test_without_a_second_stage_no_cluster_is_marked(backbone: Backbone, blob_model: Model) -> None:
     film = replace(pyramid(blob_film((300, 150), 5.0)), clusters=(Cluster((60.0, 30.0), 4.0),))
-    again = replace(blob_model, second_look=SecondLook(backbone))
+    again = replace(blob_model, second_stage=SecondStage(backbone))
     assert [mark.spots for mark in scan_pyramid(again, film)[0] if mark.by_spots] == [4.0]
     assert not any(mark.by_spots for mark in scan_pyramid(blob_model, film)[0])
 
@@ -314,42 +314,43 @@ def test_the_heads_of_a_fold_come_from_the_other_folds_alone(tmp_path: Path) -> 
     by_name = {film.name: film for film in films}
     for fold in range(2):
         others = [film for film in films if placed[film.patient] != fold]
-        looked = {
+        described = {
             name: each
             for path in sorted(tmp_path.glob("*.marks.safetensors"))
-            for name, each in read_looked(path, _digest(path, config, films, placed)).items()
+            for name, each in read_described(path, _digest(path, config, films, placed)).items()
         }
-        marks = [mark for film in others for mark in looked[film.name].marks]
-        on_lesion = [_on_lesion(mark, film) for film in others for mark in looked[film.name].marks]
-        seen = np.concatenate([looked[film.name].seen for film in others])
-        of = np.repeat(np.arange(len(others)), [len(looked[film.name].marks) for film in others])
+        marks = [mark for film in others for mark in described[film.name].marks]
+        on_lesion = [_on_lesion(mark, film) for film in others for mark in described[film.name].marks]
+        seen = np.concatenate([described[film.name].features for film in others])
+        of = np.repeat(np.arange(len(others)), [len(described[film.name].marks) for film in others])
         heads = fit_heads(marks, seen, np.array(on_lesion), of)
         for film in found.scored:
             if placed[by_name[film.name].patient] == fold:
-                own, other = (looked[name] for name in (film.name, _other(by_name, film.name)))
-                across = np.nanmax(heads.scores(other.marks, other.seen))
+                own, other = (described[name] for name in (film.name, _other(by_name, film.name)))
+                across = np.nanmax(heads.scores(other.marks, other.features))
                 final = [
-                    each.score - 0.3 * (across - heads.usual) for each in heads.rescore(own.marks, own.seen)
+                    each.score - 0.3 * (across - heads.usual)
+                    for each in heads.rescore(own.marks, own.features)
                 ]
                 assert [mark.score for mark in film.marks] == pytest.approx(final[:12])
     again = cross_validate(films, config, 2, tmp_path)
     assert again.scored == found.scored
-    assert any(mark.by_spots for each in looked.values() for mark in each.marks)
+    assert any(mark.by_spots for each in described.values() for mark in each.marks)
     for film in found.first:
-        assert len(film.marks) == sum(not mark.by_spots for mark in looked[film.name].marks)
+        assert len(film.marks) == sum(not mark.by_spots for mark in described[film.name].marks)
 
     # The model that ships has heads of all films' marks, and a heat map of the network's own scores.
     model = load_model(develop(films, config, tmp_path, folds=2, version="1", data={}, command="test"))
-    assert model.second_look is not None
-    marks = [mark for film in films for mark in looked[film.name].marks]
+    assert model.second_stage is not None
+    marks = [mark for film in films for mark in described[film.name].marks]
     heads = fit_heads(
         marks,
-        np.concatenate([looked[film.name].seen for film in films]),
-        np.array([_on_lesion(mark, film) for film in films for mark in looked[film.name].marks]),
-        np.repeat(np.arange(len(films)), [len(looked[film.name].marks) for film in films]),
+        np.concatenate([described[film.name].features for film in films]),
+        np.array([_on_lesion(mark, film) for film in films for mark in described[film.name].marks]),
+        np.repeat(np.arange(len(films)), [len(described[film.name].marks) for film in films]),
     )
-    np.testing.assert_allclose(model.second_look.heads.weight, heads.weight, atol=1e-6)
-    assert model.second_look.heads.usual == pytest.approx(heads.usual, abs=1e-5)
+    np.testing.assert_allclose(model.second_stage.heads.weight, heads.weight, atol=1e-6)
+    assert model.second_stage.heads.usual == pytest.approx(heads.usual, abs=1e-5)
     assert model.heat_calibration == measure(Validated(found.first, found.first, None), 2).calibration
     assert model.heat_calibration != model.calibration
 
@@ -397,13 +398,13 @@ def test_marks_count_for_less_beside_a_suspicious_other_breast() -> None:
     assert heads.weigh(marks, None) == heads.weigh(marks, []) == marks
 
 
-def test_a_pair_is_looked_at_once_and_either_film_counts_against_the_other(
+def test_a_pair_is_scored_once_and_either_film_counts_against_the_other(
     backbone: Backbone, blob_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
     weight[:, :, 0] = 1
     heads = Heads(weight, np.zeros((2, 3), np.float32), 0.0)
-    model = replace(blob_model, second_look=SecondLook(backbone, heads))
+    model = replace(blob_model, second_stage=SecondStage(backbone, heads))
     seen: list[Pyramid] = []
     monkeypatch.setattr(
         "bcd_model.detector.scan.scan_pyramid",
@@ -425,9 +426,9 @@ def test_a_pair_is_looked_at_once_and_either_film_counts_against_the_other(
 def test_a_scanner_is_gone_with_the_last_that_holds_it(backbone: Backbone, blob_model: Model) -> None:
     """Without waiting for Python's search for cycles: each job has one, and it keeps two films."""
     weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
-    second = SecondLook(backbone, Heads(weight, np.zeros((2, 3), np.float32), 0))
+    second = SecondStage(backbone, Heads(weight, np.zeros((2, 3), np.float32), 0))
     film = blob_film((300, 150), 5.0)
-    scanner = Scanner(replace(blob_model, second_look=second))
+    scanner = Scanner(replace(blob_model, second_stage=second))
     gc.collect()
     gc.disable()
     try:
