@@ -116,9 +116,9 @@ def _read(path: Path, origin: Origin) -> tuple[int, dict[str, Tensor]]:
         raise UsageError(f"the checkpoint cannot be read ({why})", "see who may read it", path) from error
     except SafetensorError as error:
         raise UsageError("the checkpoint is damaged", _REMEDY, path) from error
-    told = facts.pop("sha256", "")
-    if told != _sha256(facts, tensors):
-        what = "is damaged" if told else "is of an earlier version"
+    written = facts.pop("sha256", "")
+    if written != _sha256(facts, tensors):
+        what = "is damaged" if written else "is of an earlier version"
         raise UsageError(f"the checkpoint {what}", _REMEDY, path)
     known = json.loads(facts["environment"])
     other = [

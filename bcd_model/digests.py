@@ -13,7 +13,7 @@ from bcd_model.words import Film, Lesion
 
 
 def film_digest(film: Film) -> str:
-    """What tells a film by its pixels: the first 16 hex digits of the SHA-256 of them, float32 as read.
+    """Identifies a film by its pixels: the first 16 hex digits of the SHA-256 of them, float32 as read.
 
     A model card lists those of its training films as ``data.film_digests``.
     """

@@ -21,7 +21,7 @@ class NamedFilm(Protocol):
         """Whose it is."""
 
 
-def twins(films: Iterable[tuple[str, NamedFilm]]) -> list[str]:
+def duplicates(films: Iterable[tuple[str, NamedFilm]]) -> list[str]:
     """Return a line for every film whose picture is that of an earlier one.
 
     Such films may stand on both sides of a split, and under two patients make intervals too narrow.
@@ -30,23 +30,23 @@ def twins(films: Iterable[tuple[str, NamedFilm]]) -> list[str]:
         films: the digest of each film's picture, and the film.
     """
     known: dict[str, NamedFilm] = {}
-    told = []
+    found = []
     for digest, film in films:
         other = known.setdefault(digest, film)
         if other is not film:
             whose = "" if other.patient == film.patient else ", under two patients"
-            told.append(f"films {other.name} and {film.name} are the same picture{whose}")
-    return told
+            found.append(f"films {other.name} and {film.name} are the same picture{whose}")
+    return found
 
 
 def check_pictures(films: Iterable[tuple[str, NamedFilm]]) -> None:
-    """Refuse films of which one picture is two.
+    """Refuse two films that are one picture.
 
     Raises:
-        TruthError: see :func:`twins`.
+        TruthError: see :func:`duplicates`.
     """
-    for told in twins(films):
-        raise TruthError(told, "give every film once")
+    for line in duplicates(films):
+        raise TruthError(line, "give every film once")
 
 
 def check_given_once(films: Sequence[AnnotatedFilm]) -> None:

@@ -24,7 +24,7 @@ class _Annotated(NamedFilm, Protocol):
 
 
 def check_split(films: Sequence[_Annotated], placed: Mapping[str, int]) -> None:
-    """Refuse folds that no honest figure can come from.
+    """Refuse folds from which no figure on unseen patients can come.
 
     Args:
         placed: patient -> fold.

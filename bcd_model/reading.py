@@ -17,7 +17,7 @@ _UID = re.compile(r"[0-9.]+")
 
 @contextmanager
 def reading(path: Path, kind: type[BcdError], remedy: str, *, unopened: str = "") -> Iterator[None]:
-    """Make an error of ``kind`` about ``path`` of whatever keeps its content from being read.
+    """Make an error of ``kind`` about ``path`` of what keeps its content from being read.
 
     Args:
         remedy: for a file that is not as we write it.

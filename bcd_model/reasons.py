@@ -1,7 +1,7 @@
 """Why something was not done, as fields; and what of it is shown to whom.
 
 A reason is made once, where the trouble is seen, and handed on as it is: into records, results, answers and
-summaries. Nobody reads it back out of a sentence.
+summaries. No code reads it back out of a sentence.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class Reason:
     Attributes:
         code: what kind of trouble it is: the same for every film and job that has it
             (``docs/reference/reasons.md`` lists the codes).
-        detail: one line for everybody. It names no file, no folder and no patient; UIDs it may.
+        detail: one line for every reader. It names no file, no folder and no patient; UIDs it may.
         remedy: what can be done about it; "" if nothing need be said.
         film: what people call the film that it is about ("film 2 (R CC)"); "" if it is about none.
         place: the file or the folder that it is about, "" if none. It may be named after a patient, so it is
-            for those alone who named it.
+            for that user alone.
     """
 
     code: str
@@ -33,13 +33,13 @@ class Reason:
     place: str = ""
 
     def __str__(self) -> str:
-        """For everybody: answers of the gateway, logs, summaries, reports."""
+        """For every reader: answers of the gateway, logs, summaries, reports."""
         about = f"{self.film}: {self.detail}" if self.film else self.detail
         return f"{about}; {self.remedy}" if self.remedy else about
 
     @property
     def with_place(self) -> str:
-        """For whoever named the files: the command line."""
+        """For the user who named the files: the command line."""
         return f"{self.place}: {self}" if self.place else str(self)
 
     def as_json(self) -> dict[str, str]:

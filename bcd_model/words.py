@@ -134,7 +134,7 @@ class AnnotatedFilm(Protocol):
 
     @property
     def projection(self) -> Projection:
-        """What the film shows, as far as can be told without its pixels."""
+        """What the film shows, as far as it is known without its pixels."""
         ...
 
     @property

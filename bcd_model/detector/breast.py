@@ -124,7 +124,7 @@ def normalise(pixels: Pixels, mask: Mask) -> Pixels:
 
     Exposure and digitisation differ from film to film; what the network needs is contrast. The
     values are clipped at 5 standard deviations, so that a label or a scratch weighs no more. A film
-    with hardly any contrast is not stretched: its noise is no structure.
+    with hardly any contrast is not stretched: its noise is not structure.
     """
     inside = pixels[mask]
     if inside.size == 0:

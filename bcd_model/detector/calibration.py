@@ -12,7 +12,7 @@ from bcd_model.errors import TruthError
 Floats = npt.NDArray[np.float64]
 
 SCORE_FLOOR = -6.0
-"""log(P / (1 - P)) below which a maximum of the network is no mark, and that of a film without any."""
+"""log(P / (1 - P)) below which a maximum of the network is not a mark, and that of a film without any."""
 
 
 def logistic(x: npt.ArrayLike, most: float = 40.0) -> Floats:

@@ -3,7 +3,7 @@
 A weight file may be whole and still hold nothing: zeros, or what training has left after it diverged. Then
 every film would be normal. And a processor, or a library, may compute something else than was measured. So
 each model is asked once, when it is loaded. The shipped weights have to give the answer that is written down
-here; of others it is only known that they must tell one picture from another.
+here; others must at least distinguish two pictures.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ TOLERANCE: Final = 0.001
 libraries gave answers within 0.00001 of those in float64."""
 
 _SIDE = 96  # pixels
-_LEAST = 1e-6  # between the answers to two pictures that a model tells from each other
+_LEAST = 1e-6  # between the answers to two pictures that a model distinguishes
 
 
 def check_answer(model: Model, info: WeightsInfo) -> None:
     """Ask the model what it makes of two pictures: a bright spot in a texture, and the texture alone.
 
     Raises:
-        ModelError: it answers with what is no number, or alike to both; or it is the shipped one and does not
-            answer as it did when its figures were measured.
+        ModelError: it answers with what is not a number, or alike to both; or it is the shipped one and does
+            not answer as it did when its figures were measured.
     """
     logits = network_answer(model.network)
     scores = None if model.second_stage is None else second_stage_answer(model.second_stage)

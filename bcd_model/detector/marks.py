@@ -56,7 +56,7 @@ def find_marks(pyramid: Pyramid, level: Level, logits: npt.NDArray[np.float32], 
 
     Args:
         logits: (3, u, v), one column a window of ``level``.
-        floor: log(P / (1 - P)) below which a maximum is no mark.
+        floor: log(P / (1 - P)) below which a maximum is not a mark.
     """
     score = abnormal_score(logits)
     share = malignant_share(logits)

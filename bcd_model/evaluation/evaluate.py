@@ -14,8 +14,8 @@ from bcd_model.evaluation import froc
 from bcd_model.evaluation.cases import Case
 from bcd_model.evaluation.groups import Density, Group, densities, groups
 from bcd_model.evaluation.hits import RULES, HitRule
+from bcd_model.evaluation.overlap import Overlap
 from bcd_model.evaluation.reliability import Calibrated, Items, cross_fitted, judge
-from bcd_model.evaluation.seen_films import Honesty
 from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import (
     Bools,
@@ -88,7 +88,7 @@ class Assessment:
 
     cases: tuple[Case, ...]
     source: Source
-    honesty: Honesty
+    overlap: Overlap
     seed: int
     tally: Tally
     predictions: Predictions
@@ -113,7 +113,7 @@ class Assessment:
 
 
 def assess(
-    cases: Sequence[Case], source: Source, honesty: Honesty, rule: HitRule, seed: int = 0
+    cases: Sequence[Case], source: Source, overlap: Overlap, rule: HitRule, seed: int = 0
 ) -> Assessment:
     """Return every figure of ``cases``, with 95 % intervals from 1,000 draws of patients.
 
@@ -137,7 +137,7 @@ def assess(
     return Assessment(
         cases=tuple(cases),
         source=source,
-        honesty=honesty,
+        overlap=overlap,
         seed=seed,
         tally=tally,
         predictions=predictions,

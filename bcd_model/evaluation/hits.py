@@ -20,7 +20,7 @@ MIN_HIT_RADIUS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class HitRule:
-    """One way to tell hits from misses.
+    """One rule for what is a hit.
 
     Attributes:
         name: "centre": the mark's centre lies within the annotated radius, or ``least_radius`` if that
@@ -53,7 +53,7 @@ class HitRule:
 
 
 CENTRE = HitRule()
-"""The rule by which networks are trained, and their figures told."""
+"""The rule by which networks are trained, and their figures measured."""
 
 
 def circle_iou(a: Point, a_radius: float, b: Point, b_radius: float) -> float:

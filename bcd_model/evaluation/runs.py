@@ -65,7 +65,7 @@ def read_run(folder: Path) -> Run:
     """Read the folds that are done.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: the folder does not exist.
         InputError: it holds no fold, a damaged one, or one film in two folds.
     """
     if not folder.is_dir():

@@ -15,7 +15,7 @@ MARKS_PER_FILM = 12
 class ScoredMark:
     """A mark: source (row, column), score, share of malignancy.
 
-    ``radius`` is in source pixels along the rows' axis; None if whoever kept the mark did not keep it.
+    ``radius`` is in source pixels along the rows' axis; None if it was not kept with the mark.
     """
 
     center: Point

@@ -47,7 +47,7 @@ def interval(value: float, draws: Floats) -> Interval:
     """Return a figure with the middle 95 % of its bootstrap draws.
 
     A draw may be infinite, and counts as any other. Draws without a value (nan) are left out, but if they
-    are more than 5 %, what is left is no sample of all draws: there is no interval then. Nor is there one
+    are more than 5 %, the rest is not a sample of all draws: there is no interval then. Nor is there one
     for a figure that has itself no value.
     """
     drawn = np.sort(draws[~np.isnan(draws)])

@@ -100,7 +100,7 @@ class PaperCrop:
     Attributes:
         pixels: (48, 48) float32 in [0, 1].
         label: index into ``CLASSES``.
-        patient: the unit of an honest split.
+        patient: the unit of a split.
         kind: the lesion's kind, "NORM" for a normal crop.
         region: what was cut, in source pixels.
     """
@@ -157,7 +157,7 @@ class _Square:
 def _breast_share(mask: Mask, radius: float) -> npt.NDArray[np.float64]:
     """Return the share of breast in the square of half side ceil(r) around each corner between pixels.
 
-    Of shape (rows + 1, columns + 1); what lies past the picture is no breast.
+    Of shape (rows + 1, columns + 1); nothing past the picture is breast.
     """
     half = int(np.ceil(radius))
     total = np.pad(np.pad(mask, half).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))

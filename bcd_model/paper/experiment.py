@@ -81,7 +81,7 @@ def reproduce(
     PyTorch's number of threads, which decides the last digits, becomes the folder's, for the whole process.
 
     Raises:
-        TruthError: the films cannot be split honestly, or a subset lacks a class.
+        TruthError: the films cannot be split by patient, or a subset lacks a class.
         FilmError: a film cannot be read.
         UsageError: ``out`` was made from other films or with other settings; an unknown device.
     """
@@ -142,7 +142,7 @@ def _check_device(name: str) -> None:
         torch.zeros(1, device=torch.device(name)).item()
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise UsageError(
-            f"{name!r} is no device PyTorch can use here", "choose cpu, or leave it out"
+            f"PyTorch cannot use the device {name!r} here", "choose cpu, or leave it out"
         ) from error
 
 
@@ -213,7 +213,7 @@ def train_and_test(
         recipe.falling,
     )
 
-    def tell(done: int, loss: float) -> None:
+    def step_done(done: int, loss: float) -> None:
         ahead = after + (setting.steps - done) * system.cost
         watch(Step(run, done, setting.steps, loss, ahead))
 
@@ -222,7 +222,9 @@ def train_and_test(
         begun = replace(setting, seed=setting.seed + restarts, digest=_digest(setting.digest, restarts))
         checkpoint = checkpoint_path(out, run, restarts)
         try:
-            network, losses = train(begun, samples[split.training], labels[split.training], checkpoint, tell)
+            network, losses = train(
+                begun, samples[split.training], labels[split.training], checkpoint, step_done
+            )
             answers = predict(network, samples[split.test], options.device)
             break
         except DivergedError:
@@ -233,11 +235,11 @@ def train_and_test(
     for sample, row in zip(split.test.tolist(), answers, strict=True):
         index, variant = divmod(sample, VARIANTS)
         crop = crops.crops[index]
-        # 9 digits tell any two float32 apart.
-        told = tuple(float(f"{value:.9g}") for value in row)
+        # 9 digits distinguish any two float32.
+        logits = tuple(float(f"{value:.9g}") for value in row)
         truth = int(crops.labels[index])
         predictions.append(
-            Prediction(crops.names[index], crop.film, crop.patient, crop.kind, variant, truth, told)
+            Prediction(crops.names[index], crop.film, crop.patient, crop.kind, variant, truth, logits)
         )
     return Outcome(
         run,

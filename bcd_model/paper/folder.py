@@ -35,13 +35,13 @@ def outcomes(out: Path, options: Options, films: str) -> list[Outcome]:
 def agree(out: Path, options: Options, films: str, threads: int) -> Options:
     """Return ``options`` with the number of threads that all runs of ``out`` share.
 
-    Settings of a folder in which no run was begun bind nobody.
+    Settings of a folder in which no run was begun do not count.
 
     Args:
         threads: of a folder in which no run was begun, where ``options`` name none.
 
     Raises:
-        UsageError: ``out`` is no folder of a reproduction, its runs are of other films or settings, or its
+        UsageError: ``out`` is not a reproduction's folder, its runs are of other films or settings, or its
             settings are damaged.
     """
     known = _settings(out)
@@ -52,10 +52,12 @@ def agree(out: Path, options: Options, films: str, threads: int) -> Options:
     wanted = _wanted(options, films)
     other = [key for key in wanted if known.get(key) != wanted[key]]
     if other:
-        told = ", ".join(
+        differences = ", ".join(
             "other films" if key == "films" else f"{key} {known.get(key)}, not {wanted[key]}" for key in other
         )
-        raise UsageError(f"holds runs of other settings ({told})", "name another folder with --out", out)
+        raise UsageError(
+            f"holds runs of other settings ({differences})", "name another folder with --out", out
+        )
     return options
 
 
@@ -76,7 +78,7 @@ def _settings(out: Path) -> dict[str, Any] | None:
     if not path.exists():
         # Half-written settings are all that a reproduction may leave without them.
         if out.is_dir() and any(each.suffix != ".part" for each in out.iterdir()):
-            raise UsageError("is not empty and no folder of a reproduction", remedy, out)
+            raise UsageError("is not empty and not the folder of a reproduction", remedy, out)
         return None
     try:
         known = dict(json.loads(path.read_text()))

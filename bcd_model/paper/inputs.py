@@ -48,8 +48,8 @@ class CropSet:
     @property
     def digest(self) -> str:
         """SHA-256 of pixels, labels and patients in their order."""
-        told = "\n".join(f"{n} {c.patient} {c.kind}" for n, c in zip(self.names, self.crops, strict=True))
-        parts = (told.encode(), self.labels.tobytes(), np.ascontiguousarray(self.pixels).tobytes())
+        lines = "\n".join(f"{n} {c.patient} {c.kind}" for n, c in zip(self.names, self.crops, strict=True))
+        parts = (lines.encode(), self.labels.tobytes(), np.ascontiguousarray(self.pixels).tobytes())
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def samples(self) -> npt.NDArray[np.float32]:
@@ -75,7 +75,7 @@ def prepare(films: Sequence[AnnotatedFilm], preparation: Preparation, size: int)
 
 
 def check_films(films: Sequence[AnnotatedFilm]) -> None:
-    """Refuse films on which no split by patient is honest.
+    """Refuse films that cannot be split by patient.
 
     Raises:
         TruthError: no films, or the same film twice.

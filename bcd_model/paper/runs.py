@@ -19,7 +19,7 @@ from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Protocol, Subse
 SCHEMA = 5
 """Of the files that a run leaves (``settings.json``, ``run.json``, the checkpoint), of what their digests
 hold, and of how crops are cut: a change of any makes it one more, and earlier folders are refused. What says
-of an earlier folder what it is by being left out is no change."""
+of an earlier folder what it is by being left out changes nothing."""
 QUICK_STEPS = 30
 
 
@@ -98,7 +98,7 @@ def choose(
     ):
         for name in wanted:
             if name not in known:
-                raise UsageError(f"{name!r} is no {kind}", f"choose among {', '.join(known)}")
+                raise UsageError(f"unknown {kind} {name!r}", f"choose among {', '.join(known)}")
     runs = [
         Run(system, subset, protocol, seed, fold)
         for protocol in PROTOCOLS
@@ -126,7 +126,7 @@ def digest_of(run: Run, options: Options, films: str) -> str:
         # Runs that were made before a rate could fall stay what they are.
         del recipe["falling"]
     decides = {**asdict(system), "recipes": recipe}
-    # An estimate of the time left, which may be mended without losing hours of training.
+    # An estimate of the time left, which may be corrected without losing hours of training.
     del decides["cost"]
     parts = [SCHEMA, asdict(run), run.steps(options), asdict(options), decides, films]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -26,7 +26,7 @@ from bcd_model.words import Precision
 
 Samples = npt.NDArray[np.float32]
 Watch = Callable[[int, float], None]
-"""Told after each step how many are done and the loss of the last."""
+"""Called after each step with how many are done and the loss of the last."""
 
 CHECKPOINT_EVERY = 200
 _TEST_BATCH = 256
@@ -62,7 +62,7 @@ class Setting:
 
 
 class DivergedError(Exception):
-    """The loss or the answers are no numbers any more, and nothing can come of the training."""
+    """The loss or the answers are not numbers any more: nothing can come of the training."""
 
 
 class BatchOrder:
@@ -106,7 +106,7 @@ def train(
 
     Raises:
         UsageError: ``checkpoint`` is damaged, or of another run or environment.
-        DivergedError: the loss is no number any more.
+        DivergedError: the loss is not a number any more.
     """
     device = torch.device(setting.device)
     network = build(setting.system, setting.classes)
@@ -151,7 +151,7 @@ def predict(network: nn.Module, samples: Samples, device: str = "cpu") -> npt.ND
     """Return (n, classes) logits of samples (n, size, size), computed in float32.
 
     Raises:
-        DivergedError: they are no numbers.
+        DivergedError: they are not numbers.
     """
     network.eval()
     found = []

@@ -12,6 +12,7 @@ import typer
 from bcd_model.errors import OutputError, UsageError
 from bcd_model.evaluation.evaluate import assess
 from bcd_model.evaluation.hits import RULES, HitRule, RuleName
+from bcd_model.evaluation.overlap import KEY
 from bcd_model.evaluation.report.files import PICTURES, REPORT, draw_pictures, make_texts
 from bcd_model.evaluation.report.markdown import figure_text
 from converters.atomic import write_atomically
@@ -80,11 +81,11 @@ def evaluate(
     for text in (*marked.unusable, *marked.remarks):
         warn(text)
     if as_json:
-        note(marked.honesty.text)
+        note(marked.overlap.text)
     # Where the films lie is no part of the answer: the same films, the same bytes.
     odd = (*given.unusable, *marked.unusable, *given.remarks, *marked.remarks)
     remarks = [text.replace(f"{mias}/", "") for text in odd]
-    figures = assess(marked.cases, marked.source, marked.honesty, rule, seed)
+    figures = assess(marked.cases, marked.source, marked.overlap, rule, seed)
     content, texts = make_texts(figures, remarks)
     _remove(out, PICTURES)  # if it ends before the new ones are drawn, none of another evaluation is left
     _write(out, texts)  # before the pictures, for which films are read again
@@ -171,7 +172,7 @@ def _show(content: dict[str, Any]) -> None:
         f"{counted(data['films'], 'film')}, {counted(data['patients'], 'patient')}, "
         f"{counted(data['lesions'], 'lesion')}; 95 % intervals over patients in brackets"
     )
-    say(f"{content['honesty']['text']}")
+    say(content[KEY]["text"])
     curves = content["froc"]
     rates = next(iter(curves.values()))["sensitivity_at_false_marks_per_film"]
     say()

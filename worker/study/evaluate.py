@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bcd_model.digests import film_digest
-from bcd_model.duplicates import twins
+from bcd_model.duplicates import duplicates
 from bcd_model.errors import FilmError, InputError
 from bcd_model.evaluation.cases import Case, check_films, describe
 from bcd_model.evaluation.evaluate import Source
+from bcd_model.evaluation.overlap import Overlap, film_digests, of_weights, out_of_fold
 from bcd_model.evaluation.runs import Run, check_film, check_patients, read_run
-from bcd_model.evaluation.seen_films import Honesty, film_digests, of_weights, out_of_fold
 from bcd_model.pairs import other_breasts
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, Film
@@ -52,7 +52,7 @@ class Marked:
 
     cases: list[Case]
     source: Source
-    honesty: Honesty
+    overlap: Overlap
     unusable: list[str]
     remarks: list[str]
 
@@ -120,7 +120,7 @@ def scan_films(
     cases, unusable = _each(
         films, lambda film: scanner.scan(film, *pairs.of(film)), progress, given - len(films)
     )
-    remarks += [*_warnings(cases), *twins((case.pixels.digest, case.film) for case in cases)]
+    remarks += [*_warnings(cases), *duplicates((case.pixels.digest, case.film) for case in cases)]
     point = model.operating_point.threshold
     identity = info.identity
     facts = {
@@ -177,7 +177,7 @@ def marks_of_run(films: Sequence[AnnotatedFilm], folder: Path, progress: Progres
         *_odd(given - run.fold.keys(), "not in the run: left out"),
         *_odd(run.fold.keys() - given, "in the run, but not given"),
         *_warnings(cases),
-        *twins((case.pixels.digest, case.film) for case in cases),
+        *duplicates((case.pixels.digest, case.film) for case in cases),
     ]
     folds = len(set(run.fold.values()))
     if run.folds is None:

@@ -12,16 +12,17 @@ from bcd_model.detector.calibration import logistic
 from bcd_model.evaluation import froc
 from bcd_model.evaluation.evaluate import Assessment
 from bcd_model.evaluation.hits import circle_iou
+from bcd_model.evaluation.overlap import KEY
 
 
 def froc_csv(made: Assessment) -> str:
     """``froc.csv``: the curves of the hit rules, point by point."""
 
     def rows() -> Iterable[Sequence[object]]:
-        yield "hit_rule", "false_marks_per_film", "sensitivity", "low", "high", "above_score", "honesty"
+        yield "hit_rule", "false_marks_per_film", "sensitivity", "low", "high", "above_score", KEY
         for curve in made.curves:
             for rate, point, above in zip(froc.RATES, curve.sensitivity, curve.thresholds, strict=True):
-                yield (curve.rule.name, float(rate), *_three(point), _number(above), made.honesty.verdict)
+                yield (curve.rule.name, float(rate), *_three(point), _number(above), made.overlap.verdict)
 
     return _csv(rows())
 
@@ -45,7 +46,7 @@ def films_csv(made: Assessment) -> str:
                     _number(case.score),
                     "" if p is None else _number(logistic(p[index])),
                 ),
-                *(case.pixels.digest, _word(made.honesty.trained_on[index])),
+                *(case.pixels.digest, _word(made.overlap.trained_on[index])),
             )
 
     return _csv(rows())
@@ -67,7 +68,7 @@ def marks_csv(made: Assessment) -> str:
             *("malignant_share", "verdict", "lesion", "iou", "trained_on"),
         )
         number = -1
-        for case, seen in zip(made.cases, made.honesty.trained_on, strict=True):
+        for case, seen in zip(made.cases, made.overlap.trained_on, strict=True):
             hit: set[int] = set()
             for rank, mark in enumerate(case.marks, start=1):
                 number += 1
@@ -104,7 +105,7 @@ def lesions_csv(made: Assessment) -> str:
             *("judged", "best_score", "malignant_share", "found", "trained_on"),
         )
         number = -1
-        for case, seen in zip(made.cases, made.honesty.trained_on, strict=True):
+        for case, seen in zip(made.cases, made.overlap.trained_on, strict=True):
             for index, lesion in enumerate(case.film.lesions, start=1):
                 number += 1
                 score = float(made.tally.lesion_score[number])

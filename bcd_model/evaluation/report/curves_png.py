@@ -90,9 +90,9 @@ def _reliability(axis: Axes, calibrated: Calibrated | None, title: str) -> None:
     axis.set_ylim(0, 1)
     axis.set_xlabel("probability said (mean of the bin); numbers: how many")
     axis.set_ylabel("share that is true, 95 % over patients")
-    told = [f"n = {calibrated.count}", f"slope {calibrated.slope}", f"ECE {calibrated.ece}"]
-    told.append(f"Brier skill {calibrated.skill}")
-    axis.text(0.03, 0.97, "\n".join(told), transform=axis.transAxes, va="top", fontsize=7)
+    lines = [f"n = {calibrated.count}", f"slope {calibrated.slope}", f"ECE {calibrated.ece}"]
+    lines.append(f"Brier skill {calibrated.skill}")
+    axis.text(0.03, 0.97, "\n".join(lines), transform=axis.transAxes, va="top", fontsize=7)
 
 
 def new_figure(
@@ -106,9 +106,9 @@ def new_figure(
 
 def finish(figure: Figure, made: Assessment) -> bytes:
     """Return the figure as PNG; it says beneath what its figures are worth."""
-    color = "black" if made.honesty.measure else "red"
+    color = "black" if made.overlap.measure else "red"
     figure.supxlabel(
-        f"{made.honesty.text}\n{made.rule.text}. Research use only.", fontsize=6, color=color, wrap=True
+        f"{made.overlap.text}\n{made.rule.text}. Research use only.", fontsize=6, color=color, wrap=True
     )
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110, metadata={"Software": None})

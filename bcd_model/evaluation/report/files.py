@@ -1,4 +1,4 @@
-"""All files of an assessment, as their content: whoever calls writes them."""
+"""All files of an assessment, as their content; the caller writes them."""
 
 from __future__ import annotations
 

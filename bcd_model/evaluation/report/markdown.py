@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from bcd_model.evaluation.overlap import KEY
 from bcd_model.evaluation.statistics import Interval
 
 _HEADINGS = {
@@ -30,7 +31,7 @@ def report_text(content: dict[str, Any], pictures: Sequence[str]) -> str:
         "",
         f"> {content['disclaimer']}",
         "",
-        f"**{content['honesty']['text']}.**",
+        f"**{content[KEY]['text']}.**",
         "",
         f"{data['films']} films of {data['patients']} patients: {data['films_abnormal']} abnormal, of these "
         f"{data['films_with_unknown_place']} with an abnormality of unknown place (they count for the film "
@@ -113,8 +114,8 @@ def _films(content: dict[str, Any]) -> list[str]:
                 figure_text(point["false_marks_per_film"]),
             ],
         ]
-    told = [] if point is None else [f"Operating point: {point['basis']}.", ""]
-    return ["## Films and classes", "", *_table(["figure", "n", "value"], rows), "", *told]
+    basis = [] if point is None else [f"Operating point: {point['basis']}.", ""]
+    return ["## Films and classes", "", *_table(["figure", "n", "value"], rows), "", *basis]
 
 
 def _groups(content: dict[str, Any]) -> list[str]:

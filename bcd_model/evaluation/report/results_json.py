@@ -11,6 +11,7 @@ from typing import Any
 from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.evaluation.cases import data_digest
 from bcd_model.evaluation.evaluate import OPERATING_FALSE_MARKS, Assessment, Curve
+from bcd_model.evaluation.overlap import KEY
 from bcd_model.evaluation.tally import DRAWS
 from bcd_model.words import CLASSES, DISCLAIMER
 
@@ -27,11 +28,11 @@ def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:
     content = {
         "schema_version": SCHEMA_VERSION,
         "disclaimer": DISCLAIMER,
-        "measure": made.honesty.measure,
-        "honesty": {
-            "verdict": made.honesty.verdict,
-            "text": made.honesty.text,
-            "films_trained_on": _known(made.honesty.trained_on),
+        "measure": made.overlap.measure,
+        KEY: {
+            "verdict": made.overlap.verdict,
+            "text": made.overlap.text,
+            "films_trained_on": _known(made.overlap.trained_on),
         },
         "source": {"kind": made.source.kind, **made.source.facts},
         "data": _data(made),
@@ -112,7 +113,7 @@ def _basis(made: Assessment) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses as objects, numbers rounded, what is no number None."""
+    """Dataclasses as objects, numbers rounded, what is not a number None."""
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, dict):

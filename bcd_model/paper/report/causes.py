@@ -48,41 +48,41 @@ def causes(groups: Sequence[Group]) -> list[Cause]:
     found = []
     for system, of_one_scale in (("S1", "S1r"), ("S1f", "S1fr")):
         for subset in SUBSETS:
-            leaking, honest = by.get((system, subset, "paper")), by.get((system, subset, "patient"))
-            if leaking is not None and honest is not None and leaking.steps == honest.steps:
+            leaking, by_patient = by.get((system, subset, "paper")), by.get((system, subset, "patient"))
+            if leaking is not None and by_patient is not None and leaking.steps == by_patient.steps:
                 fair = by.get((of_one_scale, subset, "patient"))
-                same = fair is not None and fair.steps == honest.steps
-                found += _causes(leaking, honest, fair if same else None)
+                same = fair is not None and fair.steps == by_patient.steps
+                found += _causes(leaking, by_patient, fair if same else None)
     return found
 
 
-def _causes(leaking: Group, honest: Group, fair: Group | None) -> list[Cause]:
+def _causes(leaking: Group, by_patient: Group, fair: Group | None) -> list[Cause]:
     system, subset = leaking.system, leaking.subset
-    last = honest if fair is None else fair
+    last = by_patient if fair is None else fair
     printed = printed_accuracy("S1", subset)
-    groups = (leaking, honest, last)
+    groups = (leaking, by_patient, last)
     patients = sorted({patient for group in groups for a in group.answers for patient in a.patients})
 
     def parts(chosen: npt.NDArray[np.int64]) -> list[float]:
         drawn = [patients[index] for index in chosen]
-        a = honest.mean(drawn, "accuracy")
+        a = by_patient.mean(drawn, "accuracy")
         b = last.mean(drawn, "accuracy")
         c = last.mean(drawn, "balanced_accuracy")
         ours = leaking.mean(drawn, "accuracy")
         return [(printed or np.nan) - ours, ours - a, a - b, b - c, c]
 
     apart, leak, scale, count, left = over_patients(patients, parts)
-    told: list[Cause] = []
+    found: list[Cause] = []
 
-    def tell(name: str, part: Interval, how: str) -> None:
-        told.append(Cause(system, subset, name, part, how))
+    def add(name: str, part: Interval, how: str) -> None:
+        found.append(Cause(system, subset, name, part, how))
 
     if printed is not None:
-        tell("printed - ours", apart, f"the printed accuracy of S1 - {system}, the paper's protocol")
-    tell("leak", leak, f"{system}, the paper's protocol - {system} by patient: accuracy")
+        add("printed - ours", apart, f"the printed accuracy of S1 - {system}, the paper's protocol")
+    add("leak", leak, f"{system}, the paper's protocol - {system} by patient: accuracy")
     if fair is not None:
-        tell("scale shortcut", scale, f"{system} by patient - {fair.system} by patient: accuracy")
-    tell("count", count, f"{last.system} by patient: accuracy - balanced accuracy")
+        add("scale shortcut", scale, f"{system} by patient - {fair.system} by patient: accuracy")
+    add("count", count, f"{last.system} by patient: accuracy - balanced accuracy")
     chance = 1 / len(last.classes)
-    tell("left", left, f"{last.system} by patient: balanced accuracy; chance is {chance:.3f}")
-    return told
+    add("left", left, f"{last.system} by patient: balanced accuracy; chance is {chance:.3f}")
+    return found

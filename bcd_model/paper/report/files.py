@@ -104,14 +104,14 @@ def _predictions(outcomes: Sequence[Outcome]) -> Iterable[Sequence[object]]:
     )
     for outcome in outcomes:
         run, classes = outcome.run, tuple(outcome.crops)
-        told_of = probabilities(np.array([each.logits for each in outcome.predictions]))
-        for each, row in zip(outcome.predictions, told_of, strict=True):
-            told = dict(zip(classes, (f"{value:.9g}" for value in row), strict=True))
+        shares = probabilities(np.array([each.logits for each in outcome.predictions]))
+        for each, row in zip(outcome.predictions, shares, strict=True):
+            of_class = dict(zip(classes, (f"{value:.9g}" for value in row), strict=True))
             answer = classes[int(np.argmax(each.logits))]
             yield (
                 *(run.system, run.subset, run.seed, run.fold, each.crop, each.film, each.patient, each.kind),
                 *(each.variant, classes[each.truth], answer),
-                *(told.get(name, "") for name in CLASSES),
+                *(of_class.get(name, "") for name in CLASSES),
             )
 
 

@@ -1,4 +1,4 @@
-"""The report for people: Table I and Figure 11 beside ours, then the honest figures, then the causes."""
+"""The report for people: Table I and Figure 11 beside ours, then the figures by patient, then the causes."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def report_text(
     if left_out.unfinished:
         parts.append(f"In no table, for folds are missing: {', '.join(left_out.unfinished)}.")
     leaking = [group for group in made if group.protocol == "paper"]
-    honest = [group for group in made if group.protocol == "patient"]
+    by_patient = [group for group in made if group.protocol == "patient"]
     if leaking:
         parts += _paper_parts(leaking)
         parts += [f"![{name}]({name})" for name in pictures if "-paper" in name]
-    if honest:
-        parts += _patient_parts(honest)
+    if by_patient:
+        parts += _patient_parts(by_patient)
         parts += [f"![{name}]({name})" for name in pictures if "-patient" in name]
     if explained:
         parts += _cause_parts(explained)
@@ -92,8 +92,8 @@ def _paper_parts(made: Sequence[Group]) -> list[str]:
     parts += ["### Figure 11: accuracy", accuracy_table(made)]
     parts += ["### The standard count: each class against the rest, first seed", class_table(made)]
     if any(group.system == "S4" for group in made):
-        told = " and ".join(f"{value:.3f} on {subset}" for subset, value in S4_RECALL.items())
-        parts.append(f"Printed for S4: a sensitivity to malignant crops of {told}.")
+        recalls = " and ".join(f"{value:.3f} on {subset}" for subset, value in S4_RECALL.items())
+        parts.append(f"Printed for S4: a sensitivity to malignant crops of {recalls}.")
     parts += [
         "### Areas under the ROC curve",
         figure_table(made),
@@ -156,13 +156,13 @@ def _loss_parts(made: Sequence[Group]) -> list[str]:
 
 def _restarts(made: Sequence[Group]) -> list[str]:
     often = {1: "once", 2: "twice"}
-    told = [
+    names = [
         f"{outcome.run.name} ({often[outcome.restarts]})"
         for group in made
         for outcome in group.outcomes
         if outcome.restarts
     ]
-    return [f"Begun again because they diverged: {', '.join(told)}."] if told else []
+    return [f"Begun again because they diverged: {', '.join(names)}."] if names else []
 
 
 def _cause_parts(explained: Sequence[Cause]) -> list[str]:

@@ -54,8 +54,8 @@ class Answers:
     def confusion(self, chosen: npt.NDArray[np.int64] | None = None) -> Confusion:
         """Return truth (rows) against the most probable class, of the crops at ``chosen`` (all if None)."""
         at = np.arange(len(self.truth)) if chosen is None else chosen
-        told = np.asarray(self.logits[at].argmax(axis=1), dtype=np.int64)
-        return confusion(self.truth[at], told, self.logits.shape[1])
+        answers = np.asarray(self.logits[at].argmax(axis=1), dtype=np.int64)
+        return confusion(self.truth[at], answers, self.logits.shape[1])
 
     def rates(self, chosen: npt.NDArray[np.int64]) -> dict[str, float]:
         """Return what follows from the answers alone, of the crops at ``chosen``."""

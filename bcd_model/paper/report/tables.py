@@ -75,9 +75,11 @@ def figure_table(made: Sequence[Group]) -> str:
     """Return accuracies and areas with their intervals."""
     rows = []
     for group in made:
-        told = [interval_text(group.figures[n]) if n in group.figures else "" for n in _FIGURES]
+        figures = [interval_text(group.figures[n]) if n in group.figures else "" for n in _FIGURES]
         crops = " + ".join(f"{number} {label}" for label, number in group.crops.items())
-        rows.append([group.system, group.subset, crops, f"{len(group.answers)}", f"{group.samples}", *told])
+        rows.append(
+            [group.system, group.subset, crops, f"{len(group.answers)}", f"{group.samples}", *figures]
+        )
     return table(["system", "subset", "crops", "seeds", "n tested", *_FIGURES.values()], rows)
 
 
@@ -116,14 +118,14 @@ def loss_table(made: Sequence[Group]) -> str:
     rows = []
     for group in made:
         loss = group.loss()
-        told = [
+        means = [
             "" if loss[key] is None else f"{loss[key]:.4f}"
             for key in ("first_tenth", "tenth_before_last", "last_tenth")
         ]
         recipe = SYSTEMS[group.system].recipes[group.subset]
         rate = f"{recipe.learning_rate:g}" + (", falling to 0" if recipe.falling else "")
         flat = "yes" if loss["flat"] else "no"
-        rows.append([group.system, group.subset, f"{group.steps}", rate, *told, flat])
+        rows.append([group.system, group.subset, f"{group.steps}", rate, *means, flat])
     return table(
         [
             *("system", "subset", "steps", "learning rate", "first tenth"),

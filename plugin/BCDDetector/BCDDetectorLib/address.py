@@ -14,7 +14,7 @@ def clean_address(text: str) -> str:
     """The address as it is used and saved: with a scheme, without a slash at its end.
 
     Raises:
-        InputError: it is no http or https address, or holds a user name, a password or a query.
+        InputError: it is not an http or https address, or holds a user name, a password or a query.
     """
     address = text.strip()
     if "://" not in address:
@@ -23,7 +23,7 @@ def clean_address(text: str) -> str:
         parts = urlsplit(address)
         port = parts.port
     except ValueError as error:
-        raise InputError(f"{text!r} is no address; write one like http://127.0.0.1:8970") from error
+        raise InputError(f"{text!r} is not an address; write one like http://127.0.0.1:8970") from error
     wrong = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
     if wrong or "@" in parts.netloc or parts.query or parts.fragment:
         raise InputError("the address must look like http://127.0.0.1:8970, without name and password")

@@ -1,4 +1,4 @@
-"""Turns the gateway's answers into values, and its refusals into errors that tell them apart."""
+"""Turns the gateway's answers into values, and its refusals into errors, one kind each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TEXT = 500
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the gateway tells it.
+    """A job as the gateway describes it.
 
     Attributes:
         state: queued, running, done, done with failures, failed or cancelled.
@@ -148,14 +148,14 @@ def raise_for(response: requests.Response) -> NoReturn:
     kinds: dict[int, tuple[type, str]] = {
         400: (UnusableError, "the gateway cannot use what was sent"),
         401: (RefusedError, "the gateway does not know this token; enter another one"),
-        403: (RefusedError, "this token may not do that; ask whoever runs the gateway"),
+        403: (RefusedError, "this token may not do that; ask the administrator of the gateway"),
         404: (NotFoundError, "not found: there is no BCD gateway at this address, or the job is gone"),
         408: (UnreachableError, "the connection was too slow for the gateway; try again"),
         409: (NotReadyError, "the job has no results yet"),
         413: (TooLargeError, "too large: the gateway does not take so much at once"),
         415: (UnusableError, "the gateway found no film in what was sent"),
         422: (UnusableError, "the gateway found nothing that it can scan"),
-        507: (TooLargeError, "the gateway's disk is full; tell whoever runs it"),
+        507: (TooLargeError, "the gateway's disk is full; inform its administrator"),
     }
     if status in (429, 503):
         wait = _retry_after(response)
@@ -171,7 +171,7 @@ def raise_for(response: requests.Response) -> NoReturn:
 
 
 def describe(response: requests.Response) -> str:
-    """Status, place and request id of an answer, for whoever has to mend it; never the token."""
+    """Status, place and request id of an answer, to find the fault by; never the token."""
     request = response.request
     lines = [
         f"{request.method} {request.url}",

@@ -307,7 +307,7 @@ def _unreachable(address: str, error: requests.RequestException) -> UnreachableE
     details = f"{address}\n{type(error).__name__}: {error}"
     if isinstance(error, requests.exceptions.SSLError):
         return UnreachableError(
-            f"{address}: its certificate is not trusted; ask whoever runs the gateway", details
+            f"{address}: its certificate is not trusted; ask the administrator of the gateway", details
         )
     if isinstance(error, requests.Timeout):
         return UnreachableError(f"{address} does not answer in time; is the gateway running?", details)

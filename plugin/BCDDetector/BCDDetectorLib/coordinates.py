@@ -25,7 +25,7 @@ def from_scoord(graphic_data: Sequence[float]) -> tuple[Point, ...]:
     """Graphic Data (0070,0022) to (row, column) of pixel centres.
 
     Raises:
-        ValueError: an odd count of numbers, or what is no number.
+        ValueError: an odd count of numbers, or what is not a number.
     """
     values = [float(value) for value in graphic_data]
     if len(values) % 2 or not all(map(math.isfinite, values)):

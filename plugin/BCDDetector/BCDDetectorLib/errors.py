@@ -1,4 +1,4 @@
-"""What can go wrong, each with one line for the user and details for whoever has to mend it.
+"""What can go wrong, each with one line for the user and details for its repair.
 
 ::
 

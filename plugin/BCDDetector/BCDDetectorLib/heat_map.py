@@ -39,7 +39,7 @@ def load(scene: Any, study_uid: str, film_uid: str, path: Path, film: Any) -> An
     """The heat map of one film as a volume in the place of ``film``.
 
     Raises:
-        InputError: the file is no heat map of a film of this shape.
+        InputError: the file is not a heat map of a film of this shape.
     """
     values = read(path, film.GetImageData().GetDimensions()[1::-1])
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName("BCD heat map"))

@@ -69,8 +69,8 @@ def to_json(reading: Reading, created: datetime, patient: str) -> dict[str, Any]
     """The reading as JSON.
 
     Args:
-        patient: what tells patients apart, so that no split of a training set parts one; hashed here,
-            without salt, so that two exports agree: whoever knows the identities can find the hash again.
+        patient: identifies the patient, so that no split of a training set parts one's films; hashed here,
+            without salt, so that two exports agree: who knows the identities can find the hash again.
     """
     pseudonym = hashlib.sha256(patient.encode()).hexdigest()[:16]
     films: dict[str, Any] = {}

@@ -142,7 +142,7 @@ def _evidence(reading: Reading, headers: Mapping[str, Dataset]) -> Dataset:
 
 def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]) -> Dataset:
     """TID 1500 with 1001 and 1003 (a person), 1600 and 1410."""
-    library, groups, told = [], [], []
+    library, groups, lines = [], [], []
     for film in films:
         uid = film.sop_instance_uid or ""
         sop_class = str(headers[uid].SOPClassUID)
@@ -150,7 +150,7 @@ def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]
         judged = [mark for mark in reading.of(film) if mark.verdict != nodes.UNREAD]
         size = int(headers[uid].Rows), int(headers[uid].Columns)
         groups += [_group(mark, film, sop_class, size) for mark in judged]
-        told.append(_sentence(film, uid in reading.films_read, judged))
+        lines.append(_sentence(film, uid in reading.films_read, judged))
     observer = sr_items.item(
         "HAS OBS CONTEXT",
         "PNAME",
@@ -185,7 +185,7 @@ def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]
                 ("C0034375", "UMLS", "Qualitative Evaluations"),
                 [
                     sr_items.text(
-                        "CONTAINS", dcm("111033", "Impression Description"), "\r\n".join([DISCLAIMER, *told])
+                        "CONTAINS", dcm("111033", "Impression Description"), "\r\n".join([DISCLAIMER, *lines])
                     )
                 ],
             ),

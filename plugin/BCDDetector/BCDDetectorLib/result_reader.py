@@ -109,18 +109,18 @@ def _point(value: Any) -> Point:
 def _number(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a number")
     return number
 
 
 def _share(value: Any) -> float:
     number = _number(value)
     if not 0 < number < 1:
-        raise ValueError(f"{value!r} is no share of films")
+        raise ValueError(f"{value!r} is not a share of films")
     return number
 
 
 def _text_or_none(value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not text")
     return value

@@ -80,7 +80,7 @@ def open_line(address: str) -> str:
 
 
 def is_private(address: str) -> bool:
-    """Whether nobody on the network can read what is sent: https, or this machine."""
+    """Whether others on the network cannot read what is sent: https, or this machine."""
     return urlsplit(address).scheme == "https" or is_loopback(address)
 
 

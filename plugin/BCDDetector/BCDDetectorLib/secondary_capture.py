@@ -64,7 +64,7 @@ def wrap(pixels: Any, description: Description, folder: Path) -> tuple[str, str,
         SOP Instance UID, Study Instance UID and the file.
 
     Raises:
-        InputError: the pixels are no single gray picture, or the spacing is none.
+        InputError: the pixels are not a single gray picture, or the spacing is none.
     """
     stored, bits = _stored(np.asarray(pixels))
     low, high = _SPACING_RANGE
@@ -87,9 +87,9 @@ def _stored(pixels: Any) -> tuple[Any, int]:
     if pixels.ndim == 3 and pixels.shape[0] == 1:
         pixels = pixels[0]
     if pixels.ndim != 2:
-        raise InputError("the volume is no single gray picture; load one film a volume")
+        raise InputError("the volume is not a single gray picture; load one film a volume")
     if not np.all(np.isfinite(pixels)):
-        raise InputError("the volume has values that are no numbers")
+        raise InputError("the volume has values that are not numbers")
     low, high = float(pixels.min()), float(pixels.max())
     whole = np.issubdtype(pixels.dtype, np.integer)
     if whole and low >= 0 and high <= 255:

@@ -199,7 +199,7 @@ class Session:
         return verdicts.collect(self.scene, table, reader)
 
     def export_json(self, found: Reading, path: Path, when: datetime) -> None:
-        """Write the reading as JSON; patients are told apart by a hash of their identity."""
+        """Write the reading as JSON; a hash of the identity stands for the patient."""
         header = self._header(found)
         patient = str(header.get("PatientID") or header.get("PatientName") or found.study.study_instance_uid)
         reading.write_json(reading.to_json(found, when, patient), path)
@@ -262,6 +262,6 @@ def _pixels(volume: Any) -> Any:
     image = volume.GetImageData()
     scalars = image.GetPointData().GetScalars() if image is not None else None
     if scalars is None or scalars.GetNumberOfComponents() != 1:
-        raise InputError("the volume is no single gray picture; load one film a volume")
+        raise InputError("the volume is not a single gray picture; load one film a volume")
     columns, rows, slices = image.GetDimensions()
     return vtk_to_numpy(scalars).reshape(slices, rows, columns)

@@ -88,11 +88,11 @@ def _supersede(scene: Any, study: Study, loaded: list[Film]) -> list[Finding]:
             scene.RemoveNode(curve)
         else:
             judged.append(curve)
-    twins = _twins(judged, list(new.values()))
+    nearest = _nearest(judged, list(new.values()))
     for curve in judged:
-        twin = twins.get(curve.GetID())
-        if twin is not None:
-            _take_over(scene, curve, new.pop(twin.tracking_uid))
+        finding = nearest.get(curve.GetID())
+        if finding is not None:
+            _take_over(scene, curve, new.pop(finding.tracking_uid))
         else:
             _renumber(
                 scene, curve, {f.number for film in loaded for f in film.findings if f.film == _film(curve)}
@@ -116,7 +116,7 @@ def _renumber(scene: Any, curve: Any, taken: set[int]) -> None:
     set_label(curve, label)
 
 
-def _twins(curves: list[Any], found: list[Finding]) -> dict[str, Finding]:
+def _nearest(curves: list[Any], found: list[Finding]) -> dict[str, Finding]:
     """By node ID the finding nearest to where the curve's own was found, if that lies within its radius.
 
     The nearest two of all belong together first: no curve takes a finding that lies nearer to another curve.
@@ -130,11 +130,11 @@ def _twins(curves: list[Any], found: list[Finding]) -> dict[str, Finding]:
                 if finding.film == _film(curve) and distance <= radius:
                     near.append((distance, curve.GetID(), finding.tracking_uid))
     left = {finding.tracking_uid: finding for finding in found}
-    twins: dict[str, Finding] = {}
+    nearest: dict[str, Finding] = {}
     for _, curve_id, tracking_uid in sorted(near):
-        if curve_id not in twins and tracking_uid in left:
-            twins[curve_id] = left.pop(tracking_uid)
-    return twins
+        if curve_id not in nearest and tracking_uid in left:
+            nearest[curve_id] = left.pop(tracking_uid)
+    return nearest
 
 
 def _take_over(scene: Any, curve: Any, finding: Finding) -> None:

@@ -72,7 +72,7 @@ def read_cad_sr(path: Path) -> Study:
     try:
         document = pydicom.dcmread(path)
         if document.get("SOPClassUID") != CAD_SR_CLASS:
-            raise InputError("the file is no Mammography CAD SR", str(path))
+            raise InputError("the file is not a Mammography CAD SR", str(path))
         return _study(document)
     except OSError as error:
         raise InputError(f"the report cannot be read ({error.strerror or error})", str(path)) from error

@@ -19,7 +19,7 @@ from .errors import (
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the work is: ``fraction`` in [0, 1], None if no one can tell."""
+    """How far the work is: ``fraction`` in [0, 1], None if it is not known."""
 
     text: str
     fraction: Any = None

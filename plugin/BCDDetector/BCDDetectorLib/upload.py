@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 
 
 def _ignore(sent: int, total: int) -> None:
-    """No one wants to know."""
+    """Progress that is not shown."""
 
 
 class Multipart:

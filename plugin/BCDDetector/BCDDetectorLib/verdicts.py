@@ -13,7 +13,7 @@ from .reading import Mark, Reading
 from .words import ABNORMAL, MIN_CORNERS
 
 _BEFORE = "BCD.OutlineBefore"
-_STILL = 0.5  # pixels; less is a tremor, no move
+_STILL = 0.5  # pixels; less is a tremor, not a move
 
 
 def new_tracking_uid() -> str:
@@ -48,7 +48,7 @@ def collect(scene: Any, table: Any, reader: str) -> Reading:
 def judge(curve: Any, verdict: str, label: str = "") -> None:
     """Set the reader's verdict on a finding and, where the reader says so, its class."""
     if verdict not in (nodes.ACCEPTED, nodes.REJECTED, nodes.UNREAD):
-        raise InputError(f"{verdict!r} is no verdict")
+        raise InputError(f"unknown verdict {verdict!r}")
     curve.SetAttribute(nodes.VERDICT, verdict)
     if label in ABNORMAL:
         show.set_label(curve, label)

@@ -21,7 +21,7 @@ class Dialogs:
         return bool(slicer.util.confirmOkCancelDisplay(text, windowTitle=TITLE))
 
     def error(self, error: DetectorError) -> None:
-        """Say what is wrong, with the details that whoever mends it needs."""
+        """Say what is wrong, with the details for its repair."""
         logging.warning("BCD Detector: %s", type(error).__name__)
         # Slicer logs the message, and shows details of None as "None".
         slicer.util.errorDisplay(error.message, windowTitle=TITLE, detailedText=error.details or "")

@@ -16,11 +16,11 @@ from bcd_model.errors import UsageError
 from bcd_model.evaluation.cases import Case
 from bcd_model.evaluation.evaluate import Assessment, Source, assess
 from bcd_model.evaluation.hits import HitRule
+from bcd_model.evaluation.overlap import of_weights, out_of_fold
 from bcd_model.evaluation.report import errors_png
 from bcd_model.evaluation.report.files import draw_pictures, make_texts
 from bcd_model.evaluation.report.markdown import figure_text
 from bcd_model.evaluation.scored_films import ScoredFilm
-from bcd_model.evaluation.seen_films import of_weights, out_of_fold
 from bcd_model.words import Film, Lesion
 from tests.support.made_cases import MadeFilm, case, mark, random_cases
 from tests.support.plain_froc import at_threshold, film_auc, froc
@@ -278,7 +278,7 @@ def test_pictures_are_the_same_bytes_and_say_what_they_are_worth() -> None:
     assert set(drawn) == {"froc.png", "film-roc.png", "reliability.png", "misses.png", "false-marks.png"}
     assert all(data.startswith(b"\x89PNG") for data in drawn.values())
     assert draw_pictures(of_model(cases)) == drawn
-    other = draw_pictures(replace(made, honesty=replace(made.honesty, text="another line")))
+    other = draw_pictures(replace(made, overlap=replace(made.overlap, text="another line")))
     assert all(other[name] != drawn[name] for name in drawn)
 
 

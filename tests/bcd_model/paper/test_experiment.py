@@ -128,7 +128,7 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(
     films: list[StoredFilm], tmp_path: Path
 ) -> None:
     (tmp_path / "report.md").write_text("mine")
-    with pytest.raises(UsageError, match="is not empty and no folder of a reproduction; name another"):
+    with pytest.raises(UsageError, match="is not empty and not the folder of a reproduction; name another"):
         _do(films, tmp_path)
     (tmp_path / "settings.json").write_text('{"editor": "mine"}')
     with pytest.raises(UsageError, match=r"settings\.json: is not of a reproduction"):
@@ -159,7 +159,7 @@ def test_a_folder_keeps_the_number_of_threads_it_was_begun_with(
         (lambda films: films[:4], "2 patients cannot fill 5 folds"),
     ],
 )
-def test_what_cannot_be_split_honestly_is_refused_before_any_training(
+def test_what_cannot_be_split_by_patient_is_refused_before_any_training(
     change: Callable[[list[StoredFilm]], list[StoredFilm]],
     message: str,
     films: list[StoredFilm],
@@ -372,9 +372,9 @@ def test_the_plan_has_each_systems_own_subsets_and_lengths() -> None:
     assert len({run.name for run in runs}) == len(runs)
     assert {run.steps(Options()) for run in runs} == {20_000}
     assert len({run.network_seed for run in runs}) == 3 * 5
-    with pytest.raises(UsageError, match="'S9' is no system"):
+    with pytest.raises(UsageError, match="unknown system 'S9'"):
         choose(("S9",), ("all",), PROTOCOLS, 1, Options())
     with pytest.raises(UsageError, match="S2 on mass: the paper has no such run"):
         choose(("S2",), ("mass",), PROTOCOLS, 1, Options())
-    with pytest.raises(UsageError, match="'float8' is no precision"):
+    with pytest.raises(UsageError, match="unknown precision 'float8'"):
         choose(("S1",), ("all",), PROTOCOLS, 1, Options(precision="float8"))

@@ -48,12 +48,12 @@ def test_the_causes_add_up_to_the_accuracy_of_the_papers_protocol() -> None:
 
 def test_the_same_patients_are_drawn_in_both_protocols() -> None:
     """The same answers for the same patients: whoever is drawn, the leak is nothing."""
-    honest = _five("S1", HALF)
+    by_patient = _five("S1", HALF)
     leaking = replace(
         _outcome("S1", "paper", 0, 0, HALF),
-        predictions=tuple(each for outcome in honest for each in outcome.predictions),
+        predictions=tuple(each for outcome in by_patient for each in outcome.predictions),
     )
-    parts = {cause.name: cause.part for cause in causes(groups([leaking, *honest]))}
+    parts = {cause.name: cause.part for cause in causes(groups([leaking, *by_patient]))}
     assert (parts["leak"].value, parts["leak"].low, parts["leak"].high) == (0, 0, 0)
     assert parts["printed - ours"].low < parts["printed - ours"].value < parts["printed - ours"].high
 

@@ -83,7 +83,7 @@ def test_a_blobs_centroid_lies_where_the_report_says(case):
 def test_what_is_no_report(tmp_path, case):
     _, films = case("finding")
     film = next(iter(films.values()))
-    with pytest.raises(errors.InputError, match="no Mammography CAD SR"):
+    with pytest.raises(errors.InputError, match="not a Mammography CAD SR"):
         read_cad_sr(film)
     text = tmp_path / "x.dcm"
     text.write_text("hello")

@@ -212,12 +212,12 @@ def test_unusable_data_is_refused_by_name_before_any_training(
 @pytest.mark.parametrize(
     ("option", "value", "named"),
     [
-        ("--system", "S6", "'S6' is no system"),
-        ("--subset", "asymmetry", "'asymmetry' is no subset"),
-        ("--protocol", "honest", "'honest' is no protocol"),
-        ("--precision", "int8", "'int8' is no precision"),
-        ("--device", "abacus", "'abacus' is no device"),
-        ("--device", "hpu", "'hpu' is no device"),
+        ("--system", "S6", "unknown system 'S6'"),
+        ("--subset", "asymmetry", "unknown subset 'asymmetry'"),
+        ("--protocol", "fair", "unknown protocol 'fair'"),
+        ("--precision", "int8", "unknown precision 'int8'"),
+        ("--device", "abacus", "PyTorch cannot use the device 'abacus' here"),
+        ("--device", "hpu", "PyTorch cannot use the device 'hpu' here"),
         ("--system", ",", "--system ',' names nothing; leave it out"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Whether the films are new to the networks that marked them: without that no figure is a measure."""
+"""Train/test overlap: figures on films that the network was trained on are not a measure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any, Literal
 
 from bcd_model.evaluation.cases import Case, data_digest
 
+KEY = "honesty"
+"""Where ``results.json`` and ``froc.csv`` say it; a public name, which must not change."""
+
 Verdict = Literal["out of fold", "seen", "unseen", "not known"]
 
 
 @dataclass(frozen=True, slots=True)
-class Honesty:
-    """What is known of the films' part in the training.
+class Overlap:
+    """What is known of the overlap between the films and the training set.
 
     Attributes:
         trained_on: (F,) whether the network was trained on each film; None where it is not known.
@@ -30,9 +33,9 @@ class Honesty:
         return {"out of fold": True, "unseen": True, "seen": False, "not known": None}[self.verdict]
 
 
-def out_of_fold(cases: Sequence[Case]) -> Honesty:
+def out_of_fold(cases: Sequence[Case]) -> Overlap:
     """The marks of a run: each film's by a network that had not seen its patient."""
-    return Honesty(
+    return Overlap(
         "out of fold",
         tuple(False for _ in cases),
         "out of fold: every film was marked by a network that had seen no film of its patient",
@@ -45,10 +48,10 @@ def film_digests(card: dict[str, Any]) -> frozenset[str] | None:
     return frozenset(map(str, listed)) if isinstance(listed, list) else None
 
 
-def of_weights(cases: Sequence[Case], card: dict[str, Any]) -> Honesty:
-    """The marks of one weight file: its model card tells the films it was trained on, if it lists them.
+def of_weights(cases: Sequence[Case], card: dict[str, Any]) -> Overlap:
+    """The marks of one weight file, whose model card lists its training films unless it is an old one.
 
-    Without a list, the digest of the whole training set still tells that set itself.
+    Without a list, the digest of the whole training set still recognises that set itself.
     """
     known = film_digests(card)
     if known is not None:
@@ -56,7 +59,7 @@ def of_weights(cases: Sequence[Case], card: dict[str, Any]) -> Honesty:
     elif _data(card).get("digest") == data_digest(cases):
         trained = tuple(True for _ in cases)
     else:
-        return Honesty(
+        return Overlap(
             "not known",
             tuple(None for _ in cases),
             "not known whether the network was trained on these films (its model card lists none): "
@@ -64,8 +67,8 @@ def of_weights(cases: Sequence[Case], card: dict[str, Any]) -> Honesty:
         )
     if any(trained):
         text = f"includes films the network was trained on ({sum(trained)} of {len(cases)}): not a measure"
-        return Honesty("seen", trained, text)
-    return Honesty("unseen", trained, f"none of the {len(cases)} films was in the network's training")
+        return Overlap("seen", trained, text)
+    return Overlap("unseen", trained, f"none of the {len(cases)} films was in the network's training")
 
 
 def _data(card: dict[str, Any]) -> dict[str, Any]:

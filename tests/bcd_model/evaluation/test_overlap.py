@@ -10,7 +10,7 @@ import pytest
 from bcd_model.digests import film_digest
 from bcd_model.errors import TruthError
 from bcd_model.evaluation.cases import Case, check_films, data_digest, describe
-from bcd_model.evaluation.seen_films import of_weights, out_of_fold
+from bcd_model.evaluation.overlap import of_weights, out_of_fold
 from bcd_model.training.network import data_digest as digest_of_training
 from bcd_model.training.network import prepare
 from bcd_model.words import Film, Lesion
@@ -35,32 +35,32 @@ def test_the_digest_is_of_the_pixels_alone() -> None:
 
 def test_listed_films_are_told_one_by_one() -> None:
     card = {"data": {"film_digests": [film_digest(FILMS[2].film), "0" * 16]}}
-    honesty = of_weights(cases(), card)
-    assert (honesty.verdict, honesty.measure) == ("seen", False)
-    assert [index for index, seen in enumerate(honesty.trained_on) if seen] == [2]
-    assert honesty.text == "includes films the network was trained on (1 of 8): not a measure"
+    overlap = of_weights(cases(), card)
+    assert (overlap.verdict, overlap.measure) == ("seen", False)
+    assert [index for index, seen in enumerate(overlap.trained_on) if seen] == [2]
+    assert overlap.text == "includes films the network was trained on (1 of 8): not a measure"
 
 
 def test_a_list_without_any_of_them_makes_a_measure() -> None:
-    honesty = of_weights(cases(), {"data": {"film_digests": ["0" * 16]}})
-    assert (honesty.verdict, honesty.measure) == ("unseen", True)
-    assert set(honesty.trained_on) == {False}
+    overlap = of_weights(cases(), {"data": {"film_digests": ["0" * 16]}})
+    assert (overlap.verdict, overlap.measure) == ("unseen", True)
+    assert set(overlap.trained_on) == {False}
 
 
 def test_without_a_list_the_whole_training_set_is_known_by_its_digest() -> None:
     """As the model card of ``train`` has it."""
     digest = digest_of_training(prepare(FILMS, (0.8,)))
     assert data_digest(cases()) == digest
-    honesty = of_weights(cases(), {"data": {"digest": digest}})
-    assert honesty.measure is False
-    assert all(honesty.trained_on)
+    overlap = of_weights(cases(), {"data": {"digest": digest}})
+    assert overlap.measure is False
+    assert all(overlap.trained_on)
 
 
 @pytest.mark.parametrize("card", [{}, {"data": {"digest": "0" * 64}}, {"data": "mini-MIAS"}])
 def test_what_nobody_can_tell_is_said_to_be_unknown(card: dict) -> None:
-    honesty = of_weights(cases(), card)
-    assert (honesty.verdict, honesty.measure) == ("not known", None)
-    assert "not a measure unless you know" in honesty.text
+    overlap = of_weights(cases(), card)
+    assert (overlap.verdict, overlap.measure) == ("not known", None)
+    assert "not a measure unless you know" in overlap.text
 
 
 def test_a_part_of_the_training_set_is_not_told_by_the_digest_of_the_whole() -> None:
