@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from bcd_model.evaluation.hits import CENTRE
 from bcd_model.evaluation.scored_films import MARKS_PER_FILM, ScoredFilm, ScoredMark
 from bcd_model.folds import check_split, patient_folds
 from bcd_model.pairs import other_breasts
-from bcd_model.training.network import Progress, TrainingConfig, train_network
+from bcd_model.training.network import Progress, TrainingConfig, named, train_network
 from bcd_model.training.windows import TrainingFilm
 from bcd_model.words import Projection
 
@@ -106,7 +105,7 @@ def cross_validate(
                 training,
                 config,
                 out / f"fold-{fold}.safetensors",
-                partial(say_of, progress, f"fold {fold + 1} of {folds}"),
+                named(progress, f"fold {fold + 1} of {folds}"),
             )
             found = {film.name: describer.describe(network, film) for film in testing}
             _write_described(path, digest, found)
@@ -129,7 +128,7 @@ def cross_validate(
     return Validated(
         sorted(scored, key=lambda film: film.name),
         [
-            _scored(film, _networks(described[film.name]))
+            _scored(film, [mark for mark in described[film.name].marks if not mark.by_spots])
             for film in sorted(films, key=lambda film: film.name)
         ],
         _fit(films, described) if config.second_stage else None,
@@ -194,11 +193,6 @@ def _fit(films: Sequence[TrainingFilm], described: dict[str, Described]) -> Head
     return fit_heads(marks, features, np.array(on_lesion, dtype=bool), film)
 
 
-def _networks(described: Described) -> list[Mark]:
-    """The marks of the network alone."""
-    return [mark for mark in described.marks if not mark.by_spots]
-
-
 def _scored(film: TrainingFilm, marks: Sequence[Mark]) -> ScoredFilm:
     return ScoredFilm(
         film.name,
@@ -209,11 +203,6 @@ def _scored(film: TrainingFilm, marks: Sequence[Mark]) -> ScoredFilm:
             ScoredMark(m.center, m.score, m.malignant, m.radius_mm / film.pyramid.spacing[0]) for m in marks
         ),
     )
-
-
-def say_of(progress: Progress, network: str, text: str) -> None:
-    """Say something of one of several networks."""
-    progress(f"{network}, {text}")
 
 
 def write_fold(

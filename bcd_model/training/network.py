@@ -30,6 +30,12 @@ from bcd_model.words import AnnotatedFilm
 
 Progress = Callable[[str], None]
 
+
+def named(progress: Progress, network: str) -> Progress:
+    """Return ``progress`` of one of several networks, which names it."""
+    return lambda text: progress(f"{network}, {text}")
+
+
 _WARM_UP = 100
 _FINAL_RATE = 0.02
 

@@ -7,8 +7,7 @@ seen; the shipped network itself has seen them all, so no film is left here to m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,11 @@ from bcd_model.detector.windows import scan_level
 from bcd_model.errors import TruthError
 from bcd_model.evaluation import froc
 from bcd_model.evaluation.hits import CENTRE
+from bcd_model.evaluation.report.text import plain
 from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import Tally, count, draw_patients, interval, intervals
-from bcd_model.training.cross_validation import Validated, cross_validate, say_of
-from bcd_model.training.network import Progress, TrainingConfig, data_digest, train_network
+from bcd_model.training.cross_validation import Validated, cross_validate
+from bcd_model.training.network import Progress, TrainingConfig, data_digest, named, train_network
 from bcd_model.training.windows import TrainingFilm
 from bcd_model.weights import SHIPPED_NAME
 from bcd_model.words import OperatingPoint
@@ -104,28 +104,20 @@ def _calibrate(tally: Tally) -> Calibration:
 
 def figures_table(measured: Measured) -> dict[str, Any]:
     """Return the figures as the model card holds them: value, low and high of each, None if there is none."""
-
-    def row(interval: Interval) -> dict[str, float | None]:
-        return {
-            key: round(value, 6) if np.isfinite(value) else None for key, value in asdict(interval).items()
-        }
-
-    return {
+    figures: dict[str, Any] = {
         "protocol": "out of fold, by patient; 95 % intervals from a bootstrap over patients",
         "hit_rule": CENTRE.text,
         "films": measured.films,
         "patients": measured.patients,
         "lesions": measured.lesions,
-        "sensitivity_at_false_marks_per_film": {
-            str(rate): row(interval) for rate, interval in measured.sensitivity.items()
-        },
-        "film_auc": row(measured.film_auc),
-        "malignant_against_benign_auc": row(measured.malignant_auc),
-        "operating_point": {
-            "sensitivity": row(measured.at_operating_point[0]),
-            "false_marks_per_film": row(measured.at_operating_point[1]),
-        },
+        "sensitivity_at_false_marks_per_film": measured.sensitivity,
+        "film_auc": measured.film_auc,
+        "malignant_against_benign_auc": measured.malignant_auc,
+        "operating_point": dict(
+            zip(("sensitivity", "false_marks_per_film"), measured.at_operating_point, strict=True)
+        ),
     }
+    return dict(plain(figures))
 
 
 def change_by_float16(network: ScanningBCDCNN, film: TrainingFilm) -> float:
@@ -139,12 +131,6 @@ def change_by_float16(network: ScanningBCDCNN, film: TrainingFilm) -> float:
         )
         changes.append(float((before - after).abs().max()))
     return max(changes)
-
-
-def _second_stage(validated: Validated) -> SecondStage | None:
-    if validated.heads is None:
-        return None
-    return SecondStage(imagenet_backbone(), validated.heads)
 
 
 def _check_slopes(measured: Measured) -> None:
@@ -183,7 +169,8 @@ def develop(
     validated = cross_validate(films, config, folds, out, progress)
     measured = measure(validated, folds)
     _check_slopes(measured)
-    network = train_network(films, config, out / "final.safetensors", partial(say_of, progress, "all films"))
+    heads = validated.heads
+    network = train_network(films, config, out / "final.safetensors", named(progress, "all films"))
     path = out / "bcd-scan.safetensors"
     change = change_by_float16(network, films[0])
     progress(f"stored as float16, which changes a probability of {films[0].name} by {change:.1e} at most")
@@ -211,7 +198,7 @@ def develop(
         calibration=measured.calibration,
         film_calibration=measured.film_calibration,
         heat_calibration=measured.heat_calibration,
-        second_stage=_second_stage(validated),
+        second_stage=None if heads is None else SecondStage(imagenet_backbone(), heads),
         card=card,
     )
     return path

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, SupportsFloat
+from typing import SupportsFloat
 
 from bcd_model.detector.calibration import logistic
 from bcd_model.evaluation import froc
 from bcd_model.evaluation.evaluate import Assessment
 from bcd_model.evaluation.hits import circle_iou
 from bcd_model.evaluation.overlap import KEY
+from bcd_model.evaluation.report.text import csv_text
 
 
 def froc_csv(made: Assessment) -> str:
@@ -22,9 +21,10 @@ def froc_csv(made: Assessment) -> str:
         yield "hit_rule", "false_marks_per_film", "sensitivity", "low", "high", "above_score", KEY
         for curve in made.curves:
             for rate, point, above in zip(froc.RATES, curve.sensitivity, curve.thresholds, strict=True):
-                yield (curve.rule.name, float(rate), *_three(point), _number(above), made.overlap.verdict)
+                ends = map(_number, (point.value, point.low, point.high))
+                yield (curve.rule.name, float(rate), *ends, _number(above), made.overlap.verdict)
 
-    return _csv(rows())
+    return csv_text(rows())
 
 
 def films_csv(made: Assessment) -> str:
@@ -49,7 +49,7 @@ def films_csv(made: Assessment) -> str:
                 *(case.pixels.digest, _word(made.overlap.trained_on[index])),
             )
 
-    return _csv(rows())
+    return csv_text(rows())
 
 
 def marks_csv(made: Assessment) -> str:
@@ -93,7 +93,7 @@ def marks_csv(made: Assessment) -> str:
                     _word(seen),
                 )
 
-    return _csv(rows())
+    return csv_text(rows())
 
 
 def lesions_csv(made: Assessment) -> str:
@@ -117,11 +117,7 @@ def lesions_csv(made: Assessment) -> str:
                     *(_word(score > made.threshold), _word(seen)),
                 )
 
-    return _csv(rows())
-
-
-def _three(point: Any) -> tuple[object, object, object]:
-    return _number(point.value), _number(point.low), _number(point.high)
+    return csv_text(rows())
 
 
 def _number(value: SupportsFloat) -> object:
@@ -130,16 +126,3 @@ def _number(value: SupportsFloat) -> object:
 
 def _word(value: bool | None) -> str:
     return "" if value is None else str(value).lower()
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows([_no_formula(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
-def _no_formula(cell: object) -> object:
-    """Text that a spreadsheet would take for a formula, with an apostrophe in front."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell

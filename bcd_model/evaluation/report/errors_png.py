@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,68 +65,45 @@ def worst_false_marks(made: Assessment) -> list[FalseMark]:
 
 def draw_misses(made: Assessment) -> bytes:
     """``misses.png``: the worst misses, the lesion solid, marks nearby dashed."""
-    worst = worst_misses(made)
-    films = _read([miss.case for miss in worst])
-    title = (
-        "Lesions missed at 1 false mark per film, the worst first; solid: lesion, dashed: marks and scores"
-    )
+
+    def text(miss: Miss) -> str:
+        kind, millimetres = miss.lesion.kind, miss.lesion.radius * miss.case.pixels.spacing
+        score = f"score {miss.score:.1f}" if np.isfinite(miss.score) else "no mark"
+        return f"{miss.case.film.name} {kind} {miss.lesion.label}\nradius {millimetres:.1f} mm, {score}"
+
     return _sheet(
         made,
-        title,
-        [
-            (
-                next(films),
-                miss.case,
-                miss.lesion.center,
-                miss.lesion.radius,
-                f"{miss.case.film.name} {miss.lesion.kind} {miss.lesion.label}\n"
-                f"radius {miss.lesion.radius * miss.case.pixels.spacing:.1f} mm, "
-                + (f"score {miss.score:.1f}" if np.isfinite(miss.score) else "no mark"),
-            )
-            for miss in worst
-        ],
+        "Lesions missed at 1 false mark per film, the worst first; solid: lesion, dashed: marks and scores",
+        [(each.case, each.lesion.center, each.lesion.radius, text(each)) for each in worst_misses(made)],
     )
 
 
 def draw_false_marks(made: Assessment) -> bytes:
     """``false-marks.png``: the worst false marks, dashed, lesions nearby solid."""
-    worst = worst_false_marks(made)
-    films = _read([each.case for each in worst])
+
+    def text(case: Case, mark: ScoredMark) -> str:
+        return f"{case.film.name} ({case.film.label} film)\nscore {mark.score:.1f}"
+
     return _sheet(
         made,
         "Marks on no lesion, the highest scores first; dashed: marks and scores, solid: lesions",
         [
-            (
-                next(films),
-                each.case,
-                each.mark.center,
-                _radius(each.case, each.mark),
-                f"{each.case.film.name} ({each.case.film.label} film)\nscore {each.mark.score:.1f}",
-            )
-            for each in worst
+            (each.case, each.mark.center, _radius(each.case, each.mark), text(each.case, each.mark))
+            for each in worst_false_marks(made)
         ],
     )
 
 
-def _read(cases: Sequence[Case]) -> Iterator[Film]:
-    """The films of the cases one after the other; one that comes twice in a row is read once."""
-    last: tuple[str, Film] | None = None
-    for case in cases:
-        if last is None or last[0] != case.film.name:
-            last = case.film.name, case.film.read()
-        yield last[1]
-
-
-_Item = tuple[Film, Case, Point, float, str]
-
-
-def _sheet(made: Assessment, title: str, items: Sequence[_Item]) -> bytes:
+def _sheet(made: Assessment, title: str, items: Sequence[tuple[Case, Point, float, str]]) -> bytes:
     columns = min(_COLUMNS, max(4, len(items)))
     figure, axes = new_figure(columns, max(1, -(-len(items) // columns)), size=(2.6, 2.9))
     for axis in axes:
         axis.set_axis_off()
-    for axis, item in zip(axes, items, strict=False):
-        _crop(axis, *item)
+    last: tuple[str, Film] | None = None  # a film that comes twice in a row is read once
+    for axis, (case, center, radius, text) in zip(axes, items, strict=False):
+        if last is None or last[0] != case.film.name:
+            last = case.film.name, case.film.read()
+        _crop(axis, last[1], case, center, radius, text)
     if not items:
         axes[0].text(0.5, 0.5, "none", ha="center")
     figure.suptitle(title, fontsize=11)

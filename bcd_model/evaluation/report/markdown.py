@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bcd_model.evaluation.overlap import KEY
+from bcd_model.evaluation.report.text import escaped, table
 from bcd_model.evaluation.statistics import Interval
 
 _HEADINGS = {
@@ -42,7 +43,7 @@ def report_text(content: dict[str, Any], pictures: Sequence[str]) -> str:
         f"Marks: {_source(content['source'])}. Hit rule, unless another is named: "
         f"{settings['hit_rule_text']}.",
         "",
-        *(f"- {_escaped(text)}" for text in content["remarks"]),
+        *(f"- {escaped(text)}" for text in content["remarks"]),
         *([""] if content["remarks"] else []),
         *_froc(content, chosen),
         *_films(content),
@@ -77,45 +78,36 @@ def _froc(content: dict[str, Any], chosen: str) -> list[str]:
         )
         rows.append([f"{float(rate):g}", *shown])
     rules = [f"- {name}: {curve['hit_rule']}" for name, curve in curves.items()]
-    missing = (
-        []
-        if others
-        else ["- iou: not to be had, the marks were kept without their radius; train again with this version"]
-    )
-    return ["## FROC", "", *_table(head, rows), "", *rules, *missing, ""]
+    if not others:
+        rules.append(
+            "- iou: not computed, the marks were kept without their radius; train again with this version"
+        )
+    return ["## FROC", "", table(head, rows), "", *rules, ""]
 
 
 def _films(content: dict[str, Any]) -> list[str]:
     data, chosen = content["data"], content["settings"]["hit_rule"]
     curve, point = content["froc"][chosen], content["operating_point"]
-    marked = curve["lesions_marked"]
-    rows = [
-        [
-            "film AUC, abnormal against normal",
-            f"{data['films_abnormal']} + {data['films'] - data['films_abnormal']} films",
-            figure_text(content["film_auc"]),
-        ],
-        [
+    marked, abnormal = curve["lesions_marked"], data["films_abnormal"]
+    films, lesions = f"{abnormal} + {data['films'] - abnormal}", f"{marked['malignant']} + {marked['benign']}"
+    figures = [
+        ("film AUC, abnormal against normal", f"{films} films", content["film_auc"]),
+        (
             "AUC of malignant against benign, among lesions that were marked",
-            f"{marked['malignant']} + {marked['benign']} lesions",
-            figure_text(curve["malignant_against_benign_auc"]),
-        ],
+            f"{lesions} lesions",
+            curve["malignant_against_benign_auc"],
+        ),
     ]
+    basis = []
     if point is not None:
-        rows += [
-            [
-                "sensitivity at the operating point",
-                f"{data['lesions']} lesions",
-                figure_text(point["sensitivity"]),
-            ],
-            [
-                "false marks per film at the operating point",
-                f"{data['films_for_froc']} films",
-                figure_text(point["false_marks_per_film"]),
-            ],
+        at = "at the operating point"
+        figures += [
+            (f"sensitivity {at}", f"{data['lesions']} lesions", point["sensitivity"]),
+            (f"false marks per film {at}", f"{data['films_for_froc']} films", point["false_marks_per_film"]),
         ]
-    basis = [] if point is None else [f"Operating point: {point['basis']}.", ""]
-    return ["## Films and classes", "", *_table(["figure", "n", "value"], rows), "", *basis]
+        basis = [f"Operating point: {point['basis']}.", ""]
+    rows = [(name, count, figure_text(figure)) for name, count, figure in figures]
+    return ["## Films and classes", "", table(["figure", "n", "value"], rows), "", *basis]
 
 
 def _groups(content: dict[str, Any]) -> list[str]:
@@ -127,23 +119,21 @@ def _groups(content: dict[str, Any]) -> list[str]:
             for group in content["groups"]
             if group["by"] == by
         ]
-        lines += [*_table([heading, "lesions", "found", "sensitivity"], rows), ""]
+        lines += [table([heading, "lesions", "found", "sensitivity"], rows), ""]
     return lines
 
 
 def _density(content: dict[str, Any]) -> list[str]:
+    counts, figures = ("tissue", "films", "lesions", "found"), ("sensitivity", "false_marks", "film_auc")
     rows = [
-        [
-            *(row["tissue"], row["films"], row["lesions"], row["found"]),
-            *(figure_text(row[key]) for key in ("sensitivity", "false_marks", "film_auc")),
-        ]
+        [*(row[key] for key in counts), *(figure_text(row[key]) for key in figures)]
         for row in content["density"]
     ]
     head = ["tissue", "films", "lesions", "found", "sensitivity", "false marks per film", "film AUC"]
     return [
         "Background tissue (MIAS: F fatty, G fatty-glandular, D dense-glandular)",
         "",
-        *_table(head, rows),
+        table(head, rows),
         "",
     ]
 
@@ -165,39 +155,19 @@ def _calibration(content: dict[str, Any]) -> list[str]:
         ("ece", "ECE over the bins below"),
     )
     head = ["figure", *(f"{kind} (n = {value['count']})" for kind, value in kinds)]
-    lines += [*_table(head, [[text, *(figure_text(v[key]) for _, v in kinds)] for key, text in names]), ""]
+    lines += [table(head, [[text, *(figure_text(v[key]) for _, v in kinds)] for key, text in names]), ""]
     for kind, value in kinds:
         rows = [
             [f"{b['low']:g} to {b['high']:g}", b["count"], f"{b['probability']:.4f}", figure_text(b["true"])]
             for b in value["bins"]
         ]
-        lines += [*_table([f"bin of P(abnormal), {kind}", "n", "mean P", "share that is true"], rows), ""]
+        lines += [table([f"bin of P(abnormal), {kind}", "n", "mean P", "share that is true"], rows), ""]
     return lines
 
 
 def figure_text(figure: dict[str, float | None]) -> str:
     """A figure of ``results.json``, with its interval; ``-`` for what there is not."""
-    value, low, high = figure["value"], figure["low"], figure["high"]
-    if low is None and high is None:
-        low = high = math.nan
-    return str(
-        Interval(
-            math.nan if value is None else value,
-            -math.inf if low is None else low,
-            math.inf if high is None else high,
-        )
-    )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    shown = [[_escaped(str(cell)) for cell in row] for row in rows]
-    return [_row(head), _row(["---"] * len(head)), *(_row(row) for row in shown)]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _escaped(text: str) -> str:
-    """Text from a file, so that it changes no table and no markup."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    open_ends = (math.nan, math.nan) if low is None and high is None else (-math.inf, math.inf)
+    ends = (open_end if end is None else end for end, open_end in zip((low, high), open_ends, strict=True))
+    return str(Interval(math.nan if value is None else value, *ends))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.evaluation.cases import data_digest
 from bcd_model.evaluation.evaluate import OPERATING_FALSE_MARKS, Assessment, Curve
 from bcd_model.evaluation.overlap import KEY
+from bcd_model.evaluation.report.text import plain
 from bcd_model.evaluation.tally import DRAWS
 from bcd_model.words import CLASSES, DISCLAIMER
 
 SCHEMA_VERSION = 1
-_DIGITS = 6
 
 
 def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:
@@ -25,6 +23,7 @@ def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:
     Args:
         remarks: what was odd about the input, one line each.
     """
+    trained_on = made.overlap.trained_on
     content = {
         "schema_version": SCHEMA_VERSION,
         "disclaimer": DISCLAIMER,
@@ -32,7 +31,7 @@ def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:
         KEY: {
             "verdict": made.overlap.verdict,
             "text": made.overlap.text,
-            "films_trained_on": _known(made.overlap.trained_on),
+            "films_trained_on": None if None in trained_on else sum(map(bool, trained_on)),
         },
         "source": {"kind": made.source.kind, **made.source.facts},
         "data": _data(made),
@@ -57,17 +56,13 @@ def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:
             "films": made.film_calibration,
         },
     }
-    rounded: dict[str, Any] = _plain(content)
+    rounded: dict[str, Any] = plain(content)
     return rounded
 
 
 def results_text(content: dict[str, Any]) -> str:
     """The text of ``results.json``."""
     return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def _known(trained_on: Sequence[bool | None]) -> int | None:
-    return None if None in trained_on else sum(map(bool, trained_on))
 
 
 def _data(made: Assessment) -> dict[str, Any]:
@@ -110,16 +105,3 @@ def _basis(made: Assessment) -> str:
         return "the calibration of the weights"
     basis = "cross-fitted: for each fold, Platt scaling fitted on the marks of the other folds"
     return "; ".join((basis, *(f"none of {reason}" for reason in made.predictions.missing)))
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses as objects, numbers rounded, what is not a number None."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return round(value, _DIGITS) + 0.0 if math.isfinite(value) else None
-    return value

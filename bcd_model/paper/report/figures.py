@@ -1,6 +1,5 @@
 """The pictures of a reproduction: Figure 11, confusion matrices, ROC curves, training losses.
 
-Figures are drawn without pyplot, which would keep them in a list of its own and look for a screen.
 One protocol a picture.
 """
 
@@ -13,9 +12,9 @@ from textwrap import fill
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from bcd_model.evaluation.report.curves_png import new_figure
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.report.curves import GRID, log_odds, on_grid
 from bcd_model.paper.report.intervals import over_patients
@@ -49,12 +48,6 @@ def draw_all(out: Path, made: Sequence[Group], quick: bool) -> list[str]:
     return names
 
 
-def _new(columns: int, rows: int = 1, size: tuple[float, float] = (4.0, 3.6)) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
-
-
 def _head(figure: Figure, title: str) -> None:
     """Give the figure a title, in as many lines as its width asks for."""
     figure.suptitle(fill(title, int(_LETTERS_AN_INCH * figure.get_figwidth())), fontsize=10)
@@ -63,7 +56,7 @@ def _head(figure: Figure, title: str) -> None:
 def _grid(count: int) -> tuple[Figure, list[Axes]]:
     columns = min(4, count)
     rows = -(-count // columns)
-    figure, axes = _new(columns, rows)
+    figure, axes = new_figure(columns, rows, size=(4.0, 3.6))
     for axis in axes[count:]:
         axis.set_visible(False)
     return figure, axes[:count]
@@ -73,7 +66,7 @@ def _figure_11(made: Sequence[Group], protocol: Protocol) -> Figure:
     """Accuracy by subset: what the paper prints beside ours; by patient, ours alone."""
     systems = list(dict.fromkeys(group.system for group in made))
     subsets = [subset for subset in SUBSETS if any(group.subset == subset for group in made)]
-    figure, (axis,) = _new(1, size=(9.0, 4.5))
+    figure, (axis,) = new_figure(1, size=(9.0, 4.5))
     place, ticks = 0, []
     for subset in subsets:
         begin = place

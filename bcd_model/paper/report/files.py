@@ -6,8 +6,6 @@ Everything is written from the runs that are done, so the same runs give the sam
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -17,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from bcd_model.atomic import replacing
+from bcd_model.evaluation.report.text import csv_text, plain
 from bcd_model.paper.outcome import Outcome
 from bcd_model.paper.printed import FIGURE_11, S4_RECALL, TABLE_I
 from bcd_model.paper.report.causes import Cause, causes
 from bcd_model.paper.report.curves import probabilities
 from bcd_model.paper.report.figures import draw_all
 from bcd_model.paper.report.markdown import report_text
-from bcd_model.paper.report.summary import NOTHING, Group, LeftOut, groups, rounded, unfinished
+from bcd_model.paper.report.summary import NOTHING, Group, LeftOut, groups, unfinished
 from bcd_model.paper.runs import Options, Run
 from bcd_model.paper.systems import PROTOCOLS, SYSTEMS
 from bcd_model.words import CLASSES, DISCLAIMER
@@ -51,8 +50,8 @@ def write_report(
     for protocol in PROTOCOLS:
         done = [outcome for outcome in outcomes if outcome.run.protocol == protocol]
         if done:
-            _write(out / f"predictions-{protocol}.csv", _csv(_predictions(done)))
-            _write(out / f"losses-{protocol}.csv", _csv(_losses(done)))
+            _write(out / f"predictions-{protocol}.csv", csv_text(_predictions(done)))
+            _write(out / f"losses-{protocol}.csv", csv_text(_losses(done)))
     pictures = draw_all(out, made, options.quick)
     report = out / "report.md"
     _write(report, report_text(made, explained, options, films, pictures, left_out))
@@ -92,9 +91,9 @@ def results_text(
         },
         **asdict(left_out),
         **{p: [group.table() for group in made if group.protocol == p] for p in PROTOCOLS},
-        "causes": [{**asdict(cause), "part": rounded(cause.part)} for cause in explained],
+        "causes": explained,
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return json.dumps(plain(content), indent=1, allow_nan=False) + "\n"
 
 
 def _predictions(outcomes: Sequence[Outcome]) -> Iterable[Sequence[object]]:
@@ -121,12 +120,6 @@ def _losses(outcomes: Sequence[Outcome]) -> Iterable[Sequence[object]]:
         run = outcome.run
         for step, loss in outcome.loss:
             yield run.system, run.subset, run.seed, run.fold, step, loss
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bcd_model.evaluation.statistics import Interval, interval
+from bcd_model.evaluation.tally import DRAWS
 
-DRAWS = 1000
 _Z = 1.959963984540054  # of a 95 % interval
 
 

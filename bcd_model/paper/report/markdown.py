@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
+from bcd_model.evaluation.report.text import table
 from bcd_model.paper.printed import S4_RECALL, TABLE_I
 from bcd_model.paper.report.causes import Cause
 from bcd_model.paper.report.counts import paper_count
@@ -19,7 +21,6 @@ from bcd_model.paper.report.tables import (
     loss_table,
     range_text,
     rates,
-    table,
 )
 from bcd_model.paper.runs import Options
 from bcd_model.words import DISCLAIMER
@@ -70,25 +71,17 @@ def _paper_parts(made: Sequence[Group]) -> list[str]:
         "### Table I, as the paper counts",
         "A right answer is 1 TP and 2 TN, a wrong one 1 FN and 2 FP; ours are the counts of the first seed.",
     ]
-    columns: list[tuple[str, list[str]]] = []
+    columns = [["TP / TN / FP / FN", "FPR %", "FNR %", "sensitivity %", "specificity %", "accuracy %"]]
+    names = [""]
     for system, printed in TABLE_I.items():
-        columns.append(
-            (
-                f"{printed.version} printed",
-                [
-                    f"{printed.tp} / {printed.tn} / {printed.fp} / {printed.fn}",
-                    *(f"{v:.2f}" for v in (printed.fpr, printed.fnr, printed.sensitivity)),
-                    *(f"{v:.2f}" for v in (printed.specificity, printed.accuracy)),
-                ],
-            )
-        )
+        _, tp, tn, fp, fn, *shares = astuple(printed)
+        names.append(f"{printed.version} printed")
+        columns.append([f"{tp} / {tn} / {fp} / {fn}", *(f"{share:.2f}" for share in shares)])
         for group in made:
             if (group.system, group.subset) == (system, "all"):
-                columns.append((f"{system} ours", rates(paper_count(group.answers[0].confusion()))))
-    rows = ["TP / TN / FP / FN", "FPR %", "FNR %", "sensitivity %", "specificity %", "accuracy %"]
-    parts.append(
-        table(["", *(c[0] for c in columns)], [[r, *(c[1][i] for c in columns)] for i, r in enumerate(rows)])
-    )
+                names.append(f"{system} ours")
+                columns.append(rates(paper_count(group.answers[0].confusion())))
+    parts.append(table(names, list(zip(*columns, strict=True))))
     parts += ["### Figure 11: accuracy", accuracy_table(made)]
     parts += ["### The standard count: each class against the rest, first seed", class_table(made)]
     if any(group.system == "S4" for group in made):
@@ -104,6 +97,13 @@ def _paper_parts(made: Sequence[Group]) -> list[str]:
 
 
 def _patient_parts(made: Sequence[Group]) -> list[str]:
+    wilsons, counts = [], []
+    for group in made:
+        name, accuracy = (group.system, group.subset), group.figures["accuracy"].value
+        shares = (f"{group.samples}", f"{group.majority:.3f}", f"{accuracy:.3f}")
+        wilsons.append([*name, *shares, range_text(wilson(accuracy, group.samples))])
+        count, _, _, *others = rates(paper_count(group.answers[0].confusion()))
+        counts.append([*name, count, *others])
     return [
         "## By patient (the headline)",
         "5 folds stratified by patient, variants in training alone, every crop tested once by a network that "
@@ -114,27 +114,12 @@ def _patient_parts(made: Sequence[Group]) -> list[str]:
         "independent, does:",
         table(
             ["system", "subset", "n", "always the same answer", "accuracy", "95 % (Wilson)"],
-            [
-                [
-                    g.system,
-                    g.subset,
-                    f"{g.samples}",
-                    f"{g.majority:.3f}",
-                    f"{a:.3f}",
-                    range_text(wilson(a, g.samples)),
-                ]
-                for g in made
-                for a in [g.figures["accuracy"].value]
-            ],
+            wilsons,
         ),
         "### The paper's count on the same answers, first seed",
         table(
             ["system", "subset", "TP / TN / FP / FN", "sensitivity %", "specificity %", "accuracy %"],
-            [
-                [g.system, g.subset, r[0], *r[3:]]
-                for g in made
-                for r in [rates(paper_count(g.answers[0].confusion()))]
-            ],
+            counts,
         ),
         "### The standard count: each class against the rest, first seed",
         class_table(made),

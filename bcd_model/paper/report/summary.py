@@ -140,26 +140,22 @@ class Group:
         """Accuracy of always giving the most frequent answer of the test, in the mean over the seeds."""
         return float(np.mean([a.confusion().sum(axis=1).max() / len(a.truth) for a in self.answers]))
 
-    def loss(self) -> dict[str, float | bool | None]:
+    def loss(self) -> dict[str, float]:
         """Return the mean training loss of the last tenth, of the one before, and whether it is flat."""
         curves = [np.array([loss for _, loss in outcome.loss]) for outcome in self.outcomes]
         tenth = max(1, len(curves[0]) // 10)
-        last = float(np.mean([curve[-tenth:].mean() for curve in curves]))
+        first = float(np.mean([curve[:tenth].mean() for curve in curves]))
         before = float(np.mean([curve[-2 * tenth :][:tenth].mean() for curve in curves]))
-        enough = len(curves[0]) >= 20
-        return {
-            "first_tenth": _number(float(np.mean([curve[:tenth].mean() for curve in curves]))),
-            "tenth_before_last": _number(before),
-            "last_tenth": _number(last),
-            "flat": bool(enough and abs(before - last) < FLAT),
-        }
+        last = float(np.mean([curve[-tenth:].mean() for curve in curves]))
+        means = {"first_tenth": first, "tenth_before_last": before, "last_tenth": last}
+        flat = len(curves[0]) >= 20 and abs(before - last) < FLAT
+        return {**{name: round(mean, 6) for name, mean in means.items()}, "flat": flat}
 
     def table(self) -> dict[str, Any]:
-        """Return all of it as ``results.json`` holds it."""
+        """Return all of it by the names of ``results.json``."""
         interval = "range over seeds" if self.protocol == "paper" else "95 % over patients"
         if self.protocol == "paper" and len(self.answers) == 1:
             interval = "none: one seed"
-        mean_accuracy = self.figures["accuracy"].value
         return {
             "system": self.system,
             "subset": self.subset,
@@ -174,10 +170,10 @@ class Group:
             },
             "training_loss": self.loss(),
             "interval": interval,
-            "figures": {name: rounded(value) for name, value in self.figures.items()},
-            "majority": round(self.majority, 6),
-            "accuracy_over_patients": rounded(self.accuracy_over_patients),
-            "wilson_accuracy": rounded(wilson(mean_accuracy, self.samples)),
+            "figures": self.figures,
+            "majority": self.majority,
+            "accuracy_over_patients": self.accuracy_over_patients,
+            "wilson_accuracy": wilson(self.figures["accuracy"].value, self.samples),
             "by_seed": [self._seed(answers) for answers in self.answers],
         }
 
@@ -186,7 +182,7 @@ class Group:
         return {
             "seed": answers.seed,
             "confusion": table.tolist(),
-            "figures": {name: _number(value) for name, value in answers.figures().items()},
+            "figures": answers.figures(),
             "count_as_the_paper": count_row(paper_count(table)),
             "count_by_class": {
                 label: count_row(class_count(table, index)) for index, label in enumerate(self.classes)
@@ -240,20 +236,7 @@ def unfinished(outcomes: Sequence[Outcome]) -> list[str]:
     return [f"{seed} ({number} of {FOLDS} folds)" for seed, number in folds.items() if number < FOLDS]
 
 
-def rounded(interval: Interval) -> dict[str, float | None]:
-    """Return an interval as the files hold it."""
-    return {key: _number(value) for key, value in asdict(interval).items()}
-
-
-def count_row(count: Count) -> dict[str, float | None]:
+def count_row(count: Count) -> dict[str, float]:
     """Return a count with its rates."""
-    return {
-        **asdict(count),
-        "sensitivity": _number(count.sensitivity),
-        "specificity": _number(count.specificity),
-        "accuracy": _number(count.accuracy),
-    }
-
-
-def _number(value: float) -> float | None:
-    return None if not np.isfinite(value) else round(float(value), 6)
+    rates = {name: getattr(count, name) for name in ("sensitivity", "specificity", "accuracy")}
+    return {**asdict(count), **rates}

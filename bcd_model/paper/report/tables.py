@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bcd_model.evaluation.report.text import table
 from bcd_model.evaluation.statistics import Interval
 from bcd_model.paper.printed import printed_accuracy
 from bcd_model.paper.report.counts import Count, class_count
@@ -23,17 +24,13 @@ _FIGURES = {
 
 def rates(count: Count) -> list[str]:
     """Return the counts, FPR, FNR, sensitivity, specificity and accuracy of a count."""
-    shares = (
-        1 - count.specificity,
-        1 - count.sensitivity,
-        count.sensitivity,
-        count.specificity,
-        count.accuracy,
-    )
-    return [
-        f"{count.tp} / {count.tn} / {count.fp} / {count.fn}",
-        *(f"{100 * share:.2f}" for share in shares),
-    ]
+    right = (count.sensitivity, count.specificity, count.accuracy)
+    shares = (1 - count.specificity, 1 - count.sensitivity, *right)
+    return [_counts(count), *(f"{100 * share:.2f}" for share in shares)]
+
+
+def _counts(count: Count) -> str:
+    return f"{count.tp} / {count.tn} / {count.fp} / {count.fn}"
 
 
 def accuracy_table(made: Sequence[Group]) -> str:
@@ -91,19 +88,10 @@ def class_table(made: Sequence[Group]) -> str:
         for index, label in enumerate(group.classes):
             count = class_count(counted, index)
             shares = [f"{100 * v:.2f}" for v in (count.sensitivity, count.specificity)]
-            counts = f"{count.tp} / {count.tn} / {count.fp} / {count.fn}"
             area = interval_text(group.figures[f"auc_{label}"])
-            rows.append([group.system, group.subset, label, counts, *shares, area])
-    columns = [
-        "system",
-        "subset",
-        "class",
-        "TP / TN / FP / FN",
-        "sensitivity %",
-        "specificity %",
-        "AUC (all seeds)",
-    ]
-    return table(columns, rows)
+            rows.append([group.system, group.subset, label, _counts(count), *shares, area])
+    figures = ("TP / TN / FP / FN", "sensitivity %", "specificity %", "AUC (all seeds)")
+    return table(["system", "subset", "class", *figures], rows)
 
 
 def confusion_table(group: Group) -> str:
@@ -118,10 +106,7 @@ def loss_table(made: Sequence[Group]) -> str:
     rows = []
     for group in made:
         loss = group.loss()
-        means = [
-            "" if loss[key] is None else f"{loss[key]:.4f}"
-            for key in ("first_tenth", "tenth_before_last", "last_tenth")
-        ]
+        means = [f"{loss[key]:.4f}" for key in ("first_tenth", "tenth_before_last", "last_tenth")]
         recipe = SYSTEMS[group.system].recipes[group.subset]
         rate = f"{recipe.learning_rate:g}" + (", falling to 0" if recipe.falling else "")
         flat = "yes" if loss["flat"] else "no"
@@ -146,9 +131,3 @@ def interval_text(interval: Interval, digits: int = 3) -> str:
 def range_text(interval: Interval, digits: int = 3) -> str:
     """Return the two ends of an interval."""
     return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of cells that are text."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -242,7 +242,7 @@ def test_marks_without_radii_have_no_overlap_and_say_so() -> None:
     cases = [replace(c, marks=tuple(replace(m, radius=None) for m in c.marks)) for c in random_cases(seed=8)]
     content, files = make_texts(of_run(cases), [])
     assert set(content["froc"]) == {"centre"}
-    assert "iou: not to be had" in files["report.md"].decode()
+    assert "iou: not computed" in files["report.md"].decode()
     with pytest.raises(UsageError, match="needs the radius of every mark"):
         of_run(cases, HitRule("iou"))
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from bcd_model.evaluation.report.curves_png import new_figure
 from bcd_model.paper.folder import outcomes
-from bcd_model.paper.report.figures import _figure_11, _head, _new
+from bcd_model.paper.report.figures import _figure_11, _head
 from bcd_model.paper.report.summary import Group, groups
 from bcd_model.paper.runs import Options
 from bcd_model.paper.systems import PROTOCOLS, Protocol
@@ -16,7 +17,7 @@ RUNS = Path(__file__).parents[3] / "docs" / "reproduction"
 
 @pytest.mark.parametrize("columns", [1, 2, 3])
 def test_a_title_stays_within_its_picture(columns: int) -> None:
-    figure: Figure = _new(columns)[0]
+    figure: Figure = new_figure(columns)[0]
     _head(
         figure, "Each class against the rest, the paper's protocol (leaks); bands and AUC: 95 % over patients"
     )

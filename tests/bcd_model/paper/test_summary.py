@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bcd_model.evaluation.report.text import plain
 from bcd_model.paper.outcome import Outcome, Prediction, loss_curve
 from bcd_model.paper.report.causes import causes
 from bcd_model.paper.report.summary import Group, groups
@@ -67,7 +68,7 @@ def test_the_fast_systems_are_explained_beside_s1_and_not_with_it() -> None:
 
 
 def test_one_seed_in_the_papers_protocol_has_no_range() -> None:
-    table = Group([_outcome("S1", "paper", 0, 0, HALF)]).table()
+    table = plain(Group([_outcome("S1", "paper", 0, 0, HALF)]).table())
     assert table["interval"] == "none: one seed"
     assert table["figures"]["accuracy"] == {"value": 0.5, "low": None, "high": None}
 
