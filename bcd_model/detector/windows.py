@@ -1,4 +1,4 @@
-"""Logits of every window of a level: in one pass, or window by window to check it."""
+"""Logits of every window of a level, in one pass."""
 
 from __future__ import annotations
 
@@ -31,17 +31,4 @@ def scan_level(network: nn.Module, level: Level) -> Logits:
         dense = network(torch.from_numpy(np.ascontiguousarray(part))[None, None])[0].numpy()
     logits[:, top : bottom + 1, left : right + 1] = dense
     logits[:, ~level.inside] = 0
-    return logits
-
-
-def patch_loop(network: nn.Module, level: Level, batch: int = 256) -> Logits:
-    """Return what ``scan_level`` must return, from each window by itself: the plain, slow way."""
-    logits = np.zeros((len(CLASSES), *level.inside.shape), dtype=np.float32)
-    places = np.argwhere(level.inside)
-    windows = np.lib.stride_tricks.sliding_window_view(level.pixels, (WINDOW, WINDOW))[::STRIDE, ::STRIDE]
-    with torch.inference_mode():
-        for start in range(0, len(places), batch):
-            u, v = places[start : start + batch].T
-            out = network(torch.from_numpy(np.ascontiguousarray(windows[u, v]))[:, None])
-            logits[:, u, v] = out[:, :, 0, 0].numpy().T
     return logits

@@ -4,10 +4,11 @@ import torch
 
 from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.detector.pyramid import build_pyramid
-from bcd_model.detector.windows import patch_loop, scan_level
+from bcd_model.detector.windows import scan_level
 from bcd_model.paper.networks import BCDCNN
 from bcd_model.words import WINDOW
 from tests.support.blob_films import blob_film
+from tests.support.patch_loop import patch_loop
 
 
 def test_the_papers_network_has_the_size_that_follows_from_its_text() -> None:
