@@ -64,15 +64,6 @@ def save_checkpoint(
         save_file(stored, staged, metadata={**facts, "sha256": _sha256(facts, stored)})
 
 
-def check_checkpoint(path: Path, origin: Origin) -> None:
-    """Refuse a checkpoint from which no training can go on here.
-
-    Raises:
-        UsageError: it is damaged, of another run, or made where the last digits are others.
-    """
-    _read(path, origin)
-
-
 def load_checkpoint(
     path: Path, origin: Origin, network: nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[int, dict[str, Tensor]]:
@@ -81,7 +72,7 @@ def load_checkpoint(
     Raises:
         UsageError: it is damaged, of another run, or made where the last digits are others.
     """
-    step, tensors = _read(path, origin)
+    step, tensors = read_checkpoint(path, origin)
     network.load_state_dict(_below(tensors, "network."))
     parameters = [each for group in optimiser.param_groups for each in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -101,8 +92,12 @@ def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
     return value
 
 
-def _read(path: Path, origin: Origin) -> tuple[int, dict[str, Tensor]]:
-    """The steps that are done and what they led to; refused if not of ``origin``, or not as written."""
+def read_checkpoint(path: Path, origin: Origin) -> tuple[int, dict[str, Tensor]]:
+    """Return the steps that are done and what they led to.
+
+    Raises:
+        UsageError: it is damaged, of another run, or made where the last digits are others.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             facts = dict(file.metadata() or {})

@@ -125,41 +125,33 @@ class AnnotatedFilm(Protocol):
     @property
     def name(self) -> str:
         """The film's name in its collection."""
-        ...
 
     @property
     def patient(self) -> str:
         """The unit of every split."""
-        ...
 
     @property
     def projection(self) -> Projection:
         """What the film shows, as far as it is known without its pixels."""
-        ...
 
     @property
     def label(self) -> Label:
         """The worst class of the film's abnormalities."""
-        ...
 
     @property
     def tissue(self) -> str:
         """The collection's code of the background tissue (MIAS: F, G, D)."""
-        ...
 
     @property
     def lesions(self) -> tuple[Lesion, ...]:
         """The annotated abnormalities."""
-        ...
 
     @property
     def unlocated(self) -> bool:
         """Whether an abnormality's place is not annotated."""
-        ...
 
     def read(self) -> Film:
         """Read the pixels."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,17 +241,14 @@ class StudyScanner(Protocol):
     @property
     def identity(self) -> ModelIdentity:
         """Which weights scan."""
-        ...
 
     @property
     def operating_point(self) -> OperatingPoint:
         """From where findings are presented."""
-        ...
 
     @property
     def compares(self) -> bool:
         """Whether a film is scanned beside the other breast."""
-        ...
 
     def scan(self, film: Film, other: Film | None = None) -> FilmScan:
         """Scan one film; ``other`` shows the other breast of the same patient in the same view.
@@ -267,7 +256,6 @@ class StudyScanner(Protocol):
         Raises:
             FilmError: there is nothing in the film to look at.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

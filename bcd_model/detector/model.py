@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -148,23 +148,18 @@ def save_model(
         heat_calibration: of the network's own score; by default ``calibration``.
         half: store float16, which halves the file; the network still computes in float32.
     """
-    heat_calibration = heat_calibration or calibration
+    point = asdict(operating_point)
     metadata = {
         "name": name,
         "version": version,
         "network": type(network).__name__,
         "units": network.units,
         "steps_mm": list(steps_mm),
-        "prevalence": operating_point.prevalence,
-        "calibration": {"slope": calibration.slope, "intercept": calibration.intercept},
-        "film_calibration": {"slope": film_calibration.slope, "intercept": film_calibration.intercept},
-        "heat_calibration": {"slope": heat_calibration.slope, "intercept": heat_calibration.intercept},
-        "operating_point": {
-            "threshold": operating_point.threshold,
-            "sensitivity": operating_point.sensitivity,
-            "false_marks_per_film": operating_point.false_marks_per_film,
-            "basis": operating_point.basis,
-        },
+        "prevalence": point.pop("prevalence"),
+        "calibration": asdict(calibration),
+        "film_calibration": asdict(film_calibration),
+        "heat_calibration": asdict(heat_calibration or calibration),
+        "operating_point": point,
         "card": card or {},
     }
     dtype = torch.float16 if half else torch.float32

@@ -36,6 +36,7 @@ NOT_COMPARED = "not compared with the other breast: no film, or not just one, sh
 """The warning of a film that was scanned by itself."""
 
 _CORNERS = 32
+_NORMAL = Probability(1.0, 0.0, 0.0)  # of a film without a mark
 
 
 class Scanner:
@@ -98,7 +99,7 @@ class Scanner:
             warnings = (*warnings, NOT_COMPARED)
         return FilmScan(
             label=presented[0].label if presented else "normal",
-            probability=self._film_probability(kept),
+            probability=_probability(kept[0], self.model.film_calibration) if kept else _NORMAL,
             findings=findings,
             heat_map=self._rescored(film, other)[1],
             warnings=warnings,
@@ -130,11 +131,6 @@ class Scanner:
             logits = self.model.network(torch.from_numpy(window)[None, None])[0, :, 0, 0].double()
         normal, benign, malignant = torch.softmax(logits, 0).tolist()
         return Probability(normal, benign, malignant)
-
-    def _film_probability(self, marks: list[Mark]) -> Probability:
-        if not marks:
-            return Probability(1.0, 0.0, 0.0)
-        return _probability(marks[0], self.model.film_calibration)
 
 
 def _rescore(

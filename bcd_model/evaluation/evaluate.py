@@ -133,6 +133,13 @@ def assess(
     tallies = [tally, *(count(scored, other) for other in rules[1:])]
     usable = [pair for pair in zip(rules, tallies, strict=True) if with_radii or pair[0].name != "iou"]
     predictions = predict(cases, tally, source)
+    shown, judged = predictions.shown, tally.judged_mark
+    at_shown = None if shown is None else froc.at_shown(tally, weights, shown)
+
+    def judged_by(logit: Floats | None, truth: Bools, patient: Indices) -> Calibrated | None:
+        return None if logit is None else judge(Items(logit, truth, patient), weights)
+
+    marks = None if predictions.marks is None else predictions.marks[judged]
     at_one = froc.thresholds(tally, weights, np.array([OPERATING_FALSE_MARKS]))
     return Assessment(
         cases=tuple(cases),
@@ -144,35 +151,12 @@ def assess(
         curves=tuple(_curve(each, of_rule, weights) for each, of_rule in usable),
         film_auc=interval(froc.film_auc(tally, weights)),
         roc=tuple(intervals(froc.film_roc(tally, weights))),
-        operating_point=_at_operating_point(tally, weights, predictions),
+        operating_point=None if at_shown is None else (interval(at_shown[0]), interval(at_shown[1])),
         groups=groups(cases, tally, weights, at_one),
         densities=densities(cases, tally, weights, at_one),
-        mark_calibration=_mark_calibration(tally, weights, predictions),
-        film_calibration=_film_calibration(tally, weights, predictions),
+        mark_calibration=judged_by(marks, tally.on_lesion[judged], tally.mark_patient[judged]),
+        film_calibration=judged_by(predictions.films, tally.abnormal, tally.film_patient),
     )
-
-
-def _at_operating_point(
-    tally: Tally, weights: Floats, predictions: Predictions
-) -> tuple[Interval, Interval] | None:
-    if predictions.shown is None:
-        return None
-    sensitivity, false_marks = froc.at_shown(tally, weights, predictions.shown)
-    return interval(sensitivity), interval(false_marks)
-
-
-def _mark_calibration(tally: Tally, weights: Floats, predictions: Predictions) -> Calibrated | None:
-    if predictions.marks is None:
-        return None
-    judged = tally.judged_mark
-    items = Items(predictions.marks[judged], tally.on_lesion[judged], tally.mark_patient[judged])
-    return judge(items, weights)
-
-
-def _film_calibration(tally: Tally, weights: Floats, predictions: Predictions) -> Calibrated | None:
-    if predictions.films is None:
-        return None
-    return judge(Items(predictions.films, tally.abnormal, tally.film_patient), weights)
 
 
 def _curve(rule: HitRule, tally: Tally, weights: Floats) -> Curve:

@@ -37,11 +37,6 @@ class Run:
     data_digest: str | None
     folds: int | None
 
-    @property
-    def has_radii(self) -> bool:
-        """Whether every mark has a radius: without them there is no circle to overlap."""
-        return all(mark.radius is not None for marks in self.marks.values() for mark in marks)
-
 
 class _Mark(BaseModel, strict=True, allow_inf_nan=False):
     center: tuple[float, float]

@@ -35,7 +35,7 @@ class Tally:
         judged: (F,) whether the film counts for the FROC: no abnormality of unknown place.
         abnormal: (F,).
         film_score: (F,) of the most suspicious mark, -inf without one.
-        mark_film, mark_score, malignant: (M,).
+        mark_film, mark_score: (M,).
         on_lesion: (M,) whether the mark is on any lesion.
         lesion_film: (L,).
         lesion_score: (L,) of the best mark on it, -inf without one.
@@ -51,7 +51,6 @@ class Tally:
     film_score: Floats
     mark_film: Indices
     mark_score: Floats
-    malignant: Floats
     on_lesion: Bools
     lesion_film: Indices
     lesion_score: Floats
@@ -111,7 +110,6 @@ def count(films: Sequence[ScoredFilm], rule: HitRule) -> Tally:
         np.array([film.score for film in films], dtype=np.float64),
         np.array([index for index, _ in marks], dtype=np.intp),
         np.array([mark.score for _, mark in marks], dtype=np.float64),
-        np.array([mark.malignant for _, mark in marks], dtype=np.float64),
         on_lesion,
         np.array([index for index, _ in lesions], dtype=np.intp),
         score,

@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 import torch
 
-from bcd_model.checkpoint import Origin, check_checkpoint
+from bcd_model.checkpoint import Origin, read_checkpoint
 from bcd_model.errors import UsageError
 from bcd_model.paper.crops import PaperCrop
 from bcd_model.paper.environment import environment
@@ -108,7 +108,7 @@ def reproduce(
         if checkpoints:  # it goes on from the last; those before led nowhere
             restarts = max(checkpoints)
             digest = _digest(digest_of(run, options, known), restarts)
-            check_checkpoint(checkpoints[restarts], Origin(digest, here))
+            read_checkpoint(checkpoints[restarts], Origin(digest, here))
     for run in set(runs) - set(waiting):  # a kill may come between run.json and their removal
         _remove_checkpoints(out, run)
     write_settings(out, options, known)

@@ -45,13 +45,6 @@ class CropSet:
         """The patient of each crop."""
         return tuple(crop.patient for crop in self.crops)
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 of pixels, labels and patients in their order."""
-        lines = "\n".join(f"{n} {c.patient} {c.kind}" for n, c in zip(self.names, self.crops, strict=True))
-        parts = (lines.encode(), self.labels.tobytes(), np.ascontiguousarray(self.pixels).tobytes())
-        return hashlib.sha256(b"".join(parts)).hexdigest()
-
     def samples(self) -> npt.NDArray[np.float32]:
         """Return (8n, size, size): the 8 variants of the first crop, then those of the next."""
         return np.concatenate([eight_variants(each) for each in self.pixels])
