@@ -88,12 +88,7 @@ def read_json(response: requests.Response) -> dict[str, Any]:
     Raises:
         BadAnswerError: no JSON object.
     """
-    try:
-        found = response.json()
-    except ValueError as error:
-        raise BadAnswerError(
-            "what answers there is not a BCD gateway; check the address", describe(response)
-        ) from error
+    found = _parsed(response)
     if not isinstance(found, dict):
         raise BadAnswerError("what answers there is not a BCD gateway; check the address", describe(response))
     return found
@@ -107,13 +102,18 @@ def job(value: object) -> Job:
     """
     entry = _object(value, "job")
     return Job(
-        job_id=_text(entry, "job_id"),
-        study_instance_uid=_text(entry, "study_instance_uid"),
-        state=_text(entry, "state"),
+        job_id=text(entry, "job_id"),
+        study_instance_uid=text(entry, "study_instance_uid"),
+        state=text(entry, "state"),
         film=_whole(entry.get("film")) or 0,
         films=_whole(entry.get("films")) or 0,
         reason=shown(entry.get("reason") or ""),
     )
+
+
+def jobs(value: Mapping[str, Any]) -> tuple[Job, ...]:
+    """The jobs of an answer, in its order."""
+    return tuple(job(item) for item in _list(value, "jobs"))
 
 
 def submission(value: Mapping[str, Any]) -> Submission:
@@ -122,7 +122,7 @@ def submission(value: Mapping[str, Any]) -> Submission:
         f"{shown(entry.get('file', 'a file'))}: {shown(entry.get('reason', 'not taken'))}"
         for entry in (_object(item, "skipped") for item in _list(value, "skipped"))
     )
-    return Submission(tuple(job(item) for item in _list(value, "jobs")), skipped)
+    return Submission(jobs(value), skipped)
 
 
 def info(value: Mapping[str, Any]) -> Info:
@@ -165,8 +165,8 @@ def raise_for(response: requests.Response) -> NoReturn:
         raise OverloadedError(
             f"the gateway is overloaded or its queue is away; try again{when}", details, wait
         )
-    kind, text = kinds.get(status, (BadAnswerError, f"the gateway answered with status {status}"))
-    error: GatewayError = kind(f"{text} ({said})" if said else text, details)
+    kind, message = kinds.get(status, (BadAnswerError, f"the gateway answered with status {status}"))
+    error: GatewayError = kind(f"{message} ({said})" if said else message, details)
     raise error
 
 
@@ -190,14 +190,19 @@ def _said(response: requests.Response) -> str:
     """What the problem document says, else nothing."""
     if "json" not in response.headers.get("Content-Type", ""):
         return ""
-    try:
-        problem = response.json()
-    except ValueError:
-        return ""
+    problem = _parsed(response)
     if not isinstance(problem, dict):
         return ""
     said = problem.get("detail") or problem.get("title") or ""
     return shown(said) if isinstance(said, str) else ""
+
+
+def _parsed(response: requests.Response) -> Any:
+    """The JSON that was answered, None if it is none."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
 
 
 def shown(value: object) -> str:
@@ -225,13 +230,18 @@ def _object(value: object, what: str) -> dict[str, Any]:
 
 
 def _list(value: Mapping[str, Any], key: str) -> list[Any]:
-    found = value.get(key, [])
+    found = value.get(key)
     if not isinstance(found, list):
         raise BadAnswerError(f"the gateway's answer has no list '{key}'; update it or this module")
     return found
 
 
-def _text(value: Mapping[str, Any], key: str) -> str:
+def text(value: Mapping[str, Any], key: str) -> str:
+    """The text of a key.
+
+    Raises:
+        BadAnswerError: there is none.
+    """
     found = value.get(key)
     if not isinstance(found, str) or not found:
         raise BadAnswerError(f"the gateway's answer has no '{key}'; update it or this module")

@@ -90,11 +90,11 @@ class Gateway:
 
     def health(self) -> str:
         """The gateway's version, if it and its queue answer."""
-        return str(answers.read_json(self._call("GET", "/health", quick=True)).get("version", ""))
+        return str(self._asked("GET", "/health", quick=True).get("version", ""))
 
     def info(self) -> Info:
         """What the gateway says of itself; needs a valid token."""
-        return answers.info(answers.read_json(self._call("GET", "/info", quick=True)))
+        return answers.info(self._asked("GET", "/info", quick=True))
 
     def submit(
         self,
@@ -120,30 +120,23 @@ class Gateway:
                 f"too large: {len(body) / 1e6:.0f} MB of films, "
                 f"the gateway takes {limits.max_bytes / 1e6:.0f} MB at once"
             )
-        return answers.submission(answers.read_json(self._call("POST", "/jobs", body=body)))
+        return answers.submission(self._asked("POST", "/jobs", body=body))
 
     def jobs(self, study_instance_uid: str) -> tuple[Job, ...]:
         """This token's jobs of a study, newest first."""
-        found = answers.read_json(
-            self._call("GET", "/jobs", parameters={"study_instance_uid": study_instance_uid})
-        )
-        entries = found.get("jobs")
-        if not isinstance(entries, list):
-            raise BadAnswerError("the gateway's answer has no list 'jobs'; update it or this module")
-        return tuple(answers.job(entry) for entry in entries)
+        found = self._asked("GET", "/jobs", parameters={"study_instance_uid": study_instance_uid})
+        return answers.jobs(found)
 
     def job(self, job_id: str, etag: str = "") -> tuple[Job | None, str]:
         """The job, and the tag of this state; None if it still is the state of ``etag``."""
-        response = self._call(
-            "GET", f"/jobs/{quote(job_id, safe='')}", headers={"If-None-Match": etag} if etag else {}
-        )
+        response = self._call("GET", _path("jobs", job_id), etag=etag)
         if response.status_code == 304:
             return None, etag
         return answers.job(answers.read_json(response)), response.headers.get("ETag", "")
 
     def cancel(self, job_id: str) -> Job:
         """Cancel the job; one that has ended stays as it is."""
-        return answers.job(answers.read_json(self._call("POST", f"/jobs/{quote(job_id, safe='')}/cancel")))
+        return answers.job(self._asked("POST", _path("jobs", job_id, "cancel")))
 
     def fetch(
         self, job_id: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
@@ -154,7 +147,7 @@ class Gateway:
             NotReadyError: the job has none yet.
             BadAnswerError: a path that would leave ``folder``, or a file that arrived damaged.
         """
-        listing = answers.read_json(self._call("GET", f"/jobs/{quote(job_id, safe='')}/results"))
+        listing = self._asked("GET", _path("jobs", job_id, "results"))
         entries = listing.get("files")
         if not isinstance(entries, list) or not entries:
             raise NotReadyError("the job has no results yet")
@@ -165,7 +158,7 @@ class Gateway:
             name = _safe(entry)
             path = folder.joinpath(*PurePosixPath(name).parts)
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._download(f"/jobs/{quote(job_id, safe='')}/results/{quote(name)}", path, entry, cancelled)
+            self._download(f"{_path('jobs', job_id, 'results')}/{quote(name)}", path, entry, cancelled)
             fetched.append(path)
         return tuple(fetched)
 
@@ -178,17 +171,11 @@ class Gateway:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> str:
         """Send one film and a circle on it; returns the region's id."""
-        fields = {
-            "center_row": f"{center[0]:.3f}",
-            "center_column": f"{center[1]:.3f}",
-            "radius": f"{radius:.3f}",
-        }
+        values = {"center_row": center[0], "center_column": center[1], "radius": radius}
+        fields = {name: f"{value:.3f}" for name, value in values.items()}
         body = Multipart([("file", file)], fields, cancelled)
-        found = answers.read_json(self._call("POST", "/regions", body=body))
-        region_id = found.get("region_id")
-        if not isinstance(region_id, str) or not region_id:
-            raise BadAnswerError("the gateway's answer has no 'region_id'; update it or this module")
-        return region_id
+        found = self._asked("POST", "/regions", body=body)
+        return answers.text(found, "region_id")
 
     def region(self, region_id: str) -> tuple[str, Probability] | None:
         """Class and probabilities of a region; None while it is queued.
@@ -196,7 +183,7 @@ class Gateway:
         Raises:
             InputError: the region cannot be classified.
         """
-        found = answers.read_json(self._call("GET", f"/regions/{quote(region_id, safe='')}"))
+        found = self._asked("GET", _path("regions", region_id))
         state = found.get("state")
         if state == "failed":
             reason = answers.shown(found.get("reason") or "no reason given")
@@ -231,29 +218,12 @@ class Gateway:
         if digest.hexdigest() != entry.get("sha256", digest.hexdigest()):
             raise BadAnswerError(f"{target.name} arrived damaged; try again")
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Multipart | None = None,
-        parameters: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        stream: bool = False,
-        quick: bool = False,
-    ) -> requests.Response:
+    def _call(self, method: str, path: str, **request: Any) -> requests.Response:
+        """What the gateway answers to `_send`; waits while there are too many requests."""
         until: float | None = None
         while True:
             try:
-                return self._send(
-                    method,
-                    path,
-                    body=body,
-                    parameters=parameters,
-                    headers=headers,
-                    stream=stream,
-                    quick=quick,
-                )
+                return self._send(method, path, **request)
             except TooManyError as error:
                 # It counts from the first refusal: what was sent before that was no waiting.
                 until = time.monotonic() + self._patience if until is None else until
@@ -267,16 +237,18 @@ class Gateway:
         method: str,
         path: str,
         *,
-        body: Multipart | None,
-        parameters: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
-        stream: bool,
-        quick: bool,
+        body: Multipart | None = None,
+        parameters: Mapping[str, str] | None = None,
+        etag: str = "",
+        stream: bool = False,
+        quick: bool = False,
     ) -> requests.Response:
         connect, answer = self._timeout
-        sent: dict[str, str] = {"Accept": "*/*", **(headers or {})}
+        headers = {"Accept": "*/*"}
+        if etag:
+            headers["If-None-Match"] = etag
         if body is not None:
-            sent["Content-Type"] = body.content_type
+            headers["Content-Type"] = body.content_type
         try:
             # No redirects: they would carry the films, and perhaps the token, to another place.
             with requests.Session() as session:
@@ -286,7 +258,7 @@ class Gateway:
                     self.address + BASE + path,
                     params=parameters,
                     data=body,
-                    headers=sent,
+                    headers=headers,
                     auth=_Bearer(self._token),
                     timeout=(connect, min(answer, QUICK_SECONDS) if quick else answer),
                     allow_redirects=False,
@@ -302,6 +274,10 @@ class Gateway:
             answers.raise_for(response)
         return response
 
+    def _asked(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """The JSON object that the gateway answers."""
+        return answers.read_json(self._call(method, path, **request))
+
 
 def _unreachable(address: str, error: requests.RequestException) -> UnreachableError:
     details = f"{address}\n{type(error).__name__}: {error}"
@@ -314,6 +290,10 @@ def _unreachable(address: str, error: requests.RequestException) -> UnreachableE
     return UnreachableError(
         f"{address} cannot be reached; check the address and that the gateway runs", details
     )
+
+
+def _path(*parts: str) -> str:
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 def _safe(entry: object) -> str:

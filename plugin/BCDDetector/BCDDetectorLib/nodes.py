@@ -11,7 +11,7 @@ Everything that must outlive the session stands in attributes of nodes that Slic
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .words import Film, Probability, Study
@@ -62,28 +62,19 @@ def study_nodes(scene: Any) -> list[Any]:
 
 def study_node(scene: Any, study_uid: str) -> Any:
     """The table node of a study, None if it has no result in the scene."""
-    for node in study_nodes(scene):
-        if node.GetAttribute(STUDY) == study_uid:
-            return node
-    return None
+    return next((node for node in study_nodes(scene) if node.GetAttribute(STUDY) == study_uid), None)
 
 
 def findings(scene: Any, study_uid: str = "") -> list[Any]:
     """The curves of a study's findings, or of every study's."""
-    return [
-        node
-        for node in nodes(scene, "vtkMRMLMarkupsClosedCurveNode", "finding")
-        if not study_uid or node.GetAttribute(STUDY) == study_uid
-    ]
+    found = nodes(scene, "vtkMRMLMarkupsClosedCurveNode", "finding")
+    return [node for node in found if study_uid in ("", node.GetAttribute(STUDY))]
 
 
 def heat_maps(scene: Any, study_uid: str = "") -> list[Any]:
     """The volumes of a study's heat maps, or of every study's."""
-    return [
-        node
-        for node in nodes(scene, "vtkMRMLScalarVolumeNode", "heat map")
-        if not study_uid or node.GetAttribute(STUDY) == study_uid
-    ]
+    found = nodes(scene, "vtkMRMLScalarVolumeNode", "heat map")
+    return [node for node in found if study_uid in ("", node.GetAttribute(STUDY))]
 
 
 def volumes(scene: Any) -> list[Any]:
@@ -97,16 +88,13 @@ def volumes(scene: Any) -> list[Any]:
 
 def film_uids(volume: Any) -> list[str]:
     """SOP Instance UIDs of the volume's slices, or the one it was sent under; none if it has no origin."""
-    stated = (volume.GetAttribute(INSTANCE_UIDS) or volume.GetAttribute(WRAPPED_UID) or "").split()
-    return list(stated)
+    stated: str = volume.GetAttribute(INSTANCE_UIDS) or volume.GetAttribute(WRAPPED_UID) or ""
+    return stated.split()
 
 
 def volume_of(scene: Any, film_uid: str) -> Any:
     """The volume that shows the film, None if it is not loaded."""
-    for volume in volumes(scene):
-        if film_uid in film_uids(volume):
-            return volume
-    return None
+    return next((volume for volume in volumes(scene) if film_uid in film_uids(volume)), None)
 
 
 def slice_of(volume: Any, film_uid: str) -> int:
@@ -125,28 +113,17 @@ def number(curve: Any) -> int:
     return int(curve.GetAttribute(NUMBER) or 0)
 
 
+_OF_STUDY = ("job_id", "model", "threshold", "prevalence", "warnings")
+_OF_FILM = ("laterality", "view", "size", "label", "failed", "reason", "warnings")
+
+
 def set_info(node: Any, study: Study) -> None:
     """Keep what is known of the study, apart from its findings, on its table node."""
-    content = {
-        "job_id": study.job_id,
-        "model": study.model,
-        "threshold": study.threshold,
-        "prevalence": study.prevalence,
-        "warnings": list(study.warnings),
-        "films": [
-            {
-                "uid": film.sop_instance_uid,
-                "laterality": film.laterality,
-                "view": film.view,
-                "size": list(film.size) if film.size else None,
-                "label": film.label,
-                "failed": film.failed,
-                "reason": film.reason,
-                "warnings": list(film.warnings),
-            }
-            for film in study.films
-        ],
-    }
+    content = {key: getattr(study, key) for key in _OF_STUDY}
+    content["films"] = [
+        {"uid": film.sop_instance_uid, **{key: getattr(film, key) for key in _OF_FILM}}
+        for film in study.films
+    ]
     node.SetAttribute(STUDY, study.study_instance_uid)
     node.SetAttribute(INFO, json.dumps(content, separators=(",", ":")))
 
@@ -154,27 +131,14 @@ def set_info(node: Any, study: Study) -> None:
 def info(node: Any) -> Study:
     """The study of a table node, without findings (they are in the curves)."""
     content: dict[str, Any] = json.loads(node.GetAttribute(INFO))
-    return Study(
-        study_instance_uid=node.GetAttribute(STUDY),
-        job_id=content["job_id"],
-        model=content["model"],
-        threshold=content["threshold"],
-        prevalence=content["prevalence"],
-        warnings=tuple(content["warnings"]),
-        films=tuple(
-            Film(
-                sop_instance_uid=film["uid"],
-                laterality=film["laterality"],
-                view=film["view"],
-                size=(film["size"][0], film["size"][1]) if film["size"] else None,
-                label=film["label"],
-                failed=film["failed"],
-                reason=film["reason"],
-                warnings=tuple(film["warnings"]),
-            )
-            for film in content["films"]
-        ),
-    )
+    films = tuple(Film(film["uid"], **_known(film, _OF_FILM)) for film in content["films"])
+    return Study(node.GetAttribute(STUDY), films=films, **_known(content, _OF_STUDY))
+
+
+def _known(content: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """These keys; JSON makes lists of tuples."""
+    values = ((key, content[key]) for key in keys)
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values}
 
 
 def films_read(node: Any) -> set[str]:

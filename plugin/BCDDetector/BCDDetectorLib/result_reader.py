@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from .words import ABNORMAL, CLASSES, MIN_CORNERS, Film, Finding, Point, Probabi
 
 SCHEMA_VERSION = 2
 RESULT = "result.json"
-CAD_SR = "cad_sr.dcm"
 HEATMAP = "heatmap"
 REPORT = "report.html"
 
@@ -39,14 +38,15 @@ def read_result(folder: Path) -> Study:
 
 
 def _study(content: Mapping[str, Any]) -> Study:
-    model = content["model"]
+    model, unseen = content["model"], content["not_looked_at"]
+    warning = [f"NOT LOOKED AT: {', '.join(map(str, unseen))}"] if unseen else []
     return Study(
         study_instance_uid=str(content["study_instance_uid"]),
         job_id=str(content["job_id"]),
         model=f"{model['name']} {model['version']}",
         threshold=_number(content["operating_point"]["threshold"]),
         films=tuple(_film(entry) for entry in content["films"]),
-        warnings=(*_unseen(content["not_looked_at"]), *(str(text) for text in content["warnings"])),
+        warnings=(*warning, *map(str, content["warnings"])),
         prevalence=_share(content["operating_point"]["prevalence"]),
     )
 
@@ -69,11 +69,6 @@ def _film(entry: Mapping[str, Any]) -> Film:
             _finding(found, uid or "", number) for number, found in enumerate(entry["findings"], start=1)
         ),
     )
-
-
-def _unseen(views: Sequence[Any]) -> tuple[str, ...]:
-    """The warning that views of the study were not looked at."""
-    return (f"NOT LOOKED AT: {', '.join(str(view) for view in views)}",) if views else ()
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
