@@ -6,7 +6,7 @@ Research use only. The panel stands in ``BCDDetectorUI``, everything else in ``B
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import qt
 import slicer
@@ -117,15 +117,7 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
 
     def refresh(self) -> None:
         """Bring the whole panel up to date with the scene."""
-        if self._busy:
-            return
-        self._busy = True
-        try:
-            self.scan.refresh()
-            self.findings.refresh()
-            self.region.refresh()
-        finally:
-            self._busy = False
+        self._once(self.scan.refresh, self.findings.refresh, self.region.refresh)
 
     def _on_chosen(self) -> None:
         self.findings.forget()
@@ -170,21 +162,24 @@ class BCDDetectorWidget(ScriptedLoadableModuleWidget):
                 self._views.append((node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, handler)))
 
     def _on_view(self, _caller: Any, _event: str) -> None:
-        if not self._busy and not slicer.mrmlScene.IsBatchProcessing():
-            self._busy = True
-            try:
-                self.session.refresh_views()
-            finally:
-                self._busy = False
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self._once(self.session.refresh_views)
 
     def _on_slice(self, _caller: Any, _event: str) -> None:
         """A view moves: in a volume of several films it may come to another one's heat map."""
-        if not self._busy and not slicer.mrmlScene.IsBatchProcessing():
-            self._busy = True
-            try:
-                self.session.refresh_heat_maps()
-            finally:
-                self._busy = False
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self._once(self.session.refresh_heat_maps)
+
+    def _once(self, *actions: Callable[[], None]) -> None:
+        """Do these, unless they come from what is being done already."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            for action in actions:
+                action()
+        finally:
+            self._busy = False
 
 
 class BCDDetectorTest(ScriptedLoadableModuleTest):

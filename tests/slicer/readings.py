@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime, timezone
 
 import pydicom
 
-from BCDDetectorLib.coordinates import circle
 from BCDDetectorLib.reading import Mark, Reading
 from BCDDetectorLib.result_reader import read_result
 
@@ -30,6 +30,14 @@ def mark_of(finding, verdict, **changes) -> Mark:
         finding.probability,
     )
     return replace(made, **changes)
+
+
+def circle(center, radius, corners=32):
+    """A polygon around ``center``; ``radius`` in source pixels."""
+    return tuple(
+        (center[0] + radius * math.sin(angle), center[1] + radius * math.cos(angle))
+        for angle in (2 * math.pi * step / corners for step in range(corners))
+    )
 
 
 def make(folder, films):

@@ -1,13 +1,17 @@
-"""The gateway's address, as people write it and as it is used."""
+"""The gateway's address, as people write it, as it is used and as it is kept; the token never is."""
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import InputError
 
 BASE = "/api/v1"
 """Below which version 1 of the interface stands."""
+
+ADDRESS_KEY = "BCDDetector/address"
+DEFAULT_ADDRESS = "http://127.0.0.1:8970"
 
 
 def clean_address(text: str) -> str:
@@ -34,3 +38,20 @@ def clean_address(text: str) -> str:
 def is_loopback(address: str) -> bool:
     """Whether the address is this machine."""
     return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def kept_address(store: Any) -> str:
+    """The address of the last session, else that of a gateway on this machine.
+
+    Args:
+        store: ``qt.QSettings``.
+    """
+    return str(store.value(ADDRESS_KEY) or DEFAULT_ADDRESS)
+
+
+def keep_address(store: Any, text: str) -> None:
+    """Keep the address, if it is one; it cannot hold a password."""
+    try:
+        store.setValue(ADDRESS_KEY, clean_address(text))
+    except InputError:
+        return

@@ -48,20 +48,10 @@ def from_ijk(ijk: Sequence[float]) -> Point:
     return float(ijk[1]), float(ijk[0])
 
 
-def circle(center: Point, radius: float, corners: int = 32) -> tuple[Point, ...]:
-    """A polygon around ``center``; ``radius`` in source pixels."""
-    return tuple(
-        (center[0] + radius * math.sin(angle), center[1] + radius * math.cos(angle))
-        for angle in (2 * math.pi * step / corners for step in range(corners))
-    )
-
-
 def centroid(points: Sequence[Point]) -> Point:
     """Centre of the corners of a polygon."""
-    return (
-        sum(row for row, _ in points) / len(points),
-        sum(column for _, column in points) / len(points),
-    )
+    rows, columns = zip(*points)
+    return sum(rows) / len(points), sum(columns) / len(points)
 
 
 def mean_radius(center: Point, points: Sequence[Point]) -> float:

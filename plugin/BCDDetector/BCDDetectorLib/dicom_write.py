@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pydicom
@@ -11,6 +12,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from .errors import InputError
 
 _PYDICOM_3 = int(pydicom.__version__.split(".")[0]) >= 3
+
+
+def new_uid() -> str:
+    """A UID that follows from nothing, so it is drawn (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid4().int}"
 
 
 def write(document: Dataset, path: Path) -> None:

@@ -105,21 +105,10 @@ def add_region(scene: Any, volume: Any, film_uid: str, center: Point, radius: fl
     """The curve of a circle that is to be classified; the one before goes away."""
     for node in list(nodes.nodes(scene, "vtkMRMLMarkupsClosedCurveNode", "region")):
         scene.RemoveNode(node)
-    curve = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", "region")
-    curve.SetAttribute(nodes.ROLE, "region")
-    curve.SetAttribute(nodes.FILM, film_uid)
+    outline = geometry.round_outline(volume, center, radius)
+    curve = show.add_curve(scene, "region", volume, film_uid, outline)
     curve.SetAttribute(nodes.CAPTION, "region")
-    curve.SetCurveTypeToLinear()
-    curve.CreateDefaultDisplayNodes()
-    show.draw(curve, volume, nodes.slice_of(volume, film_uid), geometry.round_outline(volume, center, radius))
+    show.write_caption(curve)
     show.set_place(curve, center, radius)
-    curve.SetLocked(True)
-    display = curve.GetDisplayNode()
-    display.SetPropertiesLabelVisibility(False)
-    display.SetPointLabelsVisibility(True)
-    display.SetVisibility3D(False)
-    display.SetGlyphScale(0.6)
-    display.SetUseGlyphScale(True)
-    for setter in (display.SetColor, display.SetSelectedColor, display.SetActiveColor):
-        setter(1.0, 1.0, 0.4)
+    show.set_color(curve, (1.0, 1.0, 0.4))
     return curve

@@ -8,7 +8,6 @@ in codes of this project's own scheme (99BCD): DICOM has none for "accepted" and
 from __future__ import annotations
 
 import copy
-import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +15,14 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
-from . import nodes, sr_items
+from . import nodes
 from .coordinates import to_scoord
+from .dicom_write import new_uid
 from .dicom_write import write as write_file
 from .errors import InputError
 from .reading import Mark, Reading
 from .reading_codes import CLASSES, SCHEME, SIDES, VERDICT, VERDICTS, dcm
+from .sr_items import code, container, coordinates, image, item, percent, text, uid, with_children
 from .words import DISCLAIMER, Film, Point
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -42,10 +43,10 @@ def check_reader(name: str) -> None:
         raise InputError("the reader's name must have at most 64 characters, without \\ and =")
 
 
-def person_name(text: str) -> str:
+def person_name(name: str) -> str:
     """The name as PN has it (PS3.5 6.2.1): "Anna Muster" becomes "Muster^Anna"."""
-    given, _, family = text.strip().rpartition(" ")
-    return f"{family}^{given.strip()}" if given and "^" not in text else text.strip()
+    given, _, family = name.strip().rpartition(" ")
+    return f"{family}^{given.strip()}" if given and "^" not in name else name.strip()
 
 
 def write(reading: Reading, headers: Mapping[str, Dataset], path: Path, when: datetime) -> None:
@@ -96,16 +97,16 @@ def _identity(header: Dataset, reading: Reading, when: datetime) -> Dataset:
         new.SpecificCharacterSet = "ISO_IR 192"  # whatever the films have; pydicom encodes on writing
     new.StudyInstanceUID = reading.study.study_instance_uid
     new.SOPClassUID = SOP_CLASS
-    new.SOPInstanceUID, new.SeriesInstanceUID = _new_uid(), _new_uid()
+    new.SOPInstanceUID, new.SeriesInstanceUID = new_uid(), new_uid()
     new.Modality = "SR"
     new.SeriesNumber, new.InstanceNumber = 9100, 1
     new.SeriesDescription = "BCD reading - research use only"
     new.Manufacturer, new.ManufacturerModelName = "BCD", "BCD Detector for 3D Slicer"
     new.DeviceSerialNumber, new.SoftwareVersions = "none", "1"
     date, time = when.strftime("%Y%m%d"), when.strftime("%H%M%S")
-    new.SeriesDate, new.SeriesTime = date, time
-    new.ContentDate, new.ContentTime = date, time
-    new.InstanceCreationDate, new.InstanceCreationTime = date, time
+    for event in ("Series", "Content", "InstanceCreation"):
+        setattr(new, f"{event}Date", date)
+        setattr(new, f"{event}Time", time)
     new.ReferencedPerformedProcedureStepSequence = Items([])
     new.PerformedProcedureCodeSequence = Items([])
     new.CompletionFlag, new.VerificationFlag = "COMPLETE", "UNVERIFIED"
@@ -115,10 +116,6 @@ def _identity(header: Dataset, reading: Reading, when: datetime) -> Dataset:
     scheme.CodingSchemeResponsibleOrganization = "BCD"
     new.CodingSchemeIdentificationSequence = Items([scheme])
     return new
-
-
-def _new_uid() -> str:
-    return f"2.25.{uuid.uuid4().int}"
 
 
 def _evidence(reading: Reading, headers: Mapping[str, Dataset]) -> Dataset:
@@ -131,9 +128,9 @@ def _evidence(reading: Reading, headers: Mapping[str, Dataset]) -> Dataset:
     evidence = Dataset()
     evidence.StudyInstanceUID = reading.study.study_instance_uid
     groups = []
-    for uid, references in sorted(series.items()):
+    for series_uid, references in sorted(series.items()):
         group = Dataset()
-        group.SeriesInstanceUID = uid
+        group.SeriesInstanceUID = series_uid
         group.ReferencedSOPSequence = Items(references)
         groups.append(group)
     evidence.ReferencedSeriesSequence = Items(groups)
@@ -142,104 +139,66 @@ def _evidence(reading: Reading, headers: Mapping[str, Dataset]) -> Dataset:
 
 def _content(reading: Reading, films: list[Film], headers: Mapping[str, Dataset]) -> Dataset:
     """TID 1500 with 1001 and 1003 (a person), 1600 and 1410."""
-    library, groups, lines = [], [], []
+    library, groups, lines = [], [], [DISCLAIMER]
     for film in films:
-        uid = film.sop_instance_uid or ""
-        sop_class = str(headers[uid].SOPClassUID)
+        header = headers[film.sop_instance_uid or ""]
+        sop_class = str(header.SOPClassUID)
         library.append(_library_entry(film, sop_class))
         judged = [mark for mark in reading.of(film) if mark.verdict != nodes.UNREAD]
-        size = int(headers[uid].Rows), int(headers[uid].Columns)
+        size = int(header.Rows), int(header.Columns)
         groups += [_group(mark, film, sop_class, size) for mark in judged]
-        lines.append(_sentence(film, uid in reading.films_read, judged))
-    observer = sr_items.item(
-        "HAS OBS CONTEXT",
-        "PNAME",
-        dcm("121008", "Person Observer Name"),
-        PersonName=person_name(reading.reader),
+        lines.append(_sentence(film, film.sop_instance_uid in reading.films_read, judged))
+    context, modifier = "HAS OBS CONTEXT", "HAS CONCEPT MOD"
+    english, imaging = (
+        ("en-US", "RFC5646", "English (United States)"),
+        ("363679005", "SCT", "Imaging procedure"),
     )
-    return sr_items.container(
-        "",
-        dcm("126000", "Imaging Measurement Report"),
-        [
-            sr_items.code(
-                "HAS CONCEPT MOD",
-                dcm("121049", "Language of Content Item and Descendants"),
-                ("en-US", "RFC5646", "English (United States)"),
-            ),
-            sr_items.code("HAS OBS CONTEXT", dcm("121005", "Observer Type"), dcm("121006", "Person")),
-            observer,
-            sr_items.code(
-                "HAS CONCEPT MOD",
-                dcm("121058", "Procedure reported"),
-                ("363679005", "SCT", "Imaging procedure"),
-            ),
-            sr_items.container(
-                "CONTAINS",
-                dcm("111028", "Image Library"),
-                [sr_items.container("CONTAINS", dcm("126200", "Image Library Group"), library)],
-                "1600",
-            ),
-            sr_items.container("CONTAINS", dcm("126010", "Imaging Measurements"), groups),
-            sr_items.container(
-                "CONTAINS",
-                ("C0034375", "UMLS", "Qualitative Evaluations"),
-                [
-                    sr_items.text(
-                        "CONTAINS", dcm("111033", "Impression Description"), "\r\n".join([DISCLAIMER, *lines])
-                    )
-                ],
-            ),
-        ],
-        "1500",
-    )
+    observer = person_name(reading.reader)
+    summary = text("CONTAINS", dcm("111033", "Impression Description"), "\r\n".join(lines))
+    image_group = container("CONTAINS", dcm("126200", "Image Library Group"), library)
+    children = [
+        code(modifier, dcm("121049", "Language of Content Item and Descendants"), english),
+        code(context, dcm("121005", "Observer Type"), dcm("121006", "Person")),
+        item(context, "PNAME", dcm("121008", "Person Observer Name"), PersonName=observer),
+        code(modifier, dcm("121058", "Procedure reported"), imaging),
+        container("CONTAINS", dcm("111028", "Image Library"), [image_group], "1600"),
+        container("CONTAINS", dcm("126010", "Imaging Measurements"), groups),
+        container("CONTAINS", ("C0034375", "UMLS", "Qualitative Evaluations"), [summary]),
+    ]
+    return container("", dcm("126000", "Imaging Measurement Report"), children, "1500")
 
 
 def _library_entry(film: Film, sop_class: str) -> Dataset:
     """TID 1601; what the result does not say is left out."""
-    said = []
-    if film.laterality in SIDES:
-        said.append(
-            sr_items.code("HAS ACQ CONTEXT", dcm("111027", "Image Laterality"), SIDES[film.laterality or ""])
-        )
-    return sr_items.with_children(sr_items.image("CONTAINS", sop_class, film.sop_instance_uid or ""), said)
+    side = SIDES.get(film.laterality or "")
+    said = [code("HAS ACQ CONTEXT", dcm("111027", "Image Laterality"), side)] if side else []
+    return with_children(image("CONTAINS", sop_class, film.sop_instance_uid or ""), said)
 
 
 def _group(mark: Mark, film: Film, sop_class: str, size: tuple[int, int]) -> Dataset:
     """TID 1410 of one judged finding."""
-    source = sr_items.image("SELECTED FROM", sop_class, mark.film)
-    site = sr_items.code(
-        "HAS CONCEPT MOD", ("363698007", "SCT", "Finding Site"), ("76752008", "SCT", "Breast")
-    )
-    if film.laterality in SIDES:
-        sr_items.with_children(
-            site,
-            [
-                sr_items.code(
-                    "HAS CONCEPT MOD", ("272741003", "SCT", "Laterality"), SIDES[film.laterality or ""]
-                )
-            ],
-        )
+    context, modifier = "HAS OBS CONTEXT", "HAS CONCEPT MOD"
+    source = image("SELECTED FROM", sop_class, mark.film)
+    site = code(modifier, ("363698007", "SCT", "Finding Site"), ("76752008", "SCT", "Breast"))
+    side = SIDES.get(film.laterality or "")
+    if side:
+        with_children(site, [code(modifier, ("272741003", "SCT", "Laterality"), side)])
     inside = _on_film(mark.outline, size)
-    closed = (*inside, inside[0])
+    center, closed = to_scoord([mark.center]), to_scoord((*inside, inside[0]))
     children = [
-        sr_items.text(
-            "HAS OBS CONTEXT", dcm("112039", "Tracking Identifier"), f"{film.name}, finding {mark.number}"
-        ),
-        sr_items.uid("HAS OBS CONTEXT", dcm("112040", "Tracking Unique Identifier"), mark.tracking_uid),
-        sr_items.code("CONTAINS", dcm("121071", "Finding"), ("52988006", "SCT", "Lesion")),
+        text(context, dcm("112039", "Tracking Identifier"), f"{film.name}, finding {mark.number}"),
+        uid(context, dcm("112040", "Tracking Unique Identifier"), mark.tracking_uid),
+        code("CONTAINS", dcm("121071", "Finding"), ("52988006", "SCT", "Lesion")),
         site,
-        sr_items.coordinates(dcm("111030", "Image Region"), "POLYLINE", to_scoord(closed), source),
-        sr_items.coordinates(
-            dcm("111010", "Center"), "POINT", to_scoord([mark.center]), copy.deepcopy(source)
-        ),
+        coordinates(dcm("111030", "Image Region"), "POLYLINE", closed, source),
+        coordinates(dcm("111010", "Center"), "POINT", center, copy.deepcopy(source)),
     ]
     if mark.probability is not None:
-        children.append(
-            sr_items.percent("CONTAINS", dcm("111012", "Certainty of Finding"), mark.probability.abnormal)
-        )
-    children.append(sr_items.code("CONTAINS", dcm("121073", "Impression"), CLASSES[mark.label]))
-    children.append(sr_items.code("CONTAINS", VERDICT, VERDICTS[verdict_of(mark)]))
-    return sr_items.container("CONTAINS", dcm("125007", "Measurement Group"), children, "1410")
+        certainty = mark.probability.abnormal
+        children.append(percent("CONTAINS", dcm("111012", "Certainty of Finding"), certainty))
+    children.append(code("CONTAINS", dcm("121073", "Impression"), CLASSES[mark.label]))
+    children.append(code("CONTAINS", VERDICT, VERDICTS[verdict_of(mark)]))
+    return container("CONTAINS", dcm("125007", "Measurement Group"), children, "1410")
 
 
 def verdict_of(mark: Mark) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .address import clean_address, is_loopback
@@ -13,42 +12,31 @@ from .errors import DetectorError, InputError, NotFoundError, OverloadedError, R
 _OPEN = "The connection is not encrypted (http)"
 
 
-@dataclass(frozen=True)
-class Situation:
-    """What Apply depends on.
+def why_not(
+    *, has_volume: bool, has_origin: bool, films: int, spacing: float, address: str, token: str, busy: bool
+) -> str:
+    """Why Apply cannot be pressed, "" if it can.
 
-    Attributes:
-        films: how many can be sent; 0 if the volume has no DICOM origin.
+    Args:
         has_volume: whether a volume is chosen.
         has_origin: whether it claims a DICOM origin.
+        films: how many can be sent; 0 if the volume has no DICOM origin.
         spacing: mm, as entered for a volume without origin; 0 if it has not been entered.
         busy: whether a job is under way.
     """
-
-    has_volume: bool
-    has_origin: bool
-    films: int
-    spacing: float
-    address: str
-    token: str
-    busy: bool
-
-
-def why_not(situation: Situation) -> str:
-    """Why Apply cannot be pressed, "" if it can."""
-    if situation.busy:
+    if busy:
         return "A scan is under way; cancel it or wait for its end."
-    if not situation.has_volume:
+    if not has_volume:
         return "Load a mammogram and choose it as the input."
-    if situation.has_origin and situation.films == 0:
+    if has_origin and films == 0:
         return "The film's DICOM file is not in Slicer's DICOM database; import it there."
-    if not situation.has_origin and situation.spacing <= 0:
+    if not has_origin and spacing <= 0:
         return "This volume does not say how large its pixels are; enter the pixel spacing."
     try:
-        clean_address(situation.address)
+        clean_address(address)
     except InputError as error:
         return f"Gateway address: {error.message}."
-    if not situation.token.strip():
+    if not token.strip():
         return "Enter the access token of the gateway."
     return ""
 

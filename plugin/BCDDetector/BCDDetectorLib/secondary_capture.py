@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,13 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from .dicom_write import write
 from .errors import InputError
+from .sr_items import Code, coded
 
 _SPACING_RANGE = (0.005, 2.0)
-_VIEWS = {"MLO": ("399368009", "medio-lateral oblique"), "CC": ("399162004", "cranio-caudal")}
+_VIEWS: Mapping[str, Code] = {
+    "MLO": ("399368009", "SCT", "medio-lateral oblique"),
+    "CC": ("399162004", "SCT", "cranio-caudal"),
+}
 
 
 @dataclass(frozen=True)
@@ -123,10 +128,7 @@ def _document(stored: Any, bits: int, description: Description) -> Dataset:
         del new.Laterality  # Image Laterality says it (PS3.3 C.7.3.1)
         new.ImageLaterality = description.laterality
     if description.view:
-        value, meaning = _VIEWS[description.view]
-        view = Dataset()
-        view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = value, "SCT", meaning
-        new.ViewCodeSequence = Sequence([view])
+        new.ViewCodeSequence = Sequence([coded(_VIEWS[description.view])])
     new.SamplesPerPixel = 1
     new.PhotometricInterpretation = "MONOCHROME2"
     new.Rows, new.Columns = stored.shape

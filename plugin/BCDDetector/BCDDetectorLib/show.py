@@ -17,17 +17,8 @@ from .words import Film, Finding, Point, Probability, Study, finding_label, perc
 COLORS = {"malignant": (1.0, 0.63, 0.0), "benign": (0.0, 1.0, 1.0)}
 """As in the overlays and presentation states of the result."""
 
-COLUMNS = (
-    "film",
-    "row",
-    "column",
-    "class",
-    "P(abnormal)",
-    "P(malignant)",
-    "verdict",
-    "source",
-    "tracking UID",
-)
+_NUMBERS = ("row", "column", "P(abnormal)", "P(malignant)")
+COLUMNS = ("film", *_NUMBERS[:2], "class", *_NUMBERS[2:], "verdict", "source", "tracking UID")
 
 
 def show_study(scene: Any, study: Study) -> Any:
@@ -44,9 +35,8 @@ def show_study(scene: Any, study: Study) -> Any:
         InputError: none of its films is loaded.
     """
     uid = study.study_instance_uid
-    loaded = [
-        film for film in study.films if film.sop_instance_uid and _is_loaded(scene, film.sop_instance_uid)
-    ]
+    known = {film_uid for volume in nodes.volumes(scene) for film_uid in nodes.film_uids(volume)}
+    loaded = [film for film in study.films if film.sop_instance_uid in known]
     if not loaded:
         raise InputError("none of the result's films is loaded; load the study first")
     for node in nodes.heat_maps(scene, uid):
@@ -148,10 +138,6 @@ def _take_over(scene: Any, curve: Any, finding: Finding) -> None:
     set_label(curve, curve.GetAttribute(nodes.LABEL) if accepted else finding.label)
 
 
-def _is_loaded(scene: Any, film_uid: str) -> bool:
-    return nodes.volume_of(scene, film_uid) is not None
-
-
 def add_finding(scene: Any, study_uid: str, finding: Finding) -> Any:
     """The locked curve of a detector's finding."""
     curve = _curve(scene, study_uid, finding.film, finding.number, finding.outline)
@@ -179,10 +165,7 @@ def add_missed(
 ) -> Any:
     """The locked curve of a finding that the reader adds."""
     volume = nodes.volume_of(scene, film_uid)
-    number = 1 + max(
-        (nodes.number(c) for c in nodes.findings(scene, study_uid) if c.GetAttribute(nodes.FILM) == film_uid),
-        default=0,
-    )
+    number = 1 + max((nodes.number(c) for c in nodes.findings(scene) if _film(c) == film_uid), default=0)
     curve = _curve(scene, study_uid, film_uid, number, geometry.round_outline(volume, center, radius))
     curve.SetName(f"{number} {label} (reader)")
     curve.SetAttribute(nodes.SOURCE, nodes.READER)
@@ -224,21 +207,27 @@ def set_label(curve: Any, label: str) -> None:
         caption = f"{number} {label}, by the reader"
     curve.SetAttribute(nodes.CAPTION, caption)
     write_caption(curve)
-    display = curve.GetDisplayNode()
-    display.SetColor(*COLORS[label])
-    display.SetSelectedColor(*COLORS[label])
-    display.SetActiveColor(*COLORS[label])
+    set_color(curve, COLORS[label])
 
 
 def _curve(scene: Any, study_uid: str, film_uid: str, number: int, outline: Sequence[Point]) -> Any:
     volume = nodes.volume_of(scene, film_uid)
     if volume is None:
         raise InputError("the film of a finding is not loaded; load the study first")
-    curve = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode")
-    curve.SetAttribute(nodes.ROLE, "finding")
+    curve = add_curve(scene, "finding", volume, film_uid, outline)
     curve.SetAttribute(nodes.STUDY, study_uid)
-    curve.SetAttribute(nodes.FILM, film_uid)
     curve.SetAttribute(nodes.NUMBER, str(number))
+    display = curve.GetDisplayNode()
+    display.SetTextScale(2.5)
+    display.SetHandlesInteractive(False)
+    return curve
+
+
+def add_curve(scene: Any, role: str, volume: Any, film_uid: str, outline: Sequence[Point]) -> Any:
+    """A locked curve on a film, with its caption beside it."""
+    curve = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", role)
+    curve.SetAttribute(nodes.ROLE, role)
+    curve.SetAttribute(nodes.FILM, film_uid)
     curve.SetCurveTypeToLinear()
     curve.CreateDefaultDisplayNodes()
     draw(curve, volume, nodes.slice_of(volume, film_uid), outline)
@@ -246,12 +235,17 @@ def _curve(scene: Any, study_uid: str, film_uid: str, number: int, outline: Sequ
     display = curve.GetDisplayNode()
     display.SetPropertiesLabelVisibility(False)  # it would cover the finding
     display.SetPointLabelsVisibility(True)
-    display.SetTextScale(2.5)
     display.SetGlyphScale(0.6)
     display.SetUseGlyphScale(True)
     display.SetVisibility3D(False)
-    display.SetHandlesInteractive(False)
     return curve
+
+
+def set_color(curve: Any, color: tuple[float, float, float]) -> None:
+    """Set the curve's colour, whatever the mouse is at."""
+    display = curve.GetDisplayNode()
+    for setter in (display.SetColor, display.SetSelectedColor, display.SetActiveColor):
+        setter(*color)
 
 
 def draw(curve: Any, volume: Any, slice_index: int, outline: Sequence[Point]) -> None:
@@ -281,16 +275,6 @@ def write_caption(curve: Any) -> None:
         curve.SetNthControlPointLabel(index, caption or "")
 
 
-def remove_study(scene: Any, study_uid: str) -> None:
-    """Take a study's findings, heat maps and table out of the scene."""
-    for node in (*nodes.findings(scene, study_uid), *nodes.heat_maps(scene, study_uid)):
-        scene.RemoveNode(node)
-    table = nodes.study_node(scene, study_uid)
-    if table is not None:
-        _Folder(scene, table).remove()
-        scene.RemoveNode(table)
-
-
 def fill_table(scene: Any, table: Any) -> None:
     """Write the study's findings as they are now into its table node."""
     study = nodes.info(table)
@@ -314,8 +298,7 @@ def fill_table(scene: Any, table: Any) -> None:
         )
     content = vtk.vtkTable()
     for index, name in enumerate(COLUMNS):
-        numeric = name in ("row", "column", "P(abnormal)", "P(malignant)")
-        column_values = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
+        column_values = vtk.vtkDoubleArray() if name in _NUMBERS else vtk.vtkStringArray()
         column_values.SetName(name)
         for entry in rows:
             column_values.InsertNextValue(entry[index])
@@ -342,7 +325,3 @@ class _Folder:
         item = self._hierarchy.GetItemByDataNode(node) if self._hierarchy is not None else 0
         if item:
             self._hierarchy.SetItemParent(item, self._item)
-
-    def remove(self) -> None:
-        if self._hierarchy is not None:
-            self._hierarchy.RemoveItem(self._item, False, False)

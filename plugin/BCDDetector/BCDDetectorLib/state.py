@@ -10,6 +10,18 @@ MODULE = "BCDDetector"
 _INPUT = "InputVolume"
 
 
+def _number(name: str, default: float, what: str) -> Any:
+    """A property that is a number in the parameter node."""
+
+    def value(state: State) -> float:
+        return float(state.node.GetParameter(name) or default)
+
+    def keep(state: State, number: float) -> None:
+        state.node.SetParameter(name, repr(float(number)))
+
+    return property(value, keep, doc=what)
+
+
 class State:
     """A view of the module's parameter node (a singleton of the scene, as Slicer's own modules have)."""
 
@@ -37,14 +49,8 @@ class State:
     def input(self, volume: Any) -> None:
         self.node.SetNodeReferenceID(_INPUT, volume.GetID() if volume is not None else None)
 
-    @property
-    def threshold(self) -> float:
-        """On P(abnormal), in [0, 1]."""
-        return float(self.node.GetParameter("Threshold") or 0.5)
-
-    @threshold.setter
-    def threshold(self, value: float) -> None:
-        self.node.SetParameter("Threshold", repr(float(value)))
+    threshold = _number("Threshold", 0.5, "On P(abnormal), in [0, 1].")
+    opacity = _number("Opacity", 0.4, "Of the heat map, in [0, 1].")
 
     @property
     def heat_map(self) -> bool:
@@ -54,12 +60,3 @@ class State:
     @heat_map.setter
     def heat_map(self, on: bool) -> None:
         self.node.SetParameter("HeatMap", "1" if on else "0")
-
-    @property
-    def opacity(self) -> float:
-        """Of the heat map, in [0, 1]."""
-        return float(self.node.GetParameter("Opacity") or 0.4)
-
-    @opacity.setter
-    def opacity(self, value: float) -> None:
-        self.node.SetParameter("Opacity", repr(float(value)))

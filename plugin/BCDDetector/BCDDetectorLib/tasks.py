@@ -11,10 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from .errors import (
-    CancelledError,
-    DetectorError,
-)
+from .errors import CancelledError, DetectorError
 
 
 @dataclass(frozen=True)

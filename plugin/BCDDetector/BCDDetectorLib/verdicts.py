@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import uuid
 from typing import Any
 
 from . import geometry, nodes, show
@@ -14,11 +13,6 @@ from .words import ABNORMAL, MIN_CORNERS
 
 _BEFORE = "BCD.OutlineBefore"
 _STILL = 0.5  # pixels; less is a tremor, not a move
-
-
-def new_tracking_uid() -> str:
-    """For a finding that the reader adds: it follows from nothing, so it is drawn (PS3.5 B.2)."""
-    return f"2.25.{uuid.uuid4().int}"
 
 
 def collect(scene: Any, table: Any, reader: str) -> Reading:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any, Callable
 
 import qt
 import slicer
 
-from BCDDetectorLib.errors import DetectorError
+from BCDDetectorLib.errors import DetectorError, InputError
 
 TITLE = "BCD Detector"
+
+
+def attempt(dialogs: Any, action: Callable[[], Any]) -> bool:
+    """Do ``action``; if it cannot be done, say why. Returns whether it was done."""
+    try:
+        action()
+    except DetectorError as error:
+        dialogs.error(error)
+        return False
+    except OSError as error:
+        dialogs.error(InputError(f"a film cannot be read ({error.strerror or 'no reason given'})"))
+        return False
+    return True
 
 
 class Dialogs:

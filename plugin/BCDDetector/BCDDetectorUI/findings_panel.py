@@ -25,8 +25,8 @@ class FindingsPanel:
         self._rows: list[str] = []  # node ID of each row's curve
         self._filling = False
         ui.thresholdSlider.connect("valueChanged(double)", self._on_threshold)
-        ui.heatMapCheck.connect("toggled(bool)", self._on_heat_map)
-        ui.opacitySlider.connect("valueChanged(double)", self._on_opacity)
+        ui.heatMapCheck.connect("toggled(bool)", lambda on: self._set_look("heat_map", on))
+        ui.opacitySlider.connect("valueChanged(double)", lambda value: self._set_look("opacity", value))
         ui.findingsTable.connect("itemSelectionChanged()", self._on_selection)
         ui.reportButton.connect("clicked(bool)", self._on_report)
 
@@ -82,14 +82,9 @@ class FindingsPanel:
             self._session.state.threshold = value
             self.refresh()
 
-    def _on_heat_map(self, on: bool) -> None:
+    def _set_look(self, name: str, value: Any) -> None:
         if not self._filling:
-            self._session.state.heat_map = on
-            self._session.refresh_views()
-
-    def _on_opacity(self, value: float) -> None:
-        if not self._filling:
-            self._session.state.opacity = value
+            setattr(self._session.state, name, value)
             self._session.refresh_views()
 
     def _on_selection(self) -> None:

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any, Callable
 
 from BCDDetectorLib import nodes, reading_sr, show, verdicts
+from BCDDetectorLib.dicom_write import new_uid
 from BCDDetectorLib.drawing import Circle
 from BCDDetectorLib.errors import DetectorError
 from BCDDetectorLib.session import Session
 from BCDDetectorLib.words import Point
+from BCDDetectorUI.dialogs import attempt
 from BCDDetectorUI.runner import after_event
 
 
@@ -103,12 +105,8 @@ class ReadingPanel:
             return
         curve = self._curve()
         if on and curve is not None:
-            try:
-                verdicts.begin_move(self._session.scene, curve)
-            except DetectorError as error:
-                self._dialogs.error(error)
-                return
-            self._moving = curve
+            if attempt(self._dialogs, lambda: verdicts.begin_move(self._session.scene, curve)):
+                self._moving = curve
         elif not on:
             self._stop_moving()
 
@@ -125,10 +123,7 @@ class ReadingPanel:
         self._refreshing = before
 
     def _end_move(self, curve: Any) -> None:
-        try:
-            verdicts.end_move(self._session.scene, curve)
-        except DetectorError as error:
-            self._dialogs.error(error)
+        attempt(self._dialogs, lambda: verdicts.end_move(self._session.scene, curve))
         self._session.changed(curve)
 
     def _on_add(self, _checked: bool = False) -> None:
@@ -148,7 +143,7 @@ class ReadingPanel:
             self._session.scene,
             table.GetAttribute(nodes.STUDY),
             film,
-            verdicts.new_tracking_uid(),
+            new_uid(),
             center,
             radius,
             self._ui.classCombo.currentText,
@@ -168,14 +163,12 @@ class ReadingPanel:
         self._export("Export DICOM SR", "reading.dcm", "DICOM (*.dcm)", self._session.export_sr)
 
     def _export(self, title: str, name: str, kinds: str, write: Callable[..., None]) -> None:
-        try:
+        def export() -> None:
             found = self._session.reading(self._ui.readerEdit.text.strip())
             reading_sr.check_reader(found.reader)
             path = self._dialogs.save_path(title, name, kinds)
-            if path is None:
-                return
-            write(found, path, datetime.now().astimezone())
-        except DetectorError as error:
-            self._dialogs.error(error)
-            return
-        self._ui.statusLabel.text = f"Saved {path.name}."
+            if path is not None:
+                write(found, path, datetime.now().astimezone())
+                self._ui.statusLabel.text = f"Saved {path.name}."
+
+        attempt(self._dialogs, export)

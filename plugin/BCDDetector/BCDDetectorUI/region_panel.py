@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
 from BCDDetectorLib import drawing, films, jobs, nodes, show
 from BCDDetectorLib.drawing import Circle
 from BCDDetectorLib.errors import CancelledError, DetectorError
 from BCDDetectorLib.session import Session
 from BCDDetectorLib.words import CLASSES, Point
+from BCDDetectorUI.dialogs import attempt
 from BCDDetectorUI.runner import Runner, after_event
 from BCDDetectorUI.scan_panel import ScanPanel
 
@@ -55,7 +56,7 @@ class RegionPanel:
         """A volume without DICOM origin becomes a film before it can carry a circle."""
         if self._session.has_origin or self._session.volume.GetAttribute(nodes.WRAPPED_UID):
             return True  # wrapped anew under another description, its findings would lose their film
-        return self._try(lambda: self._session.prepare(self._scan.description()))
+        return attempt(self._dialogs, lambda: self._session.prepare(self._scan.description()))
 
     def _on_circle(self, volume: Any, film: str, center: Point, radius: float) -> None:
         self._circle = None
@@ -70,7 +71,7 @@ class RegionPanel:
         if self.runner.busy:
             self.runner.cancel()
         else:
-            self._try(self._classify)
+            attempt(self._dialogs, self._classify)
 
     def _classify(self) -> None:
         region = self._region
@@ -106,15 +107,3 @@ class RegionPanel:
         self.refresh()
         if not isinstance(error, CancelledError):
             self._dialogs.error(error)
-
-    def _try(self, action: Callable[[], Any]) -> bool:
-        try:
-            action()
-        except DetectorError as error:
-            self._dialogs.error(error)
-            return False
-        except OSError as error:
-            reason = error.strerror or "no reason given"
-            self._dialogs.error(DetectorError(f"the film cannot be read ({reason})"))
-            return False
-        return True

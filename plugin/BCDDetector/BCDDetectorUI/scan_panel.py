@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from BCDDetectorLib import rules, settings
+from BCDDetectorLib import rules
+from BCDDetectorLib.address import keep_address, kept_address
 from BCDDetectorLib.client import Gateway
 from BCDDetectorLib.errors import CancelledError, DetectorError, InputError
 from BCDDetectorLib.jobs import ScanOutcome, check_connection
 from BCDDetectorLib.secondary_capture import Description
 from BCDDetectorLib.session import Session
 from BCDDetectorLib.tasks import Progress
+from BCDDetectorUI.dialogs import attempt
 from BCDDetectorUI.runner import Runner
 
 _STEPS = 1000
@@ -40,7 +42,7 @@ class ScanPanel:
         self._warned: set[str] = set()  # addresses to which the token may go over an open line
         self.runner, self._tester = Runner(), Runner()
         ui.progressBar.visible = False
-        ui.addressEdit.text = settings.address(store)
+        ui.addressEdit.text = kept_address(store)
         ui.addressEdit.connect("textChanged(QString)", self._on_typed)
         ui.addressEdit.connect("editingFinished()", self._on_address)
         ui.tokenEdit.connect("textChanged(QString)", self._on_typed)
@@ -88,15 +90,13 @@ class ScanPanel:
         session, ui = self._session, self._ui
         films = len(session.sources())
         reason = rules.why_not(
-            rules.Situation(
-                has_volume=session.volume is not None,
-                has_origin=session.has_origin,
-                films=films,
-                spacing=ui.spacingSpin.value,
-                address=ui.addressEdit.text,
-                token=ui.tokenEdit.text,
-                busy=self.runner.busy,
-            )
+            has_volume=session.volume is not None,
+            has_origin=session.has_origin,
+            films=films,
+            spacing=ui.spacingSpin.value,
+            address=ui.addressEdit.text,
+            token=ui.tokenEdit.text,
+            busy=self.runner.busy,
         )
         ui.applyButton.enabled = not reason
         sent = f"{films} film{'s' if films != 1 else ''} of this study" if films else "this film"
@@ -119,7 +119,7 @@ class ScanPanel:
         self._refresh_buttons()
 
     def _on_address(self) -> None:
-        settings.keep_address(self._store, self._ui.addressEdit.text)
+        keep_address(self._store, self._ui.addressEdit.text)
 
     def _on_input(self, node: Any) -> None:
         if node is not self._session.volume:
@@ -147,25 +147,19 @@ class ScanPanel:
         self._ui.connectionLabel.text = rules.connection_text(outcome)
 
     def _on_apply(self, _checked: bool = False) -> None:
+        attempt(self._dialogs, self._apply)
+
+    def _apply(self) -> None:
         ui, session = self._ui, self._session
-        try:
-            gateway = self.gateway()
-            description = self.description()
-            if session.has_result_under_other(description) and not self._dialogs.confirm(rules.OTHER_FILM):
-                ui.statusLabel.text = "Nothing was sent."
-                return
-            study, found = session.prepare(description)
-            size = sum(source.path.stat().st_size for source in found)
-            if not self.agree(study, len(found), size):
-                ui.statusLabel.text = "Nothing was sent."
-                return
-        except DetectorError as error:
-            self._dialogs.error(error)
+        gateway, description = self.gateway(), self.description()
+        if session.has_result_under_other(description) and not self._dialogs.confirm(rules.OTHER_FILM):
+            ui.statusLabel.text = "Nothing was sent."
             return
-        except OSError as error:
-            self._dialogs.error(InputError(f"a film cannot be read ({error.strerror or 'no reason given'})"))
+        study, found = session.prepare(description)
+        if not self.agree(study, len(found), sum(source.path.stat().st_size for source in found)):
+            ui.statusLabel.text = "Nothing was sent."
             return
-        settings.keep_address(self._store, ui.addressEdit.text)
+        keep_address(self._store, ui.addressEdit.text)
         ui.progressBar.visible = True
         work = session.scan(gateway, study, found, bool(ui.againCheck.checked))
         self.runner.start(work, self._on_progress, self._on_done, self._on_failed)

@@ -20,7 +20,7 @@ SLICER = {"qt", "slicer", "DICOMLib", "BCDDetectorUI", "bcd_detector_self_test"}
 PLAIN = {
     "address", "answers", "client", "coordinates", "dicom_plugins", "dicom_write", "errors", "jobs",
     "reading", "reading_codes", "reading_sr", "result_reader",
-    "rules", "secondary_capture", "settings", "sr_items", "sr_reader", "tasks", "upload", "words",
+    "rules", "secondary_capture", "sr_items", "sr_reader", "tasks", "upload", "words",
 }  # fmt: skip
 
 

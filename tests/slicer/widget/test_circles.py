@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from readings import circle
 
 from BCDDetectorLib import geometry, nodes, show
-from BCDDetectorLib.coordinates import circle
 from BCDDetectorLib.words import Film, Finding, Probability, Study
 
 

@@ -13,7 +13,8 @@ import pydicom
 import pytest
 import real_gateway
 
-from BCDDetectorLib import geometry, nodes, settings, show
+from BCDDetectorLib import geometry, nodes, show
+from BCDDetectorLib.address import DEFAULT_ADDRESS
 
 PICTURES = Path(__file__).parents[3] / "build" / "slicer"
 COLORED = 60  # of 255, between the largest and the least of red, green and blue
@@ -132,7 +133,7 @@ def test_pictures_of_the_tutorial(panel, up, phantoms):
     panel.ui.findingsTable.selectRow(row)
     panel.ui.acceptButton.click()
     panel.spin()
-    panel.ui.addressEdit.text = settings.DEFAULT_ADDRESS
+    panel.ui.addressEdit.text = DEFAULT_ADDRESS
     panel.picture("tutorial-panel")
     panel.world.show(nodes.volume_of(panel.scene, uid))
     panel.widget.session.refresh_views()

@@ -25,7 +25,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from BCDDetectorLib import coordinates, geometry, nodes, show, verdicts, views
+from BCDDetectorLib import geometry, nodes, show, verdicts, views
 from BCDDetectorLib.words import Film, Finding, Probability, Study
 
 _UID = "2.25.1"
@@ -53,14 +53,14 @@ def _film(scene: Any) -> Any:
     return volume
 
 
-def _study() -> Study:
+def _study(volume: Any) -> Study:
     finding = Finding(
         tracking_uid="2.25.2",
         film=_UID,
         number=1,
         center=_CENTER,
         radius=12.0,
-        outline=coordinates.circle(_CENTER, 12.0),
+        outline=geometry.round_outline(volume, _CENTER, 12.0),
         label="malignant",
         probability=Probability(0.2, 0.1, 0.7),
         presented=True,
@@ -72,7 +72,7 @@ def _study() -> Study:
 def check_scene(scene: Any, application: Any) -> None:
     """A result is shown in its place, jumped to, judged, hidden by the threshold and shown again."""
     volume = _film(scene)
-    table = show.show_study(scene, _study())
+    table = show.show_study(scene, _study(volume))
     (curve,) = nodes.findings(scene)
     _require(curve.GetLocked(), "the finding is locked")
     _require(table.GetNumberOfRows() == 1, "the table has one row")
