@@ -3,16 +3,12 @@
 import sys
 from pathlib import Path
 
-from bcd_model.detector.model import load_model
-from bcd_model.detector.scan import Scanner
-from converters.films.studies import find_studies
-from worker.study.publish import publish
-from worker.study.scan import new_job, scan_study
+from worker.api import find_studies, load_scanner, publish, scan_study
 
 source, results = Path(sys.argv[1]), Path(sys.argv[2])
-scanner = Scanner(load_model())
+scanner = load_scanner()
 for study in find_studies([source]).studies:
-    result = scan_study(study, scanner, new_job(study, scanner))
+    result = scan_study(study, scanner)
     for film in result.films:
         if film.scan is None:
             print(film.file, f"{film.outcome}:", film.reason or film.rule)
@@ -20,7 +16,6 @@ for study in find_studies([source]).studies:
         print(film.file, film.scan.label)
         for finding in filter(result.operating_point.presents, film.scan.findings):
             row, column = finding.center
-            print(
-                f"  {finding.label} at row {row:.0f}, column {column:.0f}: {finding.probability.abnormal:.0%}"
-            )
+            abnormal = f"{finding.probability.abnormal:.0%}"
+            print(f"  {finding.label} at row {row:.0f}, column {column:.0f}: {abnormal}")
     print("wrote", publish(result, results))

@@ -20,6 +20,16 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "three_steps.py"
 
 
+def test_the_page_on_the_python_api_shows_the_example_as_it_is() -> None:
+    code = EXAMPLE.read_text().split('"""\n\n', 1)[1]
+    assert code in (ROOT / "docs" / "reference" / "python-api.md").read_text()
+
+
+def test_importing_the_python_api_does_not_bring_torch() -> None:
+    code = "import sys, worker.api; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.commands
 def test_the_three_steps_run(tmp_path: Path) -> None:
     write_phantom(tmp_path / "films", patients=1, shape=(256, 256))

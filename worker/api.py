@@ -1,0 +1,61 @@
+"""The Python API in one import: find the studies of a folder, scan one, write its result.
+
+``docs/reference/python-api.md`` shows how. Importing this module does not bring PyTorch; `load_scanner` does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bcd_model.words import StudyScanner
+from converters.films.studies import StudyInput, find_studies
+from converters.results.study_result import StudyResult
+from converters.uids import UUID_ROOT
+from worker.study import scan
+from worker.study.publish import publish
+
+if TYPE_CHECKING:
+    from bcd_model.detector.scan import Scanner
+
+__all__ = ["find_studies", "load_scanner", "publish", "scan_study"]
+
+
+def load_scanner(
+    weights: Path | None = None,
+    *,
+    threads: int | None = None,
+    threshold: float | None = None,
+    prevalence: float | None = None,
+) -> Scanner:
+    """Return a scanner; several with the same weights share them.
+
+    Args:
+        weights: a file made by ``bcd-admin train``; by default the shipped one.
+        threads: of PyTorch, for the whole process; its own default if None.
+        threshold: on P(abnormal), in place of the model's operating point, whose figures then do not apply.
+        prevalence: share of abnormal films where it is used; by default the model's own.
+
+    Raises:
+        ModelError: the weight file cannot be used.
+        UsageError: the prevalence cannot be used.
+    """
+    from worker.study.scanner import make_scanner  # brings torch when it makes one
+
+    return make_scanner(weights, threads, threshold, prevalence)
+
+
+def scan_study(
+    study: StudyInput,
+    scanner: StudyScanner,
+    *,
+    uid_root: str = UUID_ROOT,
+    progress: scan.Progress | None = None,
+) -> StudyResult:
+    """Read and scan every film of a study; a film that cannot be scanned costs that film alone.
+
+    Args:
+        uid_root: of the UIDs of the objects that are written.
+        progress: called with (k, n) before film k of n is read, k from 1.
+    """
+    return scan.scan_study(study, scanner, scan.new_job(study, scanner, uid_root=uid_root), progress=progress)
