@@ -10,12 +10,14 @@ scanner = load_scanner()
 for study in find_studies([source]).studies:
     result = scan_study(study, scanner)
     for film in result.films:
-        if film.scan is None:
-            print(film.file, f"{film.outcome}:", film.reason or film.rule)
-            continue
-        print(film.file, film.scan.label)
-        for finding in filter(result.operating_point.presents, film.scan.findings):
-            row, column = finding.center
-            abnormal = f"{finding.probability.abnormal:.0%}"
-            print(f"  {finding.label} at row {row:.0f}, column {column:.0f}: {abnormal}")
+        if film.outcome == "failed":
+            print(film.file, "was not scanned:", film.reason)
+        elif film.outcome == "excluded":
+            print(film.file, "was left out:", film.rule)
+        else:
+            print(film.file, film.scan.label)
+            for finding in filter(result.operating_point.presents, film.scan.findings):
+                row, column = finding.center
+                abnormal = f"{finding.probability.abnormal:.0%}"
+                print(f"  {finding.label} at row {row:.0f}, column {column:.0f}: {abnormal}")
     print("wrote", publish(result, results))

@@ -34,9 +34,12 @@ def test_importing_the_python_api_does_not_bring_torch() -> None:
 def test_the_three_steps_run(tmp_path: Path) -> None:
     write_phantom(tmp_path / "films", patients=1, shape=(256, 256))
     convert_mias(tmp_path / "films", tmp_path / "dicom")
+    (spoilt,) = (tmp_path / "dicom").rglob("phantom002.dcm")
+    spoilt.write_bytes(spoilt.read_bytes()[:-100])  # its last pixels are missing
     command = [sys.executable, str(EXAMPLE), str(tmp_path / "dicom"), str(tmp_path / "results")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "phantom001.dcm " in run.stdout
+    assert f"{spoilt.name} was not scanned: " in run.stdout
     (folder,) = (tmp_path / "results").iterdir()
     assert f"wrote {folder}" in run.stdout
     assert (folder / "cad_sr.dcm").is_file()

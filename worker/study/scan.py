@@ -1,18 +1,6 @@
 """The study pipeline: a study's films, read and scanned one after the other.
 
-The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Python API::
-
-    from pathlib import Path
-    from bcd_model.detector.model import load_model
-    from bcd_model.detector.scan import Scanner
-    from converters.films.studies import find_studies
-    from worker.study.publish import publish
-    from worker.study.scan import new_job, scan_study
-
-    scanner = Scanner(load_model())
-    for study in find_studies([Path("films")]).studies:
-        result = scan_study(study, scanner, new_job(study, scanner))
-        publish(result, Path("results"))
+The same code runs in the queue's worker, in ``bcd-admin scan`` and in the Python API (`worker.api`).
 """
 
 from __future__ import annotations
