@@ -13,8 +13,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from bcd_model.errors import UsageError
 from worker.logs import event
+from worker.queue import earlier_versions
 from worker.queue.figures import QueueFigures
-from worker.queue.job import KEY, LANES, Record, from_fields
+from worker.queue.job import FIELDS, KEY, LANES, Record, from_fields
 from worker.queue.link import RedisLink
 from worker.study.outcome import STATES, State
 
@@ -22,41 +23,7 @@ _INDEX = "bcd:jobs"
 _BATCH = "bcd:batch:"
 _STUDY = "bcd:study:"
 UNPLACED = "bcd:unplaced:"  # a set of paths, for each batch
-_SHORT = (
-    "study_instance_uid",
-    "state",
-    "lane",
-    "batch",
-    "film",
-    "films",
-    "created",
-    "updated",
-    "attempts",
-    "lost",
-    "tries",
-    "holder",
-    "begun",
-    "ended",
-    "due",
-    "reason",
-    "exit_code",
-    "scanned",
-    "failed_films",
-    "excluded_films",
-    "flagged",
-    "highest",
-    "outs",
-    "homes",
-    "model_name",
-    "model_version",
-    "model_digest",
-    "software_version",
-    "input_digest",
-    "settings",
-    "replace",
-    "refused",
-    "superseded_by",
-)
+_SHORT = (*FIELDS, *earlier_versions.FIELDS)
 _NAMED = 5  # jobs of many
 _PAGE = 500  # records read at a time
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,6 +17,7 @@ from redis.commands.core import Script
 
 from bcd_model.reasons import Reason
 from worker.queue import transitions
+from worker.queue.fields import to_json
 from worker.queue.job import (
     KEY,
     LANES,
@@ -24,7 +25,6 @@ from worker.queue.job import (
     Record,
     names_of,
     reason_field,
-    tally_fields,
     to_fields,
 )
 from worker.queue.reader import UNPLACED, StoredRecords
@@ -111,14 +111,14 @@ class Records(StoredRecords):
             only_first=int(only_first),
             published=int(published),
             force=int(force),
-            outs=_json([str(out) for out in record.outs]),
+            outs=to_json([str(out) for out in record.outs]),
             created=record.created.timestamp(),
             lane=record.lane,
             batch=record.batch,
             updated=now().isoformat(),
             study=record.study_instance_uid,
             names=names_of(record.study) if record.study is not None else "",
-            homes=_json([str(out) for out in record.homes]),
+            homes=to_json([str(out) for out in record.homes]),
         )
         return answer, bool(send)
 
@@ -158,7 +158,7 @@ class Records(StoredRecords):
             id=record.job_id,
             why=reason_field(reason),
             exit_code=exit_code,
-            outs=_json([str(out) for out in record.outs]),
+            outs=to_json([str(out) for out in record.outs]),
             created=record.created.timestamp(),
             batch=record.batch,
             updated=now().isoformat(),
@@ -263,7 +263,7 @@ class Records(StoredRecords):
         """
         ended = self._run(
             transitions.END,
-            tally_fields(tally),
+            {"tally": to_json(asdict(tally))},
             id=job,
             holder=holder,
             published_to=-1 if outs is None else outs,
@@ -351,8 +351,3 @@ class Records(StoredRecords):
     def leave(self, node: str) -> None:
         """A worker ends."""
         self._link.call(lambda: self._redis.hdel("bcd:workers", node))
-
-
-def _json(parts: list[Any]) -> str:
-    # What is no text, as a name of a folder may be, goes as its bytes: Lua's JSON knows no lone surrogates.
-    return json.dumps(parts, ensure_ascii=False)

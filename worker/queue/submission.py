@@ -315,7 +315,7 @@ def restored(record: Record, ours: Published) -> Record:
     """The record of a job whose result stands."""
     state, code = ENDINGS[ours.looked_at]
     scanned = ours.films - ours.failed - ours.excluded
-    tally = Tally(scanned, ours.failed, ours.flagged, ours.highest, ours.excluded)
+    tally = Tally(scanned, ours.failed, ours.flagged, round(ours.highest, 6), ours.excluded)
     return replace(record, state=state, film=ours.films, exit_code=code, tally=tally)
 
 

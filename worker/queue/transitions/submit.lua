@@ -4,9 +4,7 @@
 -- published, force: 0 or 1; outs: a JSON list, the folder asked for last
 -- names: what tells how the files are called; homes: the folders of those who know it, a JSON list
 -- what the result that stands is known by, until there is another
-local KEPT = {
-  created = true, scanned = true, failed_films = true, excluded_films = true, flagged = true, highest = true,
-}
+local KEPT = {created = true, tally = true}
 if only_first == '1' and (kind(id) ~= 'none' or redis.call('EXISTS', 'bcd:study:' .. study) == 1) then
   return {'known', 0}
 end
