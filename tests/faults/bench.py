@@ -134,7 +134,7 @@ class Bench:
     def submit(self, studies: Iterable[Study], *options: object) -> dict[str, str]:
         """Submit studies by one command; what each was answered, by its UID."""
         folders = [study.folder for study in studies]
-        answer = self.site.admin("submit", *folders, "--out", self.out, *self.lane, *options, "--json")
+        answer = self.site.admin("submit", *folders, "--out", self.out, *self.priority, *options, "--json")
         self.expect(answer.code == 0, f"submit ended with {answer.code}: {answer.err.strip()[-300:]}")
         return self.take_answers(answer.out) if answer.code == 0 else {}
 
@@ -144,7 +144,7 @@ class Bench:
         self.job_of |= {job["study_instance_uid"]: job["job_id"] for job in jobs}
         return {job["study_instance_uid"]: job["submission"] for job in jobs}
 
-    lane: Sequence[str] = ("--lane", "batch")
+    priority: Sequence[str] = ("--priority", "batch")
 
     def job(self, study: Study) -> str:
         """The id of the study's job, as its submission told it."""

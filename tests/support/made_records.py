@@ -63,12 +63,13 @@ def write_as_version_0_1(client: redis.Redis, job: str) -> None:
     now = cast("dict[str, str]", client.hgetall(key))
     model, tally, study = (json.loads(now[name]) for name in ("model", "tally", "study"))
     films = [[film["path"], film["sop_instance_uid"], film["sha256"], None, None] for film in study["films"]]
-    for name in ("model", "tally", "software_version", "homes", "refused", "superseded_by"):
+    for name in ("model", "priority", "tally", "software_version", "homes", "refused", "superseded_by"):
         client.hdel(key, name)
     then = {
         **{f"model_{name}": value for name, value in model.items()},
         **{name: tally[name] for name in ("scanned", "flagged", "highest")},
         "failed_films": tally["failed"],
+        "lane": now["priority"],
         "study": json.dumps({"films": films, "warnings": study["warnings"]}),
     }
     client.hset(key, mapping=then)

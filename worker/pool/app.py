@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 
 from bcd_model.errors import QueueError
 from worker.environment import ignore_variables
-from worker.queue.job import LANES, Lane
+from worker.queue.job import PRIORITIES, Priority
 from worker.queue.messages import Messages, queue_name
 from worker.settings import Settings, hide_secrets
 
@@ -66,7 +66,7 @@ def make_app(settings: Settings) -> Celery:
         task_acks_on_timeout=False,  # the hard limit counts as an attempt, not as an end without a record
         task_create_missing_queues=False,
         task_default_queue=queue_name("batch"),
-        task_queues=[Queue(queue_name(lane)) for lane in LANES],
+        task_queues=[Queue(queue_name(priority)) for priority in PRIORITIES],
         task_ignore_result=True,
         task_reject_on_worker_lost=True,
         task_serializer="json",
@@ -94,12 +94,12 @@ class CeleryMessages:
 
     app: Celery
 
-    def send(self, job_id: str, lane: Lane) -> None:
-        """Put a message for the job on the queue of its lane."""
-        send(self.app, job_id, lane)
+    def send(self, job_id: str, priority: Priority) -> None:
+        """Put a message for the job on its priority queue."""
+        send(self.app, job_id, priority)
 
     def send_region(self, region_id: str) -> None:
-        """Put a message for a region that is to be classified on the interactive lane."""
+        """Put a message for a region that is to be classified on the interactive priority queue."""
         _send(self.app, REGION_TASK, region_id, "interactive")
 
 
@@ -112,8 +112,8 @@ def make_messages(settings: Settings) -> Messages:
     return CeleryMessages(make_app(settings))
 
 
-def send(app: Celery, job_id: str, lane: Lane, *, is_next: bool = False) -> None:
-    """Put a message for the job on the queue of its lane.
+def send(app: Celery, job_id: str, priority: Priority, *, is_next: bool = False) -> None:
+    """Put a message for the job on its priority queue.
 
     Args:
         is_next: whether it goes in front of all that waits, as the job has been begun before; where kombu's
@@ -122,14 +122,18 @@ def send(app: Celery, job_id: str, lane: Lane, *, is_next: bool = False) -> None
     Raises:
         QueueError: the broker does not take it.
     """
-    _send(app, TASK, job_id, lane, headers={"redelivered": True} if is_next else {})
+    _send(app, TASK, job_id, priority, headers={"redelivered": True} if is_next else {})
 
 
 def _send(
-    app: Celery, task: str, identifier: str, lane: Lane, headers: Mapping[str, object] = MappingProxyType({})
+    app: Celery,
+    task: str,
+    identifier: str,
+    priority: Priority,
+    headers: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     try:
-        app.send_task(task, args=[identifier], queue=queue_name(lane), retry=False, headers=dict(headers))
+        app.send_task(task, args=[identifier], queue=queue_name(priority), retry=False, headers=dict(headers))
     except OperationalError as error:
         shown = hide_secrets(app.conf.broker_url)
         reason = " ".join(str(error).split())

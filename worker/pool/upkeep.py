@@ -97,8 +97,8 @@ def sweep(records: Records, app: Celery, settings: Settings) -> Swept:
         event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="failed")
     for job in found.damaged:
         log_damage(job)
-    for job, lane, is_next in found.send:
-        send(app, job, lane, is_next=is_next)
+    for job, priority, is_next in found.send:
+        send(app, job, priority, is_next=is_next)
     if found.send:
         event("sweep", sent=len(found.send), requeued=len(found.requeued), put_aside=len(found.aside))
     return found
@@ -117,5 +117,5 @@ def resume(app: Celery, records: Records) -> int:
     for record in unfinished:
         # that it was interrupted is not the job's fault: the attempt does not count
         records.release(record.job_id, "", lost=False)
-        send(app, record.job_id, record.lane)
+        send(app, record.job_id, record.priority)
     return len(unfinished)

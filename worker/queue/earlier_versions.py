@@ -14,7 +14,7 @@ _MODEL = ("name", "version", "digest")
 _TALLY = {"scanned": "scanned", "failed": "failed_films", "flagged": "flagged", "highest": "highest"}
 _FILM = ("path", "sop_instance_uid", "sha256", "reason", "rule", "all_sha256")  # in a list, cut short
 
-FIELDS: Final = (*(f"model_{name}" for name in _MODEL), *_TALLY.values())
+FIELDS: Final = ("lane", *(f"model_{name}" for name in _MODEL), *_TALLY.values())
 """What such a record has in place of today's fields."""
 
 _NOT_WRITTEN = {
@@ -38,6 +38,7 @@ def in_todays_form(fields: Mapping[str, str]) -> dict[str, str]:
         KeyError, TypeError, ValueError: it cannot be read.
     """
     found = {**_NOT_WRITTEN, **fields}
+    found["priority"] = fields.get("priority") or fields["lane"]
     found["model"] = to_json({name: fields[f"model_{name}"] for name in _MODEL})
     if "tally" not in fields:  # as long as no worker of this version has ended it
         found["tally"] = to_json({name: fields[stored] for name, stored in _TALLY.items()})

@@ -1,4 +1,4 @@
-"""A job: its id, its states, its lane, and the record that is kept of it.
+"""A job: its id, its states, its priority, and the record that is kept of it.
 
 A record holds UIDs, digests, paths and states; no patient data.
 """
@@ -24,8 +24,8 @@ from worker.study.outcome import NOTHING, UNDER_WAY, Count, State, Tally, in_one
 from worker.study.published import job_of
 from worker.study.scan import _ID_LENGTH
 
-Lane = Literal["interactive", "batch"]
-LANES: Final[tuple[Lane, ...]] = get_args(Lane)
+Priority = Literal["interactive", "batch"]
+PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
 """In the order in which workers serve them."""
 
 KEY = "bcd:job:"
@@ -73,7 +73,7 @@ class Record:
 
     Attributes:
         created: when it was first submitted; kept by ``--force``, for the dates and UIDs follow from it.
-        lane: which queue it waits in.
+        priority: which priority queue it waits in.
         batch: the last batch it was submitted with, "" if none.
         film: films scanned so far, of ``films``.
         attempts: how often a worker has begun it since it was last submitted.
@@ -104,7 +104,7 @@ class Record:
     updated: AwareDatetime
     films: Annotated[Count, Field(ge=1)]
     outs: Stored[Annotated[tuple[Path, ...], Field(min_length=1)]]
-    lane: Lane = "interactive"
+    priority: Priority = "interactive"
     batch: str = ""
     state: State = "queued"
     film: Count = 0
@@ -176,7 +176,7 @@ class Record:
             "state": self.state,
             "film": self.film,
             "films": self.films,
-            "lane": self.lane,
+            "priority": self.priority,
             "batch": self.batch or None,
             "created": self.created.isoformat(),
             "updated": self.updated.isoformat(),

@@ -15,7 +15,7 @@ from bcd_model.errors import UsageError
 from worker.logs import event
 from worker.queue import earlier_versions
 from worker.queue.figures import QueueFigures
-from worker.queue.job import FIELDS, KEY, LANES, Record, from_fields
+from worker.queue.job import FIELDS, KEY, PRIORITIES, Record, from_fields
 from worker.queue.link import RedisLink
 from worker.study.outcome import STATES, State
 
@@ -80,22 +80,22 @@ class StoredRecords:
             pipeline.zcard("bcd:running")
             pipeline.hgetall("bcd:states")
             pipeline.hgetall("bcd:refused")
-            for lane in LANES:
-                pipeline.zcard(f"bcd:waiting:{lane}")
-                pipeline.zrange(f"bcd:waiting:{lane}", 0, 0, withscores=True)
+            for priority in PRIORITIES:
+                pipeline.zcard(f"bcd:waiting:{priority}")
+                pipeline.zrange(f"bcd:waiting:{priority}", 0, 0, withscores=True)
             return pipeline.execute()
 
-        (seconds, micro), clock, later, running, states, refused, *lanes = self._link.call(read)
+        (seconds, micro), clock, later, running, states, refused, *priorities = self._link.call(read)
         time = seconds + micro / 1e6
         if None not in clock:  # by the queue's clock, see worker.queue.transitions
             at_sweep, swept = map(float, clock)
             time = swept + max(0.0, time - at_sweep)
         oldest: dict[str, float] = {
-            lane: max(0.0, time - first[0][1]) if first else 0.0
-            for lane, first in zip(LANES, lanes[1::2], strict=True)
+            priority: max(0.0, time - first[0][1]) if first else 0.0
+            for priority, first in zip(PRIORITIES, priorities[1::2], strict=True)
         }
         return QueueFigures(
-            waiting=dict(zip(LANES, lanes[0::2], strict=True)),
+            waiting=dict(zip(PRIORITIES, priorities[0::2], strict=True)),
             oldest=oldest,
             later=later,
             running=running,

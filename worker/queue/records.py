@@ -20,8 +20,8 @@ from worker.queue import transitions
 from worker.queue.fields import to_json
 from worker.queue.job import (
     KEY,
-    LANES,
-    Lane,
+    PRIORITIES,
+    Priority,
     Record,
     names_of,
     reason_field,
@@ -50,13 +50,13 @@ class Swept:
     """What a sweep found.
 
     Attributes:
-        send: (job, lane, whether it is next) for which a message is to be sent.
+        send: (job, priority, whether it is next) for which a message is to be sent.
         requeued: jobs whose holder was gone.
         aside: likewise, but once too often.
         damaged: jobs that were ended or forgotten because their records cannot be worked with.
     """
 
-    send: tuple[tuple[str, Lane, bool], ...] = ()
+    send: tuple[tuple[str, Priority, bool], ...] = ()
     requeued: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class Records(StoredRecords):
             force=int(force),
             outs=to_json([str(out) for out in record.outs]),
             created=record.created.timestamp(),
-            lane=record.lane,
+            priority=record.priority,
             batch=record.batch,
             updated=now().isoformat(),
             study=record.study_instance_uid,
@@ -208,7 +208,7 @@ class Records(StoredRecords):
 
     def forget_messages(self) -> None:
         """Delete every message, also those that a worker has taken and not acknowledged."""
-        keys = [f"bcd.{lane}" for lane in LANES] + ["unacked", "unacked_index", "unacked_mutex"]
+        keys = [f"bcd.{priority}" for priority in PRIORITIES] + ["unacked", "unacked_index", "unacked_mutex"]
         self._link.call(lambda: self._redis.delete(*keys))
 
     # Working
@@ -326,7 +326,7 @@ class Records(StoredRecords):
         )
         found = json.loads(swept)
         return Swept(
-            tuple((job, lane, bool(next_)) for job, lane, next_ in found.get("send") or ()),
+            tuple((job, priority, bool(next_)) for job, priority, next_ in found.get("send") or ()),
             tuple(found.get("requeued") or ()),
             tuple(found.get("aside") or ()),
             tuple(found.get("damaged") or ()),

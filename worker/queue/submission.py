@@ -13,7 +13,7 @@ from bcd_model.errors import OutputError, QueueError, exit_code_of
 from bcd_model.reasons import Reason
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
-from worker.queue.job import Lane, Record, refusal_id
+from worker.queue.job import Priority, Record, refusal_id
 from worker.queue.messages import Messages
 from worker.queue.records import Answer, Records
 from worker.settings import Settings
@@ -71,7 +71,7 @@ class Submitter:
     weights: WeightsInfo
     settings: Settings
     out: Path
-    lane: Lane = "interactive"
+    priority: Priority = "interactive"
     batch: str = ""
     force: bool = False
     recognises: bool = True
@@ -275,7 +275,7 @@ class Submitter:
 
     def _sent(self, record: Record, answer: str, to_send: bool) -> Submitted:
         if to_send:
-            self.messages.send(record.job_id, record.lane)
+            self.messages.send(record.job_id, record.priority)
         return Submitted(record.job_id, record.study_instance_uid, answer)
 
     def make_record(self, study: StudyInput) -> Record:
@@ -294,7 +294,7 @@ class Submitter:
             updated=time_now,
             films=len(study.films),
             outs=(self.out,),
-            lane=self.lane,
+            priority=self.priority,
             batch=self.batch,
             replace=self.force,
             study=study,
@@ -306,9 +306,9 @@ def _has(study: StudyInput, part: Record) -> bool:
     return part.study is not None and holds(contents_of(study), contents_of(part.study))
 
 
-def lane_for(studies: int, batch: str, lane: Lane | None) -> Lane:
-    """The lane of a submission that may not have named one: a batch, or so many that they are one."""
-    return lane or ("batch" if batch or studies > _MANY else "interactive")
+def priority_for(studies: int, batch: str, priority: Priority | None) -> Priority:
+    """The priority of a submission that may not have named one: a batch, or so many that they are one."""
+    return priority or ("batch" if batch or studies > _MANY else "interactive")
 
 
 def restored(record: Record, ours: Published) -> Record:

@@ -64,7 +64,7 @@ def test_submitting_a_batch_to_a_site_says_how_to_watch_it(site: Site, studies: 
     assert "warning: no worker is at work" in answer.err
     assert answer.err.endswith("to watch: bcd-admin status --batch night --watch\n")
     listed = site("jobs", "--json").json["jobs"]
-    assert [(job["batch"], job["lane"]) for job in listed] == [("night", "batch")] * 2
+    assert [(job["batch"], job["priority"]) for job in listed] == [("night", "batch")] * 2
     again = site("submit", studies, "--batch", "night", "--out", "out")
     assert "2 under way already" in again.err
     assert "--watch" not in site("submit", studies, "--out", "out", "--json").err

@@ -108,7 +108,7 @@ def test_waiting_without_a_worker_is_told_and_ctrl_c_leaves_the_job_queued(
 
 
 def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
-    """Put one message of each foreign kind on both lanes; how many of them carry the marked name."""
+    """Put one message of each foreign kind on both queues; how many of them carry the marked name."""
     raw = [
         MARKED,
         json.dumps({"a": MARKED}),
@@ -138,13 +138,13 @@ def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
         ([[2 * JOB], {"film": MARKED}, NOTHING_MORE], region),
         ([[2 * JOB], {}, {**NOTHING_MORE, "chain": [{"task": "os.system", "args": [MARKED]}]}], region),
     ]
-    for lane in ("bcd.interactive", "bcd.batch"):
-        client.lpush(lane, *raw)
+    for queue in ("bcd.interactive", "bcd.batch"):
+        client.lpush(queue, *raw)
         with Connection(site) as connection:
             producer = connection.Producer()
             for body, headers in messages:
-                producer.publish(body, routing_key=lane, headers=headers, serializer="json")
-            pickled = {"body": [[MARKED], {}, {}], "routing_key": lane, "headers": scan}
+                producer.publish(body, routing_key=queue, headers=headers, serializer="json")
+            pickled = {"body": [[MARKED], {}, {}], "routing_key": queue, "headers": scan}
             producer.publish(**pickled, serializer="pickle")
     return 2 * (len(raw) + len(messages) + 1)
 
@@ -183,20 +183,20 @@ def test_a_message_does_not_say_how_long_its_study_may_take(
     assert (seen["state"], seen["attempts_lost"]) == ("done", 0)
 
 
-def test_a_worker_serves_its_lane_alone_and_tells_its_health(
+def test_a_worker_serves_its_priority_alone_and_tells_its_health(
     site: str, admin: Any, local: Any, patients: list[Path]
 ) -> None:
     sick = admin("worker", "--health", BCD_BROKER_URL=site)
     assert sick.code == 4
     assert "is at work" in sick.error
-    start_worker(admin, site, "--lane", "batch")
+    start_worker(admin, site, "--priority", "batch")
     assert admin("worker", "--health", BCD_BROKER_URL=site).code == 0
     (one,) = submitted(local, site, patients[0])
     (many,) = submitted(local, site, patients[1], "--batch", "night")
     done(admin, site, many)
     assert state(local, site, one)["state"] == "queued"
     doctor = admin("doctor", BCD_BROKER_URL=site)
-    assert "none serves the interactive lane" in doctor.out
+    assert "none serves the interactive queue" in doctor.out
 
 
 def test_a_study_of_a_batch_that_is_asked_for_by_itself_is_next(

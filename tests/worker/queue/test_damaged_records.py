@@ -33,7 +33,7 @@ DAMAGE = [
     ("settings", "[]"),
     ("state", "bananas"),
     ("state", None),
-    ("lane", "fast"),
+    ("priority", "fast"),
     ("study_instance_uid", None),
     ("reason", None),
     ("ended", "inf"),
@@ -187,7 +187,7 @@ def test_the_sentence_of_an_earlier_version_may_name_files_and_is_shown_to_who_n
     assert record.why(with_place=True) == f"1 of 2 films failed; Anna.dcm: torn: {record.why()}"
 
 
-@pytest.mark.parametrize("field", ["lane", "reason", "lost"])
+@pytest.mark.parametrize("field", ["priority", "reason", "lost"])
 def test_swept_out_and_mended_by_hand_it_can_be_submitted(
     client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str
 ) -> None:
@@ -202,7 +202,7 @@ def test_swept_out_and_mended_by_hand_it_can_be_submitted(
     assert records.claim(damaged.job_id, "holder", 100) == "claimed"
 
 
-@pytest.mark.parametrize(("field", "value"), [("lane", "fast"), ("state", "bananas"), (None, "no hash")])
+@pytest.mark.parametrize(("field", "value"), [("priority", "fast"), ("state", "bananas"), (None, "no hash")])
 def test_swept_out_it_is_forgotten_in_time(
     client: redis.Redis, records: Records, pair: tuple[Record, Record], field: str | None, value: str
 ) -> None:
@@ -308,8 +308,8 @@ def test_a_worker_tells_once_of_what_its_sweep_ended(
     damaged, _ = pair
     spoil(client, damaged.job_id, field, value)
     settings = Settings(broker_url=url)
-    for lane in ("interactive", "batch"):
-        client.zadd(f"bcd:waiting:{lane}", {damaged.job_id: 1}, xx=True)
+    for priority in ("interactive", "batch"):
+        client.zadd(f"bcd:waiting:{priority}", {damaged.job_id: 1}, xx=True)
     for _ in range(2):
         client.delete("bcd:swept")
         sweep(records, make_app(settings), settings)

@@ -71,7 +71,7 @@ def current(records: Records, record: Record) -> Record:
 
 
 def test_a_record_comes_back_as_it_was(records: Records) -> None:
-    record = replace(make_record(), lane="batch", batch="night", replace=True, homes=(Path("/out"),))
+    record = replace(make_record(), priority="batch", batch="night", replace=True, homes=(Path("/out"),))
     submit(records, record)
     found = current(records, record)
     assert found.updated >= record.updated
@@ -269,7 +269,7 @@ def test_more_jobs_than_are_read_at_a_time_are_listed_whole(records: Records) ->
 def test_the_figures_tell_how_the_queue_stands(records: Records) -> None:
     finish(records, make_record("1.1"))
     run(records, make_record("1.2"))
-    submit(records, replace(make_record("1.3"), lane="batch"))
+    submit(records, replace(make_record("1.3"), priority="batch"))
     records.count_refused("not JSON")
     records.beat("a@host", {"host": "host"}, lease=20)
     figures = records.figures()

@@ -139,13 +139,13 @@ def test_a_job_handed_back_untried_is_never_put_aside(records: Records) -> None:
 
 
 def test_what_waits_in_a_batch_is_begun_at_once_when_somebody_waits_for_it(records: Records) -> None:
-    job, batched = JOBS[0], replace(make_record(), lane="batch", batch="night")
+    job, batched = JOBS[0], replace(make_record(), priority="batch", batch="night")
     records.submit(batched, published=False, force=False)
     assert records.submit(make_record(), published=False, force=False) == ("under way", True)
     assert records.figures().waiting == {"interactive": 1, "batch": 0}
     record = records.get(job)
     assert record is not None
-    assert (record.lane, record.batch) == ("interactive", "night")
+    assert (record.priority, record.batch) == ("interactive", "night")
 
 
 def test_what_waits_for_its_storage_is_begun_when_its_time_has_come(
@@ -191,7 +191,7 @@ def test_a_lost_message_is_sent_again_once_and_not_while_others_wait(
     records: Records, client: redis.Redis
 ) -> None:
     job = JOBS[0]
-    records.submit(replace(make_record(), lane="batch"), published=False, force=False)
+    records.submit(replace(make_record(), priority="batch"), published=False, force=False)
     client.zadd("bcd:waiting:batch", {job: 1.0})
     found = []
     for waiting in (True, False, False):
@@ -208,7 +208,7 @@ def test_a_message_that_was_lost_among_many_is_noticed_when_later_ones_are_begun
 ) -> None:
     lost, later = JOBS[:2]
     for job in (lost, later):
-        records.submit(replace(make_record(job), lane="batch"), published=False, force=False)
+        records.submit(replace(make_record(job), priority="batch"), published=False, force=False)
     client.lpush("bcd.batch", "there are always more")
     now = client.time()[0]
     client.zadd("bcd:waiting:batch", {lost: now - 1000.0, later: now - 900.0})
@@ -229,7 +229,7 @@ def test_a_job_that_is_begun_again_says_nothing_of_the_messages_before_it(
 ) -> None:
     waiting, again = JOBS[:2]
     for job in (waiting, again):
-        records.submit(replace(make_record(job), lane="batch"), published=False, force=False)
+        records.submit(replace(make_record(job), priority="batch"), published=False, force=False)
     client.lpush("bcd.batch", "its message")
     now = client.time()[0]
     client.zadd("bcd:waiting:batch", {waiting: now - 1000.0, again: now - 1001.0})
@@ -254,7 +254,7 @@ def test_a_trouble_that_lasts_ends_the_patience(records: Records) -> None:
     assert records.end(job, "two", state="failed", reason=FULL)
 
 
-@pytest.mark.parametrize("field", ["lane", "begun"])
+@pytest.mark.parametrize("field", ["priority", "begun"])
 def test_a_damaged_record_does_not_stop_the_sweep_for_others(
     records: Records, client: redis.Redis, field: str
 ) -> None:

@@ -7,7 +7,7 @@ happens to messages (lost, doubled, late, forged), the scripts here decide, and 
 ==========================  =========================================  ========================
 place                       which jobs                                 score
 ==========================  =========================================  ========================
-``bcd:waiting:<lane>``      queued, ready to be begun                  when its message was sent
+``bcd:waiting:<priority>``  queued, ready to be begun                  when its message was sent
 ``bcd:later``               queued, after trouble with the storage     when it is tried again
 ``bcd:running``             running                                    end of its holder's lease
 ``bcd:ended``               done, failed, cancelled                    since when
@@ -16,8 +16,8 @@ place                       which jobs                                 score
 Beside them: ``bcd:job:<id>`` the record, ``bcd:jobs`` all ids by the time of their first submission,
 ``bcd:study:<uid>`` those of a study and ``bcd:batch:<name>`` those of a batch likewise, ``bcd:batches`` the
 names of the batches by their last use and ``bcd:batches:begun`` by their first, ``bcd:states`` how many jobs
-are in each state, ``bcd:front:<lane>`` when the message was sent that was the last to begin a job. Times that
-people see are seconds since 1970 by Redis's own clock, so that the clocks of the workers do not matter.
+are in each state, ``bcd:front:<priority>`` when the message was sent that was the last to begin a job. Times
+that people see are seconds since 1970 by Redis's own clock, so that the clocks of the workers do not matter.
 
 Scores, and all else that something is waited for by, go by the *queue's clock*: it began with Redis's, but
 takes no part in its leaps (a clock that is set, a virtual machine that is resumed). Each sweep writes down

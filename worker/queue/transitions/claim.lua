@@ -1,7 +1,7 @@
 -- A process wants to work on the job: "claimed", or why not.
 -- arguments: id, holder, lease, most_lost, updated
 local state = get(id, 'state')
-local lane = get(id, 'lane')
+local priority = priority_of(id)
 if kind(id) == 'none' then return 'unknown' end
 if not usable(id) then return 'damaged' end
 if state == 'running' then
@@ -13,10 +13,10 @@ elseif state ~= 'queued' then
 elseif now < tonumber(redis.call('ZSCORE', 'bcd:later', id) or 0) then
   return 'later'
 end
--- how far the messages of this lane have come: one that was sent long before and is not here was lost
-local since = tonumber(redis.call('ZSCORE', 'bcd:waiting:' .. lane, id) or 0)
-if tonumber(get(id, 'begun')) == 0 and since > tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) then
-  redis.call('SET', 'bcd:front:' .. lane, since)
+-- how far the messages of this queue have come: one that was sent long before and is not here was lost
+local since = tonumber(redis.call('ZSCORE', 'bcd:waiting:' .. priority, id) or 0)
+if tonumber(get(id, 'begun')) == 0 and since > tonumber(redis.call('GET', 'bcd:front:' .. priority) or 0) then
+  redis.call('SET', 'bcd:front:' .. priority, since)
 end
 enter(id, 'running')
 redis.call('HINCRBY', record(id), 'attempts', 1)

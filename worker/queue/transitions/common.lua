@@ -48,7 +48,8 @@ local function enlist(id, batch, created)
   redis.call('ZADD', 'bcd:batches', now, batch)
   redis.call('ZADD', 'bcd:batches:begun', 'NX', wall, batch)
 end
-local function known(lane) return lane == 'interactive' or lane == 'batch' end
+local function priority_of(id) return get(id, 'priority') or get(id, 'lane') end  -- 'lane': version 0.1
+local function known(priority) return priority == 'interactive' or priority == 'batch' end
 local function study_key(id) return 'bcd:study:' .. (get(id, 'study_instance_uid') or '') end
 local function forget(id)
   uncount(id)
@@ -66,7 +67,7 @@ local function usable(id)
     -- HINCRBY takes nothing else
     if not string.match(told, '^%d+$') or string.format('%d', tonumber(told)) ~= told then return false end
   end
-  return known(get(id, 'lane')) and STATES[get(id, 'state')]
+  return known(priority_of(id)) and STATES[get(id, 'state')]
 end
 local function reason(code, detail, remedy)  -- as bcd_model.reasons writes one
   return cjson.encode({code = code, detail = detail, remedy = remedy})
@@ -74,7 +75,7 @@ end
 local function wait_again(id, updated, why)
   enter(id, 'queued')
   set(id, 'film', 0, 'holder', '', 'due', 0, 'reason', why, 'updated', updated)
-  place(id, 'bcd:waiting:' .. get(id, 'lane'), now)
+  place(id, 'bcd:waiting:' .. priority_of(id), now)
 end
 local function finish(id, state, updated, why, code)
   enter(id, state)

@@ -1,5 +1,5 @@
 -- A submission: {answer, whether a message is to be sent}.
--- arguments: id, only_first, published, force, outs, created, lane, batch, updated, study, names, homes; fields
+-- arguments: id, only_first, published, force, outs, created, priority, batch, updated, study, names, homes; fields
 -- only_first: 1 if nothing is to be done where the study has jobs, or the job a record of whatever kind: {'known', 0}
 -- published, force: 0 or 1; outs: a JSON list, the folder asked for last
 -- names: what tells how the files are called; homes: the folders of those who know it, a JSON list
@@ -40,9 +40,9 @@ if get(id, 'names') == names then
 end
 if force == '1' then set(id, 'replace', 1) end
 -- somebody waits for what was only in a batch, or was to be tried later: now, then
-if state == 'queued' and lane == 'interactive' then
-  if get(id, 'lane') ~= lane or redis.call('ZSCORE', 'bcd:later', id) then
-    set(id, 'lane', lane)
+if state == 'queued' and priority == 'interactive' then
+  if priority_of(id) ~= priority or redis.call('ZSCORE', 'bcd:later', id) then
+    set(id, 'priority', priority)
     wait_again(id, updated, '')
     return {'under way', 1}
   end

@@ -16,7 +16,7 @@ local function left(id)
   if found and found ~= 'none' then table.insert(damaged, id) end
   return found
 end
-local function pass(id) table.insert(send, {id, get(id, 'lane'), tonumber(get(id, 'begun')) > 0}) end
+local function pass(id) table.insert(send, {id, priority_of(id), tonumber(get(id, 'begun')) > 0}) end
 
 -- If nobody has swept for long, Redis or all workers were away, and nobody could renew a lease either.
 if passed > lease or now - before > lease then
@@ -47,12 +47,12 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:later', '-inf', now, 'LIMIT
     pass(id)
   end
 end
--- Jobs that wait though their message is gone: their lane has none, or has come far past theirs (it is read
+-- Jobs that wait though their message is gone: their queue has none, or has come far past theirs (it is read
 -- in order). A worker may also have it and be about to begin; one message too many does no harm.
-for _, lane in ipairs({'interactive', 'batch'}) do
-  local place_of = 'bcd:waiting:' .. lane
-  local passed = tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) - 6 * late
-  if redis.call('LLEN', 'bcd.' .. lane) == 0 then passed = now - late end
+for _, priority in ipairs({'interactive', 'batch'}) do
+  local place_of = 'bcd:waiting:' .. priority
+  local passed = tonumber(redis.call('GET', 'bcd:front:' .. priority) or 0) - 6 * late
+  if redis.call('LLEN', 'bcd.' .. priority) == 0 then passed = now - late end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', place_of, '-inf', passed, 'LIMIT', 0, limit)) do
     if not left(id) then
       place(id, place_of, now)
