@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from redis.client import Pipeline
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from bcd_model.errors import UsageError
 from worker.logs import event
@@ -138,7 +138,7 @@ class StoredRecords:
     def _found(self, job: str) -> tuple[bool, Record | None]:
         """Whether anything stands in the place of the record, and the record if it can be read."""
         (fields,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
-        return fields != {}, from_fields(job, fields or {}, whole=True)
+        return fields != {}, from_fields(job, fields, whole=True)
 
     def ids(self, batch: str | None = None, limit: int | None = None) -> list[str]:
         """Ids of all jobs, or of those of ``batch``; the newest first.
@@ -180,15 +180,12 @@ class StoredRecords:
             page = ids[start : start + _PAGE]
             rows = self._read(page, lambda pipeline, key: pipeline.hmget(key, list(_SHORT)))
             for job, row in zip(page, rows, strict=True):
-                told = zip(_SHORT, row or (), strict=row is not None)
-                fields = {name: value for name, value in told if value is not None}
-                if row is not None and not fields:
-                    continue
+                fields = {name: value for name, value in zip(_SHORT, row, strict=True) if value is not None}
                 record = from_fields(job, fields, whole=False)
-                if record is None:
-                    log_damage(job)
-                else:
+                if record is not None:
                     yield record
+                elif fields:
+                    log_damage(job)
 
     def states(self, ids: Sequence[str] | None = None) -> dict[State, int]:
         """How many jobs are in each state: of ``ids``, or all."""
@@ -203,24 +200,15 @@ class StoredRecords:
         return {job: state for job, state in zip(ids, found, strict=True) if state in STATES}
 
     def _read(self, ids: Sequence[str], ask: Callable[[Pipeline, str], object]) -> list[Any]:
-        """What Redis answers for each of ``ids``; None where its key holds no record."""
+        """What Redis answers for each of ``ids``."""
 
         def read() -> list[Any]:
             pipeline = self._redis.pipeline(transaction=False)
             for job in ids:
                 ask(pipeline, KEY + job)
-            return pipeline.execute(raise_on_error=False)
+            return pipeline.execute()
 
-        def answers() -> list[Any]:
-            found = read()
-            for number, answer in enumerate(found):
-                if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
-                    found[number] = None
-                elif isinstance(answer, RedisError):
-                    raise answer
-            return found
-
-        return self._link.call(answers)
+        return self._link.call(read)
 
     def find(self, start: str) -> Record:
         """The record whose id begins with ``start``, or whose study's UID it is.

@@ -12,14 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from redis.client import Pipeline
 from redis.commands.core import Script
 
 from bcd_model.reasons import Reason
 from worker.queue import transitions
 from worker.queue.fields import to_json
 from worker.queue.job import (
-    KEY,
     PRIORITIES,
     Priority,
     Record,
@@ -53,7 +51,7 @@ class Swept:
         send: (job, priority, whether it is next) for which a message is to be sent.
         requeued: jobs whose holder was gone.
         aside: likewise, but once too often.
-        damaged: jobs that were ended or forgotten because their records cannot be worked with.
+        damaged: jobs that were forgotten because their records cannot be worked with.
     """
 
     send: tuple[tuple[str, Priority, bool], ...] = ()
@@ -123,18 +121,10 @@ class Records(StoredRecords):
         return answer, bool(send)
 
     def _forget_unreadable(self, job: str) -> None:
-        """Forget the job if its record cannot be read; what another process makes of it meanwhile stays."""
-
-        def forget(pipeline: Pipeline) -> None:
-            there, record = self._found(job)
-            pipeline.multi()
-            if there and record is None:
-                self._script(transitions.FORGET)(args=[job], client=pipeline)
-
+        """Forget the job if its record cannot be read."""
         there, record = self._found(job)
         if there and record is None:
-            # Redis drops what is queued after ``multi`` if the record has changed since it is watched
-            self._link.call(lambda: self._redis.transaction(forget, KEY + job))
+            self._run(transitions.FORGET, id=job)
 
     def restore(self, record: Record) -> None:
         """Write a record that was lost; one that is there, and can be read, stays as it is."""
@@ -217,7 +207,7 @@ class Records(StoredRecords):
         """Become the holder of a job that waits, or whose holder is gone.
 
         Returns:
-            "claimed"; else why not: "unknown", "damaged", "held", "later", "put aside", or its state.
+            "claimed"; else why not: "unknown", "held", "later", "put aside", or its state.
         """
         claimed = self._run(
             transitions.CLAIM,

@@ -2,8 +2,7 @@
 -- arguments: id, holder, lease, most_lost, updated
 local state = get(id, 'state')
 local priority = priority_of(id)
-if kind(id) == 'none' then return 'unknown' end
-if not usable(id) then return 'damaged' end
+if not usable(id) then return 'unknown' end
 if state == 'running' then
   if get(id, 'holder') == holder then return 'claimed' end  -- the answer was lost, and it asks again
   if now < tonumber(redis.call('ZSCORE', 'bcd:running', id) or 0) then return 'held' end

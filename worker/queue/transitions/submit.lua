@@ -1,11 +1,11 @@
 -- A submission: {answer, whether a message is to be sent}.
 -- arguments: id, only_first, published, force, outs, created, priority, batch, updated, study, names, homes; fields
--- only_first: 1 if nothing is to be done where the study has jobs, or the job a record of whatever kind: {'known', 0}
+-- only_first: 1 if nothing is to be done where the study has jobs, or the job a record: {'known', 0}
 -- published, force: 0 or 1; outs: a JSON list, the folder asked for last
 -- names: what tells how the files are called; homes: the folders of those who know it, a JSON list
 -- what the result that stands is known by, until there is another
 local KEPT = {created = true, tally = true}
-if only_first == '1' and (kind(id) ~= 'none' or redis.call('EXISTS', 'bcd:study:' .. study) == 1) then
+if only_first == '1' and redis.call('EXISTS', record(id), 'bcd:study:' .. study) > 0 then
   return {'known', 0}
 end
 local asked = cjson.decode(outs)

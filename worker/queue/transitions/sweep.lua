@@ -11,10 +11,12 @@ if passed < 0 or passed > lease / 2 then now = (tonumber(clock[2]) or now) + int
 redis.call('SET', 'bcd:swept', now)
 redis.call('HSET', 'bcd:clock', 'wall', wall, 'now', now, 'most', lease / 2)
 local send, requeued, aside, damaged = {}, {}, {}, {}
+-- forget what the scripts cannot work with; its study submitted again makes it anew
 local function left(id)
-  local found = gone(id, updated)
-  if found and found ~= 'none' then table.insert(damaged, id) end
-  return found
+  if usable(id) then return false end
+  if redis.call('EXISTS', record(id)) == 1 then table.insert(damaged, id) end
+  forget(id)
+  return true
 end
 local function pass(id) table.insert(send, {id, priority_of(id), tonumber(get(id, 'begun')) > 0}) end
 
