@@ -23,7 +23,7 @@ from tests.support.made_records import CREATED
 from tests.support.reasons import because
 from tests.support.two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
 from worker.queue.job import PRIORITIES, Priority
-from worker.queue.records import MAX_LOST, Records, Swept
+from worker.queue.records import Records, Swept
 from worker.study.outcome import NOTHING, STATES, UNDER_WAY, State, Tally
 
 pytestmark = pytest.mark.redis
@@ -77,6 +77,7 @@ class Job:
             self.finish("failed", "put aside", 1)
 
 
+MAX_LOST = 3
 TALLY = Tally(scanned=2, failed=1, flagged=1, highest=0.75)
 AGAIN: frozenset[State] = frozenset({"failed", "cancelled", "done with failures"})
 DONE: frozenset[State] = frozenset({"done", "done with failures"})

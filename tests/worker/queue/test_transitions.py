@@ -13,7 +13,6 @@ import redis
 from bcd_model.reasons import Reason
 from tests.support.reasons import because
 from tests.support.two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
-from worker.queue import transitions
 from worker.queue.records import Records, Swept
 from worker.study.outcome import STATES
 
@@ -285,14 +284,3 @@ def test_a_record_deleted_by_hand_is_forgotten_by_the_next_sweep(
     assert client.zcard("bcd:waiting:interactive") <= 1  # the young one is seen later
     assert records.claim(JOBS[1], "holder", LEASE) == "unknown"
     assert records.listing() == []
-
-
-def test_a_script_takes_the_arguments_that_its_head_names() -> None:
-    """Or one in another's place would be written down as a reason, or as a time."""
-    named = {name: name for name in transitions.RENEW.parameters}
-    assert transitions.RENEW.arguments(named, {}) == ["id", "holder", "lease", "updated", "film"]
-    for wrong in ({**named, "batch": "x"}, {"id": "x"}, {}):
-        with pytest.raises(TypeError, match="renew takes id, holder, lease, updated, film"):
-            transitions.RENEW.arguments(wrong, {})
-    with pytest.raises(TypeError):
-        transitions.RENEW.arguments(named, {"state": "done"})

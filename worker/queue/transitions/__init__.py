@@ -29,83 +29,30 @@ A process that works on a job is its *holder*, as long as it renews its *lease*.
 lost its job still wants to write is refused, so two that believe to hold the same job cannot disturb
 each other.
 
-A script is a file of this folder. Its head names its arguments; ``fields`` are names and values of fields of
+A script is a file of this folder. Its head lists its arguments; ``fields`` are names and values of fields of
 the record, any number of them. `common.lua` stands before each.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
-from typing import Any, Final
 
 from worker.study.outcome import STATES
-
-_ARGUMENTS = re.compile(r"^-- arguments: ([a-z_, ]+?)(; fields)?$", re.MULTILINE)
 
 # Redis when full refuses a script only if what it writes first takes memory. What ends jobs, or deletes their
 # records, has to go on then.
 _ALSO_WHEN_FULL = "\n-- also when Redis is full\n"
 _FREES = "redis.call('DEL', 'bcd:none')\n"
 
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One script.
-
-    Attributes:
-        name: of its file.
-        parameters: the names of its arguments, in order.
-        takes_fields: whether fields of the record follow them.
-        script: Lua, whole.
-    """
-
-    name: str
-    parameters: tuple[str, ...]
-    takes_fields: bool
-    script: str
-
-    def arguments(self, named: Mapping[str, Any], fields: Mapping[str, Any]) -> list[Any]:
-        """The arguments in the order in which the script takes them.
-
-        Raises:
-            TypeError: one is missing, or one too many.
-        """
-        if named.keys() != set(self.parameters) or (fields and not self.takes_fields):
-            raise TypeError(f"{self.name} takes {', '.join(self.parameters)}")
-        return [
-            *(named[name] for name in self.parameters),
-            *(part for pair in fields.items() for part in pair),
-        ]
-
-
-def _load(name: str) -> Transition:
-    text = (files(__name__) / f"{name}.lua").read_text()
-    head = _ARGUMENTS.search(text)
-    if head is None:
-        raise ValueError(f"{name}.lua does not name its arguments")
-    parameters = tuple(head[1].split(", "))
-    given = ", ".join(f"ARGV[{number}]" for number in range(1, len(parameters) + 1))
-    frees = _FREES if _ALSO_WHEN_FULL in text else ""
-    named = f"local {head[1]} = {given}\nlocal FIELDS = {len(parameters) + 1}\n"
-    return Transition(name, parameters, head[2] is not None, _COMMON + frees + named + text)
-
-
 _STATES = ", ".join(f"['{state}'] = true" for state in STATES)
 _COMMON = f"local STATES = {{{_STATES}}}\n" + (files(__name__) / "common.lua").read_text()
 
-SUBMIT: Final = _load("submit")
-FORGET: Final = _load("forget")
-RESTORE: Final = _load("restore")
-REFUSE: Final = _load("refuse")
-SUPERSEDE: Final = _load("supersede")
-CLAIM: Final = _load("claim")
-RENEW: Final = _load("renew")
-END: Final = _load("end")
-LATER: Final = _load("later")
-RELEASE: Final = _load("release")
-CANCEL: Final = _load("cancel")
-RETRY: Final = _load("retry")
-SWEEP: Final = _load("sweep")
+
+@cache
+def script_text(name: str, arguments: tuple[str, ...]) -> str:
+    """The script ``name`` whole, for ``arguments`` in this order."""
+    text = (files(__name__) / f"{name}.lua").read_text()
+    given = ", ".join(f"ARGV[{number}]" for number in range(1, len(arguments) + 1))
+    named = f"local {', '.join(arguments)} = {given}\nlocal FIELDS = {len(arguments) + 1}\n"
+    return _COMMON + (_FREES if _ALSO_WHEN_FULL in text else "") + named + text

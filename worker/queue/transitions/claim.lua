@@ -1,12 +1,12 @@
 -- A process wants to work on the job: "claimed", or why not.
--- arguments: id, holder, lease, most_lost, updated
+-- arguments: id, holder, lease, updated
 local state = get(id, 'state')
 local priority = priority_of(id)
 if not usable(id) then return 'unknown' end
 if state == 'running' then
   if get(id, 'holder') == holder then return 'claimed' end  -- the answer was lost, and it asks again
   if now < tonumber(redis.call('ZSCORE', 'bcd:running', id) or 0) then return 'held' end
-  if lose(id, tonumber(most_lost), updated) == 'failed' then return 'put aside' end
+  if lose(id, updated) == 'failed' then return 'put aside' end
 elseif state ~= 'queued' then
   return state
 elseif now < tonumber(redis.call('ZSCORE', 'bcd:later', id) or 0) then

@@ -9,6 +9,7 @@ if clock[1] and clock[2] and clock[3] then
   passed = wall - tonumber(clock[1])
   now = tonumber(clock[2]) + math.max(0, math.min(passed, tonumber(clock[3])))
 end
+local MAX_LOST = 3  -- so often may a job end the process that works on it, before it is put aside
 local MOST_LEASE, MOST_DELAY = 600, 86400  -- seconds; no setting gives more
 local function record(id) return 'bcd:job:' .. id end
 local function get(id, field) return redis.call('HGET', record(id), field) end
@@ -75,9 +76,9 @@ local function finish(id, state, updated, why, code)
   place(id, 'bcd:ended', now)
 end
 -- the holder is gone without an outcome: once more, unless that has happened too often
-local function lose(id, most, updated)
+local function lose(id, updated)
   local lost = redis.call('HINCRBY', record(id), 'lost', 1)
-  if lost < most then
+  if lost < MAX_LOST then
     wait_again(id, updated, '')
     return 'queued'
   end

@@ -1,5 +1,5 @@
 -- Put right what went wrong without anybody noticing; the messages that are to be sent for it.
--- arguments: interval, lease, message_lost, most_lost, limit, days, updated
+-- arguments: interval, lease, message_lost, limit, days, updated
 -- interval, lease, message_lost: seconds; limit: jobs of each kind
 -- also when Redis is full
 interval, lease = tonumber(interval), tonumber(lease)
@@ -36,7 +36,7 @@ end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIMIT', 0, limit)) do
   if left(id) then
     -- nothing to do
-  elseif lose(id, tonumber(most_lost), updated) == 'queued' then
+  elseif lose(id, updated) == 'queued' then
     table.insert(requeued, id)
     pass(id)
   else
