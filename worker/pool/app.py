@@ -116,8 +116,8 @@ def send(app: Celery, job_id: str, priority: Priority, *, is_next: bool = False)
     """Put a message for the job on its priority queue.
 
     Args:
-        is_next: whether it goes in front of all that waits, as the job has been begun before; where kombu's
-            transport is mended (`worker.pool.transport`), that is in workers.
+        is_next: whether it goes in front of all that waits, as the job has been begun before; in workers,
+            which have the transport for it (`worker.pool.transport`).
 
     Raises:
         QueueError: the broker does not take it.

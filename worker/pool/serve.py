@@ -22,7 +22,7 @@ from worker.engine.host import die_with_parent
 from worker.logs import event, set_up_logging
 from worker.pool.app import make_app, send
 from worker.pool.tasks import register
-from worker.pool.transport import mend_transport
+from worker.pool.transport import use_transport
 from worker.pool.upkeep import add_upkeep, resume
 from worker.queue.job import PRIORITIES, Priority
 from worker.queue.messages import queue_name
@@ -53,7 +53,7 @@ def run_worker(
     model = read_info(settings.model).identity
     records = Records(settings.broker_url or "")
     records.ping()
-    mend_transport(settings.broker_url or "")
+    use_transport()
     app = make_app(settings)
     register(app, settings)
     add_upkeep(app, settings, {"priorities": list(priorities), "model": model.digest})
