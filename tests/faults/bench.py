@@ -99,7 +99,7 @@ class Bench:
             | model_settings(numbers, folder)
             | (settings or {}),
         )
-        self._put_aside: dict[str, str] = {}  # reason that is expected, by Study Instance UID
+        self._quarantined: dict[str, str] = {}  # reason that is expected, by Study Instance UID
         self.since = 0.0
         self._stack = ExitStack()
 
@@ -212,9 +212,9 @@ class Bench:
         """Add a figure to the row's line."""
         self.outcome.notes.append(text)
 
-    def put_aside(self, study: Study, reason: str) -> None:
+    def quarantined(self, study: Study, reason: str) -> None:
         """Expect that this study's job fails with a reason that holds these words."""
-        self._put_aside[study.uid] = reason
+        self._quarantined[study.uid] = reason
 
     def finish(self) -> Outcome:
         """Let everything come to rest, then count what is lost and what is doubled."""
@@ -286,11 +286,11 @@ class Bench:
         there = (self.out / study.uid / "result.json").is_file()
         state = str(jobs[0]["state"]) if jobs else "unknown"
         reason = str(jobs[0]["reason"]) if jobs else ""
-        expected = self._put_aside.get(study.uid)
+        expected = self._quarantined.get(study.uid)
         if expected is not None:
             said = state == "failed" and expected in reason
             self.expect(said, f"{study.uid} is {state} ({reason}); expected: failed, {expected!r}")
-            self.expect(not there, f"{study.uid} was put aside and yet has a result")
+            self.expect(not there, f"{study.uid} was quarantined and yet has a result")
         elif state != "done" or not there:
             text = f"{study.uid} is {state} ({reason}), its result is {'there' if there else 'missing'}"
             self.outcome.lost.append(text)

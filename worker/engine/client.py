@@ -141,7 +141,7 @@ def _start_host(state: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for the command; the host ends when nobody uses it
+            start_new_session=True,  # Ctrl-C is for the command; the host ends when no command uses it
             check=False,
         )
 
@@ -152,7 +152,7 @@ def _wait_for_end(host: IO[str], users: IO[str]) -> None:
     def ended_or_shared() -> bool:
         if not in_use(host):
             return True
-        if try_lock(users, fcntl.LOCK_EX):  # nobody: the host is about to see that
+        if try_lock(users, fcntl.LOCK_EX):  # no command uses it: the host is about to see that
             fcntl.flock(users, fcntl.LOCK_UN)
             return False
         if try_lock(users, fcntl.LOCK_SH):  # other commands share it

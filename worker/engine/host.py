@@ -4,8 +4,8 @@
 It lives as long as any command uses the engine. Use is shown by locks that the kernel releases even
 when a command is killed, so nothing has to be counted:
 
-``users.lock``   shared by every command that uses the engine; the host ends when nobody holds it
-``work.lock``    shared by every command that needs the worker; the host starts it when somebody does
+``users.lock``   shared by every command that uses the engine; the host ends when none holds it
+``work.lock``    shared by every command that needs the worker; the host starts it when one does
 ``host.lock``    held by the host itself
 ``ready.lock``   held by the host once its Redis answers
 
@@ -73,7 +73,7 @@ def make_private(folder: Path) -> None:
     """Make ``folder`` for this user alone; what others use already (``/tmp``, say) is not taken from them.
 
     Raises:
-        PermissionError: it belongs to somebody else, or others may use it and there is something in it.
+        PermissionError: it belongs to another user, or others may use it and there is something in it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
@@ -270,7 +270,7 @@ class _Host:
 
     def _stop(self) -> None:
         if self._worker is not None:
-            # Nobody waits for the film it is at, its message and record are kept, and nothing is half
+            # No command waits for the film it is at, its message and record are kept, and nothing is half
             # published: the same as a power failure, which it has to survive anyway.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._worker.pid, signal.SIGKILL)

@@ -77,7 +77,7 @@ def make_app(settings: Settings) -> Celery:
         # a study goes on while Redis is away: its lease keeps others off, and its end is recorded later
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_consumer="worker.pool.consumer:Consumer",
-        worker_enable_remote_control=False,  # anybody who reaches Redis could stop the workers
+        worker_enable_remote_control=False,  # any client of Redis could stop the workers
         worker_lost_wait=_LOST_AFTER,
         worker_concurrency=settings.worker_processes,
         worker_hijack_root_logger=False,

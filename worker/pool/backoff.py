@@ -7,7 +7,7 @@ import random
 from worker.queue.job import Priority
 from worker.settings import Settings
 
-_INTERACTIVE_PATIENCE = 10.0  # seconds: somebody waits, and can mend what is wrong
+_INTERACTIVE_PATIENCE = 10.0  # seconds: the user waits, and can correct what is wrong
 _FIRST_DELAY = {"interactive": 1.0, "batch": 10.0}  # seconds until the storage is tried again
 _LONGEST_DELAY = 600.0  # seconds
 

@@ -73,7 +73,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         message.ack()  # if that fails the connection is made again; it comes again, and is refused again
 
     def cancel_active_requests(self) -> None:
-        """End at once (SIGQUIT): Celery tells the processes to, and waits for them without a limit."""
+        """End at once (SIGQUIT): Celery asks the processes to, and waits for them without a limit."""
         pool = self.pool._pool  # none before it has been started, and once it has ended
         processes = tuple(pool._pool) if pool is not None else ()
         Thread(target=_end_at_last, args=(processes,), name="end", daemon=True).start()
@@ -87,7 +87,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
 
 def _end_at_last(processes: Sequence[Any]) -> None:
-    """Kill a worker's processes that do not end when they are told to; then the worker, if it still waits.
+    """Kill a worker's processes that do not end when they are asked to; then the worker, if it still waits.
 
     A process may be stopped, or held up by the storage; Redis may not answer. What it was at is given back,
     or its lease runs out.

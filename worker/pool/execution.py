@@ -63,8 +63,8 @@ def run_job(job_id: str, holder: str, settings: Settings) -> None:
         if claimed == "unknown":
             records.count_refused("unknown job")
             event("message refused", logging.WARNING, reason="unknown job")
-        elif claimed == "put aside":
-            event("job put aside", logging.ERROR, job=job_id)
+        elif claimed == "quarantined":
+            event("job quarantined", logging.ERROR, job=job_id)
         else:
             event("job passed over", job=job_id, state=claimed)
         return
@@ -267,7 +267,7 @@ def _lease(records: Records, record: Record, holder: str, settings: Settings) ->
                 if not own.renew(record.job_id, holder, settings.lease_seconds):
                     return  # the next film, or publishing, finds out and ends the attempt
             except QueueError:
-                continue  # Redis is away; nobody else can take the job meanwhile
+                continue  # Redis is away; no other process can take the job meanwhile
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()

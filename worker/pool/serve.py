@@ -34,7 +34,7 @@ from worker.study.scanner import make_scanner
 def run_worker(
     settings: Settings, *, alone: bool = False, priorities: Sequence[Priority] = PRIORITIES
 ) -> int:
-    """Work on jobs until told to end (SIGTERM, Ctrl-C); returns the exit code.
+    """Work on jobs until asked to end (SIGTERM, Ctrl-C); returns the exit code.
 
     SIGTERM, or the first Ctrl-C, lets the studies that are being scanned end; SIGQUIT, or the second Ctrl-C,
     gives them back.
@@ -47,7 +47,7 @@ def run_worker(
         QueueError: Redis cannot be reached at the start.
         ModelError: the weight file cannot be used.
     """
-    # whoever started this process may have blocked them, and a worker would never hear that it is to end
+    # the parent of this process may have blocked them, and a worker would never learn that it is to end
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
     set_up_logging(settings.log_level, settings.log_format)
     model = read_info(settings.model).identity

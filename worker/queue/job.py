@@ -52,7 +52,7 @@ class Standing:
     Attributes:
         folder: with its own result; None if there is none.
         other: the first one with something else, if there is none of its own.
-        other_job: whose result that is; "" if that cannot be told.
+        other_job: whose result that is; "" if that is not known.
     """
 
     folder: Path | None = None
@@ -79,7 +79,7 @@ class Record:
         attempts: how often a worker has begun it since it was last submitted.
         lost: how many of these ended without an outcome, as the process that worked on it died.
         tries: how many of these ended because the storage failed, and are to be made again.
-        holder: who works on it; "" if nobody.
+        holder: who works on it; "" if nothing does.
         begun: when the last attempt began, seconds since 1970 by Redis's clock; 0 if there was none.
         ended: when the job ended, likewise; 0 if it has not.
         due: when it is to be tried again, likewise; 0 if it need not wait.
@@ -87,7 +87,7 @@ class Record:
         exit_code: what the command line ends with because of it.
         outs: results folders in which this run's result is to stand, absolute; the last asked for is last.
         homes: those of them whose submitters know the names of the films' files; results elsewhere do not
-            tell these names. Empty in listings.
+            show these names. Empty in listings.
         replace: whether another job's result there may be replaced (``--force``).
         study: the films; empty in listings.
         software_version: of the product for which it was submitted.
@@ -144,7 +144,7 @@ class Record:
         """Why it failed, or waits, in one line; "" if there is nothing to say.
 
         Args:
-            with_place: for whoever named the files, with the file's or folder's name; without it where
+            with_place: for the user who named the files, with the file's or folder's name; without it where
                 others have joined, who named theirs otherwise.
         """
         if self.reason is None or self.reason.code != "earlier-version":
@@ -207,7 +207,7 @@ class Record:
 
 
 def refusal_id(job: str, whose: str) -> str:
-    """The id of a refusal: ``job`` itself may be somebody else's."""
+    """The id of a refusal: ``job`` itself may be another user's."""
     return hashlib.sha256(f"refused\x1f{job}\x1f{whose}".encode()).hexdigest()[:_ID_LENGTH]
 
 
@@ -257,6 +257,6 @@ def reason_field(reason: Reason | None) -> str:
 
 
 def names_of(study: StudyInput) -> str:
-    """What tells how the files of a study are called."""
+    """A digest of what the files of a study are called."""
     named = sorted(f"{film.digest} {film.path.name}" for film in study.films)
     return hashlib.sha256("\n".join(named).encode(errors="surrogateescape")).hexdigest()

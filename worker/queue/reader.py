@@ -37,7 +37,7 @@ def log_damage(job: str) -> None:
 class StoredRecords:
     """The job records of one Redis, to be read.
 
-    A record that cannot be read counts as none; the log tells of it.
+    A record that cannot be read counts as none; the log says so.
 
     Every method raises QueueError if Redis cannot be reached, refuses or is full.
 
@@ -105,7 +105,7 @@ class StoredRecords:
         )
 
     def workers(self) -> dict[str, dict[str, Any]]:
-        """The workers that have given a sign of life lately, by node: what each tells of itself.
+        """The workers with a recent heartbeat, by node: what each says of itself.
 
         The others are forgotten.
         """
@@ -116,7 +116,7 @@ class StoredRecords:
 
         seconds, entries = self._link.call(read)
         all_nodes = {node: json.loads(entry) for node, entry in sorted(entries.items())}
-        # Nor is one at work whose sign of life is as far ahead: Redis's clock has been set back since.
+        # Nor is one at work whose heartbeat is as far ahead: Redis's clock has been set back since.
         gone = [
             node
             for node, about in all_nodes.items()
@@ -232,7 +232,7 @@ class StoredRecords:
 
     def _meant(self, start: str) -> list[str]:
         if not start:
-            raise UsageError("an empty id is no job's", "bcd-admin jobs lists them")
+            raise UsageError("an empty id names no job", "bcd-admin jobs lists them")
         ids = self.ids()
         matches = [job for job in ids if job.startswith(start)]
         if not matches:

@@ -34,7 +34,7 @@ _NO_FIELDS: Final[Mapping[str, Any]] = {}
 _PATHS = 1000  # in one command
 _SWEPT = 200  # jobs that one sweep puts right, of each kind
 _MESSAGE_LOST = 10.0  # seconds after which a job without a message is sent again
-_WORKER_GONE = 4  # leases without a sign of life, until a worker counts as gone
+_WORKER_GONE = 4  # leases without a heartbeat, until a worker counts as gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class Swept:
     Attributes:
         send: (job, priority, whether it is next) for which a message is to be sent.
         requeued: jobs whose holder was gone.
-        aside: likewise, but once too often.
+        quarantined: likewise, but once too often.
         damaged: jobs that were forgotten because their records cannot be worked with.
     """
 
     send: tuple[tuple[str, Priority, bool], ...] = ()
     requeued: tuple[str, ...] = ()
-    aside: tuple[str, ...] = ()
+    quarantined: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
 
 
@@ -165,7 +165,7 @@ class Records(StoredRecords):
 
         Args:
             detail: who or what cancelled it.
-            unless_shared: leave it alone if somebody else has submitted it too.
+            unless_shared: leave it alone if others have submitted it, too.
         """
         why, shared = reason_field(Reason("cancelled", detail)), int(unless_shared)
         return bool(self._run("cancel", id=job, why=why, unless_shared=shared))
@@ -188,12 +188,12 @@ class Records(StoredRecords):
         """Become the holder of a job that waits, or whose holder is gone.
 
         Returns:
-            "claimed"; else why not: "unknown", "held", "later", "put aside", or its state.
+            "claimed"; else why not: "unknown", "held", "later", "quarantined", or its state.
         """
         return str(self._run("claim", id=job, holder=holder, lease=lease))
 
     def renew(self, job: str, holder: str, lease: float, film: int | None = None) -> bool:
-        """A sign of life; False if the job is not the holder's any more."""
+        """A heartbeat of the holder; False if the job is not the holder's any more."""
         renewed = self._run("renew", id=job, holder=holder, lease=lease, film="" if film is None else film)
         return bool(renewed)
 
@@ -246,14 +246,14 @@ class Records(StoredRecords):
 
         Args:
             holder_start: what the holder's name begins with; "" is any holder.
-            lost: whether it was gone without an outcome; after three times the job is put aside.
+            lost: whether it was gone without an outcome; after three times the job is quarantined.
         """
         return str(self._run("release", id=job, holder_start=holder_start, lost=int(lost)))
 
     def sweep(self, interval: float, lease: float, days: int) -> Swept:
         """Find jobs whose holder is gone, whose time has come, or whose message was lost.
 
-        Nothing is done if somebody has swept within ``interval`` seconds.
+        Nothing is done if another worker has swept within ``interval`` seconds.
         """
         swept = self._run(
             "sweep",
@@ -267,7 +267,7 @@ class Records(StoredRecords):
         return Swept(
             tuple((job, priority, bool(next_)) for job, priority, next_ in found.get("send") or ()),
             tuple(found.get("requeued") or ()),
-            tuple(found.get("aside") or ()),
+            tuple(found.get("quarantined") or ()),
             tuple(found.get("damaged") or ()),
         )
 
@@ -278,7 +278,7 @@ class Records(StoredRecords):
     # Workers
 
     def beat(self, node: str, about: Mapping[str, object], lease: float) -> None:
-        """A worker's sign of life, with what it tells of itself."""
+        """A worker's heartbeat, with what it says of itself."""
 
         def write() -> None:
             seconds, _ = self._redis.time()

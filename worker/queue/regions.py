@@ -1,7 +1,7 @@
-"""Regions: circles on a film that are classified one by one, as the paper does, while somebody waits.
+"""Regions: circles on a film that are classified one by one, as the paper does, while the user waits.
 
-A region is no job: nothing is published, and nobody needs its answer in an hour. Request and answer live
-in Redis for so long, the message on the queue holds the region's id alone. Whoever asks for the answer
+A region is not a job: nothing is published, and its answer is not needed after an hour. Request and
+answer live in Redis for so long, the message on the queue holds the region's id alone. Asking for the answer
 also sends the message again if it was lost, so no sweep is needed.
 """
 

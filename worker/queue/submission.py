@@ -63,7 +63,7 @@ class Submitter:
         out: results folder, absolute.
         batch: a name for what is submitted together, "" if none.
         force: whether to run again what is done, and to replace what stands in its place.
-        recognises: whether a film that anybody has submitted before in another file is that film.
+        recognises: whether a film that was submitted before in another file is that film.
     """
 
     records: Records
@@ -141,7 +141,7 @@ class Submitter:
         return answer
 
     def _submit_first(self, study: StudyInput) -> Submitted | None:
-        """Queue ``study`` if nobody has submitted films of it, and no result of it stands; else None."""
+        """Queue ``study`` if no films of it were submitted before, and no result of it stands; else None."""
         if published(self.out / study.study_instance_uid) is not None:
             return None
         record = replace(self.make_record(study), homes=(self.out,))
@@ -156,7 +156,7 @@ class Submitter:
         return [record for record in map(self.records.get, jobs) if record is not None]
 
     def _recognised(self, study: StudyInput, jobs: Sequence[Record]) -> StudyInput:
-        """``study``; a film that came before in another file is told as it was told then.
+        """``study``; a film that came before in another file has the digest that it had then.
 
         Args:
             jobs: those of the study.
@@ -231,8 +231,8 @@ class Submitter:
         """Keep what was refused as a job of its own that failed, so that its batch counts it.
 
         Args:
-            record: of the job that it would have been, which may be somebody else's.
-            whose: what tells the refusal from others of that job.
+            record: of the job that it would have been, which may be another user's.
+            whose: what distinguishes the refusal from others of that job.
         """
         job = refusal_id(record.job_id, whose)
         record = replace(record, job_id=job, outs=(self.out,), homes=(self.out,))
@@ -244,7 +244,7 @@ class Submitter:
 
         Args:
             outs: other results folders that its result is to stand in.
-            named: whether whoever submits it knows the names of all its files.
+            named: whether the user who submits it knows the names of all its files.
         """
         record = self.make_record(study)
         others = tuple(dict.fromkeys(out for out in outs if out != self.out))

@@ -1,4 +1,4 @@
-"""What became of a batch: the figures that somebody wants in the morning. Nothing is printed here."""
+"""What became of a batch: the figures of the morning after. Nothing is printed here."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Summary:
     Attributes:
         jobs: how many there are; the records of ``gone`` more are gone, or cannot be read.
         unplaced: files that may be films of any study, and are in none of the jobs.
-        at_work: whether somebody works on jobs.
+        at_work: whether a worker is at work.
         states: jobs by state.
         films: of all jobs; ``scanned``, ``failed`` and ``excluded`` (by a rule) of those that have ended,
             ``left`` of those that have not. What is missing from the sum belongs to jobs that ended before
@@ -70,7 +70,7 @@ class Summary:
         began: when the first job was begun.
         ended: when the last one ended; 0 while one is under way.
         films_per_minute: over the time in which any job was worked on; None if that is not known.
-        seconds_left: by the pace of the last jobs; None if nobody works or none has ended yet.
+        seconds_left: by the pace of the last jobs; None if no worker is at work or none has ended yet.
         failures: why jobs failed, the most frequent reason first.
         again: why jobs wait to be tried again, likewise.
     """
@@ -155,7 +155,7 @@ def summarise(
         since: when they were first submitted together; what was done before says nothing of their pace.
         gone: how many records are not there any more, or cannot be read.
         unplaced: how many files of the submission may be films of any study.
-        at_work: whether somebody works on jobs.
+        at_work: whether a worker is at work.
     """
     states = [record.state for record in records]
     ended = [record for record in records if record.final]

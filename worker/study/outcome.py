@@ -84,7 +84,7 @@ def in_one_line(reason: Reason | None, films: int, tally: Tally, *, with_place: 
 
     Args:
         films: of the job.
-        with_place: for whoever named the files, with the file's or folder's name.
+        with_place: for the user who named the files, with the file's or folder's name.
     """
     if reason is None:
         return ""

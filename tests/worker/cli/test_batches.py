@@ -158,7 +158,7 @@ def test_retry_waits_where_nobody_else_works(admin: Any, patients: list[Path], t
     assert failed.code == 2
     summary = admin("status", "--batch", "night")
     assert summary.code == 1
-    assert "  2  this worker may not read this folder; mend BCD_INPUT_ROOTS" in summary.out
+    assert "  2  this worker may not read this folder; correct BCD_INPUT_ROOTS" in summary.out
     answer = admin("retry", "--batch", "night")
     assert answer.code == 0, answer.err
     assert answer.out.startswith("2 jobs queued again\n")

@@ -428,7 +428,7 @@ def test_a_message_for_no_job_is_refused_and_counted(queue: Queue) -> None:
     assert queue.records.listing() == []
 
 
-def test_a_job_that_ends_its_worker_three_times_is_put_aside(queue: Queue, films: Path) -> None:
+def test_a_job_that_ends_its_worker_three_times_is_quarantined(queue: Queue, films: Path) -> None:
     class KilledError(BaseException):
         """The process is gone in the middle of a film; nothing of the job's own code runs any more."""
 
@@ -443,8 +443,8 @@ def test_a_job_that_ends_its_worker_three_times_is_put_aside(queue: Queue, films
         assert queue.client.zadd("bcd:running", {job: 1.0}, xx=True, ch=True)
     record = queue.run(job, "message/node/4")
     assert (record.state, record.attempts, record.lost) == ("failed", 3, 3)
-    assert "put aside" in record.why()
-    assert queue.watcher.times("job put aside") == 1
+    assert "quarantined" in record.why()
+    assert queue.watcher.times("job quarantined") == 1
     assert content(queue.out) == {}
 
 

@@ -74,7 +74,7 @@ class Job:
         if self.lost < MAX_LOST:
             self.wait()
         else:
-            self.finish("failed", "put aside", 1)
+            self.finish("failed", "quarantined", 1)
 
 
 MAX_LOST = 3
@@ -205,7 +205,7 @@ class Life(RuleBasedStateMachine):
                 return
             known.lose()
             if known.state == "failed":
-                assert answer == "put aside"
+                assert answer == "quarantined"
                 return
         elif known.state != "queued":
             assert answer == known.state
@@ -315,7 +315,7 @@ class Life(RuleBasedStateMachine):
         requeued = at["bcd:running"] - aside
         message_lost = {job for place in set(PLACES[:2]) - quiet for job in at[place]}
         found = self._sweep(since=INTERVAL)
-        assert (set(found.requeued), set(found.aside)) == (requeued, aside)
+        assert (set(found.requeued), set(found.quarantined)) == (requeued, aside)
         send = requeued | at["bcd:later"] | message_lost
         assert sorted(found.send) == sorted(
             (job, self.jobs[job].priority, self.jobs[job].begun) for job in send
@@ -335,7 +335,7 @@ class Life(RuleBasedStateMachine):
         for known in self.jobs.values():
             known.aged &= not running(known)
         found = self._sweep(since=2 * LEASE)
-        assert (found.requeued, found.aside) == ((), ())
+        assert (found.requeued, found.quarantined) == ((), ())
 
     def _sweep(self, since: float) -> Swept:
         for job, known in self.jobs.items():  # a slow machine must not make it look as if a message was lost

@@ -105,7 +105,7 @@ def test_a_crowd_that_does_everything_at_once_leaves_no_job_in_two_places(
     assert records.figures().states == {state: states.count(state) for state in STATES}
 
 
-def test_a_job_that_ends_its_worker_three_times_is_put_aside_and_may_be_retried(records: Records) -> None:
+def test_a_job_that_ends_its_worker_three_times_is_quarantined_and_may_be_retried(records: Records) -> None:
     job = JOBS[0]
     records.submit(make_record(), published=False, force=False)
     states = []
@@ -118,7 +118,7 @@ def test_a_job_that_ends_its_worker_three_times_is_put_aside_and_may_be_retried(
     assert record.reason == Reason(
         "quarantined",
         "it ended its worker, or took too long, 3 times",
-        "put aside: see the log of the worker",
+        "quarantined: see the worker's log",
     )
     assert (record.attempts, record.lost, record.exit_code) == (3, 3, 1)
     assert records.claim(job, "message/node/4", LEASE) == "failed"
@@ -126,7 +126,7 @@ def test_a_job_that_ends_its_worker_three_times_is_put_aside_and_may_be_retried(
     assert records.claim(job, "message/node/5", LEASE) == "claimed"
 
 
-def test_a_job_handed_back_untried_is_never_put_aside(records: Records) -> None:
+def test_a_job_handed_back_untried_is_never_quarantined(records: Records) -> None:
     job = JOBS[0]
     records.submit(make_record(), published=False, force=False)
     for attempt in range(10):

@@ -23,7 +23,7 @@ Scores, and all else that something is waited for by, go by the *queue's clock*:
 takes no part in its leaps (a clock that is set, a virtual machine that is resumed). Each sweep writes down
 both (``bcd:clock``). What has passed on Redis's clock since then counts if it can be true: no less than
 nothing, and no more than half a lease, for workers sweep four times in one. A leap expires nothing, and
-forgets nothing; where nobody sweeps, the queue's clock stands still.
+forgets nothing; where no worker sweeps, the queue's clock stands still.
 
 A process that works on a job is its *holder*, as long as it renews its *lease*. What a holder that has
 lost its job still wants to write is refused, so two that believe to hold the same job cannot disturb

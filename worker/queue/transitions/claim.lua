@@ -6,7 +6,7 @@ if not usable(id) then return 'unknown' end
 if state == 'running' then
   if get(id, 'holder') == holder then return 'claimed' end  -- the answer was lost, and it asks again
   if now < tonumber(redis.call('ZSCORE', 'bcd:running', id) or 0) then return 'held' end
-  if lose(id, updated) == 'failed' then return 'put aside' end
+  if lose(id, updated) == 'failed' then return 'quarantined' end
 elseif state ~= 'queued' then
   return state
 elseif now < tonumber(redis.call('ZSCORE', 'bcd:later', id) or 0) then

@@ -9,12 +9,12 @@ if clock[1] and clock[2] and clock[3] then
   passed = wall - tonumber(clock[1])
   now = tonumber(clock[2]) + math.max(0, math.min(passed, tonumber(clock[3])))
 end
-local MAX_LOST = 3  -- so often may a job end the process that works on it, before it is put aside
+local MAX_LOST = 3  -- so often may a job end the process that works on it, before it is quarantined
 local MOST_LEASE, MOST_DELAY = 600, 86400  -- seconds; no setting gives more
 local function record(id) return 'bcd:job:' .. id end
 local function get(id, field) return redis.call('HGET', record(id), field) end
 local function set(id, ...) redis.call('HSET', record(id), ...) end
--- the state is not counted any more: the one it is in, or else the one that its place tells
+-- the state is not counted any more: the one it is in, or else the one that its place stands for
 local function uncount(id)
   local state = get(id, 'state')
   if not STATES[state] then
@@ -83,6 +83,6 @@ local function lose(id, updated)
     return 'queued'
   end
   local why = 'it ended its worker, or took too long, ' .. lost .. ' times'
-  finish(id, 'failed', updated, reason('quarantined', why, 'put aside: see the log of the worker'), 1)
+  finish(id, 'failed', updated, reason('quarantined', why, "quarantined: see the worker's log"), 1)
   return 'failed'
 end

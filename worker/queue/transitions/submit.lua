@@ -2,7 +2,7 @@
 -- arguments: id, only_first, published, force, outs, created, priority, batch, updated, study, names, homes; fields
 -- only_first: 1 if nothing is to be done where the study has jobs, or the job a record: {'known', 0}
 -- published, force: 0 or 1; outs: a JSON list, the folder asked for last
--- names: what tells how the files are called; homes: the folders of those who know it, a JSON list
+-- names: a digest of what the files are called; homes: the folders of those who know it, a JSON list
 -- what the result that stands is known by, until there is another
 local KEPT = {created = true, tally = true}
 if only_first == '1' and redis.call('EXISTS', record(id), 'bcd:study:' .. study) > 0 then
@@ -34,12 +34,12 @@ if batch ~= '' then set(id, 'batch', batch) end
 if done then return {'done', 0} end
 set(id, 'joined', (tonumber(get(id, 'joined')) or 0) + 1)
 if get(id, 'names') == names then
-  local told = cjson.decode(get(id, 'homes') or '[]')
-  table.insert(told, out)
-  set(id, 'homes', cjson.encode(told))
+  local homes_now = cjson.decode(get(id, 'homes') or '[]')
+  table.insert(homes_now, out)
+  set(id, 'homes', cjson.encode(homes_now))
 end
 if force == '1' then set(id, 'replace', 1) end
--- somebody waits for what was only in a batch, or was to be tried later: now, then
+-- the user waits for what was only in a batch, or was to be tried later: now, then
 if state == 'queued' and priority == 'interactive' then
   if priority_of(id) ~= priority or redis.call('ZSCORE', 'bcd:later', id) then
     set(id, 'priority', priority)

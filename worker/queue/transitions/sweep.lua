@@ -1,4 +1,4 @@
--- Put right what went wrong without anybody noticing; the messages that are to be sent for it.
+-- Put right what went wrong unnoticed; the messages that are to be sent for it.
 -- arguments: interval, lease, message_lost, limit, days, updated
 -- interval, lease, message_lost: seconds; limit: jobs of each kind
 -- also when Redis is full
@@ -6,11 +6,11 @@ interval, lease = tonumber(interval), tonumber(lease)
 local late = tonumber(message_lost)
 local before = tonumber(redis.call('GET', 'bcd:swept') or 0)
 if now - before < 0.8 * interval and now > before then return cjson.encode({}) end
--- Redis's clock has leapt, or nobody has swept for long: what has passed is the usual time between sweeps.
+-- Redis's clock has leapt, or no worker has swept for long: what has passed is the usual time between sweeps.
 if passed < 0 or passed > lease / 2 then now = (tonumber(clock[2]) or now) + interval end
 redis.call('SET', 'bcd:swept', now)
 redis.call('HSET', 'bcd:clock', 'wall', wall, 'now', now, 'most', lease / 2)
-local send, requeued, aside, damaged = {}, {}, {}, {}
+local send, requeued, quarantined, damaged = {}, {}, {}, {}
 -- forget what the scripts cannot work with; its study submitted again makes it anew
 local function left(id)
   if usable(id) then return false end
@@ -20,7 +20,7 @@ local function left(id)
 end
 local function pass(id) table.insert(send, {id, priority_of(id), tonumber(get(id, 'begun')) > 0}) end
 
--- If nobody has swept for long, Redis or all workers were away, and nobody could renew a lease either.
+-- If no worker has swept for long, Redis or all workers were away, and no lease could be renewed either.
 if passed > lease or now - before > lease then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now + lease)) do
     redis.call('ZADD', 'bcd:running', now + lease, id)
@@ -40,7 +40,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIM
     table.insert(requeued, id)
     pass(id)
   else
-    table.insert(aside, id)
+    table.insert(quarantined, id)
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:later', '-inf', now, 'LIMIT', 0, limit)) do
@@ -71,4 +71,4 @@ for _, batch in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:batches', '-inf', old)) 
   redis.call('ZREM', 'bcd:batches:begun', batch)
   redis.call('DEL', 'bcd:batch:' .. batch, 'bcd:unplaced:' .. batch)
 end
-return cjson.encode({send = send, requeued = requeued, aside = aside, damaged = damaged})
+return cjson.encode({send = send, requeued = requeued, quarantined = quarantined, damaged = damaged})
