@@ -131,6 +131,15 @@ def redis_answer(path: Path, command: bytes = b"PING\r\n") -> str:
         return ""
 
 
+def last_line(log: Path) -> str:
+    """The last line of ``log`` that is not empty; "" if there is none."""
+    try:
+        lines = log.read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
 def die_with_parent(number: int = signal.SIGKILL) -> None:
     """Ask the kernel to send this process ``number`` when its parent ends; Linux only, else nothing."""
     if sys.platform.startswith("linux"):
@@ -207,12 +216,8 @@ class _Host:
         command = [self._redis_server, "--port", "0", "--daemonize", "no"]
         command += ["--unixsocket", str(self._socket), "--unixsocketperm", "700"]
         command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-        command += [
-            "--maxmemory-policy",
-            "noeviction",
-            "--logfile",
-            str(_begun_anew(self._state / "redis.log")),
-        ]
+        log = _begun_anew(self._state / "redis.log")
+        command += ["--maxmemory-policy", "noeviction", "--logfile", str(log)]
         self._redis = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, preexec_fn=_child_setup(signal.SIGTERM)
         )
@@ -221,7 +226,7 @@ class _Host:
             lambda: redis.poll() is not None or redis_answer(self._socket) == "+PONG", _REDIS_STARTS
         )
         if redis.poll() is not None:
-            raise _HostError(f"Redis ended with status {redis.returncode}: {self._last_redis_line()}")
+            raise _HostError(f"Redis ended with status {redis.returncode}: {last_line(log) or 'no log'}")
         if not answers:
             raise _HostError(f"Redis did not answer within {_REDIS_STARTS:.0f} s")
 
@@ -233,16 +238,9 @@ class _Host:
         if not wait_for(lambda: not redis_answer(self._socket), _STOPS):
             raise _HostError(f"another Redis answers at {self._socket}")
 
-    def _last_redis_line(self) -> str:
-        try:
-            lines = (self._state / "redis.log").read_text(errors="replace").splitlines()
-        except OSError:
-            lines = []
-        return lines[-1] if lines else "no log"
-
     def _check(self, work: IO[str]) -> None:
         if self._redis is None or self._redis.poll() is not None:
-            raise _HostError(f"Redis ended: {self._last_redis_line()}")
+            raise _HostError(f"Redis ended: {last_line(self._state / 'redis.log') or 'no log'}")
         if self._worker is not None and self._worker.poll() is None:
             return
         if time.monotonic() - self._worker_since > _STEADY:

@@ -9,9 +9,7 @@ cannot carry safely through a crash of Redis or of a worker, the records do (`wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from celery import Celery
 from kombu.entity import Queue
@@ -100,7 +98,7 @@ class CeleryMessages:
 
     def send_region(self, region_id: str) -> None:
         """Put a message for a region that is to be classified on the interactive priority queue."""
-        _send(self.app, REGION_TASK, region_id, "interactive")
+        _send(self.app, REGION_TASK, region_id, "interactive", {})
 
 
 def make_messages(settings: Settings) -> Messages:
@@ -122,18 +120,12 @@ def send(app: Celery, job_id: str, priority: Priority, *, is_next: bool = False)
     Raises:
         QueueError: the broker does not take it.
     """
-    _send(app, TASK, job_id, priority, headers={"redelivered": True} if is_next else {})
+    _send(app, TASK, job_id, priority, {"redelivered": True} if is_next else {})
 
 
-def _send(
-    app: Celery,
-    task: str,
-    identifier: str,
-    priority: Priority,
-    headers: Mapping[str, object] = MappingProxyType({}),
-) -> None:
+def _send(app: Celery, task: str, identifier: str, priority: Priority, headers: dict[str, object]) -> None:
     try:
-        app.send_task(task, args=[identifier], queue=queue_name(priority), retry=False, headers=dict(headers))
+        app.send_task(task, args=[identifier], queue=queue_name(priority), retry=False, headers=headers)
     except OperationalError as error:
         shown = hide_secrets(app.conf.broker_url)
         reason = " ".join(str(error).split())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
@@ -180,9 +180,9 @@ class Record:
             "batch": self.batch or None,
             "created": self.created.isoformat(),
             "updated": self.updated.isoformat(),
-            "begun": _iso(self.begun),
-            "ended": _iso(self.ended),
-            "tried_again_at": _iso(self.due),
+            "begun": iso(self.begun),
+            "ended": iso(self.ended),
+            "tried_again_at": iso(self.due),
             "attempts": self.attempts,
             "attempts_lost": self.lost,
             "reason": self.why(with_place=True) or None,
@@ -192,11 +192,7 @@ class Record:
             "films_excluded": self.tally.excluded,
             "films_flagged": self.tally.flagged,
             "highest_probability": self.tally.highest,
-            "model": {
-                "name": self.model.name,
-                "version": self.model.version,
-                "digest": self.model.digest,
-            },
+            "model": asdict(self.model),
             "software_version": self.software_version,
             "settings": dict(self.settings),
             "input_digest": self.input_digest,
@@ -211,7 +207,8 @@ def refusal_id(job: str, whose: str) -> str:
     return hashlib.sha256(f"refused\x1f{job}\x1f{whose}".encode()).hexdigest()[:_ID_LENGTH]
 
 
-def _iso(seconds: float) -> str | None:
+def iso(seconds: float) -> str | None:
+    """Seconds since 1970 as a time for ``--json``; None for 0."""
     return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds") if seconds else None
 
 

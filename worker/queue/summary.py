@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 from bcd_model.reasons import Reason
-from worker.queue.job import Record
+from worker.queue.job import Record, iso
 from worker.study.outcome import STATES, State
 
 FAILED: Final[frozenset[State]] = frozenset({"failed", "done with failures"})
@@ -42,7 +41,7 @@ class Group:
 
     def as_json(self) -> dict[str, object]:
         """The group for ``--json``."""
-        due = {"first_tried_again_at": _iso(self.due)} if self.due else {}
+        due = {"first_tried_again_at": iso(self.due)} if self.due else {}
         return {
             "code": self.code,
             "reason": self.reason,
@@ -121,8 +120,8 @@ class Summary:
             "files_unplaced": self.unplaced,
             "at_work": self.at_work,
             "states": dict(self.states),
-            "began": _iso(self.began),
-            "ended": _iso(self.ended),
+            "began": iso(self.began),
+            "ended": iso(self.ended),
             "films": self.films,
             "films_scanned": self.scanned,
             "films_failed": self.failed,
@@ -230,7 +229,3 @@ def _films_per_second(records: Sequence[Record]) -> float | None:
         until = max(until, record.ended)
     films = sum(record.tally.scanned + record.tally.failed for record in records)
     return films / busy if busy and films else None
-
-
-def _iso(seconds: float) -> str | None:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds") if seconds else None
