@@ -46,12 +46,14 @@ def in_todays_form(fields: Mapping[str, str]) -> dict[str, str]:
         found["reason"] = to_json(_reason(fields["reason"]))
     if "study" in fields:
         study = json.loads(fields["study"])
-        study["films"] = [_film(*film) for film in study["films"]]
+        study["films"] = [_film(film) for film in study["films"]]
         found["study"] = to_json({"study_instance_uid": fields["study_instance_uid"], **study})
     return found
 
 
-def _film(*parts: Any) -> dict[str, Any]:
+def _film(parts: object) -> dict[str, Any]:
+    if not isinstance(parts, list):
+        raise TypeError("version 0.1 kept a film as a list")
     film = dict(zip(_FILM, parts, strict=False))
     return film | {"reason": _reason(film.get("reason"))}
 

@@ -242,7 +242,7 @@ def from_fields(job: str, fields: Mapping[str, str], *, whole: bool) -> Record |
     """
     try:
         fields = in_todays_form(fields) if is_earlier(fields) else fields
-        named = {name: fields[name] for name in (*FIELDS, "study")[: len(FIELDS) + whole]}
+        named = {name: fields[name] for name in ((*FIELDS, "study") if whole else FIELDS)}
         return _RECORD.validate_python({"job_id": job, **named})
     except (KeyError, TypeError, ValueError, RecursionError):  # their texts may hold what stands there
         return None
