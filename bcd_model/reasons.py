@@ -6,7 +6,6 @@ summaries. No code reads it back out of a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 _EARLIER = "failed under an earlier version of this software"
@@ -45,19 +44,6 @@ class Reason:
     def as_json(self) -> dict[str, str]:
         """The fields that say something, for a record."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name))}
-
-
-def reason_from_json(stored: Mapping[str, object]) -> Reason:
-    """The reason of `Reason.as_json`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        reason = Reason(**{str(name): str(value) for name, value in stored.items()})
-    except TypeError as error:
-        raise ValueError("no reason") from error
-    return reason
 
 
 def reason_of_earlier_version(text: str) -> Reason:

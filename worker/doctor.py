@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from bcd_model.errors import BcdError, OutputError, QueueError, SettingsError
 from bcd_model.weights import read_info
 from worker.environment import ignored_variables
-from worker.queue.job import LANES
+from worker.queue.job import PRIORITIES
 from worker.queue.records import Records
 from worker.settings import (
     Settings,
@@ -244,7 +244,7 @@ def _broker(settings: Settings) -> Iterator[Check]:
     yield _ok("queue", f"{hide_secrets(url)} answers")
     yield from _redis_settings(url, configuration)
     figures = records.figures()
-    waiting = ", ".join(f"{count} {lane}" for lane, count in figures.waiting.items())
+    waiting = ", ".join(f"{count} {priority}" for priority, count in figures.waiting.items())
     yield _ok("queue", f"waiting: {waiting}; running: {figures.running}")
     if figures.refused:
         refused = ", ".join(f"{reason}: {count}" for reason, count in sorted(figures.refused.items()))
@@ -263,9 +263,10 @@ def _workers(workers: Mapping[str, Mapping[str, Any]], settings: Settings) -> It
     if others:
         found = f"{', '.join(others)}: another model than here; jobs submitted here fail there"
         yield _warning("workers", found, "give submit and workers the same BCD_MODEL")
-    for lane in LANES:
-        if not any(lane in about["lanes"] for about in workers.values()):
-            yield _warning("workers", f"none serves the {lane} lane", "start a worker without --lane")
+    for priority in PRIORITIES:
+        if not any(priority in about.get("priorities", ()) for about in workers.values()):
+            found = f"none serves the {priority} queue"
+            yield _warning("workers", found, "start a worker without --priority")
 
 
 def _redis_settings(url: str, configuration: Mapping[str, str]) -> Iterator[Check]:

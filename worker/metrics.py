@@ -97,9 +97,9 @@ def _leave_to_parent() -> None:
 os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def job_ended(state: str, lane: str, seconds: float) -> None:
+def job_ended(state: str, priority: str, seconds: float) -> None:
     """An attempt at a job ended with ``state`` after ``seconds``."""
-    _send("jobs", seconds, state, lane)
+    _send("jobs", seconds, state, priority)
 
 
 def films(scanned: int, failed: int) -> None:
@@ -150,7 +150,7 @@ def _counts(registry: CollectorRegistry) -> dict[str, Counter | Histogram]:
         "jobs": Histogram(
             "bcd_job_duration_seconds",
             "Attempts at jobs that ended, and how long they took",
-            ["state", "lane"],
+            ["state", "priority"],
             buckets=_JOB_SECONDS,
             registry=registry,
         ),
@@ -220,8 +220,8 @@ def _families(found: QueueFigures) -> Iterator[Metric]:
     ):
         yield GaugeMetricFamily(name, text, value)
     for kind, name, text, label, values in (
-        (GaugeMetricFamily, "bcd_queue_jobs", "Jobs that wait for a worker", "lane", found.waiting),
-        (GaugeMetricFamily, "bcd_queue_oldest_seconds", "How long the first waits", "lane", found.oldest),
+        (GaugeMetricFamily, "bcd_queue_jobs", "Jobs that wait for a worker", "priority", found.waiting),
+        (GaugeMetricFamily, "bcd_queue_oldest_seconds", "How long the first waits", "priority", found.oldest),
         (GaugeMetricFamily, "bcd_jobs", "Jobs of which there is a record", "state", found.states),
         (CounterMetricFamily, "bcd_messages_refused", "Messages of others", "reason", found.refused),
     ):

@@ -29,7 +29,7 @@ from converters.mias.to_dicom import convert_mias
 from worker.engine.client import find_redis_server
 from worker.engine.host import die_with_parent, module_command, wait_for
 from worker.pool.app import make_messages
-from worker.queue.job import Lane
+from worker.queue.job import Priority
 from worker.queue.records import Records
 from worker.queue.submission import Submitter
 from worker.settings import Settings
@@ -129,10 +129,12 @@ class Site:
         self._server.wait()
         shutil.rmtree(self.folder)
 
-    def submitter(self, lane: Lane = "batch", batch: str = "night") -> Submitter:
+    def submitter(self, priority: Priority = "batch", batch: str = "night") -> Submitter:
         """What ``bcd-admin submit`` uses."""
         settings, weights = self.settings, read_info(self.settings.model)
-        return Submitter(self.records, make_messages(settings), weights, settings, self.results, lane, batch)
+        return Submitter(
+            self.records, make_messages(settings), weights, settings, self.results, priority, batch
+        )
 
     def info(self, section: str) -> dict[str, Any]:
         """What Redis tells of itself."""

@@ -99,8 +99,7 @@ class Bench:
             | model_settings(numbers, folder)
             | (settings or {}),
         )
-        self._put_aside: dict[str, str] = {}  # reason that is expected, by Study Instance UID
-        self.strangers = False  # whether the row itself sends what is to be refused
+        self._quarantined: dict[str, str] = {}  # reason that is expected, by Study Instance UID
         self.since = 0.0
         self._stack = ExitStack()
 
@@ -134,7 +133,7 @@ class Bench:
     def submit(self, studies: Iterable[Study], *options: object) -> dict[str, str]:
         """Submit studies by one command; what each was answered, by its UID."""
         folders = [study.folder for study in studies]
-        answer = self.site.admin("submit", *folders, "--out", self.out, *self.lane, *options, "--json")
+        answer = self.site.admin("submit", *folders, "--out", self.out, *self.priority, *options, "--json")
         self.expect(answer.code == 0, f"submit ended with {answer.code}: {answer.err.strip()[-300:]}")
         return self.take_answers(answer.out) if answer.code == 0 else {}
 
@@ -144,7 +143,7 @@ class Bench:
         self.job_of |= {job["study_instance_uid"]: job["job_id"] for job in jobs}
         return {job["study_instance_uid"]: job["submission"] for job in jobs}
 
-    lane: Sequence[str] = ("--lane", "batch")
+    priority: Sequence[str] = ("--priority", "batch")
 
     def job(self, study: Study) -> str:
         """The id of the study's job, as its submission told it."""
@@ -213,9 +212,9 @@ class Bench:
         """Add a figure to the row's line."""
         self.outcome.notes.append(text)
 
-    def put_aside(self, study: Study, reason: str) -> None:
+    def quarantined(self, study: Study, reason: str) -> None:
         """Expect that this study's job fails with a reason that holds these words."""
-        self._put_aside[study.uid] = reason
+        self._quarantined[study.uid] = reason
 
     def finish(self) -> Outcome:
         """Let everything come to rest, then count what is lost and what is doubled."""
@@ -287,11 +286,11 @@ class Bench:
         there = (self.out / study.uid / "result.json").is_file()
         state = str(jobs[0]["state"]) if jobs else "unknown"
         reason = str(jobs[0]["reason"]) if jobs else ""
-        expected = self._put_aside.get(study.uid)
+        expected = self._quarantined.get(study.uid)
         if expected is not None:
             said = state == "failed" and expected in reason
             self.expect(said, f"{study.uid} is {state} ({reason}); expected: failed, {expected!r}")
-            self.expect(not there, f"{study.uid} was put aside and yet has a result")
+            self.expect(not there, f"{study.uid} was quarantined and yet has a result")
         elif state != "done" or not there:
             text = f"{study.uid} is {state} ({reason}), its result is {'there' if there else 'missing'}"
             self.outcome.lost.append(text)
@@ -329,7 +328,7 @@ class Bench:
             refused = self.site.redis.hgetall("bcd:refused")
         except RedisError as error:
             refused = str(error)
-        self.expect(self.strangers or not refused, f"messages refused that were ours: {refused}")
+        self.expect(not refused, f"messages refused that were ours: {refused}")
 
     def gather_evidence(self) -> None:
         """The ends of the logs, for a row that is not good."""

@@ -185,12 +185,12 @@ def worker_stopped(bench: Bench) -> None:
 
 @row("study that kills its worker")
 def poison(bench: Bench) -> None:
-    """kill -9 of the pool child whenever one job runs: it is put aside after 3 times, the others are done."""
+    """kill -9 of the pool child whenever one job runs: quarantined after 3 times, the others are done."""
     slow = bench.make_slow()
     studies = [slow, *bench.make(bench.numbers.small)]
     worker = bench.site.start_worker()
     bench.submit(studies)
-    bench.put_aside(slow, "put aside")
+    bench.quarantined(slow, "quarantined")
     killed: set[int] = set()
 
     def ended() -> bool:

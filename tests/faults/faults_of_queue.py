@@ -15,7 +15,7 @@ def copies(bench: Bench) -> None:
     """The same study submitted by 20 processes at once: one job, one result."""
     slow = bench.make_slow()
     bench.site.start_worker()
-    arguments = ("submit", slow.folder, "--out", bench.out, *bench.lane, "--json")
+    arguments = ("submit", slow.folder, "--out", bench.out, *bench.priority, "--json")
     bench.fault()
     commands = [bench.site.start(*arguments) for _ in range(bench.numbers.copies)]
     answers: list[str] = []
@@ -109,7 +109,9 @@ def submit_killed(bench: Bench) -> None:
         before = int(bench.site.redis.zcard("bcd:jobs"))
         studies = bench.make(bench.numbers.submitted)
         enough = before + len(studies) // 4
-        command = bench.site.start("submit", *[s.folder for s in studies], "--out", bench.out, *bench.lane)
+        command = bench.site.start(
+            "submit", *[s.folder for s in studies], "--out", bench.out, *bench.priority
+        )
         wait_for(
             lambda enough=enough: bench.site.redis.zcard("bcd:jobs") >= enough,
             60,

@@ -30,6 +30,8 @@ _TEXT_KEYS |= {"films_per_minute"}
 """Keys of JSON answers whose values are sentences, times, speeds or versions."""
 _ADDED = {"reason_code", "code", "film_digest", "facts_digest", "pixel_digest"}
 """Keys that answers did not have when the golden content was written."""
+_RENAMED = {"lane": "priority"}
+"""Keys that say the same under another name since: the field's own word."""
 _NAMES = re.compile(r"\b\d+(?:\.\d+){2,}\b|\b[0-9a-f]{16,64}\b")
 """UIDs, and the hexadecimal identifiers of jobs and digests."""
 _STANDARD = "1.2.840.10008."
@@ -145,6 +147,7 @@ def rounded(content: Any) -> Any:
 def differences(golden: Any, found: Any, where: str = "") -> Iterator[str]:
     """Where ``found`` is not ``golden``; numbers may differ by 1e-4, or by that part of themselves."""
     if isinstance(golden, dict) and isinstance(found, dict):
+        golden = {_RENAMED.get(key, key): value for key, value in golden.items()}
         for key in [*golden, *(key for key in found if key not in golden)]:
             if key not in found or key not in golden:
                 yield f"{where}/{key} is {'gone' if key in golden else 'new'}"

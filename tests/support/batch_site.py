@@ -53,7 +53,7 @@ class Site:
 def make_record(*, batch: str = "", films: int = 2, out: Path = Path("/out")) -> Record:
     """The record of a study of its own."""
     study = make_study(f"1.2.3.{next(NUMBERS)}", films)
-    return record_of(study, out, datetime.now().astimezone(), lane="batch", batch=batch)
+    return record_of(study, out, datetime.now().astimezone(), priority="batch", batch=batch)
 
 
 def table(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from bcd_model.weights import read_info
 from converters.films.studies import find_studies
 from worker.pool.app import make_messages
 from worker.pool.execution import run_job
-from worker.queue.job import Lane, Record
+from worker.queue.job import Priority, Record
 from worker.queue.records import Records
 from worker.queue.submission import Submitted, Submitter
 from worker.settings import Settings
@@ -54,17 +54,17 @@ class Queue:
         self.records = Records(self.url)
 
     def submitter(
-        self, *, out: Path | None = None, lane: Lane = "interactive", force: bool = False
+        self, *, out: Path | None = None, priority: Priority = "interactive", force: bool = False
     ) -> Submitter:
         weights = read_info(self.settings.model)
         settings, messages = self.settings, make_messages(self.settings)
-        return Submitter(self.records, messages, weights, settings, out or self.out, lane, force=force)
+        return Submitter(self.records, messages, weights, settings, out or self.out, priority, force=force)
 
     def submit(
-        self, films: Path, *, out: Path | None = None, lane: Lane = "interactive", force: bool = False
+        self, films: Path, *, out: Path | None = None, priority: Priority = "interactive", force: bool = False
     ) -> Submitted:
         (study,) = find_studies([films]).studies
-        return self.submitter(out=out, lane=lane, force=force).submit(study)
+        return self.submitter(out=out, priority=priority, force=force).submit(study)
 
     def run(self, job: str, holder: str = "message/node/1") -> Record:
         run_job(job, holder, self.settings)

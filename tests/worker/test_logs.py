@@ -300,8 +300,8 @@ def test_a_terminal_gets_text_unless_set_otherwise(form: str) -> None:
 
 
 def test_a_pipe_gets_json() -> None:
-    (line,) = logged('set_up_logging("INFO"); event("ready", lanes=["interactive", "batch"])')
-    assert json.loads(line)["lanes"] == ["interactive", "batch"]
+    (line,) = logged('set_up_logging("INFO"); event("ready", priorities=["interactive", "batch"])')
+    assert json.loads(line)["priorities"] == ["interactive", "batch"]
 
 
 def test_a_level_holds_for_us_and_libraries_are_never_below_warning() -> None:

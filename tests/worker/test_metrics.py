@@ -165,8 +165,8 @@ child(work)
         ("bcd_film_duration_seconds_count", ()): 4 * 50,
         ("bcd_film_duration_seconds_bucket", (("le", "0.5"),)): 0,
         ("bcd_film_duration_seconds_bucket", (("le", "1.0"),)): 4 * 50,
-        ("bcd_job_duration_seconds_count", (("lane", "batch"), ("state", "done with failures"))): 4,
-        ("bcd_job_duration_seconds_sum", (("lane", "batch"), ("state", "done with failures"))): 160,
+        ("bcd_job_duration_seconds_count", (("priority", "batch"), ("state", "done with failures"))): 4,
+        ("bcd_job_duration_seconds_sum", (("priority", "batch"), ("state", "done with failures"))): 160,
         ("bcd_attempts_lost_total", (("cause", "its process ended"),)): 1,
         ("bcd_jobs_retried_total", (("reason", "storage"),)): 1,
     }
@@ -225,9 +225,9 @@ def test_how_the_queue_stands_is_read_at_each_scrape(
     port = served(figures)
     samples = scrape(port)
     assert value(samples, "bcd_queue_up") == 1
-    assert value(samples, "bcd_queue_jobs", lane="interactive") == 0
-    assert value(samples, "bcd_queue_jobs", lane="batch") == 412
-    assert value(samples, "bcd_queue_oldest_seconds", lane="batch") == 5025.5
+    assert value(samples, "bcd_queue_jobs", priority="interactive") == 0
+    assert value(samples, "bcd_queue_jobs", priority="batch") == 412
+    assert value(samples, "bcd_queue_oldest_seconds", priority="batch") == 5025.5
     assert value(samples, "bcd_jobs_later") == 3
     assert value(samples, "bcd_jobs_running") == 4
     assert value(samples, "bcd_jobs", state="done") == 81

@@ -43,7 +43,7 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
                 for number, record in enumerate(candidates, start=1):
                     if queue.records.retry(record.job_id):
                         again.append(Submitted(record.job_id, record.study_instance_uid, "queued"))
-                        messages.send(record.job_id, record.lane)
+                        messages.send(record.job_id, record.priority)
                     progress.update(number)
             if waiting:
                 ended = wait_for_jobs(queue, again)

@@ -147,7 +147,7 @@ def _job_lines(record: Record) -> Iterator[str]:
         if tally.scanned
         else "",
         "batch": record.batch,
-        "lane": record.lane,
+        "priority": record.priority,
         "created": record.created.isoformat(sep=" "),
         "updated": record.updated.isoformat(sep=" "),
         "begun": clock(record.begun, day=True) if record.begun else "",

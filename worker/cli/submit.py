@@ -8,7 +8,7 @@ import typer
 
 from bcd_model.errors import UsageError
 from worker.cli.shared.console import note
-from worker.cli.shared.options import JSON, OUT, PATHS, Lane, check_batch_name
+from worker.cli.shared.options import JSON, OUT, PATHS, Priority, check_batch_name
 from worker.cli.shared.report import how_to_watch, report
 from worker.cli.shared.session import open_queue, warn_if_nobody_works
 from worker.cli.shared.studies import read_studies, results_root, unplaced_json
@@ -34,9 +34,9 @@ def submit(
         help="A name for these studies together.",
         callback=check_batch_name,
     ),
-    lane: Lane | None = typer.Option(
+    priority: Priority | None = typer.Option(
         None,
-        "--lane",
+        "--priority",
         help="Which queue they wait in.",
         show_default="batch with --batch or more than 20 studies, else interactive",
     ),
@@ -48,7 +48,7 @@ def submit(
     Submitting the same work again does nothing. With the embedded engine, Ctrl-C cancels what this
     command has queued; with a queue of your own (BCD_BROKER_URL) the jobs go on.
     """
-    from worker.queue.submission import exit_code, lane_for  # brings Redis
+    from worker.queue.submission import exit_code, priority_for  # brings Redis
 
     settings = load_settings()
     if settings.embedded and wait is False:
@@ -62,7 +62,7 @@ def submit(
     with open_queue(settings) as queue:
         waiting = settings.embedded if wait is None else wait
         with cancelled_on_interrupt(queue, len(studies)) as submitted:
-            wanted = lane_for(len(studies), batch or "", lane.value if lane else None)
+            wanted = priority_for(len(studies), batch or "", priority.value if priority else None)
             submitter = make_submitter(queue, root, wanted, batch or "", force=force)
             queue_studies(submitter, studies, submitted, quiet=as_json)
             if batch is not None:

@@ -8,8 +8,8 @@ import typer
 
 from bcd_model.errors import QueueError, UsageError
 from worker.cli.shared.console import warn_of_unknown_settings
-from worker.cli.shared.options import Lane
-from worker.queue.job import LANES
+from worker.cli.shared.options import Priority
+from worker.queue.job import PRIORITIES
 from worker.settings import Settings, load_settings
 
 
@@ -27,8 +27,8 @@ def worker(
         "--resume",
         help="Take up at once what a worker that is gone left unfinished; only if no other one runs.",
     ),
-    lane: Lane | None = typer.Option(
-        None, "--lane", help="Serve this lane alone.", show_default="interactive before batch"
+    priority: Priority | None = typer.Option(
+        None, "--priority", help="Serve this priority queue alone.", show_default="interactive before batch"
     ),
     health: bool = typer.Option(
         False, "--health", help="Start nothing; exit with 0 if a worker of this machine is at work."
@@ -44,7 +44,9 @@ def worker(
         return
     from worker.pool.serve import run_worker  # brings Celery
 
-    raise typer.Exit(run_worker(settings, alone=resume, lanes=(lane.value,) if lane else LANES))
+    raise typer.Exit(
+        run_worker(settings, alone=resume, priorities=(priority.value,) if priority else PRIORITIES)
+    )
 
 
 def check_health(settings: Settings) -> None:

@@ -20,6 +20,7 @@ from typing import IO
 from bcd_model.errors import QueueError
 from worker.engine.host import (
     in_use,
+    last_line,
     make_private,
     module_command,
     opened_lock,
@@ -69,7 +70,7 @@ class Engine:
     def check(self) -> None:
         """Raise QueueError if the engine has ended under the command's feet."""
         if not in_use(self._host):
-            reason = _last_line(self._state / "host.log") or "no reason given"
+            reason = last_line(self._state / "host.log") or "no reason given"
             raise QueueError(f"the embedded engine has ended: {reason}", f"see {self._state}/host.log")
 
 
@@ -141,7 +142,7 @@ def _start_host(state: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for the command; the host ends when nobody uses it
+            start_new_session=True,  # Ctrl-C is for the command; the host ends when no command uses it
             check=False,
         )
 
@@ -152,7 +153,7 @@ def _wait_for_end(host: IO[str], users: IO[str]) -> None:
     def ended_or_shared() -> bool:
         if not in_use(host):
             return True
-        if try_lock(users, fcntl.LOCK_EX):  # nobody: the host is about to see that
+        if try_lock(users, fcntl.LOCK_EX):  # no command uses it: the host is about to see that
             fcntl.flock(users, fcntl.LOCK_UN)
             return False
         if try_lock(users, fcntl.LOCK_SH):  # other commands share it
@@ -161,11 +162,3 @@ def _wait_for_end(host: IO[str], users: IO[str]) -> None:
         return False  # the host holds it alone: it is ending
 
     wait_for(ended_or_shared, _ENDS)
-
-
-def _last_line(path: Path) -> str:
-    try:
-        lines = path.read_text(errors="replace").split("\n")
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

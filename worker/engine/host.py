@@ -4,8 +4,8 @@
 It lives as long as any command uses the engine. Use is shown by locks that the kernel releases even
 when a command is killed, so nothing has to be counted:
 
-``users.lock``   shared by every command that uses the engine; the host ends when nobody holds it
-``work.lock``    shared by every command that needs the worker; the host starts it when somebody does
+``users.lock``   shared by every command that uses the engine; the host ends when none holds it
+``work.lock``    shared by every command that needs the worker; the host starts it when one does
 ``host.lock``    held by the host itself
 ``ready.lock``   held by the host once its Redis answers
 
@@ -73,7 +73,7 @@ def make_private(folder: Path) -> None:
     """Make ``folder`` for this user alone; what others use already (``/tmp``, say) is not taken from them.
 
     Raises:
-        PermissionError: it belongs to somebody else, or others may use it and there is something in it.
+        PermissionError: it belongs to another user, or others may use it and there is something in it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
@@ -129,6 +129,15 @@ def redis_answer(path: Path, command: bytes = b"PING\r\n") -> str:
             return connection.recv(200).decode(errors="replace").strip()
     except OSError:
         return ""
+
+
+def last_line(log: Path) -> str:
+    """The last line of ``log`` that is not empty; "" if there is none."""
+    try:
+        lines = log.read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -207,12 +216,8 @@ class _Host:
         command = [self._redis_server, "--port", "0", "--daemonize", "no"]
         command += ["--unixsocket", str(self._socket), "--unixsocketperm", "700"]
         command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-        command += [
-            "--maxmemory-policy",
-            "noeviction",
-            "--logfile",
-            str(_begun_anew(self._state / "redis.log")),
-        ]
+        log = _begun_anew(self._state / "redis.log")
+        command += ["--maxmemory-policy", "noeviction", "--logfile", str(log)]
         self._redis = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, preexec_fn=_child_setup(signal.SIGTERM)
         )
@@ -221,7 +226,7 @@ class _Host:
             lambda: redis.poll() is not None or redis_answer(self._socket) == "+PONG", _REDIS_STARTS
         )
         if redis.poll() is not None:
-            raise _HostError(f"Redis ended with status {redis.returncode}: {self._last_redis_line()}")
+            raise _HostError(f"Redis ended with status {redis.returncode}: {last_line(log) or 'no log'}")
         if not answers:
             raise _HostError(f"Redis did not answer within {_REDIS_STARTS:.0f} s")
 
@@ -233,16 +238,9 @@ class _Host:
         if not wait_for(lambda: not redis_answer(self._socket), _STOPS):
             raise _HostError(f"another Redis answers at {self._socket}")
 
-    def _last_redis_line(self) -> str:
-        try:
-            lines = (self._state / "redis.log").read_text(errors="replace").splitlines()
-        except OSError:
-            lines = []
-        return lines[-1] if lines else "no log"
-
     def _check(self, work: IO[str]) -> None:
         if self._redis is None or self._redis.poll() is not None:
-            raise _HostError(f"Redis ended: {self._last_redis_line()}")
+            raise _HostError(f"Redis ended: {last_line(self._state / 'redis.log') or 'no log'}")
         if self._worker is not None and self._worker.poll() is None:
             return
         if time.monotonic() - self._worker_since > _STEADY:
@@ -270,7 +268,7 @@ class _Host:
 
     def _stop(self) -> None:
         if self._worker is not None:
-            # Nobody waits for the film it is at, its message and record are kept, and nothing is half
+            # No command waits for the film it is at, its message and record are kept, and nothing is half
             # published: the same as a power failure, which it has to survive anyway.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._worker.pid, signal.SIGKILL)

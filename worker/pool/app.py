@@ -9,9 +9,7 @@ cannot carry safely through a crash of Redis or of a worker, the records do (`wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from celery import Celery
 from kombu.entity import Queue
@@ -19,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from bcd_model.errors import QueueError
 from worker.environment import ignore_variables
-from worker.queue.job import LANES, Lane
+from worker.queue.job import PRIORITIES, Priority
 from worker.queue.messages import Messages, queue_name
 from worker.settings import Settings, hide_secrets
 
@@ -66,7 +64,7 @@ def make_app(settings: Settings) -> Celery:
         task_acks_on_timeout=False,  # the hard limit counts as an attempt, not as an end without a record
         task_create_missing_queues=False,
         task_default_queue=queue_name("batch"),
-        task_queues=[Queue(queue_name(lane)) for lane in LANES],
+        task_queues=[Queue(queue_name(priority)) for priority in PRIORITIES],
         task_ignore_result=True,
         task_reject_on_worker_lost=True,
         task_serializer="json",
@@ -77,7 +75,7 @@ def make_app(settings: Settings) -> Celery:
         # a study goes on while Redis is away: its lease keeps others off, and its end is recorded later
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_consumer="worker.pool.consumer:Consumer",
-        worker_enable_remote_control=False,  # anybody who reaches Redis could stop the workers
+        worker_enable_remote_control=False,  # any client of Redis could stop the workers
         worker_lost_wait=_LOST_AFTER,
         worker_concurrency=settings.worker_processes,
         worker_hijack_root_logger=False,
@@ -94,13 +92,13 @@ class CeleryMessages:
 
     app: Celery
 
-    def send(self, job_id: str, lane: Lane) -> None:
-        """Put a message for the job on the queue of its lane."""
-        send(self.app, job_id, lane)
+    def send(self, job_id: str, priority: Priority) -> None:
+        """Put a message for the job on its priority queue."""
+        send(self.app, job_id, priority)
 
     def send_region(self, region_id: str) -> None:
-        """Put a message for a region that is to be classified on the interactive lane."""
-        _send(self.app, REGION_TASK, region_id, "interactive")
+        """Put a message for a region that is to be classified on the interactive priority queue."""
+        _send(self.app, REGION_TASK, region_id, "interactive", {})
 
 
 def make_messages(settings: Settings) -> Messages:
@@ -112,24 +110,22 @@ def make_messages(settings: Settings) -> Messages:
     return CeleryMessages(make_app(settings))
 
 
-def send(app: Celery, job_id: str, lane: Lane, *, is_next: bool = False) -> None:
-    """Put a message for the job on the queue of its lane.
+def send(app: Celery, job_id: str, priority: Priority, *, is_next: bool = False) -> None:
+    """Put a message for the job on its priority queue.
 
     Args:
-        is_next: whether it goes in front of all that waits, as the job has been begun before; where kombu's
-            transport is mended (`worker.pool.transport`), that is in workers.
+        is_next: whether it goes in front of all that waits, as the job has been begun before; in workers,
+            which have the transport for it (`worker.pool.transport`).
 
     Raises:
         QueueError: the broker does not take it.
     """
-    _send(app, TASK, job_id, lane, headers={"redelivered": True} if is_next else {})
+    _send(app, TASK, job_id, priority, {"redelivered": True} if is_next else {})
 
 
-def _send(
-    app: Celery, task: str, identifier: str, lane: Lane, headers: Mapping[str, object] = MappingProxyType({})
-) -> None:
+def _send(app: Celery, task: str, identifier: str, priority: Priority, headers: dict[str, object]) -> None:
     try:
-        app.send_task(task, args=[identifier], queue=queue_name(lane), retry=False, headers=dict(headers))
+        app.send_task(task, args=[identifier], queue=queue_name(priority), retry=False, headers=headers)
     except OperationalError as error:
         shown = hide_secrets(app.conf.broker_url)
         reason = " ".join(str(error).split())

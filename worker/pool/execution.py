@@ -63,8 +63,8 @@ def run_job(job_id: str, holder: str, settings: Settings) -> None:
         if claimed == "unknown":
             records.count_refused("unknown job")
             event("message refused", logging.WARNING, reason="unknown job")
-        elif claimed == "put aside":
-            event("job put aside", logging.ERROR, job=job_id)
+        elif claimed == "quarantined":
+            event("job quarantined", logging.ERROR, job=job_id)
         else:
             event("job passed over", job=job_id, state=claimed)
         return
@@ -73,7 +73,9 @@ def run_job(job_id: str, holder: str, settings: Settings) -> None:
         reason = Reason("record-damaged", "its record was damaged", "submit the study again")
         records.end(job_id, holder, state="failed", reason=reason, exit_code=BcdError.exit_code)
         return
-    event("job begun", job=job_id, study=record.study_instance_uid, films=record.films, lane=record.lane)
+    event(
+        "job begun", job=job_id, study=record.study_instance_uid, films=record.films, priority=record.priority
+    )
     try:
         with _lease(records, record, holder, settings):
             _run(_Attempt(record, records, holder, settings))
@@ -116,7 +118,7 @@ def _run(attempt: _Attempt) -> None:
         _end(attempt, outcome)
     metrics.films(outcome.tally.scanned, outcome.tally.failed)
     seconds = time.monotonic() - since
-    metrics.job_ended(outcome.state, record.lane, seconds)
+    metrics.job_ended(outcome.state, record.priority, seconds)
     event(
         "job ended",
         job=record.job_id,
@@ -225,8 +227,8 @@ def _end(attempt: _Attempt, outcome: Outcome, outs: int | None = None) -> bool:
 def _try_later(attempt: _Attempt, error: BcdError) -> bool:
     """Give the job back because of trouble that may pass; False if that has gone on for too long."""
     record, settings = attempt.record, attempt.settings
-    patience = patience_of(record.lane, settings)
-    delay = delay_before_next(record.lane, record.tries, patience)
+    patience = patience_of(record.priority, settings)
+    delay = delay_before_next(record.priority, record.tries, patience)
     reason = replace(error.reason, remedy="")  # it is done by itself
     later = attempt.records.later(record.job_id, attempt.holder, delay, reason, patience)
     if later is None:
@@ -265,7 +267,7 @@ def _lease(records: Records, record: Record, holder: str, settings: Settings) ->
                 if not own.renew(record.job_id, holder, settings.lease_seconds):
                     return  # the next film, or publishing, finds out and ends the attempt
             except QueueError:
-                continue  # Redis is away; nobody else can take the job meanwhile
+                continue  # Redis is away; no other process can take the job meanwhile
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()

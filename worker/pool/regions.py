@@ -28,7 +28,7 @@ def classify_region(region_id: str, settings: Settings) -> None:
     """
     regions = Regions(settings.broker_url or "")
     record = regions.get(region_id)
-    if record is None:  # forged, or nobody waits for it any more
+    if record is None:  # it is kept no longer
         Records(settings.broker_url or "").count_refused("unknown region")
         event("message refused", logging.WARNING, reason="unknown region")
         return
@@ -38,7 +38,7 @@ def classify_region(region_id: str, settings: Settings) -> None:
     since = time.monotonic()
     if regions.begin(region_id) > _MOST_ATTEMPTS:
         detail = f"it ended its worker, or took too long, {_MOST_ATTEMPTS} times"
-        regions.fail(region_id, Reason("quarantined", detail, "put aside: see the log of the worker"))
+        regions.fail(region_id, Reason("quarantined", detail, "quarantined: see the worker's log"))
         event("region ended", logging.ERROR, region=region_id, state="failed", seconds=0.0)
         return
     state: State = "failed"

@@ -22,9 +22,9 @@ from worker.engine.host import die_with_parent
 from worker.logs import event, set_up_logging
 from worker.pool.app import make_app, send
 from worker.pool.tasks import register
-from worker.pool.transport import mend_transport
+from worker.pool.transport import use_transport
 from worker.pool.upkeep import add_upkeep, resume
-from worker.queue.job import LANES, Lane
+from worker.queue.job import PRIORITIES, Priority
 from worker.queue.messages import queue_name
 from worker.queue.records import Records
 from worker.settings import Settings
@@ -32,31 +32,33 @@ from worker.study.scanner import make_scanner
 from worker.unknown_settings import log_unknown_settings
 
 
-def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane] = LANES) -> int:
-    """Work on jobs until told to end (SIGTERM, Ctrl-C); returns the exit code.
+def run_worker(
+    settings: Settings, *, alone: bool = False, priorities: Sequence[Priority] = PRIORITIES
+) -> int:
+    """Work on jobs until asked to end (SIGTERM, Ctrl-C); returns the exit code.
 
     SIGTERM, or the first Ctrl-C, lets the studies that are being scanned end; SIGQUIT, or the second Ctrl-C,
     gives them back.
 
     Args:
         alone: no other worker uses this queue, so what an earlier one left unfinished is taken up at once.
-        lanes: the lanes to serve, the first before the second.
+        priorities: the priority queues to serve, the first before the second.
 
     Raises:
         QueueError: Redis cannot be reached at the start.
         ModelError: the weight file cannot be used.
     """
-    # whoever started this process may have blocked them, and a worker would never hear that it is to end
+    # the parent of this process may have blocked them, and a worker would never learn that it is to end
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
     set_up_logging(settings.log_level, settings.log_format)
     log_unknown_settings()
     model = read_info(settings.model).identity
     records = Records(settings.broker_url or "")
     records.ping()
-    mend_transport(settings.broker_url or "")
+    use_transport()
     app = make_app(settings)
     register(app, settings)
-    add_upkeep(app, settings, {"lanes": list(lanes), "model": model.digest})
+    add_upkeep(app, settings, {"priorities": list(priorities), "model": model.digest})
     if alone:
         resume(app, records)
 
@@ -68,7 +70,7 @@ def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane]
             event("model lost", logging.ERROR, error=str(error))  # every job says so too
 
     signals.worker_process_init.connect(set_up_child, weak=False)
-    signals.worker_ready.connect(lambda **_: event("ready", lanes=list(lanes)), weak=False)
+    signals.worker_ready.connect(lambda **_: event("ready", priorities=list(priorities)), weak=False)
     signals.worker_shutting_down.connect(lambda how, **_: event("stopping", how=how), weak=False)
     # OpenMP reads this when torch is first imported, in a child; more threads than cores only fight.
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads_per_scan))
@@ -76,7 +78,7 @@ def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane]
     multiprocessing.current_process()._config["tempdir"] = tempfile.gettempdir()  # type: ignore[attr-defined]
     celery_worker.safe_say = lambda *_, **__: None  # no JSON, and the events say the same
     metrics.start(settings, records.figures)
-    worker = _make_worker(app, settings, lanes)
+    worker = _make_worker(app, settings, priorities)
     try:
         worker.start()
     except OSError as error:
@@ -89,12 +91,12 @@ def run_worker(settings: Settings, *, alone: bool = False, lanes: Sequence[Lane]
     return int(worker.exitcode or 0)
 
 
-def _make_worker(app: Celery, settings: Settings, lanes: Sequence[Lane]) -> Any:
+def _make_worker(app: Celery, settings: Settings, priorities: Sequence[Priority]) -> Any:
     return app.Worker(
         hostname=f"bcd-{os.getpid()}-{secrets.token_hex(2)}@{platform.node()}",  # no two have the same
         concurrency=settings.worker_processes,
         pool="prefork",
-        queues=[queue_name(lane) for lane in lanes],
+        queues=[queue_name(priority) for priority in priorities],
         loglevel=settings.log_level,
         quiet=True,
         without_gossip=True,
@@ -110,7 +112,7 @@ def _hand_back(app: Celery, records: Records, node: str) -> None:
             if records.release(job, holder, lost=False):
                 event("job handed back", job=job)
                 for record in records.listing([job]):  # one that cannot be read is logged
-                    send(app, job, record.lane, is_next=True)
+                    send(app, job, record.priority, is_next=True)
         records.leave(node)
     except QueueError as error:
         event("queue lost", logging.ERROR, error=str(error))  # their leases run out instead

@@ -38,7 +38,7 @@ def register(app: Celery, settings: Settings) -> None:
         def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
             error = getattr(exc_info.exception, "exc", exc_info.exception)
             if isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
-                # no fault of the study: a worker told to end at once ends its processes, systemd all it knows
+                # no fault of the study: a worker that ends at once ends its processes, systemd all it knows
                 ending = state.should_stop is not None or state.should_terminate is not None
                 self._give_back("its process ended", lost=not (self._already_cancelled or ending))
             return super().on_failure(exc_info, send_failed_event, return_ok)
@@ -49,7 +49,7 @@ def register(app: Celery, settings: Settings) -> None:
             return super().on_timeout(soft, timeout)
 
         def _give_back(self, cause: str, *, lost: bool) -> None:
-            # before Celery puts the message back, or whoever gets it finds the job still held
+            # before Celery puts the message back, or the process that gets it finds the job still held
             job = self.args[0]
             try:
                 became = records.release(job, holder(self.id, self.hostname), lost=lost)
@@ -89,7 +89,7 @@ def register(app: Celery, settings: Settings) -> None:
 def _once_more(error: QueueError) -> Reject:
     """Redis is gone, or refuses: nothing could be recorded, so the message must not count as done.
 
-    It comes back at once, in front of all others: whoever takes it must not ask Redis without a pause.
+    It comes back at once, in front of all others: the next to take it must not ask Redis without a pause.
     """
     event("queue lost", logging.ERROR, error=str(error))
     time.sleep(_PAUSE)

@@ -1,4 +1,4 @@
-"""What a worker's main process does beside its work: it shows that it lives, and sweeps the queue.
+"""What a worker's main process does beside its work: it sends heartbeats, and sweeps the queue.
 
 Both run on the timer of Celery's event loop, hence neither in a thread that a fork would cut in two nor
 while the connection to Redis is being made again.
@@ -28,11 +28,11 @@ def add_upkeep(app: Celery, settings: Settings, about: dict[str, object]) -> Non
     """Have the workers of ``app`` look after the queue.
 
     Args:
-        about: what a worker tells of itself beside its host and process.
+        about: what a worker says of itself beside its host and process.
     """
     records = Records(settings.broker_url or "")
     interval = sweep_interval(settings)
-    told = {"host": platform.node(), "pid": os.getpid(), "processes": settings.worker_processes, **about}
+    facts = {"host": platform.node(), "pid": os.getpid(), "processes": settings.worker_processes, **about}
 
     class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         """Runs between the start and the stop of the consumer, so only while Redis is there."""
@@ -63,7 +63,7 @@ def add_upkeep(app: Celery, settings: Settings, about: dict[str, object]) -> Non
 
         def _look_after(self, node: str) -> None:
             try:
-                records.beat(node, told, settings.lease_seconds)
+                records.beat(node, facts, settings.lease_seconds)
                 sweep(records, app, settings)
             except (QueueError, OperationalError) as error:
                 if not self._lost:
@@ -83,7 +83,7 @@ def sweep_interval(settings: Settings) -> float:
 
 
 def sweep(records: Records, app: Celery, settings: Settings) -> Swept:
-    """Put right what went wrong on the queue without anybody noticing.
+    """Put right what went wrong on the queue unnoticed.
 
     Raises:
         QueueError: the queue cannot be reached.
@@ -92,15 +92,15 @@ def sweep(records: Records, app: Celery, settings: Settings) -> Swept:
     for job in found.requeued:
         metrics.attempt_lost("its worker was gone")
         event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="queued")
-    for job in found.aside:
+    for job in found.quarantined:
         metrics.attempt_lost("its worker was gone")
         event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="failed")
     for job in found.damaged:
         log_damage(job)
-    for job, lane, is_next in found.send:
-        send(app, job, lane, is_next=is_next)
+    for job, priority, is_next in found.send:
+        send(app, job, priority, is_next=is_next)
     if found.send:
-        event("sweep", sent=len(found.send), requeued=len(found.requeued), put_aside=len(found.aside))
+        event("sweep", sent=len(found.send), requeued=len(found.requeued), quarantined=len(found.quarantined))
     return found
 
 
@@ -117,5 +117,5 @@ def resume(app: Celery, records: Records) -> int:
     for record in unfinished:
         # that it was interrupted is not the job's fault: the attempt does not count
         records.release(record.job_id, "", lost=False)
-        send(app, record.job_id, record.lane)
+        send(app, record.job_id, record.priority)
     return len(unfinished)

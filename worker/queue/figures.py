@@ -11,8 +11,8 @@ class QueueFigures:
     """The queue at one moment.
 
     Attributes:
-        waiting: jobs that wait for a worker, by lane.
-        oldest: for how long the one at the front has waited, seconds, by lane; 0 if none waits.
+        waiting: jobs that wait for a worker, by priority.
+        oldest: for how long the one at the front has waited, seconds, by priority; 0 if none waits.
         later: jobs that wait to be tried again.
         running: jobs that run.
         states: jobs by state.

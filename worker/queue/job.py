@@ -1,4 +1,4 @@
-"""A job: its id, its states, its lane, and the record that is kept of it.
+"""A job: its id, its states, its priority, and the record that is kept of it.
 
 A record holds UIDs, digests, paths and states; no patient data.
 """
@@ -6,35 +6,43 @@ A record holds UIDs, digests, paths and states; no patient data.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
-from bcd_model.reasons import Reason, reason_from_json, reason_of_earlier_version
-from bcd_model.words import ModelIdentity, Projection
-from converters.films.studies import FilmSource, Shown, StudyInput
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, TypeAdapter
+
+from bcd_model.reasons import Reason
+from bcd_model.words import ModelIdentity
+from converters.films.studies import StudyInput
 from converters.product import SOFTWARE_VERSION
-from worker.study.outcome import NOTHING, STATES, UNDER_WAY, State, Tally, in_one_line
+from worker.queue.earlier_versions import in_todays_form, is_earlier
+from worker.queue.fields import Flag, Seconds, Stored, to_json
+from worker.study.outcome import NOTHING, UNDER_WAY, Count, State, Tally, in_one_line
 from worker.study.published import job_of
 from worker.study.scan import _ID_LENGTH
 
-T = TypeVar("T", bound=str)
-
-
-Lane = Literal["interactive", "batch"]
-LANES: Final[tuple[Lane, ...]] = get_args(Lane)
+Priority = Literal["interactive", "batch"]
+PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
 """In the order in which workers serve them."""
 
 KEY = "bcd:job:"
 """What the key of a record in Redis begins with; the job's id follows."""
 
-_MANY = 1 << 31  # more films, attempts or lost workers are no count of ours
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?(e\+[0-9]+)?")  # some Redis write 1.7957970194664497e+9
-_BEFORE_VERSIONS = "0.1.0"  # the one release whose records do not state it
+
+class _Shaping(BaseModel):
+    """The settings that shape a result (`worker.study.scan.shaping`)."""
+
+    prevalence: float = Field(gt=0, lt=1)
+    threshold: float = Field(ge=0, le=1)
+    uid_root: str
+
+
+def _shaping(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    _Shaping.model_validate(settings)
+    return settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ class Standing:
     Attributes:
         folder: with its own result; None if there is none.
         other: the first one with something else, if there is none of its own.
-        other_job: whose result that is; "" if that cannot be told.
+        other_job: whose result that is; "" if that is not known.
     """
 
     folder: Path | None = None
@@ -65,13 +73,13 @@ class Record:
 
     Attributes:
         created: when it was first submitted; kept by ``--force``, for the dates and UIDs follow from it.
-        lane: which queue it waits in.
+        priority: which priority queue it waits in.
         batch: the last batch it was submitted with, "" if none.
         film: films scanned so far, of ``films``.
         attempts: how often a worker has begun it since it was last submitted.
         lost: how many of these ended without an outcome, as the process that worked on it died.
         tries: how many of these ended because the storage failed, and are to be made again.
-        holder: who works on it; "" if nobody.
+        holder: who works on it; "" if nothing does.
         begun: when the last attempt began, seconds since 1970 by Redis's clock; 0 if there was none.
         ended: when the job ended, likewise; 0 if it has not.
         due: when it is to be tried again, likewise; 0 if it need not wait.
@@ -79,7 +87,7 @@ class Record:
         exit_code: what the command line ends with because of it.
         outs: results folders in which this run's result is to stand, absolute; the last asked for is last.
         homes: those of them whose submitters know the names of the films' files; results elsewhere do not
-            tell these names. Empty in listings.
+            show these names. Empty in listings.
         replace: whether another job's result there may be replaced (``--force``).
         study: the films; empty in listings.
         software_version: of the product for which it was submitted.
@@ -90,31 +98,31 @@ class Record:
     job_id: str
     study_instance_uid: str
     input_digest: str
-    model: ModelIdentity
-    settings: Mapping[str, Any]
-    created: datetime
-    updated: datetime
-    films: int
-    outs: tuple[Path, ...]
-    lane: Lane = "interactive"
+    model: Stored[ModelIdentity]
+    settings: Stored[Annotated[Mapping[str, Any], AfterValidator(_shaping)]]
+    created: AwareDatetime
+    updated: AwareDatetime
+    films: Annotated[Count, Field(ge=1)]
+    outs: Stored[Annotated[tuple[Path, ...], Field(min_length=1)]]
+    priority: Priority = "interactive"
     batch: str = ""
     state: State = "queued"
-    film: int = 0
-    attempts: int = 0
-    lost: int = 0
-    tries: int = 0
+    film: Count = 0
+    attempts: Count = 0
+    lost: Count = 0
+    tries: Count = 0
     holder: str = ""
-    begun: float = 0.0
-    ended: float = 0.0
-    due: float = 0.0
-    reason: Reason | None = None
-    exit_code: int = 0
-    homes: tuple[Path, ...] = ()
-    replace: bool = False
-    tally: Tally = NOTHING
-    study: StudyInput | None = None
+    begun: Seconds = 0.0
+    ended: Seconds = 0.0
+    due: Seconds = 0.0
+    reason: Stored[Reason | None] = None
+    exit_code: Count = 0
+    homes: Stored[tuple[Path, ...]] = ()
+    replace: Flag = False
+    tally: Stored[Tally] = NOTHING
+    study: Stored[StudyInput | None] = None
     software_version: str = SOFTWARE_VERSION
-    refused: bool = False
+    refused: Flag = False
     superseded_by: str = ""
 
     @property
@@ -136,7 +144,7 @@ class Record:
         """Why it failed, or waits, in one line; "" if there is nothing to say.
 
         Args:
-            with_place: for whoever named the files, with the file's or folder's name; without it where
+            with_place: for the user who named the files, with the file's or folder's name; without it where
                 others have joined, who named theirs otherwise.
         """
         if self.reason is None or self.reason.code != "earlier-version":
@@ -168,13 +176,13 @@ class Record:
             "state": self.state,
             "film": self.film,
             "films": self.films,
-            "lane": self.lane,
+            "priority": self.priority,
             "batch": self.batch or None,
             "created": self.created.isoformat(),
             "updated": self.updated.isoformat(),
-            "begun": _iso(self.begun),
-            "ended": _iso(self.ended),
-            "tried_again_at": _iso(self.due),
+            "begun": iso(self.begun),
+            "ended": iso(self.ended),
+            "tried_again_at": iso(self.due),
             "attempts": self.attempts,
             "attempts_lost": self.lost,
             "reason": self.why(with_place=True) or None,
@@ -184,11 +192,7 @@ class Record:
             "films_excluded": self.tally.excluded,
             "films_flagged": self.tally.flagged,
             "highest_probability": self.tally.highest,
-            "model": {
-                "name": self.model.name,
-                "version": self.model.version,
-                "digest": self.model.digest,
-            },
+            "model": asdict(self.model),
             "software_version": self.software_version,
             "settings": dict(self.settings),
             "input_digest": self.input_digest,
@@ -199,63 +203,32 @@ class Record:
 
 
 def refusal_id(job: str, whose: str) -> str:
-    """The id of a refusal: ``job`` itself may be somebody else's."""
+    """The id of a refusal: ``job`` itself may be another user's."""
     return hashlib.sha256(f"refused\x1f{job}\x1f{whose}".encode()).hexdigest()[:_ID_LENGTH]
 
 
-def _iso(seconds: float) -> str | None:
+def iso(seconds: float) -> str | None:
+    """Seconds since 1970 as a time for ``--json``; None for 0."""
     return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds") if seconds else None
 
 
-def tally_fields(tally: Tally) -> dict[str, object]:
-    """The tally as fields of the record's hash."""
-    return {
-        "scanned": tally.scanned,
-        "failed_films": tally.failed,
-        "excluded_films": tally.excluded,
-        "flagged": tally.flagged,
-        "highest": round(tally.highest, 6),
-    }
+_RECORD = TypeAdapter(Record)
+_SET_BY_SCRIPTS = {"job_id", "outs", "homes", "state", "batch"}
+
+FIELDS: Final = tuple(field.name for field in fields(Record) if field.name not in ("job_id", "study"))
+"""The fields of the hash of a record, but for its study."""
 
 
 def to_fields(record: Record) -> dict[str, object]:
-    """The record as the fields of a Redis hash.
-
-    All but ``outs`` and ``state``, which the scripts of `worker.queue.transitions` alone may set.
+    """The record as fields of a Redis hash, but for those that only scripts set (`worker.queue.transitions`).
 
     Raises:
         ValueError: the record has no study.
     """
     if record.study is None:
         raise ValueError("a record is submitted with its study")
-    return {
-        "study_instance_uid": record.study_instance_uid,
-        "input_digest": record.input_digest,
-        "model_name": record.model.name,
-        "model_version": record.model.version,
-        "model_digest": record.model.digest,
-        "software_version": record.software_version,
-        "settings": json.dumps(dict(record.settings), sort_keys=True),
-        "created": record.created.isoformat(),
-        "updated": record.updated.isoformat(),
-        "films": record.films,
-        "lane": record.lane,
-        "film": record.film,
-        "attempts": record.attempts,
-        "lost": record.lost,
-        "tries": record.tries,
-        "holder": record.holder,
-        "begun": record.begun,
-        "ended": record.ended,
-        "due": record.due,
-        "reason": reason_field(record.reason),
-        "exit_code": record.exit_code,
-        "replace": int(record.replace),
-        "refused": int(record.refused),
-        "superseded_by": record.superseded_by,
-        "study": _study_to_json(record.study),
-        **tally_fields(record.tally),
-    }
+    found: dict[str, object] = _RECORD.dump_python(record, mode="json", exclude=_SET_BY_SCRIPTS)
+    return found
 
 
 def from_fields(job: str, fields: Mapping[str, str], *, whole: bool) -> Record | None:
@@ -265,194 +238,22 @@ def from_fields(job: str, fields: Mapping[str, str], *, whole: bool) -> Record |
         whole: with its study.
 
     Returns:
-        None if it is damaged: a field is missing, or says what none of ours ever does.
+        None if it cannot be read: a field is missing, or holds what its type does not allow.
     """
     try:
-        record = Record(
-            job_id=job,
-            study_instance_uid=fields["study_instance_uid"],
-            input_digest=fields["input_digest"],
-            model=ModelIdentity(fields["model_name"], fields["model_version"], fields["model_digest"]),
-            software_version=fields.get("software_version") or _BEFORE_VERSIONS,
-            settings=_settings(fields["settings"]),
-            created=_date(fields["created"]),
-            updated=_date(fields["updated"]),
-            films=_count(fields["films"]),
-            outs=_outs(fields["outs"]),
-            lane=_one_of(LANES, fields["lane"]),
-            batch=fields.get("batch") or "",
-            state=_one_of(STATES, fields["state"]),
-            film=_count(fields["film"]),
-            attempts=_count(fields["attempts"]),
-            lost=_count(fields["lost"]),
-            tries=_count(fields["tries"]),
-            holder=fields["holder"],
-            begun=_time(fields["begun"]),
-            ended=_time(fields["ended"]),
-            due=_time(fields["due"]),
-            reason=reason_of_field(fields["reason"]),
-            exit_code=_count(fields["exit_code"]),
-            homes=tuple(map(Path, json.loads(fields.get("homes") or "[]"))),
-            replace=fields["replace"] == "1",
-            tally=Tally(
-                _count(fields["scanned"]),
-                _count(fields["failed_films"]),
-                _count(fields["flagged"]),
-                float(fields["highest"]),
-                _count(fields.get("excluded_films", "0")),  # a record of version 0.1 has none
-            ),
-            refused=fields.get("refused") == "1",
-            superseded_by=fields.get("superseded_by") or "",
-            study=study_from_json(fields["study"], fields["study_instance_uid"]) if whole else None,
-        )
-        if not (record.films >= 1 and 0 <= record.tally.highest <= 1):
-            raise ValueError("no record of a job")
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
+        fields = in_todays_form(fields) if is_earlier(fields) else fields
+        named = {name: fields[name] for name in ((*FIELDS, "study") if whole else FIELDS)}
+        return _RECORD.validate_python({"job_id": job, **named})
+    except (KeyError, TypeError, ValueError, RecursionError):  # their texts may hold what stands there
         return None
-    return record
 
 
 def reason_field(reason: Reason | None) -> str:
     """A reason as a field of a hash: JSON, as the scripts of `worker.queue.transitions` write it."""
-    return json.dumps(reason.as_json()) if reason is not None else ""
-
-
-def reason_of_field(stored: str) -> Reason | None:
-    """What `reason_field` stands for; an earlier version wrote a sentence.
-
-    Raises:
-        ValueError: it is no reason.
-    """
-    if not stored:
-        return None
-    try:
-        found = json.loads(stored)
-    except ValueError:
-        found = None
-    return reason_from_json(found) if isinstance(found, dict) else reason_of_earlier_version(stored)
-
-
-def _one_of(known: Sequence[T], told: str) -> T:
-    """``told``, if it is one of those that are known."""
-    for each in known:
-        if each == told:
-            return each
-    raise ValueError(told)
-
-
-def _count(told: str) -> int:
-    """A number as we and Redis write it."""
-    number = int(told)
-    if str(number) != told or not 0 <= number < _MANY:
-        raise ValueError(told)
-    return number
-
-
-def _date(told: str) -> datetime:
-    """A time with its zone."""
-    date = datetime.fromisoformat(told)
-    if date.tzinfo is None:
-        raise ValueError(told)
-    date.timestamp()
-    return date
-
-
-def _time(told: str) -> float:
-    """Seconds since 1970 that are a date."""
-    if not _SECONDS.fullmatch(told):
-        raise ValueError(told)
-    seconds = float(told)
-    datetime.fromtimestamp(seconds)
-    return seconds
-
-
-def _outs(stored: str) -> tuple[Path, ...]:
-    outs = json.loads(stored)
-    if not (isinstance(outs, list) and outs and all(isinstance(out, str) for out in outs)):
-        raise ValueError("no results folders of a job")
-    paths = tuple(Path(out) for out in outs)
-    if not all(path.is_absolute() for path in paths):
-        raise ValueError("no results folders of a job")
-    return paths
-
-
-def _settings(stored: str) -> dict[str, Any]:
-    settings: dict[str, Any] = json.loads(stored)
-    known = 0 < settings["prevalence"] < 1 and 0 <= settings["threshold"] <= 1
-    if not (known and isinstance(settings["uid_root"], str)):
-        raise ValueError("no settings of a job")
-    return settings
-
-
-def _study_to_json(study: StudyInput) -> str:
-    return json.dumps(
-        {
-            "films": [_film_to_json(film) for film in study.films],
-            "warnings": list(study.warnings),
-            "patients": study.patients,
-            "may_be_one": study.may_be_one,
-        }
-    )
-
-
-def _film_to_json(film: FilmSource) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "path": str(film.path),
-        "uid": film.sop_instance_uid,
-        "sha256": film.sha256,
-        "digest": film.digest,
-        "reason": film.reason.as_json() if film.reason is not None else None,
-        "rule": film.rule,
-        "all_sha256": film.all_sha256,
-        "facts": film.facts,
-    }
-    if film.shown is not None:
-        shown, projection = film.shown, film.shown.projection
-        fields["shown"] = (
-            shown.patient,
-            shown.stated,
-            projection.patient,
-            projection.view,
-            projection.laterality,
-        )
-    return {name: value for name, value in fields.items() if value}
-
-
-def study_from_json(text: str, uid: str) -> StudyInput:
-    """The study as it stands in the field ``study``."""
-    stored = json.loads(text)
-    may_be_one = tuple((int(one), int(other)) for one, other in stored.get("may_be_one", ()))
-    films = tuple(map(_film_from_json, stored["films"]))
-    return StudyInput(uid, films, tuple(stored["warnings"]), stored.get("patients", 1), may_be_one)
-
-
-def _film_from_json(stored: Mapping[str, Any] | Sequence[Any]) -> FilmSource:
-    if not isinstance(stored, Mapping):
-        return _film_of_earlier_version(*stored)
-    patient, stated, *projection = stored.get("shown") or (0, False)
-    return FilmSource(
-        Path(stored["path"]),
-        stored.get("uid"),
-        stored["sha256"],
-        reason_from_json(stored["reason"]) if "reason" in stored else None,
-        stored.get("rule"),
-        tuple(stored.get("all_sha256", ())),
-        stored["digest"],
-        stored.get("facts", ""),
-        Shown(patient, stated, Projection(*projection)) if projection else None,
-    )
-
-
-def _film_of_earlier_version(
-    path: str, uid: str | None, sha256: str, reason: str | None = None, *rest: Any
-) -> FilmSource:
-    rule = rest[0] if rest else None  # older records have neither this
-    known = rest[1] if rest[1:] else ()  # nor that
-    why = reason_of_earlier_version(reason) if reason else None
-    return FilmSource(Path(path), uid, sha256, why, rule, tuple(known))
+    return to_json(reason.as_json()) if reason is not None else ""
 
 
 def names_of(study: StudyInput) -> str:
-    """What tells how the files of a study are called."""
+    """A digest of what the files of a study are called."""
     named = sorted(f"{film.digest} {film.path.name}" for film in study.films)
     return hashlib.sha256("\n".join(named).encode(errors="surrogateescape")).hexdigest()

@@ -66,7 +66,7 @@ class RedisLink:
     def _explained(self, error: RedisError) -> QueueError:
         where = f"the queue at {self._shown_url}"
         if _is_login(error):
-            return QueueError(f"{where} refuses the password", "mend BCD_BROKER_URL")
+            return QueueError(f"{where} refuses the password", "correct BCD_BROKER_URL")
         if _is_full(error):
             remedy = "raise maxmemory, then submit again; a lower BCD_RECORD_DAYS on a worker keeps it so"
             return QueueError(f"{where} is full and takes no more", remedy)
@@ -77,7 +77,7 @@ class RedisLink:
             return QueueError(f"{where} is a read-only replica", "name the primary in BCD_BROKER_URL")
         if _may_pass(error):
             message = f"{where} does not answer: {_one_line(error)}"
-            return QueueError(message, "start Redis or mend BCD_BROKER_URL")
+            return QueueError(message, "start Redis or correct BCD_BROKER_URL")
         return QueueError(f"{where} refuses: {_one_line(error)}", "see bcd-admin doctor and Redis's log")
 
 

@@ -9,12 +9,13 @@ from contextlib import suppress
 from typing import Any, cast
 
 from redis.client import Pipeline
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from bcd_model.errors import UsageError
 from worker.logs import event
+from worker.queue import earlier_versions
 from worker.queue.figures import QueueFigures
-from worker.queue.job import KEY, LANES, Record, from_fields
+from worker.queue.job import FIELDS, KEY, PRIORITIES, Record, from_fields
 from worker.queue.link import RedisLink
 from worker.study.outcome import STATES, State
 
@@ -22,41 +23,7 @@ _INDEX = "bcd:jobs"
 _BATCH = "bcd:batch:"
 _STUDY = "bcd:study:"
 UNPLACED = "bcd:unplaced:"  # a set of paths, for each batch
-_SHORT = (
-    "study_instance_uid",
-    "state",
-    "lane",
-    "batch",
-    "film",
-    "films",
-    "created",
-    "updated",
-    "attempts",
-    "lost",
-    "tries",
-    "holder",
-    "begun",
-    "ended",
-    "due",
-    "reason",
-    "exit_code",
-    "scanned",
-    "failed_films",
-    "excluded_films",
-    "flagged",
-    "highest",
-    "outs",
-    "homes",
-    "model_name",
-    "model_version",
-    "model_digest",
-    "software_version",
-    "input_digest",
-    "settings",
-    "replace",
-    "refused",
-    "superseded_by",
-)
+_SHORT = (*FIELDS, *earlier_versions.FIELDS)
 _NAMED = 5  # jobs of many
 _PAGE = 500  # records read at a time
 
@@ -70,7 +37,7 @@ def log_damage(job: str) -> None:
 class StoredRecords:
     """The job records of one Redis, to be read.
 
-    A record that cannot be read counts as none; the log tells of it.
+    A record that cannot be read counts as none; the log says so.
 
     Every method raises QueueError if Redis cannot be reached, refuses or is full.
 
@@ -113,22 +80,22 @@ class StoredRecords:
             pipeline.zcard("bcd:running")
             pipeline.hgetall("bcd:states")
             pipeline.hgetall("bcd:refused")
-            for lane in LANES:
-                pipeline.zcard(f"bcd:waiting:{lane}")
-                pipeline.zrange(f"bcd:waiting:{lane}", 0, 0, withscores=True)
+            for priority in PRIORITIES:
+                pipeline.zcard(f"bcd:waiting:{priority}")
+                pipeline.zrange(f"bcd:waiting:{priority}", 0, 0, withscores=True)
             return pipeline.execute()
 
-        (seconds, micro), clock, later, running, states, refused, *lanes = self._link.call(read)
+        (seconds, micro), clock, later, running, states, refused, *priorities = self._link.call(read)
         time = seconds + micro / 1e6
         if None not in clock:  # by the queue's clock, see worker.queue.transitions
             at_sweep, swept = map(float, clock)
             time = swept + max(0.0, time - at_sweep)
         oldest: dict[str, float] = {
-            lane: max(0.0, time - first[0][1]) if first else 0.0
-            for lane, first in zip(LANES, lanes[1::2], strict=True)
+            priority: max(0.0, time - first[0][1]) if first else 0.0
+            for priority, first in zip(PRIORITIES, priorities[1::2], strict=True)
         }
         return QueueFigures(
-            waiting=dict(zip(LANES, lanes[0::2], strict=True)),
+            waiting=dict(zip(PRIORITIES, priorities[0::2], strict=True)),
             oldest=oldest,
             later=later,
             running=running,
@@ -138,7 +105,7 @@ class StoredRecords:
         )
 
     def workers(self) -> dict[str, dict[str, Any]]:
-        """The workers that have given a sign of life lately, by node: what each tells of itself.
+        """The workers with a recent heartbeat, by node: what each says of itself.
 
         The others are forgotten.
         """
@@ -149,7 +116,7 @@ class StoredRecords:
 
         seconds, entries = self._link.call(read)
         all_nodes = {node: json.loads(entry) for node, entry in sorted(entries.items())}
-        # Nor is one at work whose sign of life is as far ahead: Redis's clock has been set back since.
+        # Nor is one at work whose heartbeat is as far ahead: Redis's clock has been set back since.
         gone = [
             node
             for node, about in all_nodes.items()
@@ -171,7 +138,7 @@ class StoredRecords:
     def _found(self, job: str) -> tuple[bool, Record | None]:
         """Whether anything stands in the place of the record, and the record if it can be read."""
         (fields,) = self._read([job], lambda pipeline, key: pipeline.hgetall(key))
-        return fields != {}, from_fields(job, fields or {}, whole=True)
+        return fields != {}, from_fields(job, fields, whole=True)
 
     def ids(self, batch: str | None = None, limit: int | None = None) -> list[str]:
         """Ids of all jobs, or of those of ``batch``; the newest first.
@@ -213,15 +180,12 @@ class StoredRecords:
             page = ids[start : start + _PAGE]
             rows = self._read(page, lambda pipeline, key: pipeline.hmget(key, list(_SHORT)))
             for job, row in zip(page, rows, strict=True):
-                told = zip(_SHORT, row or (), strict=row is not None)
-                fields = {name: value for name, value in told if value is not None}
-                if row is not None and not fields:
-                    continue
+                fields = {name: value for name, value in zip(_SHORT, row, strict=True) if value is not None}
                 record = from_fields(job, fields, whole=False)
-                if record is None:
-                    log_damage(job)
-                else:
+                if record is not None:
                     yield record
+                elif fields:
+                    log_damage(job)
 
     def states(self, ids: Sequence[str] | None = None) -> dict[State, int]:
         """How many jobs are in each state: of ``ids``, or all."""
@@ -236,24 +200,15 @@ class StoredRecords:
         return {job: state for job, state in zip(ids, found, strict=True) if state in STATES}
 
     def _read(self, ids: Sequence[str], ask: Callable[[Pipeline, str], object]) -> list[Any]:
-        """What Redis answers for each of ``ids``; None where its key holds no record."""
+        """What Redis answers for each of ``ids``."""
 
         def read() -> list[Any]:
             pipeline = self._redis.pipeline(transaction=False)
             for job in ids:
                 ask(pipeline, KEY + job)
-            return pipeline.execute(raise_on_error=False)
+            return pipeline.execute()
 
-        def answers() -> list[Any]:
-            found = read()
-            for number, answer in enumerate(found):
-                if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
-                    found[number] = None
-                elif isinstance(answer, RedisError):
-                    raise answer
-            return found
-
-        return self._link.call(answers)
+        return self._link.call(read)
 
     def find(self, start: str) -> Record:
         """The record whose id begins with ``start``, or whose study's UID it is.
@@ -277,7 +232,7 @@ class StoredRecords:
 
     def _meant(self, start: str) -> list[str]:
         if not start:
-            raise UsageError("an empty id is no job's", "bcd-admin jobs lists them")
+            raise UsageError("an empty id names no job", "bcd-admin jobs lists them")
         ids = self.ids()
         matches = [job for job in ids if job.startswith(start)]
         if not matches:

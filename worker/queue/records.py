@@ -8,41 +8,33 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from redis.client import Pipeline
-from redis.commands.core import Script
-
 from bcd_model.reasons import Reason
-from worker.queue import transitions
+from worker.queue.fields import to_json
 from worker.queue.job import (
-    KEY,
-    LANES,
-    Lane,
+    PRIORITIES,
+    Priority,
     Record,
     names_of,
     reason_field,
-    tally_fields,
     to_fields,
 )
 from worker.queue.reader import UNPLACED, StoredRecords
-from worker.queue.transitions import Transition
+from worker.queue.transitions import script_text
 from worker.study.outcome import NOTHING, State, Tally
 from worker.study.scan import now
 
 Answer = Literal["queued", "under way", "done"]
 """What a submission comes to: new work, work already begun, or work already done."""
 
-MAX_LOST: Final = 3
-"""So often may a job end the process that works on it, before it is put aside."""
-
-_NO_FIELDS: Final[Mapping[str, object]] = {}
+_NO_FIELDS: Final[Mapping[str, Any]] = {}
 _PATHS = 1000  # in one command
 _SWEPT = 200  # jobs that one sweep puts right, of each kind
 _MESSAGE_LOST = 10.0  # seconds after which a job without a message is sent again
-_WORKER_GONE = 4  # leases without a sign of life, until a worker counts as gone
+_WORKER_GONE = 4  # leases without a heartbeat, until a worker counts as gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +42,15 @@ class Swept:
     """What a sweep found.
 
     Attributes:
-        send: (job, lane, whether it is next) for which a message is to be sent.
+        send: (job, priority, whether it is next) for which a message is to be sent.
         requeued: jobs whose holder was gone.
-        aside: likewise, but once too often.
-        damaged: jobs that were ended or forgotten because their records cannot be worked with.
+        quarantined: likewise, but once too often.
+        damaged: jobs that were forgotten because their records cannot be worked with.
     """
 
-    send: tuple[tuple[str, Lane, bool], ...] = ()
+    send: tuple[tuple[str, Priority, bool], ...] = ()
     requeued: tuple[str, ...] = ()
-    aside: tuple[str, ...] = ()
+    quarantined: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
 
 
@@ -72,19 +64,11 @@ class Records(StoredRecords):
         patience: seconds for which each call waits for a Redis that is away.
     """
 
-    def __init__(self, url: str, patience: float = 0.0) -> None:
-        super().__init__(url, patience)
-        self._scripts: dict[str, Script] = {}
-
-    def _run(self, transition: Transition, fields: Mapping[str, object] = _NO_FIELDS, **named: object) -> Any:
-        script, arguments = self._script(transition), transition.arguments(named, fields)
-        return self._link.call(lambda: script(args=arguments))
-
-    def _script(self, transition: Transition) -> Script:
-        known = self._scripts.get(transition.name)
-        if known is None:
-            known = self._scripts[transition.name] = self._redis.register_script(transition.script)
-        return known
+    def _run(self, name: str, fields: Mapping[str, Any] = _NO_FIELDS, **arguments: Any) -> Any:
+        arguments["updated"] = now().isoformat()
+        script = self._redis.register_script(script_text(name, tuple(arguments)))
+        flat = [*arguments.values(), *(part for pair in fields.items() for part in pair)]
+        return self._link.call(lambda: script(args=flat))
 
     # Submitting
 
@@ -105,63 +89,52 @@ class Records(StoredRecords):
         if not only_first:
             self._forget_unreadable(record.job_id)
         answer, send = self._run(
-            transitions.SUBMIT,
+            "submit",
             to_fields(record),
             id=record.job_id,
             only_first=int(only_first),
             published=int(published),
             force=int(force),
-            outs=_json([str(out) for out in record.outs]),
+            outs=to_json([str(out) for out in record.outs]),
             created=record.created.timestamp(),
-            lane=record.lane,
+            priority=record.priority,
             batch=record.batch,
-            updated=now().isoformat(),
             study=record.study_instance_uid,
             names=names_of(record.study) if record.study is not None else "",
-            homes=_json([str(out) for out in record.homes]),
+            homes=to_json([str(out) for out in record.homes]),
         )
         return answer, bool(send)
 
     def _forget_unreadable(self, job: str) -> None:
-        """Forget the job if its record cannot be read; what another process makes of it meanwhile stays."""
-
-        def forget(pipeline: Pipeline) -> None:
-            there, record = self._found(job)
-            pipeline.multi()
-            if there and record is None:
-                self._script(transitions.FORGET)(args=[job], client=pipeline)
-
+        """Forget the job if its record cannot be read."""
         there, record = self._found(job)
         if there and record is None:
-            # Redis drops what is queued after ``multi`` if the record has changed since it is watched
-            self._link.call(lambda: self._redis.transaction(forget, KEY + job))
+            self._run("forget", id=job)
 
     def restore(self, record: Record) -> None:
         """Write a record that was lost; one that is there, and can be read, stays as it is."""
         self._forget_unreadable(record.job_id)
         self._run(
-            transitions.RESTORE,
+            "restore",
             to_fields(record),
             id=record.job_id,
             state=record.state,
             created=record.created.timestamp(),
             out=str(record.outs[-1]),
-            updated=now().isoformat(),
         )
 
     def refuse(self, record: Record, reason: Reason, exit_code: int) -> None:
         """Keep what cannot be worked on as a job of its own that failed."""
         self._forget_unreadable(record.job_id)
         self._run(
-            transitions.REFUSE,
+            "refuse",
             to_fields(record),
             id=record.job_id,
             why=reason_field(reason),
             exit_code=exit_code,
-            outs=_json([str(out) for out in record.outs]),
+            outs=to_json([str(out) for out in record.outs]),
             created=record.created.timestamp(),
             batch=record.batch,
-            updated=now().isoformat(),
         )
 
     def supersede(self, old: str, new: str, batch: str = "") -> bool:
@@ -171,8 +144,7 @@ class Records(StoredRecords):
             batch: if ``old`` is done it is replaced in this batch alone, else in all that have it.
         """
         why = reason_field(Reason("superseded", f"superseded by job {new}, which has its films"))
-        updated = now().isoformat()
-        return bool(self._run(transitions.SUPERSEDE, old=old, new=new, why=why, updated=updated, batch=batch))
+        return bool(self._run("supersede", old=old, new=new, why=why, batch=batch))
 
     def note_unplaced(self, batch: str, unplaced: Sequence[Path], placed: Sequence[Path]) -> None:
         """Remember the files of a batch that may be films of any study, and forget those that are placed."""
@@ -193,22 +165,21 @@ class Records(StoredRecords):
 
         Args:
             detail: who or what cancelled it.
-            unless_shared: leave it alone if somebody else has submitted it too.
+            unless_shared: leave it alone if others have submitted it, too.
         """
         why, shared = reason_field(Reason("cancelled", detail)), int(unless_shared)
-        updated = now().isoformat()
-        return bool(self._run(transitions.CANCEL, id=job, why=why, unless_shared=shared, updated=updated))
+        return bool(self._run("cancel", id=job, why=why, unless_shared=shared))
 
     def retry(self, job: str) -> bool:
         """Queue again what failed, was cancelled or waits for its storage; whether there was anything.
 
         A job that was refused, or in whose place another stands, stays as it is.
         """
-        return bool(self._run(transitions.RETRY, id=job, updated=now().isoformat()))
+        return bool(self._run("retry", id=job))
 
     def forget_messages(self) -> None:
         """Delete every message, also those that a worker has taken and not acknowledged."""
-        keys = [f"bcd.{lane}" for lane in LANES] + ["unacked", "unacked_index", "unacked_mutex"]
+        keys = [f"bcd.{priority}" for priority in PRIORITIES] + ["unacked", "unacked_index", "unacked_mutex"]
         self._link.call(lambda: self._redis.delete(*keys))
 
     # Working
@@ -217,28 +188,13 @@ class Records(StoredRecords):
         """Become the holder of a job that waits, or whose holder is gone.
 
         Returns:
-            "claimed"; else why not: "unknown", "damaged", "held", "later", "put aside", or its state.
+            "claimed"; else why not: "unknown", "held", "later", "quarantined", or its state.
         """
-        claimed = self._run(
-            transitions.CLAIM,
-            id=job,
-            holder=holder,
-            lease=lease,
-            most_lost=MAX_LOST,
-            updated=now().isoformat(),
-        )
-        return str(claimed)
+        return str(self._run("claim", id=job, holder=holder, lease=lease))
 
     def renew(self, job: str, holder: str, lease: float, film: int | None = None) -> bool:
-        """A sign of life; False if the job is not the holder's any more."""
-        renewed = self._run(
-            transitions.RENEW,
-            id=job,
-            holder=holder,
-            lease=lease,
-            updated=now().isoformat(),
-            film="" if film is None else film,
-        )
+        """A heartbeat of the holder; False if the job is not the holder's any more."""
+        renewed = self._run("renew", id=job, holder=holder, lease=lease, film="" if film is None else film)
         return bool(renewed)
 
     def end(
@@ -262,15 +218,14 @@ class Records(StoredRecords):
             any more.
         """
         ended = self._run(
-            transitions.END,
-            tally_fields(tally),
+            "end",
+            {"tally": to_json(asdict(tally))},
             id=job,
             holder=holder,
             published_to=-1 if outs is None else outs,
             state=state,
             why=reason_field(reason),
             exit_code=exit_code,
-            updated=now().isoformat(),
         )
         return None if ended < 0 else bool(ended)
 
@@ -282,13 +237,7 @@ class Records(StoredRecords):
             holder's any more.
         """
         given = self._run(
-            transitions.LATER,
-            id=job,
-            holder=holder,
-            delay=delay,
-            why=reason_field(reason),
-            updated=now().isoformat(),
-            patience=patience,
+            "later", id=job, holder=holder, delay=delay, why=reason_field(reason), patience=patience
         )
         return None if given < 0 else bool(given)
 
@@ -297,38 +246,28 @@ class Records(StoredRecords):
 
         Args:
             holder_start: what the holder's name begins with; "" is any holder.
-            lost: whether it was gone without an outcome; after three times the job is put aside.
+            lost: whether it was gone without an outcome; after three times the job is quarantined.
         """
-        released = self._run(
-            transitions.RELEASE,
-            id=job,
-            holder_start=holder_start,
-            lost=int(lost),
-            most_lost=MAX_LOST,
-            updated=now().isoformat(),
-        )
-        return str(released)
+        return str(self._run("release", id=job, holder_start=holder_start, lost=int(lost)))
 
     def sweep(self, interval: float, lease: float, days: int) -> Swept:
         """Find jobs whose holder is gone, whose time has come, or whose message was lost.
 
-        Nothing is done if somebody has swept within ``interval`` seconds.
+        Nothing is done if another worker has swept within ``interval`` seconds.
         """
         swept = self._run(
-            transitions.SWEEP,
+            "sweep",
             interval=interval,
             lease=lease,
             message_lost=_MESSAGE_LOST,
-            most_lost=MAX_LOST,
             limit=_SWEPT,
             days=days,
-            updated=now().isoformat(),
         )
         found = json.loads(swept)
         return Swept(
-            tuple((job, lane, bool(next_)) for job, lane, next_ in found.get("send") or ()),
+            tuple((job, priority, bool(next_)) for job, priority, next_ in found.get("send") or ()),
             tuple(found.get("requeued") or ()),
-            tuple(found.get("aside") or ()),
+            tuple(found.get("quarantined") or ()),
             tuple(found.get("damaged") or ()),
         )
 
@@ -339,7 +278,7 @@ class Records(StoredRecords):
     # Workers
 
     def beat(self, node: str, about: Mapping[str, object], lease: float) -> None:
-        """A worker's sign of life, with what it tells of itself."""
+        """A worker's heartbeat, with what it says of itself."""
 
         def write() -> None:
             seconds, _ = self._redis.time()
@@ -351,8 +290,3 @@ class Records(StoredRecords):
     def leave(self, node: str) -> None:
         """A worker ends."""
         self._link.call(lambda: self._redis.hdel("bcd:workers", node))
-
-
-def _json(parts: list[Any]) -> str:
-    # What is no text, as a name of a folder may be, goes as its bytes: Lua's JSON knows no lone surrogates.
-    return json.dumps(parts, ensure_ascii=False)

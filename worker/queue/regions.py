@@ -1,22 +1,24 @@
-"""Regions: circles on a film that are classified one by one, as the paper does, while somebody waits.
+"""Regions: circles on a film that are classified one by one, as the paper does, while the user waits.
 
-A region is no job: nothing is published, and nobody needs its answer in an hour. Request and answer live
-in Redis for so long, the message on the queue holds the region's id alone. Whoever asks for the answer
+A region is not a job: nothing is published, and its answer is not needed after an hour. Request and
+answer live in Redis for so long, the message on the queue holds the region's id alone. Asking for the answer
 also sends the message again if it was lost, so no sweep is needed.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast
+
+from pydantic import TypeAdapter, ValidationError
 
 from bcd_model.errors import UsageError
 from bcd_model.reasons import Reason
 from bcd_model.words import ModelIdentity, Probability
-from worker.queue.job import reason_field, reason_of_field
+from worker.queue.fields import Stored, to_json
+from worker.queue.job import reason_field
 from worker.queue.link import RedisLink
 from worker.queue.messages import Messages, queue_name
 
@@ -28,7 +30,6 @@ KEEP_SECONDS: Final = 3600
 _KEY = "bcd:region:"
 _LOST_SECONDS = 10.0  # after which a message that is not on the queue counts as lost
 _STUCK_SECONDS = 120.0  # after which a region that is at work counts as lost
-_CLASSES = ("normal", "benign", "malignant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,18 @@ class RegionRecord:
 
     region_id: str
     film: Path
-    center: tuple[float, float]
+    center: Stored[tuple[float, float]]
     radius: float
     owner: str = ""
     state: State = "queued"
-    probability: Probability | None = None
-    model: ModelIdentity | None = None
-    warnings: tuple[str, ...] = ()
-    reason: Reason | None = None
+    probability: Stored[Probability | None] = None
+    model: Stored[ModelIdentity | None] = None
+    warnings: Stored[tuple[str, ...]] = ()
+    reason: Stored[Reason | None] = None
     touched: float = 0.0
+
+
+_REGION = TypeAdapter(RegionRecord)
 
 
 class Regions:
@@ -74,22 +78,14 @@ class Regions:
 
     def add(self, record: RegionRecord) -> None:
         """Keep a region that is new."""
-        fields = {
-            "film": str(record.film),
-            "row": repr(record.center[0]),
-            "column": repr(record.center[1]),
-            "radius": repr(record.radius),
-            "owner": record.owner,
-            "state": record.state,
-        }
-        self._write(record.region_id, fields)
+        self._write(record.region_id, _REGION.dump_python(record, mode="json", exclude={"region_id"}))
 
     def get(self, region_id: str) -> RegionRecord | None:
         """A region; None if there is none, or not any more, or it is damaged."""
         fields = self._link.call(lambda: cast("dict[str, str]", self._redis.hgetall(_KEY + region_id)))
         try:
-            return _from_fields(region_id, fields)
-        except (KeyError, ValueError):
+            return _REGION.validate_python({"region_id": region_id, **fields})
+        except ValidationError:  # its text may hold what stands there
             return None
 
     def begin(self, region_id: str) -> int:
@@ -102,10 +98,8 @@ class Regions:
         self, region_id: str, probability: Probability, model: ModelIdentity, warnings: tuple[str, ...]
     ) -> None:
         """Note the answer."""
-        fields: dict[str, str] = {name: repr(getattr(probability, name)) for name in _CLASSES}
-        fields |= {"model_name": model.name, "model_version": model.version, "model_digest": model.digest}
-        fields["warnings"] = json.dumps(warnings)
-        self._write(region_id, {"state": "done", **fields})
+        found = {"probability": asdict(probability), "model": asdict(model), "warnings": warnings}
+        self._write(region_id, {"state": "done"} | {name: to_json(value) for name, value in found.items()})
 
     def fail(self, region_id: str, reason: Reason) -> None:
         """Note why there is no answer."""
@@ -129,38 +123,16 @@ class Regions:
         seconds, microseconds = self._redis.time()
         return float(seconds + microseconds / 1e6)
 
-    def _write(self, region_id: str, fields: Mapping[str, str]) -> None:
+    def _write(self, region_id: str, fields: Mapping[Any, Any]) -> None:
         key = _KEY + region_id
 
         def write() -> None:
-            time_now = self._now()
             pipeline = self._redis.pipeline()
-            pipeline.hset(key, "touched", repr(time_now))
-            for name, value in fields.items():
-                pipeline.hset(key, name, value)
+            pipeline.hset(key, mapping={**fields, "touched": self._now()})
             pipeline.expire(key, KEEP_SECONDS)
             pipeline.execute()
 
         self._link.call(write)
-
-
-def _from_fields(region_id: str, fields: Mapping[str, str]) -> RegionRecord:
-    named: dict[str, Any] = {}
-    if fields["state"] == "done":
-        named["probability"] = Probability(*(float(fields[name]) for name in _CLASSES))
-        named["model"] = ModelIdentity(fields["model_name"], fields["model_version"], fields["model_digest"])
-    return RegionRecord(
-        region_id,
-        film=Path(fields["film"]),
-        center=(float(fields["row"]), float(fields["column"])),
-        radius=float(fields["radius"]),
-        owner=fields["owner"],
-        state=cast(State, fields["state"]),
-        warnings=tuple(json.loads(fields.get("warnings", "[]"))),
-        reason=reason_of_field(fields.get("reason", "")),
-        touched=float(fields["touched"]),
-        **named,
-    )
 
 
 def check_inside(center: tuple[float, float], radius: float, shape: tuple[int, int]) -> None:

@@ -13,7 +13,7 @@ from bcd_model.errors import OutputError, QueueError, exit_code_of
 from bcd_model.reasons import Reason
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
-from worker.queue.job import Lane, Record, refusal_id
+from worker.queue.job import Priority, Record, refusal_id
 from worker.queue.messages import Messages
 from worker.queue.records import Answer, Records
 from worker.settings import Settings
@@ -63,7 +63,7 @@ class Submitter:
         out: results folder, absolute.
         batch: a name for what is submitted together, "" if none.
         force: whether to run again what is done, and to replace what stands in its place.
-        recognises: whether a film that anybody has submitted before in another file is that film.
+        recognises: whether a film that was submitted before in another file is that film.
     """
 
     records: Records
@@ -71,7 +71,7 @@ class Submitter:
     weights: WeightsInfo
     settings: Settings
     out: Path
-    lane: Lane = "interactive"
+    priority: Priority = "interactive"
     batch: str = ""
     force: bool = False
     recognises: bool = True
@@ -141,7 +141,7 @@ class Submitter:
         return answer
 
     def _submit_first(self, study: StudyInput) -> Submitted | None:
-        """Queue ``study`` if nobody has submitted films of it, and no result of it stands; else None."""
+        """Queue ``study`` if no films of it were submitted before, and no result of it stands; else None."""
         if published(self.out / study.study_instance_uid) is not None:
             return None
         record = replace(self.make_record(study), homes=(self.out,))
@@ -156,7 +156,7 @@ class Submitter:
         return [record for record in map(self.records.get, jobs) if record is not None]
 
     def _recognised(self, study: StudyInput, jobs: Sequence[Record]) -> StudyInput:
-        """``study``; a film that came before in another file is told as it was told then.
+        """``study``; a film that came before in another file has the digest that it had then.
 
         Args:
             jobs: those of the study.
@@ -231,8 +231,8 @@ class Submitter:
         """Keep what was refused as a job of its own that failed, so that its batch counts it.
 
         Args:
-            record: of the job that it would have been, which may be somebody else's.
-            whose: what tells the refusal from others of that job.
+            record: of the job that it would have been, which may be another user's.
+            whose: what distinguishes the refusal from others of that job.
         """
         job = refusal_id(record.job_id, whose)
         record = replace(record, job_id=job, outs=(self.out,), homes=(self.out,))
@@ -244,7 +244,7 @@ class Submitter:
 
         Args:
             outs: other results folders that its result is to stand in.
-            named: whether whoever submits it knows the names of all its files.
+            named: whether the user who submits it knows the names of all its files.
         """
         record = self.make_record(study)
         others = tuple(dict.fromkeys(out for out in outs if out != self.out))
@@ -275,7 +275,7 @@ class Submitter:
 
     def _sent(self, record: Record, answer: str, to_send: bool) -> Submitted:
         if to_send:
-            self.messages.send(record.job_id, record.lane)
+            self.messages.send(record.job_id, record.priority)
         return Submitted(record.job_id, record.study_instance_uid, answer)
 
     def make_record(self, study: StudyInput) -> Record:
@@ -294,7 +294,7 @@ class Submitter:
             updated=time_now,
             films=len(study.films),
             outs=(self.out,),
-            lane=self.lane,
+            priority=self.priority,
             batch=self.batch,
             replace=self.force,
             study=study,
@@ -306,16 +306,16 @@ def _has(study: StudyInput, part: Record) -> bool:
     return part.study is not None and holds(contents_of(study), contents_of(part.study))
 
 
-def lane_for(studies: int, batch: str, lane: Lane | None) -> Lane:
-    """The lane of a submission that may not have named one: a batch, or so many that they are one."""
-    return lane or ("batch" if batch or studies > _MANY else "interactive")
+def priority_for(studies: int, batch: str, priority: Priority | None) -> Priority:
+    """The priority of a submission that may not have named one: a batch, or so many that they are one."""
+    return priority or ("batch" if batch or studies > _MANY else "interactive")
 
 
 def restored(record: Record, ours: Published) -> Record:
     """The record of a job whose result stands."""
     state, code = ENDINGS[ours.looked_at]
     scanned = ours.films - ours.failed - ours.excluded
-    tally = Tally(scanned, ours.failed, ours.flagged, ours.highest, ours.excluded)
+    tally = Tally(scanned, ours.failed, ours.flagged, round(ours.highest, 6), ours.excluded)
     return replace(record, state=state, film=ours.films, exit_code=code, tally=tally)
 
 

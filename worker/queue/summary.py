@@ -1,15 +1,14 @@
-"""What became of a batch: the figures that somebody wants in the morning. Nothing is printed here."""
+"""What became of a batch: the figures of the morning after. Nothing is printed here."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 from bcd_model.reasons import Reason
-from worker.queue.job import Record
+from worker.queue.job import Record, iso
 from worker.study.outcome import STATES, State
 
 FAILED: Final[frozenset[State]] = frozenset({"failed", "done with failures"})
@@ -42,7 +41,7 @@ class Group:
 
     def as_json(self) -> dict[str, object]:
         """The group for ``--json``."""
-        due = {"first_tried_again_at": _iso(self.due)} if self.due else {}
+        due = {"first_tried_again_at": iso(self.due)} if self.due else {}
         return {
             "code": self.code,
             "reason": self.reason,
@@ -58,7 +57,7 @@ class Summary:
     Attributes:
         jobs: how many there are; the records of ``gone`` more are gone, or cannot be read.
         unplaced: files that may be films of any study, and are in none of the jobs.
-        at_work: whether somebody works on jobs.
+        at_work: whether a worker is at work.
         states: jobs by state.
         films: of all jobs; ``scanned``, ``failed`` and ``excluded`` (by a rule) of those that have ended,
             ``left`` of those that have not. What is missing from the sum belongs to jobs that ended before
@@ -70,7 +69,7 @@ class Summary:
         began: when the first job was begun.
         ended: when the last one ended; 0 while one is under way.
         films_per_minute: over the time in which any job was worked on; None if that is not known.
-        seconds_left: by the pace of the last jobs; None if nobody works or none has ended yet.
+        seconds_left: by the pace of the last jobs; None if no worker is at work or none has ended yet.
         failures: why jobs failed, the most frequent reason first.
         again: why jobs wait to be tried again, likewise.
     """
@@ -121,8 +120,8 @@ class Summary:
             "files_unplaced": self.unplaced,
             "at_work": self.at_work,
             "states": dict(self.states),
-            "began": _iso(self.began),
-            "ended": _iso(self.ended),
+            "began": iso(self.began),
+            "ended": iso(self.ended),
             "films": self.films,
             "films_scanned": self.scanned,
             "films_failed": self.failed,
@@ -155,7 +154,7 @@ def summarise(
         since: when they were first submitted together; what was done before says nothing of their pace.
         gone: how many records are not there any more, or cannot be read.
         unplaced: how many files of the submission may be films of any study.
-        at_work: whether somebody works on jobs.
+        at_work: whether a worker is at work.
     """
     states = [record.state for record in records]
     ended = [record for record in records if record.final]
@@ -230,7 +229,3 @@ def _films_per_second(records: Sequence[Record]) -> float | None:
         until = max(until, record.ended)
     films = sum(record.tally.scanned + record.tally.failed for record in records)
     return films / busy if busy and films else None
-
-
-def _iso(seconds: float) -> str | None:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds") if seconds else None

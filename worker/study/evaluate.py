@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from converters.films.studies import StudyInput
 
 Progress = Callable[[int, str], None]
-"""Is told how many films are done, and the name of the next."""
+"""Called with how many films are done, and the name of the next."""
 
 _NAMED = 3
 
@@ -138,11 +138,11 @@ def _unseen(
 ) -> tuple[list[AnnotatedFilm], list[str]]:
     """The films of patients of whom none is among the digests ``known``, and what was left out.
 
-    A film that cannot be read stays among them: the scan tells why.
+    A film that cannot be read stays among them: the scan says why.
     """
     if known is None:
         raise InputError(
-            "the model card of the weights lists no film, so that nobody can tell which are unseen",
+            "the model card of the weights lists no film: which films are unseen is not known",
             "leave --unseen out, or name weights that this version trained",
         )
     seen: set[str] = set()

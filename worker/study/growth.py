@@ -33,9 +33,9 @@ from converters.films.studies import FilmSource, StudyInput, contradiction, find
 from worker.study.published import Content
 
 Contents = Collection[Content]
-"""What tells the films of a study."""
+"""What identifies the films of a study."""
 
-_NOWHERE = Path("/")  # which is no file
+_NOWHERE = Path("/")  # not a file
 
 
 class MissingFilmsError(Exception):
@@ -51,12 +51,12 @@ class MissingFilmsError(Exception):
 
 
 def contents_of(study: StudyInput) -> Contents:
-    """What tells the films of ``study``."""
+    """What identifies the films of ``study``."""
     return [Content(film.sop_instance_uid, film.digest, film.all_sha256, film.sha256) for film in study.films]
 
 
 def films_of(contents: Contents) -> list[FilmSource]:
-    """The films of a result, which does not tell where they lie; without those that tell no digest."""
+    """The films of a result, which does not say where they lie; without those that have no digest."""
     return [
         FilmSource(
             _NOWHERE,
@@ -73,7 +73,7 @@ def films_of(contents: Contents) -> list[FilmSource]:
 def holds(new: Contents, old: Contents) -> bool:
     """Whether each film of ``old`` is among ``new``, or one that takes it into account.
 
-    Where ``old`` tells no digest, its SOP Instance UID has to do.
+    Where ``old`` has no digest, its SOP Instance UID has to do.
     """
     uids, known = {film.sop_instance_uid for film in new} - {None}, _digests(new)
     return all(
@@ -91,7 +91,7 @@ def is_held(new: Contents, old: Contents) -> bool:
 
 
 def _digests(contents: Contents) -> set[str | None]:
-    """What tells the films; a result of an earlier version tells a film by the SHA-256 of its file."""
+    """What identifies the films: in a result of an earlier version the SHA-256 of their files."""
     return {each for film in contents for each in (film.digest, film.sha256, *film.all_sha256)} - {None}
 
 
@@ -189,7 +189,7 @@ def _insisted(film: FilmSource, there: FilmSource) -> FilmSource:
         return _in_its_place(film, there)
     try:
         return _newer(film, there) or _both(film, there)
-    except MissingFilmsError:  # he who forces it has the newer one
+    except MissingFilmsError:  # by force it is the newer one
         return _both(film, there) if film.reason or there.contradicts else _in_its_place(film, there)
 
 
@@ -198,7 +198,7 @@ def _key(film: FilmSource) -> str:
 
 
 def _files_of(film: FilmSource) -> frozenset[str]:
-    """What tells each film that ``film`` stands for."""
+    """What identifies each film that ``film`` stands for."""
     return frozenset(film.all_sha256 or (film.digest,))
 
 
@@ -249,7 +249,7 @@ def _newer(new: FilmSource, old: FilmSource) -> FilmSource | None:
 
 
 def _is_of_another(new: FilmSource, old: FilmSource) -> bool:
-    """Whether ``old`` names another patient than ``new``; not if it does not tell one any more.
+    """Whether ``old`` names another patient than ``new``; not if it names none any more.
 
     Raises:
         MissingFilmsError: ``new`` is gone.
@@ -273,7 +273,7 @@ def _same_pixels(new: FilmSource, old: FilmSource) -> bool:
 
 
 def _pixels(source: FilmSource) -> tuple[object, ...] | None:
-    """What tells the Pixel Data of a file, which may be too large for two of them; None if it has none."""
+    """What identifies the Pixel Data of a file: two may be too large to hold; None if it has none."""
     try:
         file = load(source.path)
         dicom = parse_dicom(file)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
+
+from pydantic import Field
 
 from bcd_model.errors import BcdError, InputError
 from bcd_model.reasons import Reason
@@ -13,13 +15,11 @@ from converters.results.outcome import Coverage, Extent, coverage, uncovered
 from converters.results.study_result import FailedFilm, FilmResult, ScannedFilm, StudyResult
 
 State = Literal["queued", "running", "done", "done with failures", "failed", "cancelled"]
-
-
 STATES: Final[tuple[State, ...]] = get_args(State)
-
-
 UNDER_WAY: Final[frozenset[State]] = frozenset({"queued", "running"})
 
+Count = Annotated[int, Field(ge=0, lt=1 << 31)]
+"""Of films, attempts or lost workers: more cannot be."""
 
 ENDINGS: Final[Mapping[Extent, tuple[State, int]]] = {
     "all": ("done", 0),
@@ -41,11 +41,11 @@ class Tally:
         excluded: films that were left out of the scan by a rule.
     """
 
-    scanned: int = 0
-    failed: int = 0
-    flagged: int = 0
-    highest: float = 0.0
-    excluded: int = 0
+    scanned: Count = 0
+    failed: Count = 0
+    flagged: Count = 0
+    highest: Annotated[float, Field(ge=0, le=1)] = 0.0
+    excluded: Count = 0
 
 
 NOTHING = Tally()
@@ -84,7 +84,7 @@ def in_one_line(reason: Reason | None, films: int, tally: Tally, *, with_place: 
 
     Args:
         films: of the job.
-        with_place: for whoever named the files, with the file's or folder's name.
+        with_place: for the user who named the files, with the file's or folder's name.
     """
     if reason is None:
         return ""
@@ -113,5 +113,5 @@ def tally_of(result: StudyResult) -> Tally:
         failed=extent.failed,
         excluded=extent.excluded,
         flagged=sum(any(presents(finding) for finding in scan.findings) for scan in scans),
-        highest=max((f.probability.abnormal for scan in scans for f in scan.findings), default=0.0),
+        highest=round(max((f.probability.abnormal for scan in scans for f in scan.findings), default=0.0), 6),
     )

@@ -33,8 +33,8 @@ class ResultWriter:
         ending: as there.
 
     Attributes:
-        names_files: whether what is written is for whoever named the films' files; for others they are called
-            by their numbers.
+        names_files: whether what is written is for the user who named the films' files; for others they are
+            called by their numbers.
         written: in it a film has failed whose objects could not be made.
     """
 
@@ -63,8 +63,8 @@ def check_target(folder: Path, job_id: str, *, replace: bool, films: Contents = 
         films: those of the job. The result of a part of them may always be replaced.
 
     Raises:
-        OutputError: it holds another job's result that may not be replaced, or something that is no result;
-            or it is a link.
+        OutputError: it holds another job's result that may not be replaced, or something that is not a
+            result; or it is a link.
     """
     try:
         root = ResultsRoot(folder.parent, make=False)
@@ -93,7 +93,7 @@ def _checked(root: ResultsRoot, name: str, job_id: str, *, replace: bool, films:
         if ours:
             remedy = "replace it with --force, or give another --out"
             raise OutputError("holds a damaged result", remedy, folder, "not-a-result")
-        detail = "is there already and is no result of this software"
+        detail = "is there already and is not a result of this software"
         raise OutputError(detail, "move it away or give another --out", folder, "not-a-result")
     if there.job_id != job_id and not replace and not grows(films, there.contents):
         os.close(fd)
@@ -145,8 +145,8 @@ def publish(
         mode: who may read the result: it names the patient.
         write: what writes the objects into an empty folder.
 
-    A result of the same job that somebody else has published first, under the UIDs of another time, is
-    left as it is: whoever has seen it keeps what they have seen.
+    A result of the same job that another process has published first, under the UIDs of another time, is
+    left as it is: it may have been read already.
 
     Returns:
         the published folder.
@@ -204,7 +204,7 @@ def _output_errors(path: Path) -> Iterator[None]:
             errno.ENOSPC: "free space on this disk or give another --out",
             errno.EDQUOT: "free space or give another --out",
             errno.ENOENT: "mount its share, or submit again if it was deleted",
-        }.get(error.errno or 0, "give another --out or mend its permissions")
+        }.get(error.errno or 0, "give another --out or correct its permissions")
         detail = f"cannot be written: {error.strerror or os.strerror(errno.EIO)}"
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise OutputError(detail, remedy, path, "disk-full" if full else "unwritable") from error

@@ -26,11 +26,11 @@ _JOB = re.compile(
 
 
 class Content(NamedTuple):
-    """What tells one film of a study from others.
+    """What distinguishes one film of a study from others.
 
     Attributes:
         digest: as in `converters.films.studies.FilmSource`; in a result of an earlier version the SHA-256 of
-            the file, None in one of version 0.1, which told none.
+            the file, None in one of version 0.1, which has none.
         all_sha256: as there.
         sha256: of its file; None likewise.
         facts: as there; "" in a result of an earlier version.
@@ -55,7 +55,7 @@ class Published:
             rule, and ``flagged`` have a finding at or above the operating point.
         looked_at: how much of the study was looked at.
         highest: the highest probability of abnormality of any finding; 0 if there is none.
-        contents: what tells its films.
+        contents: what identifies its films.
     """
 
     job_id: str
@@ -114,13 +114,13 @@ def _looked_at(outcomes: Sequence[str]) -> Extent:
 
 
 def job_of(folder: Path) -> str | None:
-    """The job whose result stands in ``folder``, "" if that cannot be told; None if there is no result."""
-    told: str | None = None
+    """The job whose result stands in ``folder``, "" if that is not known; None if there is no result."""
+    job: str | None = None
     for fd in _looks(folder):
-        told = job_at(fd)
-        if told:
+        job = job_at(fd)
+        if job:
             break
-    return told
+    return job
 
 
 def job_at(folder: int) -> str | None:
@@ -141,7 +141,7 @@ def _looks(folder: Path) -> Iterator[int]:
     """``folder``, opened; once more as long as another folder has taken its place meanwhile.
 
     A result that is replaced is deleted, maybe between opening its folder and reading it: there is a result
-    at every moment, and whoever looks has to find it.
+    at every moment, and every reader has to find it.
     """
     for _ in range(_LOOKS):
         try:

@@ -1,4 +1,4 @@
-"""Deleting folders of our own by descriptor: never through a link, nobody else's, nothing mounted there."""
+"""Deleting folders of our own by descriptor: never through a link, no other user's, nothing mounted there."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def is_of(found: os.stat_result, folder: os.stat_result) -> bool:
 def remove_folder(parent: int, name: str) -> bool:
     """Delete the folder ``name`` in the open folder ``parent``, with all that is of its owner in it.
 
-    A link in it is deleted, not what it leads to. What belongs to somebody else or lies on another file
+    A link in it is deleted, not what it leads to. What belongs to another user or lies on another file
     system is left, and so is the folder then.
 
     Returns:

@@ -25,7 +25,7 @@ class Known:
     """A file in which a film has come before.
 
     Attributes:
-        digest: what tells the film.
+        digest: what identifies the film.
         sha256: of the file.
         scannable: whether it was scanned, or is to be.
         path: of the file; None if that is not known.
@@ -81,7 +81,7 @@ def recognised(
     own: Sequence[KnownFilms] | None = None,
     force: bool = False,
 ) -> StudyInput:
-    """``study``; its films that are known are told as they were when they came first.
+    """``study``; its films that are known have the digests that they had when they came first.
 
     Args:
         known: what stands in the results folder, then in others, then what was submitted: the first that has
@@ -121,7 +121,7 @@ def _recognised(
         raise _unusable(film, film.reason)
     for some in known:
         alike = next((each for each in some if each.sha256 == film.sha256), None)
-        if alike is None and not film.scannable:  # its pixels are nobody's
+        if alike is None and not film.scannable:  # there are no pixels to compare
             alike = next((each for each in some if not each.scannable), None)
         elif alike is None and any(each.scannable for each in some):
             try:
@@ -147,7 +147,7 @@ def _unusable(film: FilmSource, reason: Reason) -> OutputError:
 
 
 def _pixels_of(known: Known) -> str | None:
-    """What tells the stored values of a film that is known; None if they cannot be read any more."""
+    """What identifies the stored values of a film that is known; None if they cannot be read any more."""
     if known.pixel_digest is not None or known.path is None:
         return known.pixel_digest
     try:

@@ -50,12 +50,12 @@ Scanned = Callable[[int, FilmResult, float], None]
 """Called with (k, its result, seconds) after film k."""
 
 Broke = Callable[[int, Exception], None]
-"""Called with (k, error) if film k ended in an error that nobody expects: it may hold what a log must not."""
+"""Called with (k, error) if film k ended in an unexpected error: its text may hold what a log must not."""
 
 CONTESTED = Reason(
     "contested",
     "the same picture stands under another patient in this study: one of them carries a wrong name, "
-    "and nobody can tell whose it is",
+    "and it is not known which",
 )
 
 _NO_REASON = Reason("failed", "no reason given")
@@ -316,7 +316,7 @@ class _Pictures:
     def other(self, index: int) -> Film | None:
         """Return the other breast in the same view; None if there is none that can be used.
 
-        One film under two sides is no pair: compared with itself, each of its places would pass for normal.
+        One film under two sides is not a pair: compared with itself, each place would pass for normal.
 
         Raises:
             FilmError: only if ``patient``: the storage fails in a way that may pass.
@@ -328,10 +328,10 @@ class _Pictures:
             own, other = self._read(index).read, self._read(at).read
         except self._passed_on:
             raise
-        except Exception:  # noqa: BLE001 - its own turn tells what; it costs that film alone
+        except Exception:  # noqa: BLE001 - its own turn says what; it costs that film alone
             return None
         if own is None or other is None:
-            return None  # its own turn tells why
+            return None  # its own turn says why
         return None if np.array_equal(other.film.pixels, own.film.pixels) else other.film
 
     def _contested(self, study: StudyInput) -> set[int]:
@@ -354,9 +354,9 @@ class _Pictures:
         }
 
     def _digests(self, source: FilmSource) -> Iterator[str]:
-        """What tells the picture of a film: its stored values, and as it is shown, whatever they are.
+        """What identifies the picture of a film: its stored values, and as it is shown, whatever they are.
 
-        Nothing if it cannot be read: its own turn tells why.
+        Nothing if it cannot be read: its own turn says why.
         """
         try:
             file = _load(source)

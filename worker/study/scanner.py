@@ -25,7 +25,7 @@ def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variabl
         real = path.resolve()
         if not any(real.is_relative_to(root) for root in allowed):
             detail = f"this worker may not {what} this folder"
-            raise UsageError(detail, f"mend {variable} or move the files", path.parent, "outside-roots")
+            raise UsageError(detail, f"correct {variable} or move the files", path.parent, "outside-roots")
 
 
 def make_scanner(

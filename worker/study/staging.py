@@ -30,7 +30,7 @@ NAME: Final = ".bcd-staging"
 
 ResultsMode = Literal["private", "group", "umask"]
 RESULTS_MODES: Final[tuple[ResultsMode, ...]] = get_args(ResultsMode)
-"""Who may read a published result: its owner, the folder's group too, or whoever the umask lets."""
+"""Who may read a published result: its owner, the folder's group too, or those whom the umask lets."""
 
 _STAGE = re.compile(r"stage-[0-9a-f]{32}(-old)?")
 _RACES = 100
@@ -67,7 +67,10 @@ class ResultsRoot:
             real = path.resolve(strict=True)
             if not any(real.is_relative_to(root.resolve()) for root in roots):
                 raise OutputError(
-                    "is in no folder that BCD_OUTPUT_ROOTS names", "mend the variable", path, "outside-roots"
+                    "is in no folder that BCD_OUTPUT_ROOTS names",
+                    "correct the variable",
+                    path,
+                    "outside-roots",
                 )
             self.fd = _open_without_links(real)
         else:
@@ -98,7 +101,7 @@ def make_results_folder(path: Path, mode: ResultsMode) -> None:
     """Make the folder ``path`` unless it is there; the ``mode`` says who may list it then.
 
     Raises:
-        OSError: it cannot be made, or is no folder.
+        OSError: it cannot be made, or is not a folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=_MODES[mode][0] if mode != "umask" else 0o777, exist_ok=True)

@@ -64,7 +64,7 @@ def test_submitting_a_batch_to_a_site_says_how_to_watch_it(site: Site, studies: 
     assert "warning: no worker is at work" in answer.err
     assert answer.err.endswith("to watch: bcd-admin status --batch night --watch\n")
     listed = site("jobs", "--json").json["jobs"]
-    assert [(job["batch"], job["lane"]) for job in listed] == [("night", "batch")] * 2
+    assert [(job["batch"], job["priority"]) for job in listed] == [("night", "batch")] * 2
     again = site("submit", studies, "--batch", "night", "--out", "out")
     assert "2 under way already" in again.err
     assert "--watch" not in site("submit", studies, "--out", "out", "--json").err
@@ -158,7 +158,7 @@ def test_retry_waits_where_nobody_else_works(admin: Any, patients: list[Path], t
     assert failed.code == 2
     summary = admin("status", "--batch", "night")
     assert summary.code == 1
-    assert "  2  this worker may not read this folder; mend BCD_INPUT_ROOTS" in summary.out
+    assert "  2  this worker may not read this folder; correct BCD_INPUT_ROOTS" in summary.out
     answer = admin("retry", "--batch", "night")
     assert answer.code == 0, answer.err
     assert answer.out.startswith("2 jobs queued again\n")

@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 
-from bcd_model.reasons import Reason
+from bcd_model.reasons import Reason, reason_of_earlier_version
 from converters.films.studies import find_studies
-from tests.support.made_records import make_study, record_of
+from tests.support.made_records import make_study, out_of_the_queue, record_of
 from worker.gateway.schema import job_of
-from worker.queue.job import reason_field, reason_of_field
 from worker.queue.summary import summarise
 
 NAME = "Doe: Jane left"
@@ -99,8 +98,8 @@ def names() -> st.SearchStrategy[str]:
 )
 def test_whatever_a_file_is_called_nobody_else_is_told(name: str, code: str, film: str, state: Any) -> None:
     reason = Reason(code, "cannot be read: Input/output error", "submit it again", film, f"/films/{name}")
-    assert reason_of_field(reason_field(reason)) == reason
     record = record_of(make_study("1.2.3"), state=state, reason=reason, exit_code=1)
+    assert out_of_the_queue(record) == record
     summary = summarise([record])
     told = [
         record.why(),
@@ -114,9 +113,8 @@ def test_whatever_a_file_is_called_nobody_else_is_told(name: str, code: str, fil
 
 @given(name=names())
 def test_a_sentence_of_an_earlier_version_is_shown_to_nobody_else(name: str) -> None:
-    record = record_of(
-        make_study("1.2.3"), state="failed", reason=reason_of_field(f"{name}: cut short"), exit_code=1
-    )
+    reason = reason_of_earlier_version(f"{name}: cut short")
+    record = record_of(make_study("1.2.3"), state="failed", reason=reason, exit_code=1)
     assert MARK not in record.why()
     assert MARK not in json.dumps(summarise([record]).as_json())
     assert MARK in record.why(with_place=True)

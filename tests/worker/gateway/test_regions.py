@@ -159,7 +159,7 @@ def test_a_region_outlives_its_worker_and_its_message(own_site: Any, films: list
     assert any(json.loads(line)["event"] == "region ended" for line in log.splitlines())
 
 
-def test_a_region_that_ends_its_worker_again_and_again_is_put_aside(own_site: Any, films: list[Path]) -> None:
+def test_a_region_that_ends_its_worker_three_times_is_quarantined(own_site: Any, films: list[Path]) -> None:
     own_site.serve()
     client = own_site.client("patient")
     region = ask(client, films[0], **PLACE).json()["region_id"]
@@ -168,7 +168,7 @@ def test_a_region_that_ends_its_worker_again_and_again_is_put_aside(own_site: An
     own_site.work()
     got = answer(client, region)
     assert got["state"] == "failed"
-    assert "put aside" in got["reason"]
+    assert "quarantined" in got["reason"]
 
 
 def test_a_worker_whose_clock_is_slow_keeps_its_region(

@@ -26,7 +26,7 @@ from converters.results.study_result import FailedFilm, JobIdentity, StudyResult
 from tests.support.in_process import Queue
 from tests.support.reasons import because
 from worker.pool.execution import run_job
-from worker.queue.job import Lane
+from worker.queue.job import Priority
 from worker.queue.records import Records
 from worker.study.publish import publish
 from worker.study.scan import may_pass
@@ -182,7 +182,7 @@ def test_a_batch_waits_until_there_is_room_for_its_results(
     queue: Queue, films: Path, small_disk: Path, moment: str
 ) -> None:
     out = small_disk / "out"
-    job = queue.submit(films, out=out, lane="batch").job_id
+    job = queue.submit(films, out=out, priority="batch").job_id
     if moment == "before":
         fill(small_disk)
     else:
@@ -206,7 +206,7 @@ def test_a_batch_waits_until_there_is_room_for_its_results(
 
 
 def test_the_pauses_grow_while_the_trouble_lasts(queue: Queue, films: Path) -> None:
-    job = queue.submit(films, lane="batch").job_id
+    job = queue.submit(films, priority="batch").job_id
     (films / "film1.dcm").unlink()
     (films / "film1.dcm").symlink_to(NEVER_READ)
     pauses = []
@@ -238,7 +238,7 @@ def test_a_share_that_is_not_mounted_is_waited_for(
     queue: Queue, films: Path, share: str, tmp_path: Path
 ) -> None:
     place = queue.out if share == "results" else films
-    job = queue.submit(films, lane="batch").job_id
+    job = queue.submit(films, priority="batch").job_id
     shutil.move(place, tmp_path / "away")
     record = queue.run(job)
     assert (record.state, record.tries) == ("queued", 1)
@@ -253,7 +253,7 @@ def test_a_share_that_is_not_mounted_is_waited_for(
 
 def test_films_that_cannot_be_read_for_a_while_are_waited_for(queue: Queue, films: Path) -> None:
     film = films / "film3.dcm"
-    job = queue.submit(films, lane="batch").job_id
+    job = queue.submit(films, priority="batch").job_id
     shutil.move(film, films.parent / "away")
     film.symlink_to(NEVER_READ)
     record = queue.run(job)
@@ -268,7 +268,7 @@ def test_films_that_cannot_be_read_for_a_while_are_waited_for(queue: Queue, film
 
 
 def test_a_film_that_is_gone_costs_only_itself_and_nobody_waits_for_it(queue: Queue, films: Path) -> None:
-    job = queue.submit(films, lane="batch").job_id
+    job = queue.submit(films, priority="batch").job_id
     (films / "film3.dcm").unlink()
     record = queue.run(job)
     assert (record.state, record.tries, record.exit_code) == ("done with failures", 0, 1)
@@ -279,9 +279,11 @@ def test_a_film_that_is_gone_costs_only_itself_and_nobody_waits_for_it(queue: Qu
     assert re.match(with_place, record.why(with_place=True))
 
 
-@pytest.mark.parametrize("lane", ["interactive", "batch"])
-def test_a_folder_that_may_not_be_written_is_told_at_once(queue: Queue, films: Path, lane: Lane) -> None:
-    job = queue.submit(films, out=Path("/sys"), lane=lane).job_id
+@pytest.mark.parametrize("priority", ["interactive", "batch"])
+def test_a_folder_that_may_not_be_written_is_told_at_once(
+    queue: Queue, films: Path, priority: Priority
+) -> None:
+    job = queue.submit(films, out=Path("/sys"), priority=priority).job_id
     record = queue.run(job)
     assert (record.state, record.exit_code, record.tries) == ("failed", 5, 0)
     assert "permissions" in record.why()
@@ -352,7 +354,7 @@ def test_a_record_that_cannot_be_read_fails_its_job(queue: Queue, films: Path, f
     assert queue.records.claim(job, "message/node/2", 10) == "failed", "it is not begun again and again"
 
 
-@pytest.mark.parametrize("field", ["created", "outs", "lane"])
+@pytest.mark.parametrize("field", ["created", "outs", "priority"])
 def test_a_record_damaged_while_its_study_is_scanned_drops_its_job_that_is_made_anew_if_submitted(
     queue: Queue, films: Path, field: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -426,7 +428,7 @@ def test_a_message_for_no_job_is_refused_and_counted(queue: Queue) -> None:
     assert queue.records.listing() == []
 
 
-def test_a_job_that_ends_its_worker_three_times_is_put_aside(queue: Queue, films: Path) -> None:
+def test_a_job_that_ends_its_worker_three_times_is_quarantined(queue: Queue, films: Path) -> None:
     class KilledError(BaseException):
         """The process is gone in the middle of a film; nothing of the job's own code runs any more."""
 
@@ -441,8 +443,8 @@ def test_a_job_that_ends_its_worker_three_times_is_put_aside(queue: Queue, films
         assert queue.client.zadd("bcd:running", {job: 1.0}, xx=True, ch=True)
     record = queue.run(job, "message/node/4")
     assert (record.state, record.attempts, record.lost) == ("failed", 3, 3)
-    assert "put aside" in record.why()
-    assert queue.watcher.times("job put aside") == 1
+    assert "quarantined" in record.why()
+    assert queue.watcher.times("job quarantined") == 1
     assert content(queue.out) == {}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from pydicom import dcmread
 
 from converters.films.studies import find_studies
+from converters.product import SOFTWARE_VERSION
 from tests.support.film_forms import (
     DCMCJPLS,
     FORMS,
@@ -20,6 +20,7 @@ from tests.support.film_forms import (
     through_archive,
     with_other_pixels,
 )
+from tests.support.made_records import write_as_version_0_1
 
 pytestmark = pytest.mark.redis
 
@@ -196,13 +197,19 @@ def test_a_damaged_file_is_never_taken_for_a_film_that_was_scanned(
 def test_the_very_file_of_an_earlier_version_is_the_film(queue: Any, film: Path) -> None:
     """Its records tell films by the SHA-256 of their files, in lists."""
     first = queue.submit(film)
-    (study,) = find_studies([film]).studies
-    (source,) = study.films
-    old = {"films": [[str(source.path), source.sop_instance_uid, source.sha256, None]], "warnings": []}
-    queue.client.hset(f"bcd:job:{first.job_id}", "study", json.dumps(old))
+    write_as_version_0_1(queue.client, first.job_id)
     again = queue.submit(film)
     assert (again.job_id, again.answer) == (first.job_id, "under way")
+    queue.client.hset(f"bcd:job:{first.job_id}", "software_version", SOFTWARE_VERSION)
     assert queue.run(first.job_id).state == "done"
+
+
+def test_a_job_of_an_earlier_version_ends_with_what_to_do(queue: Any, film: Path) -> None:
+    first = queue.submit(film)
+    write_as_version_0_1(queue.client, first.job_id)
+    record = queue.run(first.job_id)
+    assert (record.state, record.reason.code) == ("failed", "other-version")
+    assert "submitted for version 0.1.0; submit the study again" in record.why()
 
 
 def test_a_late_film_is_done_with_one_that_came_in_another_file(

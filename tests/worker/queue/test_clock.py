@@ -160,11 +160,11 @@ def test_a_worker_is_shown_until_it_gives_no_sign_of_life(
     records: Records, client: redis.Redis, leap: float
 ) -> None:
     """The leap is in the entry: what a worker has said of itself by the other clock."""
-    records.beat("gone", {"lanes": []}, LEASE)
+    records.beat("gone", {"priorities": []}, LEASE)
     entry = json.loads(client.hget("bcd:workers", "gone"))
     moved = {name: entry[name] - leap for name in ("seen", "gone")}
     client.hset("bcd:workers", "gone", json.dumps(entry | moved))
-    records.beat("alive", {"lanes": []}, LEASE)
+    records.beat("alive", {"priorities": []}, LEASE)
     assert "alive" in records.workers()
     assert ("gone" in records.workers()) == (abs(leap) < 4 * LEASE)
 

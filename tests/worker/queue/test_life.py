@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 from tests.support.made_records import CREATED
 from tests.support.reasons import because
 from tests.support.two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
-from worker.queue.job import LANES, Lane
-from worker.queue.records import MAX_LOST, Records, Swept
+from worker.queue.job import PRIORITIES, Priority
+from worker.queue.records import Records, Swept
 from worker.study.outcome import NOTHING, STATES, UNDER_WAY, State, Tally
 
 pytestmark = pytest.mark.redis
@@ -40,7 +40,7 @@ class Job:
     """
 
     created: datetime
-    lane: Lane = "interactive"
+    priority: Priority = "interactive"
     batch: str = ""
     state: State = "queued"
     place: str = ""
@@ -62,7 +62,7 @@ class Job:
         self.state, self.place, self.holder, self.reason, self.aged = state, place, holder, reason, False
 
     def wait(self, reason: str = "") -> None:
-        self.move("queued", f"bcd:waiting:{self.lane}", reason=reason)
+        self.move("queued", f"bcd:waiting:{self.priority}", reason=reason)
         self.film = 0
 
     def finish(self, state: State, reason: str, code: int) -> None:
@@ -74,9 +74,10 @@ class Job:
         if self.lost < MAX_LOST:
             self.wait()
         else:
-            self.finish("failed", "put aside", 1)
+            self.finish("failed", "quarantined", 1)
 
 
+MAX_LOST = 3
 TALLY = Tally(scanned=2, failed=1, flagged=1, highest=0.75)
 AGAIN: frozenset[State] = frozenset({"failed", "cancelled", "done with failures"})
 DONE: frozenset[State] = frozenset({"done", "done with failures"})
@@ -112,15 +113,15 @@ class Life(RuleBasedStateMachine):
         self.jobs: dict[str, Job] = {}
         self.batches: dict[str, set[str]] = {}
 
-    @initialize(lane=st.sampled_from(LANES))
-    def first(self, lane: Lane) -> None:
-        self.submit(JOBS[0], lane, "", force=False, published=False, out="/out", day=0)
+    @initialize(priority=st.sampled_from(PRIORITIES))
+    def first(self, priority: Priority) -> None:
+        self.submit(JOBS[0], priority, "", force=False, published=False, out="/out", day=0)
 
     # What people do
 
     @rule(
         job=st.sampled_from(JOBS),
-        lane=st.sampled_from(LANES),
+        priority=st.sampled_from(PRIORITIES),
         batch=st.sampled_from(["", "one", "two"]),
         force=st.booleans(),
         published=st.booleans(),
@@ -128,10 +129,10 @@ class Life(RuleBasedStateMachine):
         day=st.integers(0, 3),
     )
     def submit(
-        self, job: str, lane: Lane, batch: str, force: bool, published: bool, out: str, day: int
+        self, job: str, priority: Priority, batch: str, force: bool, published: bool, out: str, day: int
     ) -> None:
         created = CREATED + timedelta(days=day)
-        record = replace(make_record(job, out, created), lane=lane, batch=batch, replace=force)
+        record = replace(make_record(job, out, created), priority=priority, batch=batch, replace=force)
         answer = self.records.submit(record, published=published, force=force)
         if batch:
             self.batches.setdefault(batch, set()).add(job)
@@ -142,7 +143,7 @@ class Life(RuleBasedStateMachine):
             assert answer == ("queued", True)
             first = known.created if known else created
             tally = known.tally if known else NOTHING  # of the result that may still stand
-            self.jobs[job] = Job(first, lane, batch, outs=[out], replace=force, tally=tally)
+            self.jobs[job] = Job(first, priority, batch, outs=[out], replace=force, tally=tally)
             self.jobs[job].wait()
             return
         known.outs = [*(other for other in known.outs if other != out), out]
@@ -153,10 +154,10 @@ class Life(RuleBasedStateMachine):
         known.joined = True
         known.replace |= force
         sooner = known.place == "bcd:later" or known.place == "bcd:waiting:batch"
-        sooner &= lane == "interactive"
+        sooner &= priority == "interactive"
         assert answer == ("under way", sooner)
         if sooner:
-            known.lane = lane
+            known.priority = priority
             known.wait()
 
     @precondition(lambda self: len(self.jobs) < len(JOBS))
@@ -204,7 +205,7 @@ class Life(RuleBasedStateMachine):
                 return
             known.lose()
             if known.state == "failed":
-                assert answer == "put aside"
+                assert answer == "quarantined"
                 return
         elif known.state != "queued":
             assert answer == known.state
@@ -301,7 +302,7 @@ class Life(RuleBasedStateMachine):
     @only_if(lambda known: known.aged)
     @rule(message=st.booleans(), passed=st.booleans())
     def sweep(self, message: bool, passed: bool) -> None:
-        """``message``: the batch lane has one; ``passed``: those that are begun were sent much later."""
+        """``message``: the batch queue has one; ``passed``: those that are begun were sent much later."""
         self.client.delete("bcd:front:batch")
         if message:
             self.client.lpush("bcd.batch", "a message")
@@ -314,9 +315,11 @@ class Life(RuleBasedStateMachine):
         requeued = at["bcd:running"] - aside
         message_lost = {job for place in set(PLACES[:2]) - quiet for job in at[place]}
         found = self._sweep(since=INTERVAL)
-        assert (set(found.requeued), set(found.aside)) == (requeued, aside)
+        assert (set(found.requeued), set(found.quarantined)) == (requeued, aside)
         send = requeued | at["bcd:later"] | message_lost
-        assert sorted(found.send) == sorted((job, self.jobs[job].lane, self.jobs[job].begun) for job in send)
+        assert sorted(found.send) == sorted(
+            (job, self.jobs[job].priority, self.jobs[job].begun) for job in send
+        )
 
     @only_if(lambda known: known.aged)
     @rule()
@@ -332,7 +335,7 @@ class Life(RuleBasedStateMachine):
         for known in self.jobs.values():
             known.aged &= not running(known)
         found = self._sweep(since=2 * LEASE)
-        assert (found.requeued, found.aside) == ((), ())
+        assert (found.requeued, found.quarantined) == ((), ())
 
     def _sweep(self, since: float) -> Swept:
         for job, known in self.jobs.items():  # a slow machine must not make it look as if a message was lost
@@ -419,7 +422,7 @@ class Life(RuleBasedStateMachine):
         states = [known.state for known in self.jobs.values()]
         assert figures.states == {state: states.count(state) for state in STATES}
         assert (figures.running, figures.later) == (self._at("bcd:running"), self._at("bcd:later"))
-        assert figures.waiting == {lane: self._at(f"bcd:waiting:{lane}") for lane in LANES}
+        assert figures.waiting == {priority: self._at(f"bcd:waiting:{priority}") for priority in PRIORITIES}
         newest_first = sorted(self.jobs, key=lambda job: (self.jobs[job].created, job), reverse=True)
         assert self.records.ids() == newest_first
         assert set(self.records.batches()) == set(self.batches)
@@ -429,7 +432,7 @@ class Life(RuleBasedStateMachine):
 
 _COMPARED = (
     "created",
-    "lane",
+    "priority",
     "batch",
     "state",
     "film",

@@ -22,7 +22,8 @@ from bcd_model.reasons import Reason
 from converters.films.studies import FilmSource, StudyInput
 from converters.product import SOFTWARE_VERSION
 from converters.results.study_result import JobIdentity
-from tests.support.made_records import CREATED, MODEL, SHAPE, record_of
+from tests.support.made_records import CREATED, MODEL, SHAPE, record_of, write_as_version_0_1
+from tests.support.made_records import make_study as made_study
 from tests.support.reasons import because
 from worker.engine.client import find_redis_server
 from worker.engine.host import die_with_parent, redis_answer, wait_for
@@ -70,7 +71,7 @@ def current(records: Records, record: Record) -> Record:
 
 
 def test_a_record_comes_back_as_it_was(records: Records) -> None:
-    record = replace(make_record(), lane="batch", batch="night", replace=True, homes=(Path("/out"),))
+    record = replace(make_record(), priority="batch", batch="night", replace=True, homes=(Path("/out"),))
     submit(records, record)
     found = current(records, record)
     assert found.updated >= record.updated
@@ -117,15 +118,29 @@ def test_another_version_of_the_software_gives_other_uids() -> None:
 
 
 def test_a_record_that_states_no_version_is_of_the_one_release_that_wrote_none(
-    records: Records, url: str
+    records: Records, client: redis.Redis
 ) -> None:
-    record = make_record()
+    record = replace(record_of(made_study("1.1")), batch="night")
     submit(records, record)
     assert current(records, record).software_version == SOFTWARE_VERSION
-    with redis.Redis(unix_socket_path=url.removeprefix("redis+socket://")) as client:
-        client.hdel(f"bcd:job:{record.job_id}", "software_version")
-    assert current(records, record).software_version == "0.1.0"
-    assert [found.software_version for found in records.listing([record.job_id])] == ["0.1.0"]
+    write_as_version_0_1(client, record.job_id)
+    read = current(records, record)
+    assert read == replace(record, software_version="0.1.0", homes=(), updated=read.updated)
+    assert records.listing([record.job_id]) == [replace(read, study=None)]
+
+
+def test_what_version_0_1_left_waiting_is_worked_on(records: Records, client: redis.Redis) -> None:
+    record, tally = record_of(made_study("1.1")), Tally(2, 1, 1, 0.5)
+    submit(records, record)
+    write_as_version_0_1(client, record.job_id)
+    assert records.claim(record.job_id, "holder", LEASE) == "claimed"
+    assert records.later(record.job_id, "holder", 0, because("full"), 100)
+    swept = records.sweep(0, LEASE, 90)
+    assert [job for job, *_ in swept.send] == [record.job_id]
+    assert records.claim(record.job_id, "holder", LEASE) == "claimed"
+    assert records.end(record.job_id, "holder", state="done", reason=because("torn"), tally=tally)
+    read = current(records, record)
+    assert (read.state, read.tally, read.reason, read.attempts) == ("done", tally, because("torn"), 2)
 
 
 @given(st.binary(min_size=1, max_size=40).map(lambda name: os.fsdecode(name.replace(b"\0", b"\xff"))))
@@ -254,7 +269,7 @@ def test_more_jobs_than_are_read_at_a_time_are_listed_whole(records: Records) ->
 def test_the_figures_tell_how_the_queue_stands(records: Records) -> None:
     finish(records, make_record("1.1"))
     run(records, make_record("1.2"))
-    submit(records, replace(make_record("1.3"), lane="batch"))
+    submit(records, replace(make_record("1.3"), priority="batch"))
     records.count_refused("not JSON")
     records.beat("a@host", {"host": "host"}, lease=20)
     figures = records.figures()

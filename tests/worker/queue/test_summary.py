@@ -137,8 +137,10 @@ ALIKE = {
         Reason("unwritable", "cannot be written: full", "free space", place=f"/a/results/{uid}")
         for uid in ("1.2.3", "1.2.840.7")
     ),
-    "this worker may not read this folder; mend BCD_INPUT_ROOTS": tuple(
-        Reason("outside-roots", "this worker may not read this folder", "mend BCD_INPUT_ROOTS", place=place)
+    "this worker may not read this folder; correct BCD_INPUT_ROOTS": tuple(
+        Reason(
+            "outside-roots", "this worker may not read this folder", "correct BCD_INPUT_ROOTS", place=place
+        )
         for place in ("/in/patient 7 8", "/in/p")
     ),
     "failed under an earlier version of this software": tuple(

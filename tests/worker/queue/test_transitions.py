@@ -13,7 +13,6 @@ import redis
 from bcd_model.reasons import Reason
 from tests.support.reasons import because
 from tests.support.two_jobs import DAYS, DELAY, INTERVAL, JOBS, LEASE, PLACES, PLACES_OF, make_record
-from worker.queue import transitions
 from worker.queue.records import Records, Swept
 from worker.study.outcome import STATES
 
@@ -106,7 +105,7 @@ def test_a_crowd_that_does_everything_at_once_leaves_no_job_in_two_places(
     assert records.figures().states == {state: states.count(state) for state in STATES}
 
 
-def test_a_job_that_ends_its_worker_three_times_is_put_aside_and_may_be_retried(records: Records) -> None:
+def test_a_job_that_ends_its_worker_three_times_is_quarantined_and_may_be_retried(records: Records) -> None:
     job = JOBS[0]
     records.submit(make_record(), published=False, force=False)
     states = []
@@ -119,7 +118,7 @@ def test_a_job_that_ends_its_worker_three_times_is_put_aside_and_may_be_retried(
     assert record.reason == Reason(
         "quarantined",
         "it ended its worker, or took too long, 3 times",
-        "put aside: see the log of the worker",
+        "quarantined: see the worker's log",
     )
     assert (record.attempts, record.lost, record.exit_code) == (3, 3, 1)
     assert records.claim(job, "message/node/4", LEASE) == "failed"
@@ -127,7 +126,7 @@ def test_a_job_that_ends_its_worker_three_times_is_put_aside_and_may_be_retried(
     assert records.claim(job, "message/node/5", LEASE) == "claimed"
 
 
-def test_a_job_handed_back_untried_is_never_put_aside(records: Records) -> None:
+def test_a_job_handed_back_untried_is_never_quarantined(records: Records) -> None:
     job = JOBS[0]
     records.submit(make_record(), published=False, force=False)
     for attempt in range(10):
@@ -139,13 +138,13 @@ def test_a_job_handed_back_untried_is_never_put_aside(records: Records) -> None:
 
 
 def test_what_waits_in_a_batch_is_begun_at_once_when_somebody_waits_for_it(records: Records) -> None:
-    job, batched = JOBS[0], replace(make_record(), lane="batch", batch="night")
+    job, batched = JOBS[0], replace(make_record(), priority="batch", batch="night")
     records.submit(batched, published=False, force=False)
     assert records.submit(make_record(), published=False, force=False) == ("under way", True)
     assert records.figures().waiting == {"interactive": 1, "batch": 0}
     record = records.get(job)
     assert record is not None
-    assert (record.lane, record.batch) == ("interactive", "night")
+    assert (record.priority, record.batch) == ("interactive", "night")
 
 
 def test_what_waits_for_its_storage_is_begun_when_its_time_has_come(
@@ -191,7 +190,7 @@ def test_a_lost_message_is_sent_again_once_and_not_while_others_wait(
     records: Records, client: redis.Redis
 ) -> None:
     job = JOBS[0]
-    records.submit(replace(make_record(), lane="batch"), published=False, force=False)
+    records.submit(replace(make_record(), priority="batch"), published=False, force=False)
     client.zadd("bcd:waiting:batch", {job: 1.0})
     found = []
     for waiting in (True, False, False):
@@ -208,7 +207,7 @@ def test_a_message_that_was_lost_among_many_is_noticed_when_later_ones_are_begun
 ) -> None:
     lost, later = JOBS[:2]
     for job in (lost, later):
-        records.submit(replace(make_record(job), lane="batch"), published=False, force=False)
+        records.submit(replace(make_record(job), priority="batch"), published=False, force=False)
     client.lpush("bcd.batch", "there are always more")
     now = client.time()[0]
     client.zadd("bcd:waiting:batch", {lost: now - 1000.0, later: now - 900.0})
@@ -229,7 +228,7 @@ def test_a_job_that_is_begun_again_says_nothing_of_the_messages_before_it(
 ) -> None:
     waiting, again = JOBS[:2]
     for job in (waiting, again):
-        records.submit(replace(make_record(job), lane="batch"), published=False, force=False)
+        records.submit(replace(make_record(job), priority="batch"), published=False, force=False)
     client.lpush("bcd.batch", "its message")
     now = client.time()[0]
     client.zadd("bcd:waiting:batch", {waiting: now - 1000.0, again: now - 1001.0})
@@ -254,7 +253,7 @@ def test_a_trouble_that_lasts_ends_the_patience(records: Records) -> None:
     assert records.end(job, "two", state="failed", reason=FULL)
 
 
-@pytest.mark.parametrize("field", ["lane", "begun"])
+@pytest.mark.parametrize("field", ["priority", "begun"])
 def test_a_damaged_record_does_not_stop_the_sweep_for_others(
     records: Records, client: redis.Redis, field: str
 ) -> None:
@@ -267,7 +266,7 @@ def test_a_damaged_record_does_not_stop_the_sweep_for_others(
     client.set("bcd:swept", client.time()[0] - LEASE / 2)
     assert records.sweep(INTERVAL, LEASE, DAYS).requeued == (sound,)
     # nor does its message come again and again, as it would if the script failed
-    assert records.claim(damaged, "another", LEASE) == "damaged"
+    assert records.claim(damaged, "another", LEASE) == "unknown"
 
 
 def test_a_record_deleted_by_hand_is_forgotten_by_the_next_sweep(
@@ -285,14 +284,3 @@ def test_a_record_deleted_by_hand_is_forgotten_by_the_next_sweep(
     assert client.zcard("bcd:waiting:interactive") <= 1  # the young one is seen later
     assert records.claim(JOBS[1], "holder", LEASE) == "unknown"
     assert records.listing() == []
-
-
-def test_a_script_takes_the_arguments_that_its_head_names() -> None:
-    """Or one in another's place would be written down as a reason, or as a time."""
-    named = {name: name for name in transitions.RENEW.parameters}
-    assert transitions.RENEW.arguments(named, {}) == ["id", "holder", "lease", "updated", "film"]
-    for wrong in ({**named, "batch": "x"}, {"id": "x"}, {}):
-        with pytest.raises(TypeError, match="renew takes id, holder, lease, updated, film"):
-            transitions.RENEW.arguments(wrong, {})
-    with pytest.raises(TypeError):
-        transitions.RENEW.arguments(named, {"state": "done"})

@@ -17,9 +17,9 @@ from converters.dicom import file as dicom_file
 from converters.films import read, studies
 from converters.films.studies import StudyInput, find_studies
 from tests.support.film_forms import with_other_pixels
-from tests.support.made_records import record_of
+from tests.support.made_records import out_of_the_queue, record_of
 from tests.support.stand_in import StandIn
-from worker.queue.job import reason_field, study_from_json, to_fields
+from worker.queue.job import reason_field
 from worker.study.publish import publish
 from worker.study.scan import new_job, scan_study
 
@@ -65,7 +65,9 @@ def folder(patients: list[Path], tmp_path: Path) -> Path:
 
 def from_the_queue(study: StudyInput) -> StudyInput:
     """The study as it comes out of a job's record."""
-    return study_from_json(str(to_fields(record_of(study))["study"]), study.study_instance_uid)
+    found = out_of_the_queue(record_of(study)).study
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("compares", [True, False])

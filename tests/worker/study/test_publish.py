@@ -105,7 +105,7 @@ def test_what_came_in_between_is_not_replaced(tmp_path: Path, other: str | None)
         else:
             publish(make_result(other), tmp_path)
 
-    with pytest.raises(OutputError, match="another job" if other else "no result of this software"):
+    with pytest.raises(OutputError, match="another job" if other else "not a result of this software"):
         publish(make_result("job1"), tmp_path, write=write)
     there = published(tmp_path / "1.2.3")
     assert (there and there.job_id) == other
@@ -116,7 +116,7 @@ def test_what_came_in_between_is_not_replaced(tmp_path: Path, other: str | None)
 def test_what_is_no_result_is_never_touched(tmp_path: Path, replace: bool) -> None:
     (tmp_path / "1.2.3").mkdir()
     (tmp_path / "1.2.3" / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match="no result of this software"):
+    with pytest.raises(OutputError, match="not a result of this software"):
         publish(make_result(), tmp_path, replace=replace)
     assert content(tmp_path) == ["1.2.3", "1.2.3/thesis.txt"]
 

@@ -143,7 +143,7 @@ def test_a_pipe_in_the_place_of_a_results_file_holds_nobody_up(root: Path) -> No
     (root / "1.2.3").mkdir()
     os.mkfifo(root / "1.2.3" / "result.json")
     assert published(root / "1.2.3") is None
-    with pytest.raises(OutputError, match="no result of this software"):
+    with pytest.raises(OutputError, match="not a result of this software"):
         publish(make_result(), root)
 
 

@@ -38,7 +38,7 @@ BATCH = typer.Option(
 WATCH = typer.Option(False, "--watch", "-w", help="Keep showing it until nothing is left to wait for.")
 
 
-class Lane(str, Enum):
+class Priority(str, Enum):
     """Which queue a job waits in."""
 
     INTERACTIVE = "interactive"

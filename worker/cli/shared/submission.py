@@ -15,7 +15,7 @@ from worker.cli.shared.console import note
 from worker.cli.shared.figures import counted
 from worker.cli.shared.progress import film_progress
 from worker.cli.shared.session import Queue, warn_if_nobody_works
-from worker.queue.job import Lane, Record
+from worker.queue.job import Priority, Record
 
 if TYPE_CHECKING:
     from worker.queue.submission import Submitted, Submitter
@@ -56,13 +56,15 @@ def _how_far(submitted: Sequence[Submitted], studies: int) -> str:
     )
 
 
-def make_submitter(queue: Queue, root: Path, lane: Lane, batch: str = "", *, force: bool) -> Submitter:
+def make_submitter(
+    queue: Queue, root: Path, priority: Priority, batch: str = "", *, force: bool
+) -> Submitter:
     """What submits to ``queue``, for the results folder ``root``."""
     from worker.pool.app import make_messages  # brings Celery
     from worker.queue.submission import Submitter  # brings Redis
 
     weights, messages = read_info(queue.settings.model), make_messages(queue.settings)
-    return Submitter(queue.records, messages, weights, queue.settings, root, lane, batch, force)
+    return Submitter(queue.records, messages, weights, queue.settings, root, priority, batch, force)
 
 
 def queue_studies(

@@ -9,15 +9,12 @@ if clock[1] and clock[2] and clock[3] then
   passed = wall - tonumber(clock[1])
   now = tonumber(clock[2]) + math.max(0, math.min(passed, tonumber(clock[3])))
 end
+local MAX_LOST = 3  -- so often may a job end the process that works on it, before it is quarantined
 local MOST_LEASE, MOST_DELAY = 600, 86400  -- seconds; no setting gives more
 local function record(id) return 'bcd:job:' .. id end
-local function kind(id) return redis.call('TYPE', record(id)).ok end
-local function get(id, field)
-  if kind(id) ~= 'hash' then return false end  -- somebody may have put something else there
-  return redis.call('HGET', record(id), field)
-end
+local function get(id, field) return redis.call('HGET', record(id), field) end
 local function set(id, ...) redis.call('HSET', record(id), ...) end
--- the state is not counted any more: the one it is in, or else the one that its place tells
+-- the state is not counted any more: the one it is in, or else the one that its place stands for
 local function uncount(id)
   local state = get(id, 'state')
   if not STATES[state] then
@@ -48,7 +45,8 @@ local function enlist(id, batch, created)
   redis.call('ZADD', 'bcd:batches', now, batch)
   redis.call('ZADD', 'bcd:batches:begun', 'NX', wall, batch)
 end
-local function known(lane) return lane == 'interactive' or lane == 'batch' end
+local function priority_of(id) return get(id, 'priority') or get(id, 'lane') end  -- 'lane': version 0.1
+local function known(priority) return priority == 'interactive' or priority == 'batch' end
 local function study_key(id) return 'bcd:study:' .. (get(id, 'study_instance_uid') or '') end
 local function forget(id)
   uncount(id)
@@ -57,16 +55,12 @@ local function forget(id)
   for _, where in ipairs(PLACES) do redis.call('ZREM', where, id) end
   redis.call('ZREM', 'bcd:jobs', id)
 end
--- whether the scripts can work with the record: somebody may have changed it by hand
+-- whether there is a record that the scripts can work with
 local function usable(id)
-  local begun = string.gsub(get(id, 'begun') or '', 'e%+%d+$', '')  -- some Redis write 1.7957970194664497e+9
-  if not (get(id, 'reason') and string.match(begun, '^%d+%.?%d*$')) then return false end
   for _, field in ipairs({'lost', 'attempts', 'tries'}) do
-    local told = get(id, field) or ''
-    -- HINCRBY takes nothing else
-    if not string.match(told, '^%d+$') or string.format('%d', tonumber(told)) ~= told then return false end
+    if not string.match(get(id, field) or '', '^%d+$') then return false end  -- HINCRBY takes nothing else
   end
-  return known(get(id, 'lane')) and STATES[get(id, 'state')]
+  return tonumber(get(id, 'begun')) and get(id, 'reason') and known(priority_of(id)) and STATES[get(id, 'state')]
 end
 local function reason(code, detail, remedy)  -- as bcd_model.reasons writes one
   return cjson.encode({code = code, detail = detail, remedy = remedy})
@@ -74,33 +68,21 @@ end
 local function wait_again(id, updated, why)
   enter(id, 'queued')
   set(id, 'film', 0, 'holder', '', 'due', 0, 'reason', why, 'updated', updated)
-  place(id, 'bcd:waiting:' .. get(id, 'lane'), now)
+  place(id, 'bcd:waiting:' .. priority_of(id), now)
 end
 local function finish(id, state, updated, why, code)
   enter(id, state)
   set(id, 'holder', '', 'due', 0, 'ended', wall, 'reason', why, 'exit_code', code, 'updated', updated)
   place(id, 'bcd:ended', now)
 end
--- somebody changed or deleted its record by hand, so that the scripts cannot work with it: what is left of a record
--- ends, all else is forgotten; what was there, or false
-local function gone(id, updated)
-  if usable(id) then return false end
-  local found = kind(id)
-  if found == 'hash' then
-    finish(id, 'failed', updated, reason('record-damaged', 'its record was damaged', 'submit the study again'), 1)
-  else
-    forget(id)
-  end
-  return found
-end
 -- the holder is gone without an outcome: once more, unless that has happened too often
-local function lose(id, most, updated)
+local function lose(id, updated)
   local lost = redis.call('HINCRBY', record(id), 'lost', 1)
-  if lost < most then
+  if lost < MAX_LOST then
     wait_again(id, updated, '')
     return 'queued'
   end
   local why = 'it ended its worker, or took too long, ' .. lost .. ' times'
-  finish(id, 'failed', updated, reason('quarantined', why, 'put aside: see the log of the worker'), 1)
+  finish(id, 'failed', updated, reason('quarantined', why, "quarantined: see the worker's log"), 1)
   return 'failed'
 end

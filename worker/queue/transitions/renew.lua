@@ -1,4 +1,4 @@
--- A sign of life of the holder; 0 if the job is not its own any more.
+-- A heartbeat of the holder; 0 if the job is not its own any more.
 -- arguments: id, holder, lease, updated, film
 -- film: '' if it is the same
 -- also when Redis is full

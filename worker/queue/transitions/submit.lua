@@ -1,13 +1,11 @@
 -- A submission: {answer, whether a message is to be sent}.
--- arguments: id, only_first, published, force, outs, created, lane, batch, updated, study, names, homes; fields
--- only_first: 1 if nothing is to be done where the study has jobs, or the job a record of whatever kind: {'known', 0}
+-- arguments: id, only_first, published, force, outs, created, priority, batch, updated, study, names, homes; fields
+-- only_first: 1 if nothing is to be done where the study has jobs, or the job a record: {'known', 0}
 -- published, force: 0 or 1; outs: a JSON list, the folder asked for last
--- names: what tells how the files are called; homes: the folders of those who know it, a JSON list
+-- names: a digest of what the files are called; homes: the folders of those who know it, a JSON list
 -- what the result that stands is known by, until there is another
-local KEPT = {
-  created = true, scanned = true, failed_films = true, excluded_films = true, flagged = true, highest = true,
-}
-if only_first == '1' and (kind(id) ~= 'none' or redis.call('EXISTS', 'bcd:study:' .. study) == 1) then
+local KEPT = {created = true, tally = true}
+if only_first == '1' and redis.call('EXISTS', record(id), 'bcd:study:' .. study) > 0 then
   return {'known', 0}
 end
 local asked = cjson.decode(outs)
@@ -36,15 +34,15 @@ if batch ~= '' then set(id, 'batch', batch) end
 if done then return {'done', 0} end
 set(id, 'joined', (tonumber(get(id, 'joined')) or 0) + 1)
 if get(id, 'names') == names then
-  local told = cjson.decode(get(id, 'homes') or '[]')
-  table.insert(told, out)
-  set(id, 'homes', cjson.encode(told))
+  local homes_now = cjson.decode(get(id, 'homes') or '[]')
+  table.insert(homes_now, out)
+  set(id, 'homes', cjson.encode(homes_now))
 end
 if force == '1' then set(id, 'replace', 1) end
--- somebody waits for what was only in a batch, or was to be tried later: now, then
-if state == 'queued' and lane == 'interactive' then
-  if get(id, 'lane') ~= lane or redis.call('ZSCORE', 'bcd:later', id) then
-    set(id, 'lane', lane)
+-- the user waits for what was only in a batch, or was to be tried later: now, then
+if state == 'queued' and priority == 'interactive' then
+  if priority_of(id) ~= priority or redis.call('ZSCORE', 'bcd:later', id) then
+    set(id, 'priority', priority)
     wait_again(id, updated, '')
     return {'under way', 1}
   end

@@ -2,7 +2,7 @@
 -- arguments: old, new, why, updated, batch
 -- old: the job that goes; batch: if it is done it is replaced in this batch alone
 -- also when Redis is full
-if kind(old) ~= 'hash' or kind(new) ~= 'hash' then return 0 end
+if redis.call('EXISTS', record(old), record(new)) < 2 then return 0 end
 local state = get(old, 'state')
 -- what is done stays in the batches of other days
 local done = state == 'done' or state == 'done with failures'

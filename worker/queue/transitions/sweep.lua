@@ -1,24 +1,26 @@
--- Put right what went wrong without anybody noticing; the messages that are to be sent for it.
--- arguments: interval, lease, message_lost, most_lost, limit, days, updated
+-- Put right what went wrong unnoticed; the messages that are to be sent for it.
+-- arguments: interval, lease, message_lost, limit, days, updated
 -- interval, lease, message_lost: seconds; limit: jobs of each kind
 -- also when Redis is full
 interval, lease = tonumber(interval), tonumber(lease)
 local late = tonumber(message_lost)
 local before = tonumber(redis.call('GET', 'bcd:swept') or 0)
 if now - before < 0.8 * interval and now > before then return cjson.encode({}) end
--- Redis's clock has leapt, or nobody has swept for long: what has passed is the usual time between sweeps.
+-- Redis's clock has leapt, or no worker has swept for long: what has passed is the usual time between sweeps.
 if passed < 0 or passed > lease / 2 then now = (tonumber(clock[2]) or now) + interval end
 redis.call('SET', 'bcd:swept', now)
 redis.call('HSET', 'bcd:clock', 'wall', wall, 'now', now, 'most', lease / 2)
-local send, requeued, aside, damaged = {}, {}, {}, {}
+local send, requeued, quarantined, damaged = {}, {}, {}, {}
+-- forget what the scripts cannot work with; its study submitted again makes it anew
 local function left(id)
-  local found = gone(id, updated)
-  if found and found ~= 'none' then table.insert(damaged, id) end
-  return found
+  if usable(id) then return false end
+  if redis.call('EXISTS', record(id)) == 1 then table.insert(damaged, id) end
+  forget(id)
+  return true
 end
-local function pass(id) table.insert(send, {id, get(id, 'lane'), tonumber(get(id, 'begun')) > 0}) end
+local function pass(id) table.insert(send, {id, priority_of(id), tonumber(get(id, 'begun')) > 0}) end
 
--- If nobody has swept for long, Redis or all workers were away, and nobody could renew a lease either.
+-- If no worker has swept for long, Redis or all workers were away, and no lease could be renewed either.
 if passed > lease or now - before > lease then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now + lease)) do
     redis.call('ZADD', 'bcd:running', now + lease, id)
@@ -34,11 +36,11 @@ end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:running', '-inf', now, 'LIMIT', 0, limit)) do
   if left(id) then
     -- nothing to do
-  elseif lose(id, tonumber(most_lost), updated) == 'queued' then
+  elseif lose(id, updated) == 'queued' then
     table.insert(requeued, id)
     pass(id)
   else
-    table.insert(aside, id)
+    table.insert(quarantined, id)
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:later', '-inf', now, 'LIMIT', 0, limit)) do
@@ -47,12 +49,12 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:later', '-inf', now, 'LIMIT
     pass(id)
   end
 end
--- Jobs that wait though their message is gone: their lane has none, or has come far past theirs (it is read
+-- Jobs that wait though their message is gone: their queue has none, or has come far past theirs (it is read
 -- in order). A worker may also have it and be about to begin; one message too many does no harm.
-for _, lane in ipairs({'interactive', 'batch'}) do
-  local place_of = 'bcd:waiting:' .. lane
-  local passed = tonumber(redis.call('GET', 'bcd:front:' .. lane) or 0) - 6 * late
-  if redis.call('LLEN', 'bcd.' .. lane) == 0 then passed = now - late end
+for _, priority in ipairs({'interactive', 'batch'}) do
+  local place_of = 'bcd:waiting:' .. priority
+  local passed = tonumber(redis.call('GET', 'bcd:front:' .. priority) or 0) - 6 * late
+  if redis.call('LLEN', 'bcd.' .. priority) == 0 then passed = now - late end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', place_of, '-inf', passed, 'LIMIT', 0, limit)) do
     if not left(id) then
       place(id, place_of, now)
@@ -69,4 +71,4 @@ for _, batch in ipairs(redis.call('ZRANGEBYSCORE', 'bcd:batches', '-inf', old)) 
   redis.call('ZREM', 'bcd:batches:begun', batch)
   redis.call('DEL', 'bcd:batch:' .. batch, 'bcd:unplaced:' .. batch)
 end
-return cjson.encode({send = send, requeued = requeued, aside = aside, damaged = damaged})
+return cjson.encode({send = send, requeued = requeued, quarantined = quarantined, damaged = damaged})
