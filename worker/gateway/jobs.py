@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.problems import ProblemError, skipped_fields
-from worker.gateway.representation import Held, Representation, answer
+from worker.gateway.representation import is_unchanged, validators
 from worker.gateway.schema import Accepted, Error, Job, Jobs, Submission, job_of
 from worker.gateway.tokens import Token
 from worker.gateway.upload.receive import form_body, received
@@ -119,8 +119,10 @@ def job(job_id: str, request: Request, here: Here, token: Whose) -> Response:
     Ask again with its ``ETag`` in ``If-None-Match``: the answer is 304 while it is the same.
     """
     body = _shown(here, here.record(job_id, token)).model_dump_json().encode()
-    tag = hashlib.sha256(body).hexdigest()
-    return answer(request, Representation(Held(body), tag, "application/json", ranges=True))
+    version = validators(hashlib.sha256(body).hexdigest())
+    if is_unchanged(request, version):
+        return Response(status_code=304, headers=version)
+    return Response(body, headers=version, media_type="application/json")
 
 
 @router.post(

@@ -58,7 +58,7 @@ class Found:
 
 
 class OpenFile:
-    """A regular file that is open; a `worker.gateway.representation.Content`."""
+    """A regular file that is open."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         self._stream = os.fdopen(descriptor, "rb", buffering=0)
