@@ -160,7 +160,6 @@ def _keep_house(here: Gateway, over: threading.Event) -> None:
             )
             if uploads or results:
                 event("expired", uploads=uploads, results=results)
-            here.rates.forget({token.id for token in here.tokens.all()})
         except (OSError, QueueError, SettingsError) as error:
             event("expiry failed", logging.WARNING, error=error)
         until = time.monotonic() + _EXPIRY_SECONDS
