@@ -25,6 +25,11 @@ def serve(
     port: int | None = typer.Option(
         None, "--port", min=0, max=65535, help="The port.", show_default="BCD_GATEWAY_PORT"
     ),
+    behind_proxy: bool = typer.Option(
+        False,
+        "--behind-proxy",
+        help="A proxy with TLS stands in front: listen on an address that other machines reach.",
+    ),
     health: bool = typer.Option(
         False, "--health", help="Start nothing; exit with 0 if the gateway of this machine answers."
     ),
@@ -41,7 +46,7 @@ def serve(
 
     set_up_logging(settings.log_level, settings.log_format)
     Records(settings.broker_url or "").ping()
-    with ended_by_signals(), running_gateway(settings) as (url, check):
+    with ended_by_signals(), running_gateway(settings, behind_proxy=behind_proxy) as (url, check):
         note(f"the gateway is at {url}")
         while True:
             check()

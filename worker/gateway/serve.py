@@ -15,7 +15,7 @@ import uvicorn
 from bcd_model.errors import QueueError, SettingsError, UsageError
 from worker.gateway.app import BASE, make_asgi, make_gateway
 from worker.gateway.dependencies import Gateway
-from worker.gateway.protocol import HEADER_BYTES, patient_protocol
+from worker.gateway.protocol import HEADER_BYTES, Protocol
 from worker.gateway.upload.memory import share_heaps
 from worker.logs import event
 from worker.settings import Settings
@@ -30,29 +30,28 @@ _CLOCK_SECONDS = 10.0
 
 
 @contextmanager
-def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
+def running_gateway(
+    settings: Settings, *, behind_proxy: bool = False
+) -> Iterator[tuple[str, Callable[[], None]]]:
     """Serve in a thread while the context lasts.
 
     Args:
         settings: with the broker named.
+        behind_proxy: whether what other machines reach is a proxy with TLS in front of it.
 
     Yields:
         the address of the API, and a function that raises QueueError if the gateway has ended.
 
     Raises:
         SettingsError: the address cannot be listened on.
-        UsageError: it is not this machine's own, and there is no token.
+        UsageError: other machines reach it, and there is no token or no proxy in front.
         OutputError: the gateway's folder cannot be used.
     """
     share_heaps()
     here = make_gateway(settings)
-    tokens = here.tokens.all()
-    if not is_loopback(settings.gateway_address) and not tokens:
-        raise UsageError(
-            f"the gateway does not listen on {settings.gateway_address} while there is no token",
-            "make one first: bcd-admin token create NAME",
-        )
-    with _listening(settings.gateway_address, settings.gateway_port) as listener:
+    if not is_loopback(settings.gateway_address):
+        _check_open(settings.gateway_address, behind_proxy=behind_proxy, token=bool(here.tokens.all()))
+    with _listening(settings) as listener:
         server = uvicorn.Server(_configuration(here))
         thread = threading.Thread(target=server.run, args=([listener],), name="gateway", daemon=True)
         thread.start()
@@ -78,6 +77,20 @@ def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None
             event("gateway ended")
 
 
+def _check_open(address: str, *, behind_proxy: bool, token: bool) -> None:
+    """Refuse an address that other machines reach without TLS in front, or while there is no token."""
+    if not behind_proxy:
+        raise UsageError(
+            f"the gateway does not listen on {address} without TLS",
+            "listen on 127.0.0.1, or put a proxy with TLS in front (docker/Caddyfile) and add --behind-proxy",
+        )
+    if not token:
+        raise UsageError(
+            f"the gateway does not listen on {address} while there is no token",
+            "make one first: bcd-admin token create NAME",
+        )
+
+
 def is_loopback(address: str) -> bool:
     """Whether only this machine can reach ``address``."""
     try:
@@ -89,25 +102,28 @@ def is_loopback(address: str) -> bool:
 
 
 @contextmanager
-def _listening(address: str, port: int) -> Iterator[socket.socket]:
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    address, port = settings.gateway_address, settings.gateway_port
     try:
         family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(place[:2], family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         message = f"the gateway cannot listen on {address} port {port}: {reason}"
-        raise SettingsError(message, "mend BCD_GATEWAY_ADDRESS or BCD_GATEWAY_PORT") from None
+        raise SettingsError(message, "correct BCD_GATEWAY_ADDRESS or BCD_GATEWAY_PORT") from None
     with listener:
         # accepted sockets inherit it; asyncio sets it on none of a listener that names no protocol
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a client that takes nothing of its answer
+            milliseconds = settings.gateway_idle_seconds * 1000
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         yield listener
 
 
 def _configuration(here: Gateway) -> uvicorn.Config:
-    idle = here.settings.gateway_idle_seconds
     return uvicorn.Config(
         make_asgi(here),
-        http=patient_protocol(idle),
+        http=Protocol,
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -118,7 +134,7 @@ def _configuration(here: Gateway) -> uvicorn.Config:
         server_header=False,
         backlog=_BACKLOG,
         limit_concurrency=_most_connections(),
-        timeout_keep_alive=idle,
+        timeout_keep_alive=here.settings.gateway_idle_seconds,
         timeout_graceful_shutdown=_STOPS,
         h11_max_incomplete_event_size=HEADER_BYTES,
     )

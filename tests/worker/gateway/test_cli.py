@@ -75,10 +75,27 @@ def test_a_gateway_without_its_queue_says_so(admin: Any) -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "no such host"])
-def test_without_a_token_it_listens_on_loopback_alone(own_site: Any, address: str) -> None:
-    answer = own_site.admin("serve", "--address", address, "--port", "0", BCD_BROKER_URL=own_site.broker)
+def test_without_tls_in_front_or_without_a_token_it_listens_on_loopback_alone(
+    own_site: Any, address: str
+) -> None:
+    command = ["serve", "--address", address, "--port", "0"]
+    answer = own_site.admin(*command, BCD_BROKER_URL=own_site.broker)
+    assert answer.code == 2
+    assert f"does not listen on {address} without TLS; listen on 127.0.0.1, or put a proxy" in answer.error
+    answer = own_site.admin(*command, "--behind-proxy", BCD_BROKER_URL=own_site.broker)
     assert answer.code == 2
     assert "while there is no token; make one first: bcd-admin token create NAME" in answer.error
+
+
+def test_behind_a_proxy_it_listens_where_other_machines_reach_it(own_site: Any) -> None:
+    assert own_site.admin("token", "create", "anna").code == 0
+    serve = own_site.admin.start(
+        "serve", "--behind-proxy", "--address", "0.0.0.0", "--port", "0", BCD_BROKER_URL=own_site.broker
+    )
+    assert next(line for line in serve.stderr if "the gateway is at http://0.0.0.0:" in line)
+    serve.terminate()
+    serve.communicate(timeout=30)
+    assert serve.returncode == 0
 
 
 def test_a_port_that_is_taken_is_told(own_site: Any) -> None:
