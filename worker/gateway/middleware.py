@@ -36,7 +36,7 @@ _ALWAYS = {
 }
 
 
-class Frame:
+class Middleware:
     """ASGI middleware around everything else.
 
     Args:
@@ -48,11 +48,8 @@ class Frame:
         self._idle = idle_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] == "http":
-            await _Exchange(scope, receive, send, self._idle).run(self._app)
-        elif scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
+        """Handle one request: uvicorn is set to nothing but HTTP."""
+        await _Exchange(scope, receive, send, self._idle).run(self._app)
 
 
 class _Exchange:
@@ -76,7 +73,7 @@ class _Exchange:
         try:
             await app(self._inner_scope(), self.receive, self.send)
         except ClientDisconnect:
-            pass  # nobody is there to be told
+            pass  # no client is left for an answer
         except Exception as error:  # noqa: BLE001 - the client has got its 500 already, and no more
             event("request broke", logging.ERROR, request=self._id, error=error)
         finally:
@@ -144,7 +141,9 @@ class _Exchange:
                 return
 
     def _log(self, seconds: float) -> None:
-        route = getattr(self._inside.get("route"), "path", None)  # the pattern: no id, no stranger's words
+        route = getattr(
+            self._inside.get("route"), "path", None
+        )  # the pattern: no id, no words of the client's
         method = self._scope["method"]
         event(
             "request",

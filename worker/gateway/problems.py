@@ -7,7 +7,7 @@ setting of this machine, and nothing that a film's header says.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
@@ -51,23 +51,17 @@ class ProblemError(Exception):
         self,
         status: int,
         detail: str,
-        *,
         headers: Mapping[str, str] | None = None,
         skipped: Sequence[Skipped] = (),
     ) -> None:
-        super().__init__(detail)
+        super().__init__(status, detail, headers, skipped)  # all of them, for pickle
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
         self.skipped = tuple(skipped)
 
-    def __reduce__(self) -> tuple[Callable[..., ProblemError], tuple[object, ...]]:
-        return _remade, (self.status, self.detail, self.headers, self.skipped)
-
-
-def _remade(status: int, detail: str, headers: Mapping[str, str], skipped: Sequence[Skipped]) -> ProblemError:
-    """The problem that another process has raised."""
-    return ProblemError(status, detail, headers=headers, skipped=skipped)
+    def __str__(self) -> str:
+        return self.detail
 
 
 def try_again(status: int, detail: str, seconds: float = AWAY_SECONDS) -> ProblemError:
