@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter, Lock, to_thread
 
-from worker.gateway.problems import ProblemError, try_again
+from worker.gateway.problems import try_again
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Slots:
             ProblemError: 503: there is none.
         """
         if self._used.total() >= self._total or self._used[token] >= self._each:
-            raise self._full()
+            raise try_again(503, "too many uploads at the same time; try again in a moment", _SLOT_SECONDS)
         self._used[token] += 1
         try:
             yield
@@ -84,10 +84,6 @@ class Slots:
                 del self._used[token]
             if not self._used:
                 self._none_left()
-
-    @staticmethod
-    def _full() -> ProblemError:
-        return try_again(503, "too many uploads at the same time; try again in a moment", _SLOT_SECONDS)
 
 
 class Turns:

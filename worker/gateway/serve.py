@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import resource
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -21,7 +22,7 @@ from worker.logs import event
 from worker.settings import Settings
 from worker.study.outcome import UNDER_WAY
 
-_STOPS = 10  # seconds for requests under way when the gateway is told to end
+_STOPS = 10  # seconds for requests under way when the gateway ends
 _BACKLOG = 1024
 _MOST_CONNECTIONS = 4096
 _RESERVED_FILES = 2048  # descriptors that are not for connections; half of them for zips
@@ -142,17 +143,11 @@ def _configuration(here: Gateway) -> uvicorn.Config:
 
 def _most_connections() -> int:
     """As many as there may be open files for, up to a limit; the process's own limit is raised for it."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return _MOST_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * _MOST_CONNECTIONS + _RESERVED_FILES  # one for the client, one for the file that it gets
     if soft < wanted:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-            soft = allowed
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     reserved = min(_RESERVED_FILES, soft // 2)
     return min(_MOST_CONNECTIONS, (soft - reserved) // 2)
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from worker.gateway.problems import ProblemError, try_again
+from worker.gateway.problems import try_again
 from worker.gateway.storage.disk import check_room
 from worker.study.removal import FOLDER
 
@@ -164,7 +164,7 @@ class ResultFolder:
         """The file at ``path``.
 
         Raises:
-            FileNotFoundError: there is none, or it is no regular file of this folder.
+            FileNotFoundError: there is none, or it is not a regular file of this folder.
         """
         *folders, name = path.split("/")
         if len(folders) > _DEEPEST or any(part in ("", ".", "..") for part in (*folders, name)):
@@ -174,7 +174,7 @@ class ResultFolder:
             for part in folders:
                 opened.append(os.open(part, FOLDER, dir_fd=opened[-1] if opened else self._folder))
             descriptor = os.open(name, _FILE, dir_fd=opened[-1] if opened else self._folder)
-        except (OSError, ValueError) as error:  # ValueError: what is no name at all
+        except (OSError, ValueError) as error:  # ValueError: what cannot be a name
             raise FileNotFoundError(path) from error
         finally:
             for folder in opened:
@@ -227,7 +227,7 @@ def with_result(results: Path, job: str, study: str, use: Callable[[ResultFolder
             except OSError:
                 if folder.stands:
                     raise
-    raise _unsteady()
+    raise try_again(503, "the result is being replaced; try again in a moment")
 
 
 def stands(results: Path, job: str, study: str) -> bool:
@@ -309,7 +309,3 @@ def _job_in(content: bytes) -> str | None:
 def _found(path: str, there: os.stat_result) -> Found:
     identity = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
     return Found(path, there.st_size, identity, there.st_mtime)
-
-
-def _unsteady() -> ProblemError:
-    return try_again(503, "the result is being replaced; try again in a moment")

@@ -93,7 +93,7 @@ async def read_form(
         _boundary(request),
         max_header_size=_HEADER_BYTES,
         max_header_count=_HEADERS,
-        max_segment_count=most_files + len(fields) + 1,  # what is too much is told by the reader
+        max_segment_count=most_files + len(fields) + 1,  # the reader says what is too much
         strict=True,
     )
     received = 0
@@ -112,7 +112,7 @@ async def read_form(
     except ParserLimitReached as error:
         raise ProblemError(413, f"the form has more than {most_files} files, or a header too long") from error
     except MultipartError as error:
-        raise ProblemError(400, "the body is no whole multipart/form-data form") from error
+        raise ProblemError(400, "the body is not a whole multipart/form-data form") from error
     finally:
         reader.close()
     return Form(tuple(reader.files), reader.fields)
@@ -182,14 +182,17 @@ class _Reader:
             await to_thread.run_sync(partial(_write, part, self._check_room))
 
     async def _end(self) -> None:
-        part, self._part = self._part, None
+        part = self._part
         if part is None:
             return
         if part.stream is None:
             self.fields[part.name] = part.pending.decode("utf-8", "replace").strip()
-            return
-        path = await to_thread.run_sync(partial(_finish, part, self._check_room))
-        self.files.append(Upload(path, part.shown))
+        else:
+            await to_thread.run_sync(partial(_write, part, self._check_room))
+            part.stream.close()
+            path = part.path.replace(part.path.with_name(part.digest.hexdigest()))
+            self.files.append(Upload(path, part.shown))
+        self._part = None
 
 
 def shown_name(name: str) -> str:
@@ -204,16 +207,6 @@ def _write(part: _Part, check_room: Callable[[int], None]) -> None:
         part.digest.update(part.pending)
         part.stream.write(part.pending)
         part.pending.clear()
-
-
-def _finish(part: _Part, check_room: Callable[[int], None]) -> Path:
-    if part.stream is not None:
-        try:
-            _write(part, check_room)
-        finally:
-            part.stream.close()
-    target = part.path.with_name(part.digest.hexdigest())
-    return part.path.replace(target)
 
 
 def _boundary(request: Request) -> str:
