@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import time
 import urllib.error
@@ -69,13 +68,8 @@ def ended_by_signals() -> Iterator[None]:
 
 def check_health(settings: Settings) -> None:
     """Raise QueueError if the gateway of this machine does not answer that it is well."""
-    address = settings.gateway_address
-    try:
-        parsed = ipaddress.ip_address(address)
-        if parsed.is_unspecified:  # it listens on all of them
-            address = "127.0.0.1" if parsed.version == 4 else "::1"
-    except ValueError:
-        pass  # the name of a host
+    of_all = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    address = of_all.get(settings.gateway_address, settings.gateway_address)
     host = f"[{address}]" if ":" in address else address
     url = f"http://{host}:{settings.gateway_port}/api/v1/health"
     try:

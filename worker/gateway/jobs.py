@@ -85,7 +85,9 @@ def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
         raise ProblemError(
             409, "the place of a result is taken by something else; tell whoever runs the gateway"
         )
-    return [_shown(here, records[one.job_id], cast(Submission, one.answer)) for one in submitted]
+    return [
+        job_of(records[one.job_id], here.folders.results, cast(Submission, one.answer)) for one in submitted
+    ]
 
 
 @router.get("/jobs", response_model=Jobs, response_model_exclude_unset=True, responses=PROBLEMS)
@@ -103,7 +105,7 @@ def jobs(
         for record in here.listing(looked_at, token)
         if study_instance_uid in (None, record.study_instance_uid)
     ]
-    shown = [_shown(here, record) for record in records[:limit]]
+    shown = [job_of(record, here.folders.results) for record in records[:limit]]
     more = len(records) - len(shown) + len(ids) - len(looked_at)
     return Jobs(jobs=shown, more=more) if more else Jobs(jobs=shown)
 
@@ -118,7 +120,7 @@ def job(job_id: str, request: Request, here: Here, token: Whose) -> Response:
 
     Ask again with its ``ETag`` in ``If-None-Match``: the answer is 304 while it is the same.
     """
-    body = _shown(here, here.record(job_id, token)).model_dump_json().encode()
+    body = job_of(here.record(job_id, token), here.folders.results).model_dump_json().encode()
     version = validators(hashlib.sha256(body).hexdigest())
     if is_unchanged(request, version):
         return Response(status_code=304, headers=version)
@@ -138,7 +140,7 @@ def cancel(job_id: str, here: Here, token: Whose) -> Job:
             _check_alone(here, record, token)
             here.records.cancel(job_id, "cancelled through the gateway")
         record = here.record(job_id, token)
-    return _shown(here, record)
+    return job_of(record, here.folders.results)
 
 
 def _check_alone(here: Gateway, record: Record, token: Token) -> None:
@@ -147,7 +149,3 @@ def _check_alone(here: Gateway, record: Record, token: Token) -> None:
     elsewhere = record.outs != (here.folders.result_root(record.job_id),)
     if elsewhere or here.grants.shared(record.job_id, others):
         raise ProblemError(409, "somebody else waits for this job, too: it goes on")
-
-
-def _shown(here: Gateway, record: Record, submission: Submission | None = None) -> Job:
-    return job_of(record, results=here.folders.results, submission=submission)

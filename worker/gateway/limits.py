@@ -79,9 +79,7 @@ class Slots:
         try:
             yield
         finally:
-            self._used[token] -= 1
-            if not self._used[token]:
-                del self._used[token]
+            self._used -= Counter((token,))  # which forgets a token that has none
             if not self._used:
                 self._none_left()
 

@@ -7,13 +7,13 @@ thrown away for a moment; then the connection is closed whatever comes.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
 from collections.abc import MutableMapping
 from typing import Any, Final
 
+from anyio import fail_after, move_on_after
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -92,8 +92,9 @@ class _Exchange:
             message = await self._receive()
         else:
             try:
-                message = await asyncio.wait_for(self._receive(), self._idle)
-            except (TimeoutError, asyncio.TimeoutError) as error:  # Python 3.10 has two of them
+                with fail_after(self._idle):
+                    message = await self._receive()
+            except TimeoutError as error:
                 raise ProblemError(408, "nothing came for too long; send it again") from error
         self._note(message)
         return message
@@ -129,16 +130,10 @@ class _Exchange:
         return headers
 
     async def _drain(self) -> None:
-        until = time.monotonic() + _DRAIN_SECONDS
         most = self._received + _DRAIN_BYTES
-        while not (self._all_received or self._gone) and self._received < most:
-            left = until - time.monotonic()
-            if left <= 0:
-                return
-            try:
-                self._note(await asyncio.wait_for(self._receive(), left))
-            except (TimeoutError, asyncio.TimeoutError):
-                return
+        with move_on_after(_DRAIN_SECONDS):
+            while not (self._all_received or self._gone) and self._received < most:
+                self._note(await self._receive())
 
     def _log(self, seconds: float) -> None:
         route = getattr(

@@ -136,27 +136,21 @@ class Error(BaseModel):
     skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
-def job_of(record: Record, *, results: Path, submission: Submission | None = None) -> Job:
-    """The job as it is shown to a token.
-
-    Args:
-        results: the folder of all results below the gateway.
-    """
-    fields = {
-        name: getattr(record, name) for name in ("job_id", "study_instance_uid", "state", "film", "films")
-    }
+def job_of(record: Record, results: Path, submission: Submission | None = None) -> Job:
+    """The job as it is shown to a token; ``results`` is the folder of all results below the gateway."""
+    alike = ("job_id", "study_instance_uid", "state", "film", "films")
     return Job(
-        **fields,
+        **{name: getattr(record, name) for name in alike},
+        **{
+            f"films_{name}": getattr(record.tally, name)
+            for name in ("scanned", "failed", "excluded", "flagged")
+        },
         submission=submission,
         created=record.created.isoformat(),
         updated=record.updated.isoformat(),
         reason=record.why() or None,
         reason_code=record.reason.code if record.reason else None,
         superseded_by=record.superseded_by or None,
-        films_scanned=record.tally.scanned,
-        films_failed=record.tally.failed,
-        films_excluded=record.tally.excluded,
-        films_flagged=record.tally.flagged,
         highest_probability=record.tally.highest,
         prevalence=float(record.settings["prevalence"]),
         result=stands(results, record.job_id, record.study_instance_uid),

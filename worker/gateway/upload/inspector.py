@@ -83,9 +83,7 @@ class Inspector:
     def close(self) -> None:
         """End the server; it is started again when it is needed."""
         with self._lock:
-            server, self._server = self._server, None
-        if server is not None:
-            server.close()
+            self._server = None
 
     def _answer(self, request: bytes) -> tuple[bool, Any]:
         """Whether a process has begun, and its outcome (see `_outcome`); None if it ended without one."""
@@ -110,14 +108,13 @@ class Inspector:
     def _hand_over(self, connection: socket.socket) -> None:
         """Have the server fork a process for ``connection``; a server that has ended is started anew."""
         with self._lock:
-            if self._server is not None:
-                try:
-                    self._server.send(connection)
-                    return
-                except OSError:
-                    self._server.close()
-            self._server = _Server()
-            self._server.send(connection)
+            server = self._server or _Server()
+            try:
+                server.send(connection)
+            except OSError:
+                server = _Server()
+                server.send(connection)
+            self._server = server
 
 
 class _Server:
@@ -136,7 +133,7 @@ class _Server:
                 env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # a process with threads is not forked well
             )
         self._socket = ours
-        self.close = weakref.finalize(self, _end, ours, process)
+        weakref.finalize(self, _end, ours, process)
 
     def send(self, connection: socket.socket) -> None:
         """Have a process forked for ``connection``."""
