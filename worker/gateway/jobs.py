@@ -29,7 +29,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 UPLOAD_PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Error, "description": description}
     for status, description in (
-        (400, "The body is no whole form"),
+        (400, "The body is not a whole form"),
         (408, "The client sent nothing for too long"),
         (413, "Too many bytes or files"),
         (415, "No multipart/form-data"),
@@ -83,7 +83,7 @@ def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
     records = {record.job_id: record for record in here.records.listing([s.job_id for s in submitted])}
     if any(one.job_id not in records for one in submitted):
         raise ProblemError(
-            409, "the place of a result is taken by something else; tell whoever runs the gateway"
+            409, "the place of a result is taken by something else; report it to the gateway's administrator"
         )
     return [
         job_of(records[one.job_id], here.folders.results, cast(Submission, one.answer)) for one in submitted
@@ -130,13 +130,14 @@ def job(job_id: str, request: Request, here: Here, token: Whose) -> Response:
 @router.post(
     "/jobs/{job_id}/cancel",
     response_model=Job,
-    responses=PROBLEMS | {409: {"model": Error, "description": "Somebody else waits for it, too"}},
+    responses=PROBLEMS
+    | {409: {"model": Error, "description": "Another token, or the command line, waits for it, too"}},
 )
 def cancel(job_id: str, here: Here, token: Whose) -> Job:
     """End a job, before its next film. One that has ended stays as it is."""
     record = here.record(job_id, token)
     if not record.final:
-        with here.intake.deciding.held(job_id):  # nobody may join it between the two
+        with here.intake.deciding.held(job_id):  # no other token may join it between the two
             _check_alone(here, record, token)
             here.records.cancel(job_id, "cancelled through the gateway")
         record = here.record(job_id, token)
@@ -144,8 +145,8 @@ def cancel(job_id: str, here: Here, token: Whose) -> Job:
 
 
 def _check_alone(here: Gateway, record: Record, token: Token) -> None:
-    """Refuse to end what others wait for: another token, or somebody at the command line."""
+    """Refuse to end what others wait for: another token, or the command line."""
     others = [other.id for other in here.tokens.all() if other.id != token.id]
     elsewhere = record.outs != (here.folders.result_root(record.job_id),)
     if elsewhere or here.grants.shared(record.job_id, others):
-        raise ProblemError(409, "somebody else waits for this job, too: it goes on")
+        raise ProblemError(409, "another token, or the command line, waits for this job, too: it goes on")

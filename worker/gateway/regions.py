@@ -89,7 +89,7 @@ def _number(form: Form, name: str) -> float:
     except KeyError as error:
         raise ProblemError(422, f"the field {name!r} is missing") from error
     except ValueError as error:
-        raise ProblemError(422, f"the field {name!r} is no number") from error
+        raise ProblemError(422, f"the field {name!r} is not a number") from error
     if not math.isfinite(value):
-        raise ProblemError(422, f"the field {name!r} is no finite number")
+        raise ProblemError(422, f"the field {name!r} is not a finite number")
     return value

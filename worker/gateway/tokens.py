@@ -84,7 +84,7 @@ class Tokens:
             return _FILE.validate_json(content).tokens
 
     def identify(self, secret: str) -> Token | None:
-        """The token that ``secret`` is; None if it is none. Takes the same time for every secret."""
+        """The token that ``secret`` is; None if it is not known. Takes the same time for every secret."""
         given = hashlib.sha256(secret[:_LONGEST].encode(errors="surrogateescape")).hexdigest()
         found = None
         for token in self.all():
@@ -96,12 +96,12 @@ class Tokens:
         """Make a token; it is returned here and never again.
 
         Raises:
-            UsageError: ``name`` is none, or in use.
+            UsageError: ``name`` cannot be one, or is in use.
             OutputError: it cannot be written.
         """
         if not _NAME.fullmatch(name):
             remedy = "use up to 64 letters, digits and _ . @ -, a letter or digit first"
-            raise UsageError(f"{name!r} is no name for a token", remedy)
+            raise UsageError(f"{name!r} is not a name for a token", remedy)
         secret = _PREFIX + secrets.token_urlsafe(32)
         digest = hashlib.sha256(secret.encode()).hexdigest()
         with self._changing() as tokens:

@@ -136,7 +136,7 @@ def test_a_file_that_is_larger_than_a_film_is_left_out_unread(client: Any, films
         assert answer.status_code == 202, answer.text
         assert answer.json()["jobs"][0]["films"] == 1
         (left_out,) = answer.json()["skipped"]
-        assert (left_out["file"], "no film" in left_out["reason"]) == ("large.dcm", True)
+        assert (left_out["file"], "too many for a film" in left_out["reason"]) == ("large.dcm", True)
     place = {"center_row": "9", "center_column": "9", "radius": "9"}
     problem(client.post("/regions", files={"file": large}, data=place), 413)
 

@@ -44,7 +44,7 @@ def test_a_token_is_made_shown_once_listed_and_revoked(local: Any) -> None:
 @pytest.mark.parametrize("name", ["", "a b", "../x", "-x", "a" * 65, "Ä"])
 def test_a_name_that_is_none_is_refused(local: Any, name: str) -> None:
     answer = local("token", "create", "--", name)
-    assert (answer.code, "no name for a token" in answer.error) == (2, True)
+    assert (answer.code, "not a name for a token" in answer.error) == (2, True)
 
 
 def test_tokens_that_are_damaged_are_told_and_nobody_gets_in(own_site: Any) -> None:

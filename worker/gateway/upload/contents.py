@@ -17,7 +17,7 @@ from worker.gateway.upload.archives import Budget, RefusedArchiveError, is_archi
 from worker.gateway.upload.form import Upload
 from worker.gateway_settings import GatewaySettings
 
-_NO_MAMMOGRAM = "no mammogram"
+_NO_MAMMOGRAM = "not a mammogram"
 _NO_FILMS = "there is no mammogram in the upload that can be used"
 
 _NOT_USED = "not used: a DICOMDIR, or a film whose SOP Instance UID another file has, too"
@@ -92,7 +92,9 @@ def _films(
 
     def add(file: Upload) -> None:
         if file.path.stat().st_size > limits.gateway_film_bytes:
-            skipped.append(Skipped(file.name, f"more than {limits.gateway_film_bytes} bytes: no film"))
+            skipped.append(
+                Skipped(file.name, f"more than {limits.gateway_film_bytes} bytes: too many for a film")
+            )
             file.path.unlink()
         else:
             films[file.path] = file.name
@@ -131,7 +133,7 @@ def _films(
 
 
 def _why_none(path: Path) -> str:
-    """Why a file of an upload without a film is none, without its path."""
+    """Why a file of an upload without a film is not one, without its path."""
     try:
         find_studies([path])
     except NoStudyError as error:
