@@ -86,19 +86,19 @@ def send_file(
             return Response(status_code=304, headers=version)
         sent = {**version, "Accept-Ranges": "bytes", **headers}
         if request.scope["state"].get("head"):  # a range is for GET alone
-            return Response(headers={**sent, "Content-Length": str(file.size)}, media_type=media_type)
-        part = _range(request, version, file.size)
-        start, end = part or (0, file.size)
+            return Response(headers={**sent, "Content-Length": str(file.found.size)}, media_type=media_type)
+        part = _range(request, version, file.found.size)
+        start, end = part or (0, file.found.size)
         sent["Content-Length"] = str(end - start)
         if part:
-            sent["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+            sent["Content-Range"] = f"bytes {start}-{end - 1}/{file.found.size}"
         stack.pop_all()
-    return StreamingResponse(_blocks(file, start, end), 206 if part else 200, sent, media_type)
 
+    def blocks() -> Iterator[bytes]:
+        with file:
+            yield from file.blocks(start, end)
 
-def _blocks(file: OpenFile, start: int, end: int) -> Iterator[bytes]:
-    with file:
-        yield from file.blocks(start, end - start)
+    return StreamingResponse(blocks(), 206 if part else 200, sent, media_type)
 
 
 def _range(request: Request, version: Mapping[str, str], size: int) -> tuple[int, int] | None:

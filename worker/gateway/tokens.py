@@ -61,24 +61,22 @@ _FILE = TypeAdapter(_File)
 class Tokens:
     """The tokens in ``folder``, which is this user's alone.
 
+    Attributes:
+        path: the file that they are kept in.
+
     Raises:
         SettingsError: at every use: the file is damaged or cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._path = folder / "tokens.json"
-
-    @property
-    def path(self) -> Path:
-        """The file that they are kept in."""
-        return self._path
+        self.path = folder / "tokens.json"
 
     def all(self) -> tuple[Token, ...]:
         """Every token, the oldest first."""
-        with reading(self._path, SettingsError, "correct or remove that file"):
+        with reading(self.path, SettingsError, "correct or remove that file"):
             try:
-                content = self._path.read_bytes()
+                content = self.path.read_bytes()
             except FileNotFoundError:
                 return ()
             return _FILE.validate_json(content).tokens
@@ -154,7 +152,7 @@ class Tokens:
             fcntl.flock(lock, fcntl.LOCK_EX)
             tokens = list(self.all())
             yield tokens
-            self._write(self._path, _FILE.dump_json(_File(tuple(tokens)), indent=1).decode())
+            self._write(self.path, _FILE.dump_json(_File(tuple(tokens)), indent=1).decode())
 
     def _write(self, path: Path, text: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

@@ -165,7 +165,7 @@ class Folders:
                     path = staged / found.path
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with path.open("wb") as stream:
-                        stream.writelines(file.blocks(0, None))
+                        stream.writelines(file.all_blocks())
 
         try:
             with_result(self.results, earlier, study, copied)

@@ -158,7 +158,7 @@ class _Reader:
         elif name in self.known and name not in self.fields:
             self.part = _Part(name, "")
         else:
-            known = _listed(self.known)
+            known = " and ".join(map(repr, sorted(self.known)))
             raise ProblemError(422, f"the form takes files as {self.file_part!r}, and {known} once")
 
     async def _data(self, chunk: bytes | bytearray) -> None:
@@ -219,7 +219,3 @@ def _stated_length(request: Request, most_bytes: int) -> int:
 
 def _too_large(most_bytes: int) -> ProblemError:
     return ProblemError(413, f"the upload has more than {most_bytes} bytes; send fewer films at once")
-
-
-def _listed(names: Collection[str]) -> str:
-    return " and ".join(repr(name) for name in sorted(names)) or "nothing else"
