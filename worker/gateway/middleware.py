@@ -65,27 +65,22 @@ class _Exchange:
         self._received = self._sent = 0
         self._all_received = _has_no_body(scope)
         self._gone = False
-        self._inside: Scope = scope
         scope.setdefault("state", {})["request_id"] = self._id
 
     async def run(self, app: ASGIApp) -> None:
         since = time.perf_counter()
+        scope = self._scope
+        if scope["method"] == "HEAD":  # it is GET, whose header is sent alone (RFC 9110 9.3.2)
+            scope["state"]["head"] = True
+            scope = {**scope, "method": "GET"}
         try:
-            await app(self._inner_scope(), self.receive, self.send)
+            await app(scope, self.receive, self.send)
         except ClientDisconnect:
             pass  # no client is left for an answer
         except Exception as error:  # noqa: BLE001 - the client has got its 500 already, and no more
             event("request broke", logging.ERROR, request=self._id, error=error)
         finally:
-            self._log(time.perf_counter() - since)
-
-    def _inner_scope(self) -> Scope:
-        """What the application sees: HEAD is GET, whose header is sent alone (RFC 9110 9.3.2)."""
-        if self._scope["method"] != "HEAD":
-            return self._scope
-        self._scope["state"]["head"] = True
-        self._inside = {**self._scope, "method": "GET"}
-        return self._inside
+            self._log(scope.get("route"), time.perf_counter() - since)
 
     async def receive(self) -> Message:
         if self._all_received or self._status:
@@ -135,16 +130,13 @@ class _Exchange:
             while not (self._all_received or self._gone) and self._received < most:
                 self._note(await self._receive())
 
-    def _log(self, seconds: float) -> None:
-        route = getattr(
-            self._inside.get("route"), "path", None
-        )  # the pattern: no id, no words of the client's
+    def _log(self, route: object, seconds: float) -> None:
         method = self._scope["method"]
         event(
             "request",
             request=self._id,
             method=method if method in _METHODS else "other",
-            route=route,
+            route=getattr(route, "path", None),  # the pattern: no id, no words of the client's
             status=self._status or _CLIENT_GONE,
             token=self._scope["state"].get("token"),
             received=self._received,

@@ -59,16 +59,17 @@ def running_gateway(
         over = threading.Event()
         keeper = threading.Thread(target=_keep_house, args=(here, over), name="expiry", daemon=True)
         keeper.start()
-        url = _url(settings.gateway_address, listener.getsockname()[1])
+        address, port = settings.gateway_address, listener.getsockname()[1]
+        host = f"[{address}]" if ":" in address else address
         here.intake.inspector.start()
-        event("gateway ready", address=settings.gateway_address, port=listener.getsockname()[1])
+        event("gateway ready", address=address, port=port)
 
         def check() -> None:
             if not thread.is_alive():
                 raise QueueError("the gateway has ended", "see what it logged")
 
         try:
-            yield url, check
+            yield f"http://{host}:{port}{BASE}", check
         finally:
             over.set()
             server.should_exit = True
@@ -150,11 +151,6 @@ def _most_connections() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     reserved = min(_RESERVED_FILES, soft // 2)
     return min(_MOST_CONNECTIONS, (soft - reserved) // 2)
-
-
-def _url(address: str, port: int) -> str:
-    host = f"[{address}]" if ":" in address else address
-    return f"http://{host}:{port}{BASE}"
 
 
 def _keep_house(here: Gateway, over: threading.Event) -> None:
