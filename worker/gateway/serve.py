@@ -84,7 +84,8 @@ def _check_open(address: str, *, behind_proxy: bool, token: bool) -> None:
     if not behind_proxy:
         raise UsageError(
             f"the gateway does not listen on {address} without TLS",
-            "listen on 127.0.0.1, or put a proxy with TLS in front (docker/Caddyfile) and add --behind-proxy",
+            "listen on 127.0.0.1, or put a proxy with TLS in front (docker/Caddyfile) and use "
+            "'bcd-admin serve --behind-proxy'",
         )
     if not token:
         raise UsageError(
