@@ -90,7 +90,7 @@ class Site:
         else:
             raise AssertionError("the gateway did not start")
         self.logged = []
-        # read all the time, or the gateway would wait for somebody to make room in the pipe
+        # read all the time, or the gateway would wait for room in the pipe
         self.reader = threading.Thread(target=lambda: [self.logged.append(line) for line in stream])
         self.reader.start()
         return self.url

@@ -1,4 +1,4 @@
-"""``bcd-admin serve``, ``up`` and ``token``, as whoever runs the gateway sees them."""
+"""``bcd-admin serve``, ``up`` and ``token``, as the administrator of a gateway sees them."""
 
 import signal
 import socket
@@ -47,7 +47,7 @@ def test_a_name_that_is_none_is_refused(local: Any, name: str) -> None:
     assert (answer.code, "not a name for a token" in answer.error) == (2, True)
 
 
-def test_tokens_that_are_damaged_are_told_and_nobody_gets_in(own_site: Any) -> None:
+def test_tokens_that_are_damaged_are_reported_and_no_token_gets_in(own_site: Any) -> None:
     own_site.serve()
     client = own_site.client("anna")
     assert client.get("/info").status_code == 200
@@ -98,7 +98,7 @@ def test_behind_a_proxy_it_listens_where_other_machines_reach_it(own_site: Any) 
     assert serve.returncode == 0
 
 
-def test_a_port_that_is_taken_is_told(own_site: Any) -> None:
+def test_a_port_that_is_taken_is_reported(own_site: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = own_site.admin("serve", "--port", port, BCD_BROKER_URL=own_site.broker)
@@ -139,7 +139,7 @@ def test_an_answer_waits_for_no_acknowledgement_of_its_header(served: Any) -> No
     assert min(taken[5:]) < 0.03
 
 
-def test_the_gateway_tells_its_health_and_ends_when_it_is_told_to(own_site: Any) -> None:
+def test_the_gateway_reports_its_health_and_ends_on_sigterm(own_site: Any) -> None:
     own_site.serve()
     port = own_site.url.split(":")[2].split("/")[0]
     health = own_site.admin("serve", "--health", "--port", port, BCD_BROKER_URL=own_site.broker)

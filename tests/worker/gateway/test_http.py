@@ -73,9 +73,9 @@ def test_head_is_get_without_the_body(client: Any, at: str) -> None:
         got, head = client.get(path), client("HEAD", path)
         assert head.status_code == got.status_code
         assert head.content == b""
-        told = [{k: v for k, v in a.headers.lower_items() if k not in varying} for a in (got, head)]
+        shown = [{k: v for k, v in a.headers.lower_items() if k not in varying} for a in (got, head)]
         if got.headers["Content-Type"] != "application/problem+json":
-            assert told[0] == told[1], path
+            assert shown[0] == shown[1], path
         assert int(got.headers["Content-Length"]) == len(got.content)
         _, _, body = raw(client, "HEAD", path).partition(b"\r\n\r\n")
         assert body == b"", path
@@ -173,7 +173,7 @@ def test_a_range_is_that_part(client: Any, at: str, given: str, start: int, end:
 
 
 @pytest.mark.parametrize("given", ["bytes=10240-", "bytes=-0", "bytes=99999-100000", "bytes=,20000-,"])
-def test_a_range_that_is_not_there_is_told_with_the_size(client: Any, at: str, given: str) -> None:
+def test_a_range_that_is_not_there_is_answered_with_the_size(client: Any, at: str, given: str) -> None:
     got = client.get(f"{at}/results/body.bin", headers={"Range": given})
     problem(got, 416)
     assert got.headers["Content-Range"] == f"bytes */{len(BODY)}"
