@@ -71,5 +71,5 @@ def test_the_port_of_the_metrics_and_the_time_to_stop_are_right(compose):
     worker = compose.services["worker"]
     assert f"port: {worker['environment']['BCD_METRICS_PORT']}}}" in PAGE
     assert worker["stop_grace_period"] == "10m"
-    assert "ten minutes (`stop_grace_period`)" in PAGE
+    assert "ten minutes (`stop_grace_period`)" in " ".join(PAGE.split())
     assert f"`{compose.content['name']}_queue`" in PAGE
