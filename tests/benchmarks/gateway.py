@@ -23,6 +23,7 @@ import argparse
 import json
 import resource
 import selectors
+import socket
 import statistics
 import subprocess
 import sys
@@ -175,6 +176,7 @@ def at_once(address: str, tokens: list[str], bodies: list[bytes]) -> list[tuple[
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=120)
         connection.sock = connect(address)
         connection.sock.settimeout(120)
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         start.wait()
         since = time.perf_counter()
         headers = {
