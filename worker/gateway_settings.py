@@ -12,7 +12,7 @@ class GatewaySettings(BaseModel):
 
     gateway_address: str = Field(
         default="127.0.0.1",
-        description="address on which the gateway listens; any but a loopback one needs a token",
+        description="address of the gateway; any but a loopback one needs a token, and TLS in front",
     )
     gateway_port: int = Field(
         default=8970, ge=0, le=65535, description="port of the gateway; 0: any free one"

@@ -1,10 +1,14 @@
 """How quickly the gateway answers when many submit at once, and whether its memory stays where it is; Linux.
 
     python -m tests.benchmarks.gateway [--clients 50] [--rounds 8] [--side 1024] [--half-open 1000]
+        [--caddy]
 
 Each client has a token of its own and submits a study of four films, a new one in every round, all clients at
 the same moment. The answer is timed from the first byte sent to the last one received. Redis is real; there
 is no worker, so that what is measured is the gateway.
+
+With ``--caddy`` all goes over TLS through Debian's Caddy and ``docker/Caddyfile``; the memory is that of
+the gateway.
 
 Then one more token begins so many uploads at once and goes on with none, while a client submits as before.
 Each is to be refused, because there are too many (503), too many requests (429) or nothing comes (408).
@@ -35,6 +39,8 @@ from urllib.parse import urlsplit
 
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
+from tests.support.caddy import in_front_of
+from tests.support.wire import BEGINNING, connect
 from worker.engine.client import embedded_engine
 from worker.engine.host import module_command
 
@@ -52,6 +58,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--side", type=int, default=1024, help="rows and columns of a film")
     parser.add_argument("--half-open", type=int, default=1000, help="uploads that stop in the middle")
+    parser.add_argument("--caddy", action="store_true", help="through Debian's Caddy, with TLS")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, embedded_engine(Path(name, "redis")) as engine:
         folder = Path(name)
@@ -69,12 +76,14 @@ def main() -> int:
         *tokens, stuck = [
             admin("token", "create", f"client-{number}").strip() for number in range(options.clients + 1)
         ]
-        with (folder / "log").open("w+") as log:
+        with (folder / "log").open("w+") as log, ExitStack() as stack:
             gateway = subprocess.Popen(
                 module_command("worker", "serve", "--port", "0"), env=environment, stderr=log
             )
             try:
                 address = address_of(folder / "log")
+                if options.caddy:
+                    address = stack.enter_context(in_front_of(address, folder / "caddy"))
                 code = measure(gateway.pid, address, tokens, films, options.rounds)
                 if options.half_open:
                     body = body_of(films, options.rounds * options.clients)
@@ -116,16 +125,15 @@ def measure_half_open(pid: int, address: str, stuck: str, number: int, token: st
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     parts = urlsplit(address)
     head = (
-        f"POST {parts.path}/jobs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {stuck}\r\n"
+        f"POST {parts.path}/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {stuck}\r\n"
         f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: 1000000\r\n\r\n"
     ).encode()
     with ExitStack() as stack:
         since = time.perf_counter()
         selector = stack.enter_context(selectors.DefaultSelector())
         for _ in range(number):
-            place = (parts.hostname or "", parts.port or 80)
-            connection = stack.enter_context(socket.create_connection(place, timeout=PATIENCE))
-            connection.sendall(head + PART)
+            connection = stack.enter_context(connect(address))
+            connection.sendall(head + PART + BEGINNING)
             selector.register(connection, selectors.EVENT_READ)
         begun = time.perf_counter() - since
         ((submitted, status),) = at_once(address, [token], [body])
@@ -150,7 +158,7 @@ def measure_half_open(pid: int, address: str, stuck: str, number: int, token: st
 
 
 def status_of(connection: Any) -> int:
-    """The status of the answer that has come, 0 if there is none."""
+    """The status of the answer that has come; 0 without one."""
     try:
         words = connection.recv(12).split()
     except OSError:
@@ -166,7 +174,9 @@ def at_once(address: str, tokens: list[str], bodies: list[bytes]) -> list[tuple[
     def submit(token: str, body: bytes) -> None:
         parts = urlsplit(address)
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=120)
-        connection.connect()
+        connection.sock = connect(address)
+        connection.sock.settimeout(120)
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         start.wait()
         since = time.perf_counter()
         headers = {

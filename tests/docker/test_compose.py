@@ -1,5 +1,6 @@
 """The compose files hold together: with .env.example, with the settings, with the image, with themselves."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.caddy import CADDY
 from worker.settings import PREFIX, Settings
 
 BESIDE_PYTHON = Path(sys.executable).parent
@@ -177,12 +179,21 @@ def test_the_gateway_shares_with_the_workers_what_it_must_and_no_more(compose):
 
 
 def test_the_gateway_is_started_by_name(compose):
-    assert compose.services["gateway"]["profiles"] == ["gateway"]
+    assert compose.services["gateway"]["profiles"] == compose.services["caddy"]["profiles"] == ["gateway"]
 
 
-def test_the_port_of_the_gateway_is_the_one_that_is_published_and_asked_for_its_health(compose, command_line):
-    gateway = compose.filled_in(**SECRETS)["services"]["gateway"]
-    assert gateway["ports"][0].endswith(f":{environment(gateway)['BCD_GATEWAY_PORT']}")
+def test_the_port_of_the_gateway_is_the_one_behind_the_front_door_and_asked_for_its_health(
+    compose, command_line
+):
+    services = compose.filled_in(**SECRETS)["services"]
+    gateway, caddy = services["gateway"], services["caddy"]
+    assert "ports" not in gateway
+    assert set(gateway["networks"]) & set(caddy["networks"]) == {"gateway"}
+    assert compose.content["networks"]["gateway"]["internal"] is True
+    caddyfile = (compose.path.parent / "Caddyfile").read_text()
+    assert f"reverse_proxy gateway:{environment(gateway)['BCD_GATEWAY_PORT']} {{" in caddyfile
+    assert f":{caddy['ports'][0].rpartition(':')[2]} {{" in caddyfile
+    assert environment(caddy).keys() == set(re.findall(r"\{\$(\w+):", caddyfile))
     assert environment(gateway)["BCD_GATEWAY_PORT"] == str(Settings.model_fields["gateway_port"].default)
     kind, program, *health = gateway["healthcheck"]["test"]
     assert (kind, program) == ("CMD", "bcd-admin")
@@ -209,12 +220,29 @@ def test_the_threads_that_are_started_fit_the_cores_that_are_given(example):
     assert gigabytes >= 1.5 * given["BCD_WORKER_PROCESSES"]
 
 
-def test_only_orthanc_and_the_gateway_are_published_and_only_on_this_host(both):
+def test_the_front_door_waits_longer_than_an_upload_may_take_and_shorter_on_idle_ones(compose):
+    caddyfile = (compose.path.parent / "Caddyfile").read_text()
+    minutes = dict(re.findall(r"(read_body|write) (\d+)m", caddyfile))
+    assert int(minutes["write"]) * 60 >= int(minutes["read_body"]) * 60
+    assert int(minutes["read_body"]) * 60 > Settings.model_fields["gateway_upload_seconds"].default
+    (keepalive,) = re.findall(r"keepalive (\d+)s", caddyfile)
+    assert int(keepalive) < Settings.model_fields["gateway_idle_seconds"].default
+
+
+@pytest.mark.debian
+@pytest.mark.skipif(CADDY is None, reason="needs Debian's caddy")
+def test_caddy_takes_its_file(compose):
+    command = [CADDY, "validate", "--adapter", "caddyfile", "--config", compose.path.parent / "Caddyfile"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_only_orthanc_and_the_front_door_of_the_gateway_are_published_and_only_on_this_host(both):
     compose, hosts = (file.filled_in(**SECRETS)["services"] for file in both)
     ports = {name: service["ports"] for name, service in compose.items() if "ports" in service}
     assert ports == {
         "orthanc": ["127.0.0.1:8042:8042", "127.0.0.1:4242:4242"],
-        "gateway": ["127.0.0.1:8970:8970"],
+        "caddy": ["127.0.0.1:8970:8443"],
     }
     assert hosts["redis"]["ports"] == ["127.0.0.1:6379:6379"]
 

@@ -113,7 +113,7 @@ def test_the_version_is_the_packages(stages, compose):
     assert compose.filled_in()["services"]["worker"]["image"] == f"bcd-cad:{__version__}"
 
 
-def test_it_ends_when_it_is_told_to(stages):
+def test_it_ends_on_sigterm(stages):
     assert stages[-1].last("STOPSIGNAL") == "SIGTERM"
     assert json.loads(stages[-1].last("ENTRYPOINT")) == [
         "bcd-admin"

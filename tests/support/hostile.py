@@ -46,6 +46,15 @@ def zipped(*contents: bytes) -> bytes:
     return stream.getvalue()
 
 
+def listing(files: int) -> bytes:
+    """A zip whose directory lists so many files without content (zipfile goes by the directory's size)."""
+    content = zipped(b"")
+    at, end = content.rindex(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")
+    entries = content[at:end] * files
+    tail = content[end : end + 12] + struct.pack("<L", len(entries)) + content[end + 16 :]
+    return content[:at] + entries + tail
+
+
 def many_items(number: int) -> bytes:
     """View Code Sequence, which is looked at, with so many empty items."""
     return element(0x54, 0x220, b"SQ", (ITEM + struct.pack("<L", 0)) * number)
@@ -59,6 +68,7 @@ def deep(depth: int) -> bytes:
 
 UPLOADS: dict[str, Callable[[], list[tuple[str, bytes]]]] = {
     "a zip of many small films": lambda: [("z.zip", zipped(*(film(number) for number in range(500))))],
+    "a zip of a million empty files": lambda: [("z.zip", listing(1_000_000))],
     "a zip of few bytes that become many": lambda: [("z.zip", zipped(*[bytes(250 << 20)] * 8))],
     "a zip of films with many small elements": lambda: [
         ("z.zip", zipped(*(film(n, element(9, 0x10, b"LO", b"a") * 40_000) for n in range(500))))

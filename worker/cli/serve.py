@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import time
 import urllib.error
@@ -26,11 +25,16 @@ def serve(
     port: int | None = typer.Option(
         None, "--port", min=0, max=65535, help="The port.", show_default="BCD_GATEWAY_PORT"
     ),
+    behind_proxy: bool = typer.Option(
+        False,
+        "--behind-proxy",
+        help="A proxy with TLS stands in front: listen on an address that other machines reach.",
+    ),
     health: bool = typer.Option(
         False, "--health", help="Start nothing; exit with 0 if the gateway of this machine answers."
     ),
 ) -> None:
-    """Serve the HTTP gateway to the queue that BCD_BROKER_URL names, until told to end."""
+    """Serve the HTTP gateway to the queue that BCD_BROKER_URL names, until it is ended."""
     settings = load_settings(gateway_address=address, gateway_port=port)
     if health:
         check_health(settings)
@@ -44,7 +48,7 @@ def serve(
     set_up_logging(settings.log_level, settings.log_format)
     log_unknown_settings()
     Records(settings.broker_url or "").ping()
-    with ended_by_signals(), running_gateway(settings) as (url, check):
+    with ended_by_signals(), running_gateway(settings, behind_proxy=behind_proxy) as (url, check):
         note(f"the gateway is at {url}")
         while True:
             check()
@@ -53,7 +57,7 @@ def serve(
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """End quietly on SIGTERM and Ctrl-C: both are how a server is told to."""
+    """End quietly on SIGTERM and Ctrl-C: both are how a server is ended."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -67,13 +71,8 @@ def ended_by_signals() -> Iterator[None]:
 
 def check_health(settings: Settings) -> None:
     """Raise QueueError if the gateway of this machine does not answer that it is well."""
-    address = settings.gateway_address
-    try:
-        parsed = ipaddress.ip_address(address)
-        if parsed.is_unspecified:  # it listens on all of them
-            address = "127.0.0.1" if parsed.version == 4 else "::1"
-    except ValueError:
-        pass  # the name of a host
+    of_all = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    address = of_all.get(settings.gateway_address, settings.gateway_address)
     host = f"[{address}]" if ":" in address else address
     url = f"http://{host}:{settings.gateway_port}/api/v1/health"
     try:

@@ -20,10 +20,10 @@ from worker.gateway import jobs, openapi, regions, results
 from worker.gateway.access import Grants
 from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.limits import Rates, Slots, Turns
-from worker.gateway.middleware import Frame
+from worker.gateway.middleware import Middleware
 from worker.gateway.openapi import Api
 from worker.gateway.problems import ProblemError, away, no_storage, not_found, respond
-from worker.gateway.schema import Error, Health, Info, Limits, Model, OperatingPoint
+from worker.gateway.schema import Error, Health, Info, Limits
 from worker.gateway.storage.folders import Folders, private_root
 from worker.gateway.tokens import Tokens
 from worker.gateway.upload.inspector import Inspector
@@ -59,22 +59,11 @@ def info(here: Here, token: Whose) -> Info:
     """What this gateway is, takes, and has to do."""
     figures = here.records.figures()
     settings = here.settings
-    point = in_force(here.weights.operating_point, settings.prevalence, settings.threshold)
     return Info(
         version=__version__,
         disclaimer=DISCLAIMER,
-        model=Model(
-            name=here.weights.identity.name,
-            version=here.weights.identity.version,
-            digest=here.weights.identity.digest,
-        ),
-        operating_point=OperatingPoint(
-            threshold=point.threshold,
-            prevalence=point.prevalence,
-            sensitivity=point.sensitivity,
-            false_marks_per_film=point.false_marks_per_film,
-            basis=point.basis,
-        ),
+        model=here.weights.identity,
+        operating_point=in_force(here.weights.operating_point, settings.prevalence, settings.threshold),
         limits=Limits(bytes=settings.gateway_upload_bytes, files=settings.gateway_upload_files),
         workers=figures.workers,
         queued=sum(figures.waiting.values()) + figures.later,
@@ -132,44 +121,41 @@ def make_asgi(here: Gateway) -> ASGIApp:
     api.state.gateway = here
     for router in _ROUTERS:
         api.include_router(router, prefix=BASE)
-    api.add_exception_handler(ProblemError, _problem)
-    api.add_exception_handler(BcdError, _ours)
-    api.add_exception_handler(OSError, _system)
-    api.add_exception_handler(HTTPException, _http)
-    api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(Exception, _unexpected)
-    return Frame(api, here.settings.gateway_idle_seconds)
+    for kind in (ProblemError, BcdError, OSError, HTTPException, RequestValidationError, Exception):
+        api.add_exception_handler(kind, _answer)
+    return Middleware(api, here.settings.gateway_idle_seconds)
 
 
-async def _problem(request: Request, error: Exception) -> Response:
-    return respond(request, error if isinstance(error, ProblemError) else ProblemError(500, "unexpected"))
+async def _answer(request: Request, error: Exception) -> Response:
+    return respond(request, _problem_of(request, error))
 
 
-async def _ours(request: Request, error: Exception) -> Response:
-    """What our own code cannot do: the queue is away, or something is wrong with this machine."""
+def _problem_of(request: Request, error: Exception) -> ProblemError:
+    """What ``error`` is to the client; what is wrong with the queue or this machine is logged."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, HTTPException):
+        return _problem_of_http(request, error)
+    if isinstance(error, RequestValidationError):  # a parameter; what was sent is not repeated
+        faults = (f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors()[:3])
+        return ProblemError(422, "; ".join(faults))
     if isinstance(error, QueueError):
         event("queue lost", logging.ERROR, error=error)
-        return respond(request, away())
-    event("request broke", logging.ERROR, request=request.state.request_id, error=error)
-    return respond(request, ProblemError(500, "the gateway is out of order; tell whoever runs it"))
+        return away()
+    if isinstance(error, BcdError | OSError):  # what is none of these is logged as it leaves the application
+        event("request broke", logging.ERROR, request=request.state.request_id, error=error)
+    if isinstance(error, OSError):
+        return no_storage(error)
+    return ProblemError(500, "the gateway is out of order; report it to its administrator")
 
 
-async def _system(request: Request, error: Exception) -> Response:
-    event("request broke", logging.ERROR, request=request.state.request_id, error=error)
-    problem = no_storage(error) if isinstance(error, OSError) else ProblemError(500, "unexpected")
-    return respond(request, problem)
-
-
-async def _http(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        return respond(request, ProblemError(500, "unexpected"))
+def _problem_of_http(request: Request, error: HTTPException) -> ProblemError:
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return respond(request, not_found())
+        return not_found()
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of one route only
         headers["Allow"] = ", ".join(sorted(_methods(request)))
-    detail = HTTPStatus(error.status_code).phrase.lower()
-    return respond(request, ProblemError(error.status_code, detail, headers=headers))
+    return ProblemError(error.status_code, HTTPStatus(error.status_code).phrase.lower(), headers)
 
 
 def _methods(request: Request) -> set[str]:
@@ -180,16 +166,3 @@ def _methods(request: Request) -> set[str]:
     fitting = [route for at, route in routes if isinstance(route, Route) and route.path_regex.fullmatch(at)]
     taken = {method for route in fitting for method in route.methods or ()}
     return taken | {"HEAD"} if "GET" in taken else taken
-
-
-async def _invalid(request: Request, error: Exception) -> Response:
-    """A parameter that is not as the document says; what was sent is not repeated."""
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in problems[:3])
-    return respond(request, ProblemError(422, said or "a parameter cannot be used"))
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    return respond(
-        request, ProblemError(500, "something unexpected went wrong; tell whoever runs the gateway")
-    )

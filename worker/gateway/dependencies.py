@@ -76,7 +76,7 @@ async def token(
     """Whose request this is.
 
     Raises:
-        ProblemError: 401: nobody's that is known; 429: there were too many.
+        ProblemError: 401: no token, or one that is not known; 429: there were too many.
     """
     here = gateway(request)
     found = here.tokens.identify(given.credentials) if given is not None else None

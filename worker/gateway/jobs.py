@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.problems import ProblemError, skipped_fields
-from worker.gateway.representation import Held, Representation, answer
+from worker.gateway.representation import is_unchanged, validators
 from worker.gateway.schema import Accepted, Error, Job, Jobs, Submission, job_of
 from worker.gateway.tokens import Token
 from worker.gateway.upload.receive import form_body, received
@@ -29,7 +29,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 UPLOAD_PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Error, "description": description}
     for status, description in (
-        (400, "The body is no whole form"),
+        (400, "The body is not a whole form"),
         (408, "The client sent nothing for too long"),
         (413, "Too many bytes or files"),
         (415, "No multipart/form-data"),
@@ -83,9 +83,11 @@ def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
     records = {record.job_id: record for record in here.records.listing([s.job_id for s in submitted])}
     if any(one.job_id not in records for one in submitted):
         raise ProblemError(
-            409, "the place of a result is taken by something else; tell whoever runs the gateway"
+            409, "the place of a result is taken by something else; report it to the gateway's administrator"
         )
-    return [_shown(here, records[one.job_id], cast(Submission, one.answer)) for one in submitted]
+    return [
+        job_of(records[one.job_id], here.folders.results, cast(Submission, one.answer)) for one in submitted
+    ]
 
 
 @router.get("/jobs", response_model=Jobs, response_model_exclude_unset=True, responses=PROBLEMS)
@@ -103,7 +105,7 @@ def jobs(
         for record in here.listing(looked_at, token)
         if study_instance_uid in (None, record.study_instance_uid)
     ]
-    shown = [_shown(here, record) for record in records[:limit]]
+    shown = [job_of(record, here.folders.results) for record in records[:limit]]
     more = len(records) - len(shown) + len(ids) - len(looked_at)
     return Jobs(jobs=shown, more=more) if more else Jobs(jobs=shown)
 
@@ -118,34 +120,33 @@ def job(job_id: str, request: Request, here: Here, token: Whose) -> Response:
 
     Ask again with its ``ETag`` in ``If-None-Match``: the answer is 304 while it is the same.
     """
-    body = _shown(here, here.record(job_id, token)).model_dump_json().encode()
-    tag = hashlib.sha256(body).hexdigest()
-    return answer(request, Representation(Held(body), tag, "application/json", ranges=True))
+    body = job_of(here.record(job_id, token), here.folders.results).model_dump_json().encode()
+    version = validators(hashlib.sha256(body).hexdigest())
+    if is_unchanged(request, version):
+        return Response(status_code=304, headers=version)
+    return Response(body, headers=version, media_type="application/json")
 
 
 @router.post(
     "/jobs/{job_id}/cancel",
     response_model=Job,
-    responses=PROBLEMS | {409: {"model": Error, "description": "Somebody else waits for it, too"}},
+    responses=PROBLEMS
+    | {409: {"model": Error, "description": "Another token, or the command line, waits for it, too"}},
 )
 def cancel(job_id: str, here: Here, token: Whose) -> Job:
     """End a job, before its next film. One that has ended stays as it is."""
     record = here.record(job_id, token)
     if not record.final:
-        with here.intake.deciding.held(job_id):  # nobody may join it between the two
+        with here.intake.deciding.held(job_id):  # no other token may join it between the two
             _check_alone(here, record, token)
             here.records.cancel(job_id, "cancelled through the gateway")
         record = here.record(job_id, token)
-    return _shown(here, record)
+    return job_of(record, here.folders.results)
 
 
 def _check_alone(here: Gateway, record: Record, token: Token) -> None:
-    """Refuse to end what others wait for: another token, or somebody at the command line."""
+    """Refuse to end what others wait for: another token, or the command line."""
     others = [other.id for other in here.tokens.all() if other.id != token.id]
     elsewhere = record.outs != (here.folders.result_root(record.job_id),)
     if elsewhere or here.grants.shared(record.job_id, others):
-        raise ProblemError(409, "somebody else waits for this job, too: it goes on")
-
-
-def _shown(here: Gateway, record: Record, submission: Submission | None = None) -> Job:
-    return job_of(record, results=here.folders.results, submission=submission)
+        raise ProblemError(409, "another token, or the command line, waits for this job, too: it goes on")

@@ -10,12 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, Lock, to_thread
 
-from worker.gateway.problems import ProblemError, try_again
+from worker.gateway.problems import try_again
 
 T = TypeVar("T")
 
@@ -51,11 +51,6 @@ class Rates:
             raise try_again(429, "too many requests; wait a little", (1 - left) / self._rate)
         self._buckets[token] = (left - 1, time_now)
 
-    def forget(self, known: set[str]) -> None:
-        """Forget tokens that are not ``known`` any more."""
-        for token in self._buckets.keys() - known:
-            del self._buckets[token]
-
 
 class Slots:
     """Uploads that are under way; no token has more than half of them, so that there is room for others.
@@ -79,28 +74,14 @@ class Slots:
             ProblemError: 503: there is none.
         """
         if self._used.total() >= self._total or self._used[token] >= self._each:
-            raise self._full()
+            raise try_again(503, "too many uploads at the same time; try again in a moment", _SLOT_SECONDS)
         self._used[token] += 1
         try:
             yield
         finally:
-            self._used[token] -= 1
-            if not self._used[token]:
-                del self._used[token]
+            self._used -= Counter((token,))  # which forgets a token that has none
             if not self._used:
                 self._none_left()
-
-    @staticmethod
-    def _full() -> ProblemError:
-        return try_again(503, "too many uploads at the same time; try again in a moment", _SLOT_SECONDS)
-
-
-@dataclass(slots=True)
-class _Place:
-    """The places of one token, and how many hold one or wait for it."""
-
-    limiter: CapacityLimiter
-    users: int = 0
 
 
 class Turns:
@@ -113,41 +94,25 @@ class Turns:
 
     def __init__(self, total: int) -> None:
         self._all = CapacityLimiter(total)
-        self._places: dict[str, _Place] = {}
+        self._of_token: WeakValueDictionary[str, Lock] = WeakValueDictionary()  # as long as one is used
 
     async def run(self, token: str, work: Callable[[], T]) -> T:
         """What ``work`` returns, in a thread, when it is the turn of ``token``."""
-        place = self._places.setdefault(token, _Place(CapacityLimiter(1)))
-        place.users += 1
-        try:
-            async with place.limiter:
-                return await to_thread.run_sync(work, limiter=self._all)
-        finally:
-            place.users -= 1
-            if not place.users:
-                del self._places[token]
+        async with self._of_token.setdefault(token, Lock()):
+            return await to_thread.run_sync(work, limiter=self._all)
 
 
 class Locks:
-    """A lock for each name, made when it is needed."""
+    """A lock for each name, which is there as long as it is used."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._locks: dict[str, tuple[threading.Lock, int]] = {}
+        self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
         """Hold the lock of ``name``."""
         with self._guard:
-            lock, users = self._locks.get(name, (threading.Lock(), 0))
-            self._locks[name] = (lock, users + 1)
-        try:
-            with lock:
-                yield
-        finally:
-            with self._guard:
-                users = self._locks[name][1] - 1
-                if users:
-                    self._locks[name] = (lock, users)
-                else:
-                    del self._locks[name]
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            yield

@@ -7,13 +7,13 @@ thrown away for a moment; then the connection is closed whatever comes.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
 from collections.abc import MutableMapping
 from typing import Any, Final
 
+from anyio import fail_after, move_on_after
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +36,7 @@ _ALWAYS = {
 }
 
 
-class Frame:
+class Middleware:
     """ASGI middleware around everything else.
 
     Args:
@@ -48,11 +48,8 @@ class Frame:
         self._idle = idle_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] == "http":
-            await _Exchange(scope, receive, send, self._idle).run(self._app)
-        elif scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
+        """Handle one request: uvicorn is set to nothing but HTTP."""
+        await _Exchange(scope, receive, send, self._idle).run(self._app)
 
 
 class _Exchange:
@@ -68,35 +65,31 @@ class _Exchange:
         self._received = self._sent = 0
         self._all_received = _has_no_body(scope)
         self._gone = False
-        self._inside: Scope = scope
         scope.setdefault("state", {})["request_id"] = self._id
 
     async def run(self, app: ASGIApp) -> None:
         since = time.perf_counter()
+        scope = self._scope
+        if scope["method"] == "HEAD":  # it is GET, whose header is sent alone (RFC 9110 9.3.2)
+            scope["state"]["head"] = True
+            scope = {**scope, "method": "GET"}
         try:
-            await app(self._inner_scope(), self.receive, self.send)
+            await app(scope, self.receive, self.send)
         except ClientDisconnect:
-            pass  # nobody is there to be told
+            pass  # no client is left for an answer
         except Exception as error:  # noqa: BLE001 - the client has got its 500 already, and no more
             event("request broke", logging.ERROR, request=self._id, error=error)
         finally:
-            self._log(time.perf_counter() - since)
-
-    def _inner_scope(self) -> Scope:
-        """What the application sees: HEAD is GET, whose header is sent alone (RFC 9110 9.3.2)."""
-        if self._scope["method"] != "HEAD":
-            return self._scope
-        self._scope["state"]["head"] = True
-        self._inside = {**self._scope, "method": "GET"}
-        return self._inside
+            self._log(scope.get("route"), time.perf_counter() - since)
 
     async def receive(self) -> Message:
         if self._all_received or self._status:
             message = await self._receive()
         else:
             try:
-                message = await asyncio.wait_for(self._receive(), self._idle)
-            except (TimeoutError, asyncio.TimeoutError) as error:  # Python 3.10 has two of them
+                with fail_after(self._idle):
+                    message = await self._receive()
+            except TimeoutError as error:
                 raise ProblemError(408, "nothing came for too long; send it again") from error
         self._note(message)
         return message
@@ -132,25 +125,18 @@ class _Exchange:
         return headers
 
     async def _drain(self) -> None:
-        until = time.monotonic() + _DRAIN_SECONDS
         most = self._received + _DRAIN_BYTES
-        while not (self._all_received or self._gone) and self._received < most:
-            left = until - time.monotonic()
-            if left <= 0:
-                return
-            try:
-                self._note(await asyncio.wait_for(self._receive(), left))
-            except (TimeoutError, asyncio.TimeoutError):
-                return
+        with move_on_after(_DRAIN_SECONDS):
+            while not (self._all_received or self._gone) and self._received < most:
+                self._note(await self._receive())
 
-    def _log(self, seconds: float) -> None:
-        route = getattr(self._inside.get("route"), "path", None)  # the pattern: no id, no stranger's words
+    def _log(self, route: object, seconds: float) -> None:
         method = self._scope["method"]
         event(
             "request",
             request=self._id,
             method=method if method in _METHODS else "other",
-            route=route,
+            route=getattr(route, "path", None),  # the pattern: no id, no words of the client's
             status=self._status or _CLIENT_GONE,
             token=self._scope["state"].get("token"),
             received=self._received,

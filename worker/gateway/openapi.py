@@ -42,7 +42,7 @@ class Api(FastAPI):
 
 @router.get("/docs")
 def page(request: Request) -> HTMLResponse:
-    """The document for people. Needs no token: it is the same for everybody."""
+    """The document for people. Needs no token: it is the same for every client."""
     document = request.app.openapi()
     parts = [
         _operation(path, method, what)

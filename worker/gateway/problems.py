@@ -1,13 +1,13 @@
 """What the gateway answers when it cannot do what it is asked: ``application/problem+json`` (RFC 9457).
 
-A `ProblemError` is raised wherever one is found. Its text is for whoever asked, so it names no path, host or
+A `ProblemError` is raised wherever one is found. Its text is for the client, so it names no path, host or
 setting of this machine, and nothing that a film's header says.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
@@ -18,7 +18,7 @@ MEDIA_TYPE = "application/problem+json"
 AWAY_SECONDS = 5
 """After so many seconds it is worth while to ask again what the queue could not answer."""
 
-_SHOWN = 200  # skipped files that one answer lists; how many more there are is told
+_SHOWN = 200  # skipped files that one answer lists; the answer says how many more there are
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -51,23 +51,17 @@ class ProblemError(Exception):
         self,
         status: int,
         detail: str,
-        *,
         headers: Mapping[str, str] | None = None,
         skipped: Sequence[Skipped] = (),
     ) -> None:
-        super().__init__(detail)
+        super().__init__(status, detail, headers, skipped)  # all of them, for pickle
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
         self.skipped = tuple(skipped)
 
-    def __reduce__(self) -> tuple[Callable[..., ProblemError], tuple[object, ...]]:
-        return _remade, (self.status, self.detail, self.headers, self.skipped)
-
-
-def _remade(status: int, detail: str, headers: Mapping[str, str], skipped: Sequence[Skipped]) -> ProblemError:
-    """The problem that another process has raised."""
-    return ProblemError(status, detail, headers=headers, skipped=skipped)
+    def __str__(self) -> str:
+        return self.detail
 
 
 def try_again(status: int, detail: str, seconds: float = AWAY_SECONDS) -> ProblemError:
@@ -83,12 +77,12 @@ def away() -> ProblemError:
 def no_storage(error: OSError) -> ProblemError:
     """The gateway's disk is full, or fails."""
     if error.errno in _NO_ROOM:
-        return ProblemError(507, "there is no room on the gateway's disk; tell whoever runs it")
-    return ProblemError(503, "the gateway's disk cannot be used; tell whoever runs it")
+        return ProblemError(507, "there is no room on the gateway's disk; report it to its administrator")
+    return ProblemError(503, "the gateway's disk cannot be used; report it to its administrator")
 
 
 def not_found() -> ProblemError:
-    """There is no such thing, or it is somebody else's: the two are not told apart."""
+    """There is no such thing, or it is another token's: the two are not distinguished."""
     return ProblemError(404, "there is no such thing, or it belongs to another token")
 
 

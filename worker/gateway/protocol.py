@@ -1,14 +1,12 @@
-"""HTTP/1.1 over one connection: uvicorn's, for clients that may be slow on purpose.
+"""HTTP/1.1 over one connection: uvicorn's, which takes chunks of any size.
 
-uvicorn waits for the rest of a request's header, and for a client that takes nothing of its answer, for
-ever. Here both get so many seconds and no more. How long a body may take is up to
-`middleware`. And it takes chunks of any size: a body in chunks of one byte would keep everybody else
-waiting.
+A body in chunks of one byte would keep every other request waiting, also one that comes through a proxy. Who
+sends a header slowly, or takes an answer slowly, is not dealt with here: a proxy in front does that
+(``docker/Caddyfile``), and on this machine's own address the clients are one's own.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import h11
@@ -41,61 +39,16 @@ class _Connection(h11.Connection):
         return event
 
 
-def patient_protocol(idle_seconds: float) -> type[asyncio.Protocol]:
-    """A protocol for uvicorn that waits ``idle_seconds`` for a header, and for room to write."""
+class Protocol(H11Protocol):
+    """uvicorn's, with the limits above."""
 
-    class PatientProtocol(H11Protocol):
-        def __init__(self, *args: Any, **named: Any) -> None:
-            super().__init__(*args, **named)
-            self.conn = _Connection(h11.SERVER, HEADER_BYTES)
-            self._header: asyncio.TimerHandle | None = None
-            self._stalled: asyncio.TimerHandle | None = None
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.conn = _Connection(h11.SERVER, HEADER_BYTES)
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-            super().connection_made(transport)
-            self._watch_header()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            for timer in (self._header, self._stalled):
-                if timer is not None:
-                    timer.cancel()
-            super().connection_lost(exc)
-
-        def data_received(self, data: bytes) -> None:
-            try:
-                super().data_received(data)
-            except h11.LocalProtocolError:  # what is no HTTP, after the answer has begun
-                self.transport.abort()
-            self._watch_header()
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            if not self.transport.is_closing():
-                self._watch_header()
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            if self._stalled is None:
-                self._stalled = self.loop.call_later(idle_seconds, self.transport.abort)
-
-        def resume_writing(self) -> None:
-            if self._stalled is not None:
-                self._stalled.cancel()
-                self._stalled = None
-            super().resume_writing()
-
-        def _watch_header(self) -> None:
-            """Give the client time for a header if one is due; it is not renewed by single bytes."""
-            at_work = self.cycle is not None and not self.cycle.response_complete
-            if at_work and self._header is not None:
-                self._header.cancel()
-                self._header = None
-            elif not at_work and self._header is None:
-                self._header = self.loop.call_later(idle_seconds, self._close)
-
-        def _close(self) -> None:
-            self._header = None
-            if not self.transport.is_closing():
-                self.transport.close()
-
-    return PatientProtocol
+    def data_received(self, data: bytes) -> None:
+        """As in uvicorn, which raises if a body breaks the rules after the answer has begun."""
+        try:
+            super().data_received(data)
+        except h11.LocalProtocolError:
+            self.transport.abort()

@@ -12,7 +12,7 @@ from bcd_model.errors import UsageError
 from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.jobs import PROBLEMS, UPLOAD_PROBLEMS
 from worker.gateway.problems import ProblemError, not_found
-from worker.gateway.schema import Model, RegionAccepted, RegionAnswer, RegionProbability
+from worker.gateway.schema import RegionAccepted, RegionAnswer
 from worker.gateway.tokens import Token
 from worker.gateway.upload.contents import look_at_film
 from worker.gateway.upload.form import Form
@@ -55,15 +55,13 @@ def answer(region_id: str, here: Here, token: Whose) -> RegionAnswer:
         raise not_found()
     here.regions.send_again(record, here.messages)
     state = "queued" if record.state == "running" else record.state
-    found, model = record.probability, record.model
-    if found is None or model is None:
-        return RegionAnswer(state=state, reason=str(record.reason) if record.reason else None)
     return RegionAnswer(
         state=state,
-        label=found.label,
-        probability=RegionProbability(normal=found.normal, benign=found.benign, malignant=found.malignant),
-        model=Model(name=model.name, version=model.version, digest=model.digest),
+        label=record.probability.label if record.probability else None,
+        probability=record.probability,
+        model=record.model,
         warnings=list(record.warnings),
+        reason=str(record.reason) if record.reason else None,
     )
 
 
@@ -91,7 +89,7 @@ def _number(form: Form, name: str) -> float:
     except KeyError as error:
         raise ProblemError(422, f"the field {name!r} is missing") from error
     except ValueError as error:
-        raise ProblemError(422, f"the field {name!r} is no number") from error
+        raise ProblemError(422, f"the field {name!r} is not a number") from error
     if not math.isfinite(value):
-        raise ProblemError(422, f"the field {name!r} is no finite number")
+        raise ProblemError(422, f"the field {name!r} is not a finite number")
     return value

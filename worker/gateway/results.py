@@ -14,7 +14,7 @@ from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.jobs import CONDITIONS, PROBLEMS
 from worker.gateway.middleware import REPORT_POLICY
 from worker.gateway.problems import ProblemError, not_found
-from worker.gateway.representation import Representation, answer
+from worker.gateway.representation import send_file
 from worker.gateway.schema import Error, Result, ResultFile
 from worker.gateway.storage.result_files import OpenFile, ResultFolder, with_result, zip_of
 from worker.queue.job import Record
@@ -33,7 +33,7 @@ def _one_file(*types: str) -> dict[int | str, dict[str, Any]]:
     content: dict[str, Any] = {kind: {} for kind in types}
     return CONDITIONS | {
         200: {"content": content, "description": "The file"},
-        206: {"content": content | {"multipart/byteranges": {}}, "description": "The ranges of Range"},
+        206: {"content": content, "description": "The range of Range"},
         416: {"model": Error, "description": "No such range; see Content-Range"},
     }
 
@@ -69,7 +69,7 @@ def results(job_id: str, here: Here, token: Whose) -> Result:
     responses=_one_file("application/zip"),
 )
 def everything(job_id: str, request: Request, here: Here, token: Whose) -> Response:
-    """All files of a result in one zip, not compressed; or ranges of it."""
+    """All files of a result in one zip, not compressed; or a range of it."""
     record = here.record(job_id, token)
     try:
         content, files = zip_of(here.folders.results, record.job_id, record.study_instance_uid)
@@ -77,15 +77,14 @@ def everything(job_id: str, request: Request, here: Here, token: Whose) -> Respo
         raise _none(record) from error
     identities = [(found.path, *found.identity) for found in files]
     disposition = f'attachment; filename="{record.study_instance_uid}.zip"'
-    representation = Representation(
+    return send_file(
+        request,
         content,
         tag=hashlib.sha256(repr(identities).encode()).hexdigest(),
         media_type="application/zip",
         modified=max(found.modified for found in files),
-        ranges=True,
         headers={"Content-Disposition": disposition},
     )
-    return answer(request, representation)
 
 
 @router.get(
@@ -94,7 +93,7 @@ def everything(job_id: str, request: Request, here: Here, token: Whose) -> Respo
     responses=_one_file(*_TYPES.values(), _OTHER),
 )
 def one(job_id: str, path: str, request: Request, here: Here, token: Whose) -> Response:
-    """One file of a result, by its path in the list; or ranges of it."""
+    """One file of a result, by its path in the list; or a range of it."""
     return _file(path, request, here.record(job_id, token), here)
 
 
@@ -118,15 +117,14 @@ def _file(path: str, request: Request, record: Record, here: Gateway) -> Respons
         raise not_found()
     kind = _content_type(path)
     page = kind == "text/html"
-    representation = Representation(
+    return send_file(
+        request,
         file,
         tag=file.sha256(),
         media_type=f"{kind}; charset=utf-8" if page else kind,
         modified=file.found.modified,
-        ranges=True,
         headers={"Content-Security-Policy": REPORT_POLICY} if page else {},
     )
-    return answer(request, representation)
 
 
 def _of_result(here: Gateway, record: Record, use: Callable[[ResultFolder], T]) -> T:

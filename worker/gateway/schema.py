@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from bcd_model.words import DISCLAIMER
+from bcd_model.words import DISCLAIMER, Label, ModelIdentity, OperatingPoint, Probability
+from worker.gateway.problems import Skipped
 from worker.gateway.storage.result_files import stands
 from worker.queue.job import Record
 from worker.queue.records import Answer
@@ -49,13 +50,6 @@ class Jobs(BaseModel):
     more: int = Field(default=0, description="how many older ones limit leaves out; absent if none")
 
 
-class Skipped(BaseModel):
-    """A file that is part of no study."""
-
-    file: str
-    reason: str
-
-
 class Accepted(BaseModel):
     """What became of an upload."""
 
@@ -81,24 +75,6 @@ class Result(BaseModel):
     files: list[ResultFile]
 
 
-class Model(BaseModel):
-    """The model that new jobs are scanned with."""
-
-    name: str
-    version: str
-    digest: str
-
-
-class OperatingPoint(BaseModel):
-    """Where findings are presented from, and what that was measured to be worth."""
-
-    threshold: float
-    prevalence: float = Field(description="share of abnormal films where all probabilities hold")
-    sensitivity: float | None
-    false_marks_per_film: float | None
-    basis: str
-
-
 class Limits(BaseModel):
     """What one upload may have."""
 
@@ -111,8 +87,10 @@ class Info(BaseModel):
 
     version: str
     disclaimer: str
-    model: Model
-    operating_point: OperatingPoint
+    model: ModelIdentity = Field(description="that new jobs are scanned with")
+    operating_point: OperatingPoint = Field(
+        description="where findings are presented from, and what that was measured to be worth"
+    )
     limits: Limits
     workers: int
     queued: int
@@ -132,21 +110,15 @@ class RegionAccepted(BaseModel):
     region_id: str = Field(pattern="^[0-9a-f]{32}$")
 
 
-class RegionProbability(BaseModel):
-    """Of the three classes; the network's own, at its training's prevalence."""
-
-    normal: float
-    benign: float
-    malignant: float
-
-
 class RegionAnswer(BaseModel):
     """What a region is."""
 
     state: Literal["queued", "done", "failed"]
-    label: Literal["normal", "benign", "malignant"] | None = None
-    probability: RegionProbability | None = None
-    model: Model | None = None
+    label: Label | None = None
+    probability: Probability | None = Field(
+        default=None, description="the network's own, at its training's prevalence"
+    )
+    model: ModelIdentity | None = None
     warnings: list[str] = Field(default=[], description="what is to be known of the film")
     reason: str | None = None
     disclaimer: str = DISCLAIMER
@@ -164,27 +136,21 @@ class Error(BaseModel):
     skipped_more: int = Field(default=0, description="how many more such files there are")
 
 
-def job_of(record: Record, *, results: Path, submission: Submission | None = None) -> Job:
-    """The job as it is shown to a token.
-
-    Args:
-        results: the folder of all results below the gateway.
-    """
-    fields = {
-        name: getattr(record, name) for name in ("job_id", "study_instance_uid", "state", "film", "films")
-    }
+def job_of(record: Record, results: Path, submission: Submission | None = None) -> Job:
+    """The job as it is shown to a token; ``results`` is the folder of all results below the gateway."""
+    alike = ("job_id", "study_instance_uid", "state", "film", "films")
     return Job(
-        **fields,
+        **{name: getattr(record, name) for name in alike},
+        **{
+            f"films_{name}": getattr(record.tally, name)
+            for name in ("scanned", "failed", "excluded", "flagged")
+        },
         submission=submission,
         created=record.created.isoformat(),
         updated=record.updated.isoformat(),
         reason=record.why() or None,
         reason_code=record.reason.code if record.reason else None,
         superseded_by=record.superseded_by or None,
-        films_scanned=record.tally.scanned,
-        films_failed=record.tally.failed,
-        films_excluded=record.tally.excluded,
-        films_flagged=record.tally.flagged,
         highest_probability=record.tally.highest,
         prevalence=float(record.settings["prevalence"]),
         result=stands(results, record.job_id, record.study_instance_uid),

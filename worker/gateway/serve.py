@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import resource
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import uvicorn
 
 from bcd_model.errors import QueueError, SettingsError, UsageError
 from worker.gateway.app import BASE, make_asgi, make_gateway
 from worker.gateway.dependencies import Gateway
-from worker.gateway.protocol import HEADER_BYTES, patient_protocol
+from worker.gateway.protocol import HEADER_BYTES, Protocol
 from worker.gateway.upload.memory import share_heaps
 from worker.logs import event
 from worker.settings import Settings
 from worker.study.outcome import UNDER_WAY
 
-_STOPS = 10  # seconds for requests under way when the gateway is told to end
+_STOPS = 10  # seconds for requests under way when the gateway ends
 _BACKLOG = 1024
 _MOST_CONNECTIONS = 4096
 _RESERVED_FILES = 2048  # descriptors that are not for connections; half of them for zips
@@ -30,45 +31,45 @@ _CLOCK_SECONDS = 10.0
 
 
 @contextmanager
-def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
+def running_gateway(
+    settings: Settings, *, behind_proxy: bool = False
+) -> Iterator[tuple[str, Callable[[], None]]]:
     """Serve in a thread while the context lasts.
 
     Args:
         settings: with the broker named.
+        behind_proxy: whether what other machines reach is a proxy with TLS in front of it.
 
     Yields:
         the address of the API, and a function that raises QueueError if the gateway has ended.
 
     Raises:
         SettingsError: the address cannot be listened on.
-        UsageError: it is not this machine's own, and there is no token.
+        UsageError: other machines reach it, and there is no token or no proxy in front.
         OutputError: the gateway's folder cannot be used.
     """
     share_heaps()
     here = make_gateway(settings)
-    tokens = here.tokens.all()
-    if not is_loopback(settings.gateway_address) and not tokens:
-        raise UsageError(
-            f"the gateway does not listen on {settings.gateway_address} while there is no token",
-            "make one first: bcd-admin token create NAME",
-        )
-    with _listening(settings.gateway_address, settings.gateway_port) as listener:
+    if not is_loopback(settings.gateway_address):
+        _check_open(settings.gateway_address, behind_proxy=behind_proxy, token=bool(here.tokens.all()))
+    with _listening(settings) as listener:
         server = uvicorn.Server(_configuration(here))
         thread = threading.Thread(target=server.run, args=([listener],), name="gateway", daemon=True)
         thread.start()
         over = threading.Event()
         keeper = threading.Thread(target=_keep_house, args=(here, over), name="expiry", daemon=True)
         keeper.start()
-        url = _url(settings.gateway_address, listener.getsockname()[1])
+        address, port = settings.gateway_address, listener.getsockname()[1]
+        host = f"[{address}]" if ":" in address else address
         here.intake.inspector.start()
-        event("gateway ready", address=settings.gateway_address, port=listener.getsockname()[1])
+        event("gateway ready", address=address, port=port)
 
         def check() -> None:
             if not thread.is_alive():
                 raise QueueError("the gateway has ended", "see what it logged")
 
         try:
-            yield url, check
+            yield f"http://{host}:{port}{BASE}", check
         finally:
             over.set()
             server.should_exit = True
@@ -76,6 +77,21 @@ def running_gateway(settings: Settings) -> Iterator[tuple[str, Callable[[], None
             keeper.join(_STOPS)
             here.intake.inspector.close()
             event("gateway ended")
+
+
+def _check_open(address: str, *, behind_proxy: bool, token: bool) -> None:
+    """Refuse an address that other machines reach without TLS in front, or while there is no token."""
+    if not behind_proxy:
+        raise UsageError(
+            f"the gateway does not listen on {address} without TLS",
+            "listen on 127.0.0.1, or put a proxy with TLS in front (docker/Caddyfile) and use "
+            "'bcd-admin serve --behind-proxy'",
+        )
+    if not token:
+        raise UsageError(
+            f"the gateway does not listen on {address} while there is no token",
+            "make one first: bcd-admin token create NAME",
+        )
 
 
 def is_loopback(address: str) -> bool:
@@ -89,25 +105,28 @@ def is_loopback(address: str) -> bool:
 
 
 @contextmanager
-def _listening(address: str, port: int) -> Iterator[socket.socket]:
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    address, port = settings.gateway_address, settings.gateway_port
     try:
         family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(place[:2], family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         message = f"the gateway cannot listen on {address} port {port}: {reason}"
-        raise SettingsError(message, "mend BCD_GATEWAY_ADDRESS or BCD_GATEWAY_PORT") from None
+        raise SettingsError(message, "correct BCD_GATEWAY_ADDRESS or BCD_GATEWAY_PORT") from None
     with listener:
         # accepted sockets inherit it; asyncio sets it on none of a listener that names no protocol
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: a client that takes nothing of its answer
+            milliseconds = settings.gateway_idle_seconds * 1000
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         yield listener
 
 
 def _configuration(here: Gateway) -> uvicorn.Config:
-    idle = here.settings.gateway_idle_seconds
     return uvicorn.Config(
         make_asgi(here),
-        http=patient_protocol(idle),
+        http=Protocol,
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -118,7 +137,7 @@ def _configuration(here: Gateway) -> uvicorn.Config:
         server_header=False,
         backlog=_BACKLOG,
         limit_concurrency=_most_connections(),
-        timeout_keep_alive=idle,
+        timeout_keep_alive=here.settings.gateway_idle_seconds,
         timeout_graceful_shutdown=_STOPS,
         h11_max_incomplete_event_size=HEADER_BYTES,
     )
@@ -126,24 +145,13 @@ def _configuration(here: Gateway) -> uvicorn.Config:
 
 def _most_connections() -> int:
     """As many as there may be open files for, up to a limit; the process's own limit is raised for it."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return _MOST_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * _MOST_CONNECTIONS + _RESERVED_FILES  # one for the client, one for the file that it gets
     if soft < wanted:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-            soft = allowed
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     reserved = min(_RESERVED_FILES, soft // 2)
     return min(_MOST_CONNECTIONS, (soft - reserved) // 2)
-
-
-def _url(address: str, port: int) -> str:
-    host = f"[{address}]" if ":" in address else address
-    return f"http://{host}:{port}{BASE}"
 
 
 def _keep_house(here: Gateway, over: threading.Event) -> None:
@@ -160,7 +168,6 @@ def _keep_house(here: Gateway, over: threading.Event) -> None:
             )
             if uploads or results:
                 event("expired", uploads=uploads, results=results)
-            here.rates.forget({token.id for token in here.tokens.all()})
         except (OSError, QueueError, SettingsError) as error:
             event("expiry failed", logging.WARNING, error=error)
         until = time.monotonic() + _EXPIRY_SECONDS

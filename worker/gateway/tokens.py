@@ -1,7 +1,7 @@
 """Who may use the gateway: bearer tokens (RFC 6750), of which only SHA-256 is kept.
 
 A token is 256 random bits, so a fast hash is enough: there is nothing to guess that a slow one would
-slow down. The file is read again whenever it has changed, so that what is revoked is refused at once.
+slow down. The file is read for each request, so that what is revoked is refused at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOCAL = "local"
 """Name of the token that ``bcd-admin up`` makes for this machine."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
-_PREFIX = "bcd_"  # so that a token that has leaked can be told from other strings
+_PREFIX = "bcd_"  # so that a token that has leaked is recognised
 _LONGEST = 200  # characters of a token that is looked at
 _AS_WRITTEN = ConfigDict(strict=True, extra="forbid")
 
@@ -61,36 +61,28 @@ _FILE = TypeAdapter(_File)
 class Tokens:
     """The tokens in ``folder``, which is this user's alone.
 
+    Attributes:
+        path: the file that they are kept in.
+
     Raises:
         SettingsError: at every use: the file is damaged or cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._path = folder / "tokens.json"
-        self._seen: tuple[tuple[int, int, int], tuple[Token, ...]] | None = None
-
-    @property
-    def path(self) -> Path:
-        """The file that they are kept in."""
-        return self._path
+        self.path = folder / "tokens.json"
 
     def all(self) -> tuple[Token, ...]:
         """Every token, the oldest first."""
-        with reading(self._path, SettingsError, "mend or remove that file"):
+        with reading(self.path, SettingsError, "correct or remove that file"):
             try:
-                found = self._path.stat()
+                content = self.path.read_bytes()
             except FileNotFoundError:
-                self._seen = None
                 return ()
-            state = (found.st_mtime_ns, found.st_size, found.st_ino)
-            seen = self._seen
-            if seen is None or seen[0] != state:
-                self._seen = seen = (state, self._read())  # one step: threads share it
-            return seen[1]
+            return _FILE.validate_json(content).tokens
 
     def identify(self, secret: str) -> Token | None:
-        """The token that ``secret`` is; None if it is none. Takes the same time for every secret."""
+        """The token that ``secret`` is; None if it is not known. Takes the same time for every secret."""
         given = hashlib.sha256(secret[:_LONGEST].encode(errors="surrogateescape")).hexdigest()
         found = None
         for token in self.all():
@@ -102,12 +94,12 @@ class Tokens:
         """Make a token; it is returned here and never again.
 
         Raises:
-            UsageError: ``name`` is none, or in use.
+            UsageError: ``name`` cannot be one, or is in use.
             OutputError: it cannot be written.
         """
         if not _NAME.fullmatch(name):
             remedy = "use up to 64 letters, digits and _ . @ -, a letter or digit first"
-            raise UsageError(f"{name!r} is no name for a token", remedy)
+            raise UsageError(f"{name!r} is not a name for a token", remedy)
         secret = _PREFIX + secrets.token_urlsafe(32)
         digest = hashlib.sha256(secret.encode()).hexdigest()
         with self._changing() as tokens:
@@ -155,14 +147,12 @@ class Tokens:
             lock = path.open("a")
         except OSError as error:
             message = f"{path} cannot be written: {error.strerror or error}"
-            raise OutputError(message, "mend its folder's permissions") from error
+            raise OutputError(message, "correct its folder's permissions") from error
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._seen = None
             tokens = list(self.all())
             yield tokens
-            self._write(self._path, _FILE.dump_json(_File(tuple(tokens)), indent=1).decode())
-            self._seen = None
+            self._write(self.path, _FILE.dump_json(_File(tuple(tokens)), indent=1).decode())
 
     def _write(self, path: Path, text: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -173,7 +163,4 @@ class Tokens:
                 os.fsync(stream.fileno())
         except OSError as error:
             message = f"{path} cannot be written: {error.strerror or error}"
-            raise OutputError(message, "mend its folder's permissions, or free space there") from error
-
-    def _read(self) -> tuple[Token, ...]:
-        return _FILE.validate_json(self._path.read_bytes()).tokens
+            raise OutputError(message, "correct its folder's permissions, or free space there") from error

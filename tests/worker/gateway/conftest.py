@@ -1,6 +1,7 @@
 """A real gateway on loopback, with a real Redis and, where a test needs one, a real worker."""
 
 import json
+import shutil
 import signal
 import subprocess
 import threading
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import requests
 
+from tests.support.caddy import BEHIND_CADDY, in_front_of
 from tests.support.command_line import make_admin
 from tests.support.wire import LIMIT
 from worker.engine.client import embedded_engine
@@ -87,7 +90,7 @@ class Site:
         else:
             raise AssertionError("the gateway did not start")
         self.logged = []
-        # read all the time, or the gateway would wait for somebody to make room in the pipe
+        # read all the time, or the gateway would wait for room in the pipe
         self.reader = threading.Thread(target=lambda: [self.logged.append(line) for line in stream])
         self.reader.start()
         return self.url
@@ -172,10 +175,13 @@ def films(patients: list[Path]) -> list[Path]:
     return sorted(patients[0].glob("*.dcm"))
 
 
-@pytest.fixture(scope="module")
-def strict(site_of_module: Any) -> Any:
-    """A gateway with small limits."""
-    site_of_module.serve(
+@pytest.fixture(scope="module", params=["on loopback", BEHIND_CADDY])
+def strict(
+    request: pytest.FixtureRequest, site_of_module: Site, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A gateway with small limits, as it is and as other machines reach it."""
+    site = site_of_module
+    site.serve(
         BCD_GATEWAY_UPLOAD_BYTES=str(LIMIT),
         BCD_GATEWAY_UPLOAD_FILES="8",
         BCD_GATEWAY_FILM_BYTES=str(LIMIT // 4),
@@ -185,7 +191,15 @@ def strict(site_of_module: Any) -> Any:
         BCD_GATEWAY_REQUESTS="100000",
         BCD_GATEWAY_IDLE_SECONDS="2",
     )
-    return site_of_module
+    if request.param == "on loopback":
+        yield site
+    else:
+        with in_front_of(site.url, tmp_path_factory.mktemp("caddy")) as site.url:
+            yield site
+    site.stop()
+    shutil.rmtree(site.folder)
+    with redis.Redis(unix_socket_path=site.broker.removeprefix("redis+socket://")) as store:
+        store.flushall()
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.redis
 
 @pytest.fixture(scope="module")
 def client(strict: Any) -> Any:
-    return strict.client("somebody")
+    return strict.client("first")
 
 
 TRAVERSALS = ["../../evil.dcm", "/etc/evil.dcm", "..\\..\\evil.dcm", "C:\\evil.dcm", "a/../../evil.dcm"]
@@ -59,7 +59,7 @@ def test_links_and_devices_in_a_zip_are_refused(client: Any) -> None:
         assert "link or a device" in said["skipped"][0]["reason"]
 
 
-def test_an_encrypted_zip_and_one_inside_another_are_told(client: Any, films: list[Path]) -> None:
+def test_an_encrypted_zip_and_one_inside_another_are_reported(client: Any, films: list[Path]) -> None:
     content = bytearray(packed(("film.dcm", films[0].read_bytes())))
     directory = content.rindex(b"PK\x01\x02")
     content[directory + 8] |= 1  # general purpose bit 0
@@ -89,14 +89,14 @@ def test_zip_bombs_are_cut_off(strict: Any, client: Any) -> None:
     assert client.submit(("overlap.zip", overlapping)).status_code in (413, 422)
 
 
-def test_a_broken_zip_is_told_and_the_film_beside_it_is_taken(client: Any, films: list[Path]) -> None:
+def test_a_broken_zip_is_reported_and_the_film_beside_it_is_taken(client: Any, films: list[Path]) -> None:
     broken = packed(("film.dcm", films[0].read_bytes()))[:-200]
     answer = client.submit(films[0], ("broken.zip", broken))
     assert answer.status_code == 202
     assert answer.json()["skipped"] == [{"file": "broken.zip", "reason": "a zip that is broken"}]
 
 
-def test_a_zip_with_an_empty_name_or_a_wrong_offset_is_told(client: Any, films: list[Path]) -> None:
+def test_a_zip_with_an_empty_name_or_a_wrong_offset_is_reported(client: Any, films: list[Path]) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         nameless = zipfile.ZipInfo("x")
@@ -136,12 +136,12 @@ def test_a_file_that_is_larger_than_a_film_is_left_out_unread(client: Any, films
         assert answer.status_code == 202, answer.text
         assert answer.json()["jobs"][0]["films"] == 1
         (left_out,) = answer.json()["skipped"]
-        assert (left_out["file"], "no film" in left_out["reason"]) == ("large.dcm", True)
+        assert (left_out["file"], "too many for a film" in left_out["reason"]) == ("large.dcm", True)
     place = {"center_row": "9", "center_column": "9", "radius": "9"}
     problem(client.post("/regions", files={"file": large}, data=place), 413)
 
 
-def test_what_is_no_film_is_told_by_the_name_the_client_gave_it(client: Any) -> None:
+def test_what_is_not_a_film_is_reported_by_the_name_the_client_gave_it(client: Any) -> None:
     said = problem(client.submit(("notes.txt", b"hello"), ("more.txt", b"world")), 422)
     assert {entry["file"] for entry in said["skipped"]} == {"notes.txt", "more.txt"}
     problem(client.post("/jobs", files=[("force", (None, "true"))]), 422)

@@ -1,4 +1,4 @@
-"""``bcd-admin serve``, ``up`` and ``token``, as whoever runs the gateway sees them."""
+"""``bcd-admin serve``, ``up`` and ``token``, as the administrator of a gateway sees them."""
 
 import signal
 import socket
@@ -44,10 +44,10 @@ def test_a_token_is_made_shown_once_listed_and_revoked(local: Any) -> None:
 @pytest.mark.parametrize("name", ["", "a b", "../x", "-x", "a" * 65, "Ä"])
 def test_a_name_that_is_none_is_refused(local: Any, name: str) -> None:
     answer = local("token", "create", "--", name)
-    assert (answer.code, "no name for a token" in answer.error) == (2, True)
+    assert (answer.code, "not a name for a token" in answer.error) == (2, True)
 
 
-def test_tokens_that_are_damaged_are_told_and_nobody_gets_in(own_site: Any) -> None:
+def test_tokens_that_are_damaged_are_reported_and_no_token_gets_in(own_site: Any) -> None:
     own_site.serve()
     client = own_site.client("anna")
     assert client.get("/info").status_code == 200
@@ -75,13 +75,30 @@ def test_a_gateway_without_its_queue_says_so(admin: Any) -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "no such host"])
-def test_without_a_token_it_listens_on_loopback_alone(own_site: Any, address: str) -> None:
-    answer = own_site.admin("serve", "--address", address, "--port", "0", BCD_BROKER_URL=own_site.broker)
+def test_without_tls_in_front_or_without_a_token_it_listens_on_loopback_alone(
+    own_site: Any, address: str
+) -> None:
+    command = ["serve", "--address", address, "--port", "0"]
+    answer = own_site.admin(*command, BCD_BROKER_URL=own_site.broker)
+    assert answer.code == 2
+    assert f"does not listen on {address} without TLS; listen on 127.0.0.1, or put a proxy" in answer.error
+    answer = own_site.admin(*command, "--behind-proxy", BCD_BROKER_URL=own_site.broker)
     assert answer.code == 2
     assert "while there is no token; make one first: bcd-admin token create NAME" in answer.error
 
 
-def test_a_port_that_is_taken_is_told(own_site: Any) -> None:
+def test_behind_a_proxy_it_listens_where_other_machines_reach_it(own_site: Any) -> None:
+    assert own_site.admin("token", "create", "anna").code == 0
+    serve = own_site.admin.start(
+        "serve", "--behind-proxy", "--address", "0.0.0.0", "--port", "0", BCD_BROKER_URL=own_site.broker
+    )
+    assert next(line for line in serve.stderr if "the gateway is at http://0.0.0.0:" in line)
+    serve.terminate()
+    serve.communicate(timeout=30)
+    assert serve.returncode == 0
+
+
+def test_a_port_that_is_taken_is_reported(own_site: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = own_site.admin("serve", "--port", port, BCD_BROKER_URL=own_site.broker)
@@ -122,7 +139,7 @@ def test_an_answer_waits_for_no_acknowledgement_of_its_header(served: Any) -> No
     assert min(taken[5:]) < 0.03
 
 
-def test_the_gateway_tells_its_health_and_ends_when_it_is_told_to(own_site: Any) -> None:
+def test_the_gateway_reports_its_health_and_ends_on_sigterm(own_site: Any) -> None:
     own_site.serve()
     port = own_site.url.split(":")[2].split("/")[0]
     health = own_site.admin("serve", "--health", "--port", port, BCD_BROKER_URL=own_site.broker)

@@ -12,7 +12,7 @@ import requests
 
 pytestmark = pytest.mark.redis
 
-# A random file is no mammogram, so what is right by the document may still be refused.
+# A random file is not a mammogram, so what is right by the document may still be refused.
 UNFIT = "positive_data_acceptance"
 
 
@@ -36,7 +36,7 @@ def test_schemathesis_finds_no_server_error_and_nothing_undocumented(own_site: A
     assert not [line for line in log if line["event"] == "request broke"]
 
 
-def test_a_method_that_a_path_does_not_take_is_told_those_it_does(served: Any) -> None:
+def test_a_method_that_a_path_does_not_take_is_answered_with_those_it_does(served: Any) -> None:
     for path, methods in (("/jobs", "GET, HEAD, POST"), ("/info", "GET, HEAD"), ("/jobs/x/cancel", "POST")):
         answer = requests.delete(f"{served.url}{path}", timeout=10)
         assert (answer.status_code, answer.headers["Allow"]) == (405, methods)

@@ -124,7 +124,9 @@ def test_a_client_that_hangs_up_leaves_nothing(own_site: Any, films: list[Path])
     assert not any(line["event"] == "request broke" for line in log)
 
 
-def test_a_full_disk_is_told_and_nothing_is_left(own_site: Any, small_disk: Path, films: list[Path]) -> None:
+def test_a_full_disk_is_reported_and_nothing_is_left(
+    own_site: Any, small_disk: Path, films: list[Path]
+) -> None:
     own_site.admin.environment["BCD_GATEWAY_DIR"] = str(small_disk)
     own_site.serve(BCD_GATEWAY_FREE_BYTES="0")
     client = own_site.client("reader")

@@ -1,4 +1,4 @@
-"""The name of a film's file may be a patient's: it is for whoever gave it, and for nobody else."""
+"""The name of a film's file may be a patient's: it is for the user who gave it, and for no other."""
 
 from __future__ import annotations
 
@@ -44,28 +44,30 @@ def test_no_part_of_a_file_name_leaves_the_command_line(own_site: Any, folder: P
     )
     (first,) = by_hand.json["jobs"]
     assert first["state"] == "done with failures"
-    assert NAME in first["reason"]  # whoever named the file is told which it is
+    assert NAME in first["reason"]  # the user who named the file sees which it is
     assert first["reason_code"] == "cut-short"
     client = own_site.client("reader")
     (job,) = client.submit(*sorted(folder.iterdir())).json()["jobs"]
     assert job["job_id"] == first["job_id"]
     ended = client.ended(job["job_id"])
     assert (ended["films_failed"], ended["reason_code"]) == (1, "cut-short")
-    told = [json.dumps(answer) for answer in (job, ended, client.get("/jobs").json())]
+    shown = [json.dumps(answer) for answer in (job, ended, client.get("/jobs").json())]
     files = client.get(f"/jobs/{job['job_id']}/results").json()["files"]
     assert len(files) > 3
-    told += [client.get(f"/jobs/{job['job_id']}/results/{file['path']}").text for file in files]
+    shown += [client.get(f"/jobs/{job['job_id']}/results/{file['path']}").text for file in files]
     status = own_site.admin("status", "--batch", "b", "--json", BCD_BROKER_URL=own_site.broker)
-    told.append(json.dumps(status.json))
-    told.append(own_site.admin("status", "--batch", "b", BCD_BROKER_URL=own_site.broker).out)
-    told += own_site.logged
+    shown.append(json.dumps(status.json))
+    shown.append(own_site.admin("status", "--batch", "b", BCD_BROKER_URL=own_site.broker).out)
+    shown += own_site.logged
     worker.terminate()
     assert worker.stderr is not None
-    told.append(worker.stderr.read())
-    assert not [text for text in told if any(part in text for part in PARTS)]
+    shown.append(worker.stderr.read())
+    assert not [text for text in shown if any(part in text for part in PARTS)]
 
 
-def test_whoever_joins_a_job_does_not_learn_how_another_called_the_files(own_site: Any, folder: Path) -> None:
+def test_a_token_that_joins_a_job_does_not_learn_how_another_called_the_files(
+    own_site: Any, folder: Path
+) -> None:
     own_site.serve()
     assert own_site.admin("submit", folder, BCD_BROKER_URL=own_site.broker).code == 0
     client = own_site.client("reader")
@@ -74,9 +76,9 @@ def test_whoever_joins_a_job_does_not_learn_how_another_called_the_files(own_sit
     own_site.work()
     ended = client.ended(job["job_id"])
     files = client.get(f"/jobs/{job['job_id']}/results").json()["files"]
-    told = [json.dumps(ended)]
-    told += [client.get(f"/jobs/{job['job_id']}/results/{file['path']}").text for file in files]
-    assert not [text for text in told if any(part in text for part in PARTS)]
+    shown = [json.dumps(ended)]
+    shown += [client.get(f"/jobs/{job['job_id']}/results/{file['path']}").text for file in files]
+    assert not [text for text in shown if any(part in text for part in PARTS)]
     # the record has the name for the worker, and in no field that is shown
     with redis.Redis(unix_socket_path=own_site.broker.removeprefix("redis+socket://")) as store:
         fields = store.hgetall(f"bcd:job:{job['job_id']}")
@@ -96,23 +98,25 @@ def names() -> st.SearchStrategy[str]:
     film=st.sampled_from(["", "film 2 (R CC)"]),
     state=st.sampled_from(["failed", "done with failures"]),
 )
-def test_whatever_a_file_is_called_nobody_else_is_told(name: str, code: str, film: str, state: Any) -> None:
+def test_whatever_a_file_is_called_no_other_token_sees_it(
+    name: str, code: str, film: str, state: Any
+) -> None:
     reason = Reason(code, "cannot be read: Input/output error", "submit it again", film, f"/films/{name}")
     record = record_of(make_study("1.2.3"), state=state, reason=reason, exit_code=1)
     assert out_of_the_queue(record) == record
     summary = summarise([record])
-    told = [
+    shown = [
         record.why(),
         json.dumps(job_of(record, results=Path("/results")).model_dump()),
         json.dumps(summary.as_json()),
         str(reason),
     ]
-    assert not [text for text in told if MARK in text]
+    assert not [text for text in shown if MARK in text]
     assert name in record.why(with_place=True)
 
 
 @given(name=names())
-def test_a_sentence_of_an_earlier_version_is_shown_to_nobody_else(name: str) -> None:
+def test_a_sentence_of_an_earlier_version_is_shown_to_no_other_token(name: str) -> None:
     reason = reason_of_earlier_version(f"{name}: cut short")
     record = record_of(make_study("1.2.3"), state="failed", reason=reason, exit_code=1)
     assert MARK not in record.why()

@@ -73,9 +73,9 @@ def test_head_is_get_without_the_body(client: Any, at: str) -> None:
         got, head = client.get(path), client("HEAD", path)
         assert head.status_code == got.status_code
         assert head.content == b""
-        told = [{k: v for k, v in a.headers.lower_items() if k not in varying} for a in (got, head)]
+        shown = [{k: v for k, v in a.headers.lower_items() if k not in varying} for a in (got, head)]
         if got.headers["Content-Type"] != "application/problem+json":
-            assert told[0] == told[1], path
+            assert shown[0] == shown[1], path
         assert int(got.headers["Content-Length"]) == len(got.content)
         _, _, body = raw(client, "HEAD", path).partition(b"\r\n\r\n")
         assert body == b"", path
@@ -160,7 +160,6 @@ def test_dates_are_looked_at_where_there_is_no_tag(client: Any, at: str, folder:
         ("bytes=10239-99999999999999999999999999", 10239, 10240),
         ("Bytes = 5-9", 5, 10),
         ("bytes=, 5-9,", 5, 10),
-        ("bytes=0-4,999999-", 0, 5),
     ],
 )
 def test_a_range_is_that_part(client: Any, at: str, given: str, start: int, end: int) -> None:
@@ -173,8 +172,8 @@ def test_a_range_is_that_part(client: Any, at: str, given: str, start: int, end:
     assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(BODY)))
 
 
-@pytest.mark.parametrize("given", ["bytes=10240-", "bytes=-0", "bytes=99999-100000", "bytes=20000-,-0"])
-def test_a_range_that_is_not_there_is_told_with_the_size(client: Any, at: str, given: str) -> None:
+@pytest.mark.parametrize("given", ["bytes=10240-", "bytes=-0", "bytes=99999-100000", "bytes=,20000-,"])
+def test_a_range_that_is_not_there_is_answered_with_the_size(client: Any, at: str, given: str) -> None:
     got = client.get(f"{at}/results/body.bin", headers={"Range": given})
     problem(got, 416)
     assert got.headers["Content-Range"] == f"bytes */{len(BODY)}"
@@ -185,28 +184,13 @@ def test_a_range_that_is_not_there_is_told_with_the_size(client: Any, at: str, g
 @pytest.mark.parametrize(
     "given",
     ["bytes=5-2", "bytes=a-b", "bytes", "bytes=", "bytes=-", "lines=0-3", "bytes=0-5-9", "bytes=0x1-2",
-     "bytes=1\u00b2-", "bytes=0-10,5-20", "bytes=" + ",".join(f"{2 * n}-{2 * n}" for n in range(100))],
+     "bytes=1\u00b2-", "bytes=0-10,5-20", "bytes=0-3, 100-109, -5", "bytes=0-4,999999-",
+     "bytes=" + ",".join(f"{2 * n}-{2 * n}" for n in range(100))],
 )  # fmt: skip
-def test_a_range_that_is_none_or_too_many_gets_the_whole(client: Any, at: str, given: str) -> None:
+def test_a_range_that_cannot_be_read_and_several_get_the_whole(client: Any, at: str, given: str) -> None:
     got = client.get(f"{at}/results/body.bin", headers={"Range": given.encode("latin-1")})
     assert (got.status_code, got.content) == (200, BODY)
     assert got.headers["Accept-Ranges"] == "bytes"
-
-
-def test_several_ranges_come_as_parts(client: Any, at: str) -> None:
-    got = client.get(f"{at}/results/body.bin", headers={"Range": "bytes=0-3, 100-109, -5"})
-    assert got.status_code == 206
-    assert "Content-Range" not in got.headers
-    kind, _, boundary = got.headers["Content-Type"].partition("; boundary=")
-    assert kind == "multipart/byteranges"
-    first, *parts, last = got.content.split(f"--{boundary}".encode())
-    assert (first, last) == (b"", b"--\r\n")
-    expected = [(0, 3), (100, 109), (10235, 10239)]
-    for part, (start, end) in zip(parts, expected, strict=True):
-        header, _, body = part.partition(b"\r\n\r\n")
-        assert f"Content-Range: bytes {start}-{end}/{len(BODY)}".encode() in header
-        assert body == BODY[start : end + 1] + b"\r\n"
-    assert int(got.headers["Content-Length"]) == len(got.content)
 
 
 def test_a_range_of_what_has_changed_is_the_whole(client: Any, at: str) -> None:

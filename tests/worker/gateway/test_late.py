@@ -53,7 +53,9 @@ def test_late_films_make_one_job_over_all_films_that_replaces_the_result(
     named = earlier.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
     before = working.folder / "results" / first["job_id"] / first["study_instance_uid"] / "cad_sr.dcm"
     assert named == dcmread(before).SOPInstanceUID
-    assert len(result_of(client, first["job_id"])["films"]) == 2, "whoever asks for the first still gets it"
+    assert len(result_of(client, first["job_id"])["films"]) == 2, (
+        "a client that asks for the first still gets it"
+    )
     for some in (study[:2], study[1:3], study):
         (again,) = client.submit(*some).json()["jobs"]
         assert (again["job_id"], again["submission"]) == (late["job_id"], "done")
@@ -172,8 +174,8 @@ def test_a_late_file_of_another_patient_contradicts_until_the_right_one_is_force
     assert film["reason"] == "2 different files have its SOP Instance UID; keep the right one"
     # sent again, as by a client that lost the answer, neither says more
     for again in ((late,), study[:1]):
-        (told,) = client.submit(*again).json()["jobs"]
-        assert (told["job_id"], told["submission"]) == (job["job_id"], "done")
+        (shown,) = client.submit(*again).json()["jobs"]
+        assert (shown["job_id"], shown["submission"]) == (job["job_id"], "done")
     (more,) = client.submit(study[2]).json()["jobs"]
     ended = client.ended(more["job_id"])
     assert (ended["films_scanned"], ended["films_failed"]) == (2, 1)
@@ -182,8 +184,8 @@ def test_a_late_file_of_another_patient_contradicts_until_the_right_one_is_force
     assert client.ended(right["job_id"])["state"] == "done"
     assert TOOK_THE_PLACE in film_in(result_of(client, right["job_id"]), study[0])["warnings"]
     for again in ((late,), study[:1], study[:3]):
-        (told,) = client.submit(*again).json()["jobs"]
-        assert (told["job_id"], told["submission"]) == (right["job_id"], "done")
+        (shown,) = client.submit(*again).json()["jobs"]
+        assert (shown["job_id"], shown["submission"]) == (right["job_id"], "done")
     (last,) = client.submit(study[3]).json()["jobs"]
     ended = client.ended(last["job_id"])
     assert (ended["state"], ended["films_scanned"]) == ("done", 4)

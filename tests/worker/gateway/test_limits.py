@@ -62,11 +62,11 @@ def test_one_token_leaves_places_for_others_and_gives_its_own_back() -> None:
         pass
 
 
-def test_it_is_told_when_no_upload_is_under_way_any_more() -> None:
-    told: list[str] = []
-    slots = Slots(4, none_left=lambda: told.append("none"))
+def test_the_end_of_the_last_upload_is_noticed() -> None:
+    shown: list[str] = []
+    slots = Slots(4, none_left=lambda: shown.append("none"))
     with slots.taken("a"):
         with pytest.raises(KeyError), slots.taken("b"):
             raise KeyError
-        assert told == []
-    assert told == ["none"]
+        assert shown == []
+    assert shown == ["none"]

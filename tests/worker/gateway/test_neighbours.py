@@ -94,7 +94,7 @@ def test_many_uploads_of_one_token_leave_another_its_turn(one: Any, other: Any) 
     assert {answer.result().status_code for answer in sent} <= {413, 422}
 
 
-def test_a_body_in_chunks_of_one_byte_is_cut_off_and_delays_nobody(one: Any, other: Any) -> None:
+def test_a_body_in_chunks_of_one_byte_is_cut_off_and_delays_no_other(one: Any, other: Any) -> None:
     """Each costs a turn of the one thread that receives all bodies."""
     small, over = b"1\r\nx\r\n" * 10_000, threading.Event()
 
@@ -144,7 +144,7 @@ def inspector() -> Any:
         (partial(int, MARKED), 422, "could not be looked through"),
     ],
 )
-def test_what_takes_too_long_or_too_much_is_ended_and_told(
+def test_what_takes_too_long_or_too_much_is_ended_and_reported(
     inspector: Inspector, call: Any, status: int, said: str
 ) -> None:
     since = time.monotonic()

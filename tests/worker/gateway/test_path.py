@@ -185,8 +185,8 @@ def test_health_and_information(client: Any, working: Any) -> None:
     assert info["limits"] == {"bytes": 2 << 30, "files": 500}
 
 
-def test_a_job_of_the_command_line_tells_no_path(working: Any, client: Any, patients: list[Path]) -> None:
-    """A study that somebody else has submitted from a folder that is named after a patient."""
+def test_a_job_of_the_command_line_names_no_path(working: Any, client: Any, patients: list[Path]) -> None:
+    """A study that another user has submitted from a folder that is named after a patient."""
     own = working.admin.folder / "own"
     own.mkdir()
     for path in sorted(patients[0].glob("*.dcm")):  # a study of which the gateway knows no other files
@@ -209,7 +209,7 @@ def test_a_job_of_the_command_line_tells_no_path(working: Any, client: Any, pati
     assert b"arked" not in result.content
 
 
-def test_a_job_under_way_from_the_command_line_tells_neither_its_files_names_nor_their_folder(
+def test_a_job_under_way_from_the_command_line_shows_neither_its_files_names_nor_their_folder(
     own_site: Any, films: list[Path]
 ) -> None:
     own_site.serve()

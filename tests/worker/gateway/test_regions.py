@@ -77,7 +77,7 @@ def test_the_answer_has_the_films_warnings(working: Any, films: list[Path]) -> N
         (PLACE | {"other": "1"}, "takes files as 'file'"),
     ],
 )
-def test_a_place_that_is_none_is_told(
+def test_a_place_that_cannot_be_one_is_reported(
     working: Any, films: list[Path], fields: dict[str, str], reason: str
 ) -> None:
     client = working.clients[-1] if working.clients else working.client("circle2")
@@ -98,7 +98,7 @@ def test_a_film_ends_half_a_pixel_beyond_the_centres_of_its_outermost_pixels(
     assert ("outside" in said.err) == outside
 
 
-def test_a_file_that_is_no_film_is_told(working: Any, films: list[Path]) -> None:
+def test_a_file_that_is_not_a_film_is_reported(working: Any, films: list[Path]) -> None:
     client = working.client("nofilm")
     assert (
         "not a DICOM file (no DICM prefix at byte 128)"
@@ -117,7 +117,7 @@ def test_a_region_of_air_fails_with_the_reason(working: Any, films: list[Path]) 
     assert got["reason"] == "there is no breast at the region; draw it on the breast"
 
 
-def test_the_reason_of_a_region_tells_no_path(own_site: Any, films: list[Path]) -> None:
+def test_the_reason_of_a_region_names_no_path(own_site: Any, films: list[Path]) -> None:
     own_site.serve()
     client = own_site.client("reader")
     region = ask(client, films[0], **PLACE).json()["region_id"]

@@ -5,14 +5,14 @@ import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.support.wire import PART, connect, head, memory, problem
+from tests.support.caddy import BEHIND_CADDY
+from tests.support.wire import BEGINNING, PART, connect, head, memory, problem
 from worker.engine.host import wait_for
 
 pytestmark = pytest.mark.redis
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.redis
 
 @pytest.fixture(scope="module")
 def client(strict: Any) -> Any:
-    return strict.client("somebody")
+    return strict.client("first")
 
 
 def test_a_thousand_half_open_uploads_leave_room_for_others(strict: Any, films: list[Path]) -> None:
@@ -31,7 +31,7 @@ def test_a_thousand_half_open_uploads_leave_room_for_others(strict: Any, films: 
     try:
         for _ in range(1000):
             connection = connect(strict.url)
-            connection.sendall(head(slow, "Content-Length: 1000000") + PART)
+            connection.sendall(head(slow, "Content-Length: 1000000") + PART + BEGINNING)
             connections.append(connection)
         since = time.monotonic()
         assert other.get("/health").status_code == 200
@@ -72,11 +72,14 @@ def test_uploads_at_the_same_time_leave_the_gateway_no_larger(own_site: Any) -> 
     assert memory(own_site.gateway.pid) - memory_before < 20 << 20
 
 
+@pytest.mark.parametrize("strict", [BEHIND_CADDY], indirect=True)
 def test_connections_that_say_nothing_or_half_a_header_are_closed(strict: Any, client: Any) -> None:
     silent, half, after = connect(strict.url), connect(strict.url), connect(strict.url)
     with silent, half, after:
         half.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: ")
-        after.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\nGET /ap")  # a second one, by halves
+        after.sendall(
+            b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /ap"
+        )  # a second one, by halves
         assert after.recv(15) == b"HTTP/1.1 200 OK"
         stop = threading.Event()
 
@@ -93,8 +96,8 @@ def test_connections_that_say_nothing_or_half_a_header_are_closed(strict: Any, c
             assert silent.recv(1) == b""
             while after.recv(65536):
                 pass
-            with suppress(ConnectionResetError):
-                assert half.recv(1) == b""
+            dripping.join(20)
+            assert not dripping.is_alive(), "it goes on for ever"
         finally:
             stop.set()
             dripping.join()
@@ -118,7 +121,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_hung_up_on(
     for path in ("results/large.bin", "results.zip"):
         strict.logged.clear()
         with connect(client.url) as connection:
-            request = f"GET /api/v1/jobs/{job['job_id']}/{path} HTTP/1.1\r\nHost: x\r\n"
+            request = f"GET /api/v1/jobs/{job['job_id']}/{path} HTTP/1.1\r\nHost: localhost\r\n"
             connection.sendall(f"{request}Authorization: Bearer {client.token}\r\n\r\n".encode())
             assert wait_for(lambda: bool(cut_off()), 20), "it waits for ever"
         assert cut_off()[0]["sent"] < 64 << 20
@@ -126,7 +129,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_hung_up_on(
     shutil.rmtree(folder)
 
 
-def test_too_many_requests_of_one_token_are_told_to_wait_and_others_are_not(own_site: Any) -> None:
+def test_too_many_requests_of_one_token_have_to_wait_and_others_do_not(own_site: Any) -> None:
     own_site.serve(BCD_GATEWAY_REQUESTS="40")
     eager, other = own_site.client("eager"), own_site.client("other")
     answers = [eager.get("/jobs") for _ in range(20)]

@@ -2,13 +2,13 @@
 
 ::
 
-    clock.json                         the time that ages are told by (`worker.gateway.storage.clock`)
-    uploads/.incoming/upload-<random>/ an upload while it is received, locked by whoever receives it
+    clock.json                         the time that ages are counted by (`worker.gateway.storage.clock`)
+    uploads/.incoming/upload-<random>/ an upload while it is received, locked by the gateway that receives it
     uploads/<job>/<SOP UID>.dcm        the films of a job, once, however often they are sent
     uploads/regions/<region>.dcm       a film of which one region is to be classified
     results/<job>/<Study UID>/         the result, as it is published everywhere
 
-A results folder for each job, so that a study which was sent with other films, or by somebody else, is
+A results folder for each job, so that a study which was sent with other films, or by another token, is
 never in the way of another, and never replaces it. Nothing is deleted but what has such a name, is this
 user's and lies on the same file system; no link is followed (`worker.study.removal`).
 """
@@ -87,13 +87,11 @@ class Folders:
         self._incoming_lock = self.uploads / ".incoming.lock"
         folders = (self.uploads, self.results, self.regions, self._incoming)
         with _errors(root):
-            new = not any(os.path.lexists(folder) for folder in folders)
             for folder in folders:
                 folder.mkdir(mode=0o700, exist_ok=True)
                 with opened(folder):  # fails, if it is a link
                     pass
-            seen = None if new else max(_times(folders))
-            self.clock = Clock(root / "clock.json", away_seconds, seen)
+            self.clock = Clock(root / "clock.json", away_seconds)
             self.clock.keep()
 
     def begin(self) -> tuple[Path, int]:
@@ -167,7 +165,7 @@ class Folders:
                     path = staged / found.path
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with path.open("wb") as stream:
-                        stream.writelines(file.blocks(0, None))
+                        stream.writelines(file.all_blocks())
 
         try:
             with_result(self.results, earlier, study, copied)
@@ -212,12 +210,12 @@ class Folders:
         removed = 0
         with opened(root) as folder:
             old = self._older(folder, _JOB, stat.S_IFDIR, seconds)
-            with self._locked():  # nobody may come to rely on what is about to be removed
+            with self._locked():  # no upload may come to rely on what is about to be removed
                 still = set(self._older(folder, _JOB, stat.S_IFDIR, seconds)) & set(old)
                 for job in still - set(under_way(sorted(still))) if still else ():
                     os.rename(job, f".gone-{secrets.token_hex(8)}", src_dir_fd=folder, dst_dir_fd=folder)
                     removed += 1
-            # what takes long is done when nobody waits for it
+            # what takes long is done when no upload waits for it
             for name in names_in(folder):
                 if _GONE.fullmatch(name):
                     remove_folder(folder, name)
@@ -269,22 +267,14 @@ def _lock(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _times(folders: Iterable[Path]) -> Iterator[float]:
-    """The times that the folders bear, and what is in them."""
-    for folder in folders:
-        for path in (folder, *folder.iterdir()):
-            with suppress(OSError):
-                yield path.lstat().st_mtime
-
-
 def _film_name(film: FilmSource) -> str:
-    """Made of what tells the film and its file: a job may have the same film in several files."""
+    """Made of what identifies the film and its file: a job may have the same film in several files."""
     file = film.sha256[:_HASHED]
     return f"{film.sop_instance_uid}-{file}.dcm" if film.sop_instance_uid else f"{file}.dcm"
 
 
 def _abandoned(incoming: int, name: str) -> bool:
-    """Whether nobody holds the folder of an upload; where folders cannot be locked, nobody can tell."""
+    """Whether no gateway holds the folder of an upload; never where folders cannot be locked."""
     try:
         with opened(name, incoming) as folder:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,10 +18,11 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, TypeVar
 
-from worker.gateway.problems import ProblemError, try_again
+from worker.gateway.problems import try_again
 from worker.gateway.storage.disk import check_room
 from worker.study.removal import FOLDER
 
@@ -57,52 +58,40 @@ class Found:
     modified: float
 
 
-class OpenFile:
-    """A regular file that is open; a `worker.gateway.representation.Content`."""
+class OpenFile(FileIO):
+    """A regular file that is open."""
 
     def __init__(self, path: str, descriptor: int) -> None:
-        self._stream = os.fdopen(descriptor, "rb", buffering=0)
+        super().__init__(descriptor, "rb")
         self.found = _found(path, os.fstat(descriptor))
-        self.size = self.found.size
 
-    def blocks(self, start: int, length: int | None) -> Iterator[bytes]:
-        """Its bytes; no more than it had when it was opened.
+    def blocks(self, start: int, end: int) -> Iterator[bytes]:
+        """Its bytes from ``start`` to before ``end``.
 
         Raises:
             ReplacedError: it has become shorter.
         """
-        left = self.found.size - start if length is None else length
-        while left > 0:
-            block = os.pread(self._stream.fileno(), min(_BLOCK, left), start)
+        while start < end:
+            block = os.pread(self.fileno(), min(_BLOCK, end - start), start)
             if not block:
                 raise ReplacedError(self.found.path)
-            start, left = start + len(block), left - len(block)
+            start += len(block)
             yield block
 
-    def read(self) -> bytes:
-        """All of it."""
-        return b"".join(self.blocks(0, None))
+    def all_blocks(self) -> Iterator[bytes]:
+        """Its bytes; no more than it had when it was opened."""
+        return self.blocks(0, self.found.size)
 
     def sha256(self) -> str:
         """Of its content, in hexadecimal; kept as long as the file is the same."""
 
         def computed() -> str:
             digest = hashlib.sha256()
-            for block in self.blocks(0, None):
+            for block in self.all_blocks():
                 digest.update(block)
             return digest.hexdigest()
 
         return _fact("sha256", self.found.identity, computed)
-
-    def close(self) -> None:
-        """Close it."""
-        self._stream.close()
-
-    def __enter__(self) -> OpenFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class ResultFolder:
@@ -164,7 +153,7 @@ class ResultFolder:
         """The file at ``path``.
 
         Raises:
-            FileNotFoundError: there is none, or it is no regular file of this folder.
+            FileNotFoundError: there is none, or it is not a regular file of this folder.
         """
         *folders, name = path.split("/")
         if len(folders) > _DEEPEST or any(part in ("", ".", "..") for part in (*folders, name)):
@@ -174,7 +163,7 @@ class ResultFolder:
             for part in folders:
                 opened.append(os.open(part, FOLDER, dir_fd=opened[-1] if opened else self._folder))
             descriptor = os.open(name, _FILE, dir_fd=opened[-1] if opened else self._folder)
-        except (OSError, ValueError) as error:  # ValueError: what is no name at all
+        except (OSError, ValueError) as error:  # ValueError: what cannot be a name
             raise FileNotFoundError(path) from error
         finally:
             for folder in opened:
@@ -210,7 +199,7 @@ class ResultFolder:
         with self.open(_RESULT) as file:
             if file.found.size > _MOST_JSON:
                 return None
-            return _fact("job", file.found.identity, lambda: _job_in(file.read()))
+            return _fact("job", file.found.identity, lambda: _job_in(b"".join(file.all_blocks())))
 
 
 def with_result(results: Path, job: str, study: str, use: Callable[[ResultFolder], T]) -> T:
@@ -227,7 +216,7 @@ def with_result(results: Path, job: str, study: str, use: Callable[[ResultFolder
             except OSError:
                 if folder.stands:
                     raise
-    raise _unsteady()
+    raise try_again(503, "the result is being replaced; try again in a moment")
 
 
 def stands(results: Path, job: str, study: str) -> bool:
@@ -275,7 +264,7 @@ def _pack(folder: ResultFolder, found: Found, archive: zipfile.ZipFile) -> None:
         if file.found.identity != found.identity:
             raise ReplacedError(found.path)
         with archive.open(entry, "w") as target:
-            for block in file.blocks(0, None):
+            for block in file.all_blocks():
                 target.write(block)
 
 
@@ -309,7 +298,3 @@ def _job_in(content: bytes) -> str | None:
 def _found(path: str, there: os.stat_result) -> Found:
     identity = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
     return Found(path, there.st_size, identity, there.st_mtime)
-
-
-def _unsteady() -> ProblemError:
-    return try_again(503, "the result is being replaced; try again in a moment")

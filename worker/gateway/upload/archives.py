@@ -1,7 +1,8 @@
 """Unpacking the zips of an upload without trusting them.
 
 No name in a zip is ever used as a path, so none can lead anywhere; a zip that tries is refused all the
-same, for it is no study. What it may become is counted while it is unpacked, not read from its directory.
+same, for it is not a study. What it may become is counted while it is unpacked, not read from its directory.
+A directory of millions of files ends with the memory of the process that looks into it (`inspector`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BufferedReader, FileIO
 from pathlib import Path, PurePosixPath
 
 from worker.gateway.problems import ProblemError
@@ -20,7 +20,6 @@ from worker.gateway.upload.form import Upload, shown_name
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _BLOCK = 1 << 20
-_DIRECTORY_ENTRY = 1024  # bytes of a zip's directory that one file may take
 _SMALL = 64 << 10  # bytes that a file may have however well it is packed
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # LZMA may ask for 4 GB of memory
 _ENCRYPTED = 0x1
@@ -73,11 +72,7 @@ def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
     """
     size = archive.path.stat().st_size
     try:
-        with (
-            _DirectoryReader(archive.path, budget.files * _DIRECTORY_ENTRY) as stream,
-            zipfile.ZipFile(stream) as opened,
-        ):
-            stream.limit = None
+        with zipfile.ZipFile(archive.path) as opened:
             for entry in opened.infolist():
                 _check(entry)
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
@@ -127,26 +122,3 @@ def _check(entry: zipfile.ZipInfo) -> None:
         raise RefusedArchiveError("an encrypted zip; send it without a password")
     if entry.compress_type not in _METHODS:
         raise RefusedArchiveError("a zip that is not compressed with Deflate; pack it again")
-
-
-class _DirectoryReader(BufferedReader):
-    """A file of which no more than ``limit`` bytes are read at once: zipfile takes a whole directory so.
-
-    A zip of 2 GB may have a directory of 40 million empty files, which would be tens of GB of objects.
-
-    Attributes:
-        limit: to be set to None when the directory has been read.
-    """
-
-    def __init__(self, path: Path, limit: int) -> None:
-        super().__init__(FileIO(path))
-        self.limit: int | None = max(limit, 2 << 16)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self.limit is None:
-            return super().read(size)
-        if size is None or size < 0:  # zipfile looks for the directory's end in the last 64 KiB
-            size = self.limit
-        if size > self.limit:
-            raise ProblemError(413, "the zip lists too many files; send fewer at once")
-        return super().read(size)

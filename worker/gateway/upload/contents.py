@@ -15,30 +15,12 @@ from worker.gateway.problems import ProblemError, Skipped
 from worker.gateway.storage.disk import check_room
 from worker.gateway.upload.archives import Budget, RefusedArchiveError, is_archive, unpack
 from worker.gateway.upload.form import Upload
+from worker.gateway_settings import GatewaySettings
 
-_NO_MAMMOGRAM = "no mammogram"
+_NO_MAMMOGRAM = "not a mammogram"
 _NO_FILMS = "there is no mammogram in the upload that can be used"
 
 _NOT_USED = "not used: a DICOMDIR, or a film whose SOP Instance UID another file has, too"
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one upload may hold.
-
-    Attributes:
-        files: those in zips included.
-        film_bytes: of one file.
-        unpacked_bytes: of all zips, unpacked.
-        zip_ratio: how many times its packed size a zip, and each file in it, may have.
-        free_bytes: that are left free on the disk.
-    """
-
-    files: int
-    film_bytes: int
-    unpacked_bytes: int
-    zip_ratio: int
-    free_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +31,7 @@ class Contents:
     skipped: tuple[Skipped, ...]
 
 
-def look_through(files: Sequence[Upload], folder: Path, bounds: Bounds) -> Contents:
+def look_through(files: Sequence[Upload], folder: Path, limits: GatewaySettings) -> Contents:
     """Find the studies in ``files``, which are in ``folder``; zips are unpacked there.
 
     Raises:
@@ -57,7 +39,7 @@ def look_through(files: Sequence[Upload], folder: Path, bounds: Bounds) -> Conte
         OSError: there is no room.
     """
     skipped: list[Skipped] = []
-    films = _films(files, folder, bounds, skipped)
+    films = _films(files, folder, limits, skipped)
     if not films:
         raise ProblemError(422, _NO_FILMS, skipped=skipped)
     try:
@@ -91,18 +73,28 @@ def look_at_film(path: Path) -> tuple[int, int]:
     return integer(dicom.header, "Rows") or 0, integer(dicom.header, "Columns") or 0
 
 
-def _films(files: Sequence[Upload], folder: Path, bounds: Bounds, skipped: list[Skipped]) -> dict[Path, str]:
+def _films(
+    files: Sequence[Upload], folder: Path, limits: GatewaySettings, skipped: list[Skipped]
+) -> dict[Path, str]:
     """Every file that may be a film, those in zips included, with the client's name for it."""
-    room = partial(check_room, folder, bounds.free_bytes)
+    room = partial(check_room, folder, limits.gateway_free_bytes)
     archives = {file.path for file in files if is_archive(file.path)}
     plain = sum(file.path not in archives for file in files)
-    budget = Budget(bounds.files - plain, bounds.unpacked_bytes, bounds.zip_ratio, bounds.film_bytes, room)
+    budget = Budget(
+        files=limits.gateway_upload_files - plain,
+        unpacked=limits.gateway_unpacked_bytes,
+        ratio=limits.gateway_zip_ratio,
+        film=limits.gateway_film_bytes,
+        check_room=room,
+    )
     films: dict[Path, str] = {}
     seen: set[Path] = set()
 
     def add(file: Upload) -> None:
-        if file.path.stat().st_size > bounds.film_bytes:
-            skipped.append(Skipped(file.name, f"more than {bounds.film_bytes} bytes: no film"))
+        if file.path.stat().st_size > limits.gateway_film_bytes:
+            skipped.append(
+                Skipped(file.name, f"more than {limits.gateway_film_bytes} bytes: too many for a film")
+            )
             file.path.unlink()
         else:
             films[file.path] = file.name
@@ -141,7 +133,7 @@ def _films(files: Sequence[Upload], folder: Path, bounds: Bounds, skipped: list[
 
 
 def _why_none(path: Path) -> str:
-    """Why a file of an upload without a film is none, without its path."""
+    """Why a file of an upload without a film is not one, without its path."""
     try:
         find_studies([path])
     except NoStudyError as error:

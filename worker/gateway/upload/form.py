@@ -88,12 +88,12 @@ async def read_form(
         ClientDisconnect: the client has gone.
     """
     check_room(_stated_length(request, most_bytes))
-    reader = _Reader(folder, file_part, frozenset(fields), most_files, check_room)
+    reader = _Reader(folder, file_part, fields, most_files, check_room)
     parser = PushMultipartParser(
         _boundary(request),
         max_header_size=_HEADER_BYTES,
         max_header_count=_HEADERS,
-        max_segment_count=most_files + len(fields) + 1,  # what is too much is told by the reader
+        max_segment_count=most_files + len(fields) + 1,  # the reader says what is too much
         strict=True,
     )
     received = 0
@@ -112,31 +112,24 @@ async def read_form(
     except ParserLimitReached as error:
         raise ProblemError(413, f"the form has more than {most_files} files, or a header too long") from error
     except MultipartError as error:
-        raise ProblemError(400, "the body is no whole multipart/form-data form") from error
+        raise ProblemError(400, "the body is not a whole multipart/form-data form") from error
     finally:
         reader.close()
     return Form(tuple(reader.files), reader.fields)
 
 
+@dataclass(slots=True)
 class _Reader:
-    """Takes the events of the parser."""
+    """Takes the events of the parser; the arguments of `read_form`, and what it has read."""
 
-    def __init__(
-        self,
-        folder: Path,
-        file_part: str,
-        fields: frozenset[str],
-        most_files: int,
-        check_room: Callable[[int], None],
-    ) -> None:
-        self.files: list[Upload] = []
-        self.fields: dict[str, str] = {}
-        self._folder = folder
-        self._file_part = file_part
-        self._known = fields
-        self._most_files = most_files
-        self._check_room = check_room
-        self._part: _Part | None = None
+    folder: Path
+    file_part: str
+    known: Collection[str]
+    most_files: int
+    check_room: Callable[[int], None]
+    files: list[Upload] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
+    part: _Part | None = None
 
     async def take(self, event: Any) -> None:
         if event is None:
@@ -148,30 +141,28 @@ class _Reader:
 
     def close(self) -> None:
         """Let go of the file at hand, if the form ended in the middle of it."""
-        if self._part is not None and self._part.stream is not None:
-            self._part.stream.close()
+        if self.part is not None and self.part.stream is not None:
+            self.part.stream.close()
 
     def _begin(self, segment: Any) -> None:
         name = segment.name or ""
-        if name == self._file_part:
-            if len(self.files) == self._most_files:
-                many = self._most_files > 1
+        if name == self.file_part:
+            if len(self.files) == self.most_files:
+                many = self.most_files > 1
                 detail = (
-                    f"more than {self._most_files} files; send fewer at once"
-                    if many
-                    else "one file, not more"
+                    f"more than {self.most_files} files; send fewer at once" if many else "one file, not more"
                 )
                 raise ProblemError(413 if many else 422, detail)
-            path = self._folder / f"part-{len(self.files)}"
-            self._part = _Part(name, shown_name(segment.filename or ""), path.open("xb"), path)
-        elif name in self._known and name not in self.fields:
-            self._part = _Part(name, "")
+            path = self.folder / f"part-{len(self.files)}"
+            self.part = _Part(name, shown_name(segment.filename or ""), path.open("xb"), path)
+        elif name in self.known and name not in self.fields:
+            self.part = _Part(name, "")
         else:
-            known = _listed(self._known)
-            raise ProblemError(422, f"the form takes files as {self._file_part!r}, and {known} once")
+            known = " and ".join(map(repr, sorted(self.known)))
+            raise ProblemError(422, f"the form takes files as {self.file_part!r}, and {known} once")
 
     async def _data(self, chunk: bytes | bytearray) -> None:
-        part = self._part
+        part = self.part
         if part is None:
             return
         part.pending += chunk
@@ -179,17 +170,20 @@ class _Reader:
             if len(part.pending) > _FIELD_BYTES:
                 raise ProblemError(422, f"the field {part.name!r} is too long")
         elif len(part.pending) >= _BLOCK:
-            await to_thread.run_sync(partial(_write, part, self._check_room))
+            await to_thread.run_sync(partial(_write, part, self.check_room))
 
     async def _end(self) -> None:
-        part, self._part = self._part, None
+        part = self.part
         if part is None:
             return
         if part.stream is None:
             self.fields[part.name] = part.pending.decode("utf-8", "replace").strip()
-            return
-        path = await to_thread.run_sync(partial(_finish, part, self._check_room))
-        self.files.append(Upload(path, part.shown))
+        else:
+            await to_thread.run_sync(partial(_write, part, self.check_room))
+            part.stream.close()
+            path = part.path.replace(part.path.with_name(part.digest.hexdigest()))
+            self.files.append(Upload(path, part.shown))
+        self.part = None
 
 
 def shown_name(name: str) -> str:
@@ -204,16 +198,6 @@ def _write(part: _Part, check_room: Callable[[int], None]) -> None:
         part.digest.update(part.pending)
         part.stream.write(part.pending)
         part.pending.clear()
-
-
-def _finish(part: _Part, check_room: Callable[[int], None]) -> Path:
-    if part.stream is not None:
-        try:
-            _write(part, check_room)
-        finally:
-            part.stream.close()
-    target = part.path.with_name(part.digest.hexdigest())
-    return part.path.replace(target)
 
 
 def _boundary(request: Request) -> str:
@@ -235,7 +219,3 @@ def _stated_length(request: Request, most_bytes: int) -> int:
 
 def _too_large(most_bytes: int) -> ProblemError:
     return ProblemError(413, f"the upload has more than {most_bytes} bytes; send fewer films at once")
-
-
-def _listed(names: Collection[str]) -> str:
-    return " and ".join(repr(name) for name in sorted(names)) or "nothing else"

@@ -1,4 +1,4 @@
-"""Looking into what strangers have sent, in a process of its own: with an end, and at nobody else's cost.
+"""Looking into what clients have sent, in a process of its own: with an end, and at no other request's cost.
 
 A header that takes long to read would hold Python's lock and delay every other request, and one that takes
 much memory would leave the gateway large for good. So each upload is looked through by a process that has
@@ -58,7 +58,7 @@ class Inspector:
 
         Raises:
             ProblemError: 413: it took too long; 422: it ended without an answer, most likely for want of
-                memory, or with an error that nobody foresaw; 503: no process was to be had.
+                memory, or with an unforeseen error; 503: no process was to be had.
         """
         since = time.monotonic()
         begun, answer = self._answer(pickle.dumps((self._seconds, call)))
@@ -83,9 +83,7 @@ class Inspector:
     def close(self) -> None:
         """End the server; it is started again when it is needed."""
         with self._lock:
-            server, self._server = self._server, None
-        if server is not None:
-            server.close()
+            self._server = None
 
     def _answer(self, request: bytes) -> tuple[bool, Any]:
         """Whether a process has begun, and its outcome (see `_outcome`); None if it ended without one."""
@@ -110,18 +108,17 @@ class Inspector:
     def _hand_over(self, connection: socket.socket) -> None:
         """Have the server fork a process for ``connection``; a server that has ended is started anew."""
         with self._lock:
-            if self._server is not None:
-                try:
-                    self._server.send(connection)
-                    return
-                except OSError:
-                    self._server.close()
-            self._server = _Server()
-            self._server.send(connection)
+            server = self._server or _Server()
+            try:
+                server.send(connection)
+            except OSError:
+                server = _Server()
+                server.send(connection)
+            self._server = server
 
 
 class _Server:
-    """The server, and this process's end of the socket to it; both end when nobody has this object."""
+    """The server, and this process's end of the socket to it; both end when this object goes."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -136,7 +133,7 @@ class _Server:
                 env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # a process with threads is not forked well
             )
         self._socket = ours
-        self.close = weakref.finalize(self, _end, ours, process)
+        weakref.finalize(self, _end, ours, process)
 
     def send(self, connection: socket.socket) -> None:
         """Have a process forked for ``connection``."""
@@ -154,9 +151,9 @@ def _end(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
 
 def _serve(control: socket.socket) -> None:
     """Fork a process for each connection that comes, until the other end closes."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no process waits for them
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the gateway's
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # likewise, where the whole group is told to end
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # likewise, where the whole group is to end
     import worker.gateway.upload.contents  # noqa: F401 - once, for every process that is forked
 
     while True:
@@ -164,7 +161,7 @@ def _serve(control: socket.socket) -> None:
         if not message:
             return
         for descriptor in descriptors:
-            with suppress(OSError):  # no process to be had: whoever waits reads nothing
+            with suppress(OSError):  # no process to be had: the gateway reads nothing
                 if os.fork() == 0:
                     control.close()
                     _work(socket.socket(fileno=descriptor))
@@ -191,12 +188,12 @@ def _work(connection: socket.socket) -> None:
 
 
 def _outcome(call: Callable[[], Any]) -> tuple[bool, object]:
-    """True and what ``call`` returns; or False and its error, of one nobody foresaw the type alone."""
+    """True and what ``call`` returns; or False and its error, of an unforeseen one the type alone."""
     try:
         return True, call()
     except (ProblemError, BcdError, OSError) as error:
         return False, error
-    except Exception as error:  # noqa: BLE001 - the gateway has to be told something, but not what it quotes
+    except Exception as error:  # noqa: BLE001 - its text may quote a header
         return False, type(error).__name__
 
 

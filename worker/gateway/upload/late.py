@@ -65,16 +65,16 @@ class Late:
             ProblemError: from looking through them.
             QueueError: the queue cannot be reached.
         """
-        told = self._recognised(studies, token, force=False)
+        known = self._recognised(studies, token, force=False)
         plans = [
             self._planned(study, token)
             if isinstance(study, StudyInput)
             else (Together(None, refused=study), ())
-            for study in told
+            for study in known
         ]
         due = [
             (study, earlier)
-            for study, (_, earlier) in zip(told, plans, strict=True)
+            for study, (_, earlier) in zip(known, plans, strict=True)
             if earlier and isinstance(study, StudyInput)
         ]
         wholes = iter(self.inspector.run(partial(_all_grown, due)) if due else ())
@@ -83,7 +83,7 @@ class Late:
     def _recognised(
         self, studies: Sequence[StudyInput], token: Token, *, force: bool
     ) -> Sequence[StudyInput | Reason]:
-        """``studies``; a film that ``token`` has sent before in another file is told as it was told then.
+        """``studies``; a film that ``token`` has sent before in another file is described as it was then.
 
         In the place of a study whose film comes with other pixels, the reason why it is refused.
         """
@@ -107,15 +107,15 @@ class Late:
     def _planned(self, study: StudyInput, token: Token) -> tuple[Together, tuple[StudyInput, ...]]:
         """What is to be done with ``study``, and the earlier ones that it has to be put together with."""
         found = self._found(study, token.id)
-        mended = (part for part in found if part.refused and part.study and _holds(study, part.study))
+        repaired = (part for part in found if part.refused and part.study and _holds(study, part.study))
         kept = _without_held([part for part in found if not part.refused])
-        parts = (*(part for part in kept if not _is_of(part, study)), *mended)
+        parts = (*(part for part in kept if not _is_of(part, study)), *repaired)
         for part in parts:
             held = part.study is not None and is_held(contents_of(study), contents_of(part.study))
             if held and part.state != "failed":
                 return Together(study, parts, part.job_id), ()
         earlier = tuple(part.study for part in kept if part.study is not None)
-        if all(_is_told(each, study) for each in earlier):
+        if all(_is_included(each, study) for each in earlier):
             return Together(study, parts), ()  # also if there is none: no file need be looked at
         results, uid = self.folders.results, study.study_instance_uid
         standing = (
@@ -130,8 +130,8 @@ class Late:
             ProblemError: from looking through them.
             QueueError: the queue cannot be reached.
         """
-        told = self._recognised(studies, token, force=True)
-        studies = [study for study in told if isinstance(study, StudyInput)]
+        answers = self._recognised(studies, token, force=True)
+        studies = [study for study in answers if isinstance(study, StudyInput)]
         found = [self._found(study, token.id) for study in studies]
         known = [
             [film for part in parts if part.study and not part.refused for film in part.study.films]
@@ -204,12 +204,12 @@ def _is_of(record: Record, study: StudyInput) -> bool:
     return {film.digest for film in films} == {film.digest for film in study.films}
 
 
-def _is_told(earlier: StudyInput, study: StudyInput) -> bool:
+def _is_included(earlier: StudyInput, study: StudyInput) -> bool:
     """Whether ``study`` has each film of ``earlier`` and says all that it says of its files."""
-    told = {(film.digest, film.all_sha256) for film in study.films}
+    files = {(film.digest, film.all_sha256) for film in study.films}
     digests = {digest for film in study.films for digest in (film.digest, *film.all_sha256)}
     return all(
-        (film.digest, film.all_sha256) in told or (not film.all_sha256 and film.digest in digests)
+        (film.digest, film.all_sha256) in files or (not film.all_sha256 and film.digest in digests)
         for film in earlier.films
     )
 

@@ -51,7 +51,7 @@ async def received(
             )
             yield form, folder
         finally:
-            with CancelScope(shield=True):  # it is deleted whatever happens, and nobody waits meanwhile
+            with CancelScope(shield=True):  # it is deleted whatever happens, and no request waits meanwhile
                 await to_thread.run_sync(here.folders.end, folder, held)
 
 

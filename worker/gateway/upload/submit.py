@@ -16,7 +16,7 @@ from worker.gateway.problems import Skipped, try_again
 from worker.gateway.storage.folders import Folders
 from worker.gateway.storage.result_files import stands
 from worker.gateway.tokens import Token
-from worker.gateway.upload.contents import Bounds, look_through
+from worker.gateway.upload.contents import look_through
 from worker.gateway.upload.form import Upload
 from worker.gateway.upload.inspector import Inspector
 from worker.gateway.upload.late import Late, Together
@@ -51,7 +51,7 @@ class Intake:
         inspector: looks through an upload.
         late: puts films that come late together with the earlier ones.
         counting: by token; held from counting its jobs under way until those of an upload are begun.
-        deciding: by job; held while it is begun, or ended because nobody else waits for it: what was seen
+        deciding: by job; held while it is begun, or ended because only one token waits for it: what was seen
             must still be so.
     """
 
@@ -75,15 +75,7 @@ class Intake:
             OSError: there is no room.
             QueueError: the queue cannot be reached.
         """
-        settings = self.settings
-        bounds = Bounds(
-            files=settings.gateway_upload_files,
-            film_bytes=settings.gateway_film_bytes,
-            unpacked_bytes=settings.gateway_unpacked_bytes,
-            zip_ratio=settings.gateway_zip_ratio,
-            free_bytes=settings.gateway_free_bytes,
-        )
-        found = self.inspector.run(partial(look_through, tuple(files), folder, bounds))
+        found = self.inspector.run(partial(look_through, tuple(files), folder, self.settings))
         with self.counting.held(token.id):
             late = self.late.alone if force else self.late.together
             all_films = late(found.studies, token)
