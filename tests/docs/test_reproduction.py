@@ -57,7 +57,7 @@ def told(figure: dict[str, float | None]) -> str:
 def section(page: str, title: str) -> str:
     """What stands below a heading, on one line a paragraph."""
     text = page.split(f"## {title}\n")[1].split("\n## ")[0]
-    return re.sub(r"(?<![|\n])\n(?![|\n])", " ", text)
+    return re.sub(r"(?<![|\n])\n *(?![|\n])", " ", text)
 
 
 def table(page: str, title: str) -> tuple[list[str], list[list[str]]]:
@@ -85,7 +85,7 @@ def test_the_crops(results: dict[str, Any], page: str) -> None:
     (crops,) = {tuple(entry["crops"].items()) for entry in results["patient"] if entry["subset"] == "all"}
     named = ", ".join(f"{number} {label}" for label, number in crops)
     total = sum(number for _, number in crops)
-    assert f"give {total} crops: {named}" in page
+    assert f"give {total} crops: {named}" in " ".join(page.split())
 
 
 def test_in_the_papers_protocol(results: dict[str, Any], page: str) -> None:
@@ -199,7 +199,7 @@ def test_how_many_patients_the_intervals_on_calcifications_are_of(page: str) -> 
     paths = RUNS.glob("runs/*-calcification-paper-*/run.json")
     predictions = [json.loads(path.read_text())["predictions"] for path in paths]
     numbers = [len({each["patient"] for each in tested}) for tested in predictions]
-    assert f"with {min(numbers)} to {max(numbers)} patients (calcifications) it is rough" in page
+    assert f"with {min(numbers)} to {max(numbers)} patients (calcifications) it is rough" in " ".join(page.split())
 
 
 def test_the_reasons_tried_are_what_the_script_printed(results: dict[str, Any], page: str) -> None:
@@ -250,8 +250,7 @@ def test_the_readme_says_the_same(results: dict[str, Any]) -> None:
     text = " ".join((DOCS.parent / "README.md").read_text().split())
     ours = {entry["system"]: entry for entry in results["paper"] if entry["subset"] == "all"}
     told_of = {name: f"{entry['figures']['accuracy']['value']:.3f}" for name, entry in ours.items()}
-    assert f"three versions come to {told_of['S3']}, {told_of['S2']} and {told_of['S1']}" in text
-    assert f"its comparator to {told_of['S4']} (0.609), its plain network to {told_of['S5']}" in text
+    assert f"82.7 % ({told_of['S1']} here) is another task" in text
     honest = results["patient"][0]
     assert (
         f"reaches {told(honest['figures']['accuracy'])} where always normal is {honest['majority']:.3f}"
