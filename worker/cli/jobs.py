@@ -32,7 +32,7 @@ def jobs(
     state: str | None = typer.Option(
         None, "--state", metavar="STATE", help="Those that are queued, running, done, failed, ..."
     ),
-    limit: int = typer.Option(50, "--limit", "-n", min=0, help="The newest so many; 0: all."),
+    limit: int = typer.Option(50, "--limit", "-n", metavar="N", min=0, help="The newest so many; 0: all."),
     watch: bool = WATCH,
     as_json: bool = JSON,
 ) -> None:

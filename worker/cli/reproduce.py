@@ -41,17 +41,20 @@ def reproduce(
     protocol: str = typer.Option(
         "paper,patient", "--protocol", metavar="paper|patient", help="One of the two, or both."
     ),
-    seeds: int = typer.Option(3, "--seeds", min=1, help="Repetitions, with seeds 0, 1, ...; --quick: 1."),
+    seeds: int = typer.Option(
+        3, "--seeds", metavar="N", min=1, help="Repetitions, with seeds 0, 1, ...; --quick: 1."
+    ),
     steps: int | None = typer.Option(
-        None, "--steps", min=1, help="Of every training; else each system's own."
+        None, "--steps", metavar="N", min=1, help="Of every training; else each system's own."
     ),
     precision: str = typer.Option(
         "float32", "--precision", metavar="float32|bfloat16", help="Of the training."
     ),
-    device: str = typer.Option("cpu", "--device", help="As PyTorch names it: cpu, cuda, ..."),
+    device: str = typer.Option("cpu", "--device", metavar="NAME", help="As PyTorch names it: cpu, cuda, ..."),
     threads: int | None = typer.Option(
         None,
         "--threads",
+        metavar="N",
         min=1,
         help="Of PyTorch; the last digits depend on them.",
         show_default="the folder's",

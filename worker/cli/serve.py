@@ -20,10 +20,10 @@ from worker.settings import Settings, load_settings
 
 def serve(
     address: str | None = typer.Option(
-        None, "--address", help="Where to listen.", show_default="BCD_GATEWAY_ADDRESS"
+        None, "--address", metavar="HOST", help="Where to listen.", show_default="BCD_GATEWAY_ADDRESS"
     ),
     port: int | None = typer.Option(
-        None, "--port", min=0, max=65535, help="The port.", show_default="BCD_GATEWAY_PORT"
+        None, "--port", metavar="N", min=0, max=65535, help="The port.", show_default="BCD_GATEWAY_PORT"
     ),
     health: bool = typer.Option(
         False, "--health", help="Start nothing; exit with 0 if the gateway of this machine answers."

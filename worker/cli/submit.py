@@ -37,6 +37,7 @@ def submit(
     lane: Lane | None = typer.Option(
         None,
         "--lane",
+        metavar="interactive|batch",
         help="Which queue they wait in.",
         show_default="batch with --batch or more than 20 studies, else interactive",
     ),

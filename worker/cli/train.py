@@ -21,14 +21,22 @@ _NAMED = 5
 def train(
     mias: Path = typer.Option(..., "--mias", metavar="DIR", help="Folder with PGM films and Info.txt."),
     out: Path = typer.Option(..., "--out", "-o", metavar="DIR", help="Folder for weights and checkpoints."),
-    folds: int = typer.Option(5, "--folds", min=2, help="Folds of the cross-validation by patient."),
-    steps: int | None = typer.Option(None, "--steps", min=1, help="Training steps of each network."),
-    units: int = typer.Option(256, "--units", min=1, help="Width of the dense layer (paper: 1024)."),
+    folds: int = typer.Option(
+        5, "--folds", metavar="N", min=2, help="Folds of the cross-validation by patient."
+    ),
+    steps: int | None = typer.Option(
+        None, "--steps", metavar="N", min=1, help="Training steps of each network."
+    ),
+    units: int = typer.Option(
+        256, "--units", metavar="N", min=1, help="Width of the dense layer (paper: 1024)."
+    ),
     second_look: bool = typer.Option(
         True, "--second-look/--no-second-look", help="Look at the marks again, beside the other breast."
     ),
-    threads: int = typer.Option(1, "--threads", min=1, help="Of PyTorch; another number, other last digits."),
-    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same weights."),
+    threads: int = typer.Option(
+        1, "--threads", metavar="N", min=1, help="Of PyTorch; another number, other last digits."
+    ),
+    seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="The same seed gives the same weights."),
 ) -> None:
     """Cross-validate the recipe by patient, train it on all films, write a weight file.
 

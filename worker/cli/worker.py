@@ -16,6 +16,7 @@ def worker(
     processes: int | None = typer.Option(
         None,
         "--processes",
+        metavar="N",
         min=1,
         max=256,
         help="Films at the same time.",
@@ -27,7 +28,11 @@ def worker(
         help="Take up at once what a worker that is gone left unfinished; only if no other one runs.",
     ),
     lane: Lane | None = typer.Option(
-        None, "--lane", help="Serve this lane alone.", show_default="interactive before batch"
+        None,
+        "--lane",
+        metavar="interactive|batch",
+        help="Serve this lane alone.",
+        show_default="interactive before batch",
     ),
     health: bool = typer.Option(
         False, "--health", help="Start nothing; exit with 0 if a worker of this machine is at work."

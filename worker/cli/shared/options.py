@@ -14,7 +14,7 @@ OUT = typer.Option(None, "--out", "-o", metavar="DIR", help="Results folder.", s
 ALL = typer.Option(False, "--all", help="Also findings below the operating point.")
 JSON = typer.Option(False, "--json", help="Answer in JSON.")
 IDS = typer.Argument(
-    None, metavar="ID", help="Job ids, their beginnings, or Study Instance UIDs.", show_default=False
+    None, metavar="ID...", help="Job ids, their beginnings, or Study Instance UIDs.", show_default=False
 )
 
 _BATCH_NAME = re.compile(r"[\w.:@+][\w.:@+-]{0,63}")  # \w: letters and digits of any script, and _
