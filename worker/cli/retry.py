@@ -59,7 +59,7 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
         rest += f", {len(lost):,} {LOST}" if lost else ""
         say(f"{counted(len(retried), 'job')} queued again{rest}")
         if ended:
-            report(again, ended, as_json=False)
+            report(again, ended, as_json=False, batch=batch)
         elif again:
             note(how_to_watch(retried, batch))
     raise typer.Exit(exit_code(ended) or (BcdError.exit_code if lost else 0))

@@ -12,7 +12,8 @@ from converters.results.result_json import to_json
 from worker.cli.shared.console import say, say_json, show_traceback, unexpected, warn
 from worker.cli.shared.options import ALL, JSON, OUT, PATHS
 from worker.cli.shared.progress import film_progress
-from worker.cli.shared.result import show_result
+from worker.cli.shared.report import next_command
+from worker.cli.shared.result import PROBABILITIES, show_result, study_line
 from worker.cli.shared.studies import read_studies, results_root, unplaced_json
 from worker.settings import load_settings
 from worker.study.growth import contents_of, films_of, forced, remembered
@@ -94,4 +95,9 @@ def scan(
             show_result(answer, everything=everything)
             say(f"files in {answer['folder']}")
             say()
+        if answers:
+            say(PROBABILITIES)
+            for answer in answers:
+                say(study_line(answer))
+            say(next_command(str(answers[0]["folder"])))
     raise typer.Exit(exit_code_of(codes))

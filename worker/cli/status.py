@@ -146,6 +146,7 @@ def _job_lines(record: Record) -> Iterator[str]:
         "findings": f"in {counted(tally.flagged, 'film')} at or above the operating point"
         if tally.scanned
         else "",
+        **_films(record),
         "batch": record.batch,
         "lane": record.lane,
         "created": record.created.isoformat(sep=" "),
@@ -155,10 +156,25 @@ def _job_lines(record: Record) -> Iterator[str]:
         "attempts": record.attempts,
         "model": f"{record.model.name} {record.model.version} ({record.model.digest[:12]})",
         "software": record.software_version,
-        "settings": ", ".join(f"{name} {value}" for name, value in record.settings.items()),
+        "settings": ", ".join(f"{name} {_rounded(value)}" for name, value in record.settings.items()),
         "result": standing.folder or (standing.explained() if record.final else "") or "none",
     }
     return (on_one_line(f"{name:9} {value}") for name, value in lines.items() if value != "")
+
+
+def _rounded(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def _films(record: Record) -> dict[str, str]:
+    """What each film shows, its file and its UID; the file for the user who named it alone."""
+    films = {}
+    for number, film in enumerate(record.study.films if record.study else (), start=1):
+        shown = film.shown.projection if film.shown else None
+        view = " ".join(filter(None, (shown.laterality, shown.view))) if shown else ""
+        file = film.path.name if record.names_files else ""
+        films[f"film {number}"] = ", ".join(filter(None, (view, file, film.sop_instance_uid)))
+    return films
 
 
 def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:

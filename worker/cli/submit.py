@@ -76,7 +76,7 @@ def submit(
         under_way = [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
         if under_way:
             warn_if_nobody_works(queue)
-    report(submitted, records, unplaced_json(found), as_json=as_json)
+    report(submitted, records, unplaced_json(found), as_json=as_json, batch=batch)
     if under_way and not as_json:
         note(how_to_watch(under_way, batch))
     code = exit_code(records, submitted)
