@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import mkdtemp
 
 import typer
 
@@ -15,7 +16,8 @@ from worker.cli.shared.progress import film_progress
 from worker.cli.shared.report import next_command
 from worker.cli.shared.result import PROBABILITIES, show_result, study_line
 from worker.cli.shared.studies import read_studies, results_root, unplaced_json
-from worker.settings import load_settings
+from worker.cli.shared.zips import Films, unpacked
+from worker.settings import Settings, load_settings
 from worker.study.growth import contents_of, films_of, forced, remembered
 from worker.study.outcome import outcome_of
 from worker.study.publish import ResultWriter, check_target, prepare_root, publish
@@ -39,7 +41,14 @@ def scan(
     settings = load_settings()
     root = results_root(out, settings)
     prepare_root(root, mode=settings.results_mode)
-    found = read_studies(paths)
+    with unpacked(paths, lambda: Path(mkdtemp(prefix="bcd-"))) as films:
+        _scan(films, root, settings, force=force, everything=everything, as_json=as_json)
+
+
+def _scan(
+    films: Films, root: Path, settings: Settings, *, force: bool, everything: bool, as_json: bool
+) -> None:
+    found = read_studies(films.paths, films.shown)
     studies = found.studies
     scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold, settings.prevalence)
     answers: list[dict[str, object]] = []
@@ -89,7 +98,7 @@ def scan(
             codes.append(outcome.exit_code)
             answers.append(to_json(result) | {"folder": str(folder)})
     if as_json:
-        say_json({"results": answers, "unplaced": unplaced_json(found)})
+        say_json({"results": answers, "unplaced": unplaced_json(found, films.shown)})
     else:
         for answer in answers:
             show_result(answer, everything=everything)

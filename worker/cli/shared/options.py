@@ -9,7 +9,9 @@ import typer
 
 from bcd_model.errors import UsageError
 
-PATHS = typer.Argument(metavar="PATH...", help="DICOM files, or folders of any shape.", show_default=False)
+PATHS = typer.Argument(
+    metavar="PATH...", help="DICOM files, folders of any shape, or zips.", show_default=False
+)
 OUT = typer.Option(None, "--out", "-o", metavar="DIR", help="Results folder.", show_default="bcd-results")
 ALL = typer.Option(False, "--all", help="Also findings below the operating point.")
 JSON = typer.Option(False, "--json", help="Answer in JSON.")

@@ -1,6 +1,6 @@
-"""Unpacking the zips of an upload without trusting them.
+"""Unpacking zips without trusting them.
 
-No name in a zip is ever used as a path, so none can lead anywhere; a zip that tries is refused all the
+No name in a zip is used as a path here, so none can lead anywhere; a zip that tries is refused all the
 same, for it is no study. What it may become is counted while it is unpacked, not read from its directory.
 """
 
@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path, PurePosixPath
 
-from worker.gateway.problems import ProblemError
-from worker.gateway.upload.form import Upload, shown_name
+from bcd_model.errors import InputError
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _BLOCK = 1 << 20
@@ -24,6 +23,7 @@ _DIRECTORY_ENTRY = 1024  # bytes of a zip's directory that one file may take
 _SMALL = 64 << 10  # bytes that a file may have however well it is packed
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # LZMA may ask for 4 GB of memory
 _ENCRYPTED = 0x1
+_FEWER = "send fewer at once"
 _BROKEN = (
     EOFError,
     OverflowError,
@@ -36,7 +36,7 @@ _BROKEN = (
 
 @dataclass(slots=True)
 class Budget:
-    """What the zips of one upload may still hold.
+    """What the zips that are given together may still hold.
 
     Attributes:
         files: how many.
@@ -53,28 +53,54 @@ class Budget:
     check_room: Callable[[], None]
 
 
-class RefusedArchiveError(Exception):
-    """A zip that is not unpacked; the text says why, without a name."""
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of a zip.
+
+    Attributes:
+        path: where it has been unpacked; named after its content.
+        name: what the zip calls it; it leads nowhere outside.
+    """
+
+    path: Path
+    name: str
+
+
+class RefusedArchiveError(InputError):
+    """A zip that is not unpacked: it is broken, encrypted, or holds what no study does."""
+
+    code = "archive"
+
+
+class LargeArchiveError(InputError):
+    """A zip that holds too much."""
+
+    code = "archive"
 
 
 def is_archive(path: Path) -> bool:
-    """Whether ``path`` starts as a zip does."""
+    """Whether ``path`` starts as a zip does; a DICOM file may, in its preamble.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with path.open("rb") as stream:
-        return stream.read(4) in _MAGIC
+        start = stream.read(132)
+    return start.startswith(_MAGIC) and start[128:] != b"DICM"
 
 
-def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
+def unpack(archive: Path, folder: Path, budget: Budget) -> Iterator[Member]:
     """Unpack a zip into ``folder``; its files are named after their content.
 
     Raises:
         RefusedArchiveError: it is broken, encrypted, or holds what no study does.
-        ProblemError: 413: it holds too much.
+        LargeArchiveError: it holds too much.
         OSError: there is no room for it.
     """
-    size = archive.path.stat().st_size
+    size = archive.stat().st_size
     try:
         with (
-            _DirectoryReader(archive.path, budget.files * _DIRECTORY_ENTRY) as stream,
+            _DirectoryReader(archive, budget.files * _DIRECTORY_ENTRY) as stream,
             zipfile.ZipFile(stream) as opened,
         ):
             stream.limit = None
@@ -82,7 +108,7 @@ def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
                 _check(entry)
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
             if len(entries) > budget.files:
-                raise ProblemError(413, "the zips hold too many files; send fewer at once")
+                raise LargeArchiveError("the zips hold too many files", _FEWER)
             if sum(entry.compress_size for entry in entries) > size:  # they overlap
                 raise RefusedArchiveError("a zip that is broken")
             budget.files -= len(entries)
@@ -104,13 +130,13 @@ def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
                         budget.check_room()
                         digest.update(block)
                         unpacked.write(block)
-                yield Upload(path.replace(path.with_name(digest.hexdigest())), shown_name(entry.filename))
+                yield Member(path.replace(path.with_name(digest.hexdigest())), entry.filename)
     except _BROKEN as error:
         raise RefusedArchiveError("a zip that is broken") from error
 
 
-def _too_much() -> ProblemError:
-    return ProblemError(413, "a zip holds more than is taken, unpacked")
+def _too_much() -> LargeArchiveError:
+    return LargeArchiveError("a zip holds more than is taken, unpacked")
 
 
 def _check(entry: zipfile.ZipInfo) -> None:
@@ -124,9 +150,9 @@ def _check(entry: zipfile.ZipInfo) -> None:
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise RefusedArchiveError("a zip with a link or a device in it")
     if entry.flag_bits & _ENCRYPTED:
-        raise RefusedArchiveError("an encrypted zip; send it without a password")
+        raise RefusedArchiveError("an encrypted zip", "pack it without a password")
     if entry.compress_type not in _METHODS:
-        raise RefusedArchiveError("a zip that is not compressed with Deflate; pack it again")
+        raise RefusedArchiveError("a zip that is not compressed with Deflate", "pack it again")
 
 
 class _DirectoryReader(BufferedReader):
@@ -148,5 +174,5 @@ class _DirectoryReader(BufferedReader):
         if size is None or size < 0:  # zipfile looks for the directory's end in the last 64 KiB
             size = self.limit
         if size > self.limit:
-            raise ProblemError(413, "the zip lists too many files; send fewer at once")
+            raise LargeArchiveError("the zip lists too many files", _FEWER)
         return super().read(size)
