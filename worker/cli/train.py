@@ -42,12 +42,15 @@ def train(
 
     A run that was ended goes on where it stood when it is started again with the same --out.
     """
+    from bcd_model.detector.backbone import imagenet_backbone  # brings torch
     from bcd_model.training.network import TrainingConfig, prepare  # brings torch
     from bcd_model.training.train import develop  # brings torch
 
     config = TrainingConfig(seed=seed, units=units, second_look=second_look, threads=threads)
     if steps is not None:
         config = replace(config, steps=steps, mining=tuple(steps * part // 3 for part in (1, 2)))
+    if second_look:
+        imagenet_backbone()  # if it is not installed, that is said before the films are read
     collection = read_collection(mias)
     for text in collection.warnings:  # what was skipped is among them
         warn(text)
