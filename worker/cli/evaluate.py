@@ -71,7 +71,7 @@ def evaluate(
     for text in (*given.unusable, *given.remarks):
         warn(text)
     prepare_root(out.absolute())
-    with film_progress(len(given.films)) as progress:
+    with film_progress(len(given.films), lines=not as_json) as progress:
         if run is None:
             path = weights or settings.model
             marked = scan_films(given.films, path, settings.torch_threads, progress.update, unseen=unseen)

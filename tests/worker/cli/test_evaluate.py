@@ -240,6 +240,17 @@ def test_one_picture_under_two_patients_is_told(site: Path, local: Any, tmp_path
     assert answer.json["remarks"] == [said]
 
 
+@pytest.mark.usefixtures("pictures")
+def test_without_a_terminal_a_line_is_written_now_and_then(
+    site: Path, local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.cli.shared.progress.LINE_EVERY", 0.0)  # seconds; as if it took long
+    command = ("evaluate", "--mias", site / "films", "--run", site / "run", "--out", tmp_path / "out")
+    lines = [line for line in local(*command).err.splitlines() if line.endswith(" of 24 films")]
+    assert len(lines) == 24
+    assert "of 24 films" not in local(*command, "--json").err
+
+
 def test_progress_counts_the_films_left_out_as_done(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

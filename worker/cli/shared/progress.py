@@ -1,14 +1,32 @@
-"""What a terminal shows while a command works."""
+"""What is shown while a command works: a bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from worker.cli.shared.console import note
+
+LINE_EVERY = 60.0  # seconds, where no terminal shows a bar
+
+
+class Lines:
+    """Lines on standard error for a log: the first after a minute, then one a minute at most."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def offer(self, text: str) -> None:
+        """Write ``text`` if it is time for a line."""
+        if time.monotonic() - self._last >= LINE_EVERY:
+            self._last = time.monotonic()
+            note(text)
+
 
 class FilmProgress:
-    """Progress a film at a time; shown on a terminal, silent elsewhere."""
+    """Progress a film at a time."""
 
     def __init__(self, show: Callable[[int, str], None] | None = None) -> None:
         self._show = show
@@ -20,10 +38,15 @@ class FilmProgress:
 
 
 @contextmanager
-def film_progress(total: int, unit: str = "films") -> Iterator[FilmProgress]:
-    """Show how many of ``total`` films (or another ``unit``) are done, on standard error if a terminal."""
+def film_progress(total: int, unit: str = "films", *, lines: bool = False) -> Iterator[FilmProgress]:
+    """Show how many of ``total`` films (or another ``unit``) are done, on standard error if a terminal.
+
+    Args:
+        lines: whether a line a minute is written elsewhere.
+    """
     if not sys.stderr.isatty():
-        yield FilmProgress()
+        log = Lines()
+        yield FilmProgress((lambda films, _: log.offer(f"{films:,} of {total:,} {unit}")) if lines else None)
         return
     from rich.console import Console  # rich: only where there is a terminal
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -46,7 +69,7 @@ def film_progress(total: int, unit: str = "films") -> Iterator[FilmProgress]:
 
 @contextmanager
 def busy(text: str) -> Iterator[None]:
-    """Show on a terminal that something is going on whose end cannot be told."""
+    """Show on a terminal that something is going on whose end is not known."""
     if not sys.stderr.isatty():
         yield
         return
