@@ -60,7 +60,7 @@ def evaluate(
 ) -> None:
     """Measure the scan by patient: FROC, film AUC, who is found, calibration, the worst errors.
 
-    Figures of weights on films that they were trained on are no measure; every file says which it is.
+    Figures of weights on films that they were trained on do not measure it; every file says which they are.
     """
     _check(mias, dicom, truth, weights, run, unseen=unseen)
     check_pictures_can_be_drawn()
@@ -123,12 +123,12 @@ def _rule(name: str) -> RuleName:
     for rule in RULES:
         if rule == name:
             return rule
-    raise UsageError(f"--hit-rule {name!r} is no rule", f"choose {' or '.join(RULES)}")
+    raise UsageError(f"--hit-rule {name!r} is not a rule", f"choose {' or '.join(RULES)}")
 
 
 def _finite(least_radius: float) -> float:
     if not math.isfinite(least_radius):
-        raise UsageError(f"--least-radius {least_radius} is no radius", "give pixels, such as 15")
+        raise UsageError(f"--least-radius {least_radius} is not a radius", "give pixels, such as 15")
     return least_radius
 
 
@@ -143,8 +143,8 @@ def _check(
 ) -> None:
     if (mias is None) == (dicom is None):
         raise UsageError(
-            "evaluate takes --mias or --dicom, " + ("and there is neither" if mias is None else "not both"),
-            "name films with truth",
+            "evaluate needs films with truth: --mias or --dicom" + ("" if mias is None else ", not both"),
+            "give --mias DIR, or --dicom DIR with --truth FILE",
         )
     if (dicom is None) != (not truth):
         raise UsageError("--dicom and --truth belong together", "give both, or --mias alone")

@@ -48,8 +48,8 @@ def results(
 
 def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
     """Every film of a study with its findings, and where the files are."""
-    if (Path(job) / "result.json").is_file():
-        folder = Path(job)
+    folder = Path(job)
+    if job and folder.is_dir():
         result = read_result(folder)
     else:
         folder, result = _result_of(job)

@@ -11,7 +11,7 @@ from worker.cli.shared.options import BATCH, IDS, JSON
 from worker.cli.shared.progress import film_progress
 from worker.cli.shared.report import how_to_watch, report
 from worker.cli.shared.selection import LOST, check_selection, selected
-from worker.cli.shared.session import open_queue, warn_if_nobody_works
+from worker.cli.shared.session import open_queue, warn_without_worker
 from worker.cli.shared.submission import cancelled_on_interrupt, wait_for_jobs
 from worker.queue.job import Record
 from worker.queue.summary import MISSED
@@ -48,7 +48,7 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
             if waiting:
                 ended = wait_for_jobs(queue, again)
         if again and not waiting:
-            warn_if_nobody_works(queue)
+            warn_without_worker(queue)
     retried = [answer.job_id for answer in again]
     left = [record.job_id for record in records if record.job_id not in set(retried)]
     if as_json:

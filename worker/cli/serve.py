@@ -29,7 +29,7 @@ def serve(
         False, "--health", help="Start nothing; exit with 0 if the gateway of this machine answers."
     ),
 ) -> None:
-    """Serve the HTTP gateway to the queue that BCD_BROKER_URL names, until told to end."""
+    """Serve the HTTP gateway to the queue that BCD_BROKER_URL names, until it is stopped."""
     settings = load_settings(gateway_address=address, gateway_port=port)
     if health:
         check_health(settings)
@@ -50,7 +50,7 @@ def serve(
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """End quietly on SIGTERM and Ctrl-C: both are how a server is told to."""
+    """End quietly on SIGTERM and Ctrl-C: both are how a server is stopped."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -10,7 +10,7 @@ from bcd_model.errors import UsageError
 from worker.cli.shared.console import note
 from worker.cli.shared.options import JSON, OUT, PATHS, Lane, check_batch_name
 from worker.cli.shared.report import how_to_watch, report
-from worker.cli.shared.session import open_queue, warn_if_nobody_works
+from worker.cli.shared.session import open_queue, warn_without_worker
 from worker.cli.shared.studies import read_studies, results_root, unplaced_json
 from worker.cli.shared.submission import cancelled_on_interrupt, make_submitter, queue_studies, wait_for_jobs
 from worker.cli.shared.zips import Films, make_films_folder, unpacked
@@ -94,7 +94,7 @@ def _submit(
         films.needed = any(a.answer != "refused" and a.job_id not in ended for a in submitted)
         under_way = [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
         if under_way:
-            warn_if_nobody_works(queue)
+            warn_without_worker(queue)
     report(submitted, records, unplaced_json(found, films.shown), as_json=as_json, batch=batch)
     if under_way and not as_json:
         note(how_to_watch(under_way, batch))
@@ -103,6 +103,6 @@ def _submit(
 
 
 def check_engine_is_kept(state_dir: Path) -> None:
-    """Raise UsageError if nothing would work on a job that nobody waits for."""
+    """Raise UsageError if nothing would work on a job that is not waited for."""
     if not worker_wanted(state_dir):
         raise UsageError("--no-wait needs an engine that stays", "start 'bcd-admin up' in another terminal")

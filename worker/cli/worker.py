@@ -38,7 +38,7 @@ def worker(
         False, "--health", help="Start nothing; exit with 0 if a worker of this machine is at work."
     ),
 ) -> None:
-    """Work on jobs of the queue that BCD_BROKER_URL names, until told to end."""
+    """Work on jobs of the queue that BCD_BROKER_URL names, until it is stopped."""
     settings = load_settings(worker_processes=processes)
     if settings.embedded:
         raise UsageError("a worker needs a queue", "set BCD_BROKER_URL, or use 'bcd-admin up'")
@@ -51,7 +51,7 @@ def worker(
 
 
 def check_health(settings: Settings) -> None:
-    """Raise QueueError if no worker of this machine has given a sign of life lately."""
+    """Raise QueueError if no worker of this machine has sent a heartbeat lately."""
     from worker.queue.records import Records  # brings redis
 
     host = platform.node()

@@ -407,15 +407,15 @@ def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "--mias or --dicom, and there is neither"),
+        ([], "evaluate needs films with truth: --mias or --dicom"),
         (["--mias", "a", "--dicom", "b"], "--mias or --dicom, not both"),
         (["--dicom", "a"], "--dicom and --truth belong together"),
         (["--mias", "a", "--truth", "b"], "--dicom and --truth belong together"),
         (["--mias", "a", "--run", "b", "--weights", "c"], "two sources of marks"),
         (["--mias", "a", "--run", "b", "--unseen"], "out of fold"),
-        (["--mias", "a", "--hit-rule", "nearly"], "--hit-rule 'nearly' is no rule; choose centre or iou"),
+        (["--mias", "a", "--hit-rule", "nearly"], "--hit-rule 'nearly' is not a rule; choose centre or iou"),
         (["--mias", "a", "--least-radius", "-1"], "--least-radius"),
-        (["--mias", "a", "--least-radius", "inf"], "--least-radius inf is no radius"),
+        (["--mias", "a", "--least-radius", "inf"], "--least-radius inf is not a radius"),
         (["--mias", "a", "--seed", "x"], "--seed"),
         (["--dicom", "nowhere", "--truth", "b"], "nowhere: does not exist"),
         (["--mias", "a" * 300], "File name too long; check the path"),

@@ -23,14 +23,14 @@ _BATCH_NAME = re.compile(r"[\w.:@+][\w.:@+-]{0,63}")  # \w: letters and digits o
 
 
 def check_batch_name(name: str | None) -> str | None:
-    """The ``name`` of a batch, if it is one.
+    """The ``name`` of a batch, if it can be one.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it cannot be.
     """
     if name is not None and not _BATCH_NAME.fullmatch(name):
         remedy = "use up to 64 letters, digits and _ . : @ + -, the last not at the start"
-        raise UsageError(f"{name!r} is no name for a batch", remedy)
+        raise UsageError(f"{name!r} cannot name a batch", remedy)
     return name
 
 

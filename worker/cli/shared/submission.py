@@ -14,7 +14,7 @@ from converters.films.studies import StudyInput
 from worker.cli.shared.console import note
 from worker.cli.shared.figures import counted
 from worker.cli.shared.progress import film_progress
-from worker.cli.shared.session import Queue, warn_if_nobody_works
+from worker.cli.shared.session import Queue, warn_without_worker
 from worker.queue.job import Lane, Record
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def cancelled_on_interrupt(queue: Queue, studies: int = 0) -> Iterator[list[Subm
     """A list for what is submitted; on Ctrl-C the embedded engine's jobs in it are cancelled.
 
     Args:
-        studies: how many are to be submitted, to tell how far it came.
+        studies: how many are to be submitted, to say how far it came.
     """
     submitted: list[Submitted] = []
     try:
@@ -105,7 +105,7 @@ def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
     films = {record.job_id: record.films for record in records}
     scanned: dict[str, int] = {}
     queue.start_worker()
-    warn_if_nobody_works(queue)
+    warn_without_worker(queue)
     with film_progress(sum(films.values())) as progress:
 
         def changed(record: Record) -> None:
