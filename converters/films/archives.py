@@ -23,7 +23,6 @@ _DIRECTORY_ENTRY = 1024  # bytes of a zip's directory that one file may take
 _SMALL = 64 << 10  # bytes that a file may have however well it is packed
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # LZMA may ask for 4 GB of memory
 _ENCRYPTED = 0x1
-_FEWER = "send fewer at once"
 _BROKEN = (
     EOFError,
     OverflowError,
@@ -108,7 +107,7 @@ def unpack(archive: Path, folder: Path, budget: Budget) -> Iterator[Member]:
                 _check(entry)
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
             if len(entries) > budget.files:
-                raise LargeArchiveError("the zips hold too many files", _FEWER)
+                raise LargeArchiveError("the zips hold too many files", "send fewer at once")
             if sum(entry.compress_size for entry in entries) > size:  # they overlap
                 raise RefusedArchiveError("a zip that is broken")
             budget.files -= len(entries)
@@ -174,5 +173,5 @@ class _DirectoryReader(BufferedReader):
         if size is None or size < 0:  # zipfile looks for the directory's end in the last 64 KiB
             size = self.limit
         if size > self.limit:
-            raise LargeArchiveError("the zip lists too many files", _FEWER)
+            raise LargeArchiveError("the zip lists too many files", "send fewer at once")
         return super().read(size)

@@ -87,7 +87,9 @@ def _explain(error: Exception) -> int:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own usage errors
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else PROGRAM
-        return _fail(f"{error.format_message().rstrip('.')}; see '{command} --help'", int(error.exit_code))
+        said = error.format_message().replace("Value error, ", "")  # pydantic's own word for it
+        end = "" if said.endswith((".", "?")) else "."
+        return _fail(f"{said}{end} See '{command} --help'.", int(error.exit_code))
     return _fail(unexpected(error), BcdError.exit_code)
 
 

@@ -143,7 +143,9 @@ def _check(
 ) -> None:
     if (mias is None) == (dicom is None):
         raise UsageError(
-            "evaluate needs films with truth: --mias or --dicom" + ("" if mias is None else ", not both"),
+            "evaluate needs films with truth"
+            if mias is None
+            else "evaluate takes --mias or --dicom, not both",
             "give --mias DIR, or --dicom DIR with --truth FILE",
         )
     if (dicom is None) != (not truth):

@@ -407,7 +407,7 @@ def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "evaluate needs films with truth: --mias or --dicom"),
+        ([], "evaluate needs films with truth; give --mias DIR, or --dicom DIR"),
         (["--mias", "a", "--dicom", "b"], "--mias or --dicom, not both"),
         (["--dicom", "a"], "--dicom and --truth belong together"),
         (["--mias", "a", "--truth", "b"], "--dicom and --truth belong together"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from bcd_model.errors import InputError, OutputError, about
-from converters.films.archives import Budget, LargeArchiveError, Member, is_archive, unpack
+from converters.films.archives import Budget, Member, is_archive, unpack
 from worker.cli.shared.console import note
 from worker.cli.shared.progress import busy
 from worker.gateway.storage.disk import check_room
@@ -76,8 +76,8 @@ def unpacked(paths: Sequence[Path], make_folder: Callable[[], Path]) -> Iterator
                     _give_name(member, folder)
         yield films
     except InputError as error:
-        if isinstance(error, LargeArchiveError):
-            error.reason = replace(error.reason, remedy="unpack it yourself, if you know what it holds")
+        if error.reason.code == "archive" and not error.reason.remedy:
+            error.reason = replace(error.reason, remedy="get it again, or unpack it and look at it")
         if error.reason.place:
             error.reason = replace(error.reason, place=str(films.shown(Path(error.reason.place))))
         raise
