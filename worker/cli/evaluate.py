@@ -74,9 +74,9 @@ def evaluate(
     with film_progress(len(given.films), lines=not as_json) as progress:
         if run is None:
             path = weights or settings.model
-            marked = scan_films(given.films, path, settings.torch_threads, progress.update, unseen=unseen)
+            marked = scan_films(given.films, path, settings.torch_threads, progress, unseen=unseen)
         else:
-            marked = marks_of_run(given.films, run, progress.update)
+            marked = marks_of_run(given.films, run, progress)
     for text in (*marked.unusable, *marked.remarks):
         warn(text)
     if as_json:

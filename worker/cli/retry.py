@@ -44,7 +44,7 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
                     if queue.records.retry(record.job_id):
                         again.append(Submitted(record.job_id, record.study_instance_uid, "queued"))
                         messages.send(record.job_id, record.lane)
-                    progress.update(number)
+                    progress(number)
             if waiting:
                 ended = wait_for_jobs(queue, again)
         if again and not waiting:

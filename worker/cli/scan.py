@@ -74,7 +74,7 @@ def _scan(
             def show(
                 film: int, films: int, before: int = before, uid: str = study.study_instance_uid
             ) -> None:
-                progress.update(before + film - 1, f"{uid} film {film} of {films}")
+                progress(before + film - 1, f"{uid} film {film} of {films}")
 
             write = ResultWriter()
             try:

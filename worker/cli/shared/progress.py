@@ -25,28 +25,19 @@ class Lines:
             note(text)
 
 
-class FilmProgress:
-    """Progress a film at a time."""
-
-    def __init__(self, show: Callable[[int, str], None] | None = None) -> None:
-        self._show = show
-
-    def update(self, films: int, text: str = "") -> None:
-        """``films`` of the total are done; ``text`` says what is at work."""
-        if self._show is not None:
-            self._show(films, text)
-
-
 @contextmanager
-def film_progress(total: int, unit: str = "films", *, lines: bool = False) -> Iterator[FilmProgress]:
+def film_progress(total: int, unit: str = "films", *, lines: bool = False) -> Iterator[Callable[..., None]]:
     """Show how many of ``total`` films (or another ``unit``) are done, on standard error if a terminal.
 
     Args:
         lines: whether a line a minute is written elsewhere.
+
+    Yields:
+        What is to be called with how many are done, and with a text that says what is worked on.
     """
     if not sys.stderr.isatty():
         log = Lines()
-        yield FilmProgress((lambda films, _: log.offer(f"{films:,} of {total:,} {unit}")) if lines else None)
+        yield lambda done, _="": log.offer(f"{done:,} of {total:,} {unit}") if lines else None
         return
     from rich.console import Console  # rich: only where there is a terminal
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -61,10 +52,7 @@ def film_progress(total: int, unit: str = "films", *, lines: bool = False) -> It
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total)
 
-        def show(films: int, text: str) -> None:
-            progress.update(task, completed=films, description=text)
-
-        yield FilmProgress(show)
+        yield lambda done, text="": progress.update(task, completed=done, description=text)
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def queue_studies(
         for number, study in enumerate(studies, start=1):
             submitted.append(submitter.submit(study))
             films += len(study.films)
-            progress.update(number)
+            progress(number)
     if not quiet:
         note(_summary(submitted, films))
 
@@ -110,6 +110,6 @@ def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
 
         def changed(record: Record) -> None:
             scanned[record.job_id] = record.films if record.final else max(0, record.film - 1)
-            progress.update(sum(scanned.values()), f"{record.job_id} {record.description}")
+            progress(sum(scanned.values()), f"{record.job_id} {record.description}")
 
         return wait(queue.patient(), ids, check=queue.check, changed=changed)
