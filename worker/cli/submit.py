@@ -13,9 +13,9 @@ from worker.cli.shared.report import how_to_watch, report
 from worker.cli.shared.session import open_queue, warn_without_worker
 from worker.cli.shared.studies import read_studies, results_root, unplaced_json
 from worker.cli.shared.submission import cancelled_on_interrupt, make_submitter, queue_studies, wait_for_jobs
-from worker.cli.shared.zips import Films, make_films_folder, unpacked
+from worker.cli.shared.zips import make_films_folder, unpacked
 from worker.engine.client import worker_wanted
-from worker.settings import Settings, load_settings
+from worker.settings import load_settings
 from worker.study.publish import prepare_root
 
 FORCE = typer.Option(False, "--force", "-f", help="Run again, and replace a result that is there already.")
@@ -50,6 +50,8 @@ def submit(
     Submitting the same work again does nothing. With the embedded engine, Ctrl-C cancels what this
     command has queued; with a queue of your own (BCD_BROKER_URL) the jobs go on.
     """
+    from worker.queue.submission import exit_code, lane_for  # brings Redis
+
     settings = load_settings()
     if settings.embedded and wait is False:
         check_engine_is_kept(settings.state_dir)
@@ -58,43 +60,29 @@ def submit(
         # not at a site: its worker may see other disks than this machine
         prepare_root(root, mode=settings.results_mode)
     with unpacked(paths, lambda: make_films_folder(root, settings.results_mode)) as films:
-        _submit(films, root, settings, wait, batch, lane, force=force, as_json=as_json)
-
-
-def _submit(
-    films: Films,
-    root: Path,
-    settings: Settings,
-    wait: bool | None,
-    batch: str | None,
-    lane: Lane | None,
-    *,
-    force: bool,
-    as_json: bool,
-) -> None:
-    from worker.queue.submission import exit_code, lane_for  # brings Redis
-
-    found = read_studies(films.paths, films.shown)
-    studies = found.studies
-    with open_queue(settings) as queue:
-        waiting = settings.embedded if wait is None else wait
-        films.needed = True  # by jobs, also if this command ends early
-        with cancelled_on_interrupt(queue, len(studies)) as submitted:
-            wanted = lane_for(len(studies), batch or "", lane.value if lane else None)
-            submitter = make_submitter(queue, root, wanted, batch or "", force=force)
-            queue_studies(submitter, studies, submitted, quiet=as_json)
-            if batch is not None:
-                placed = [film.path for study in studies for film in study.films]
-                queue.records.note_unplaced(batch, [lost.path for lost in found.unplaced], placed)
-            if waiting:
-                records = wait_for_jobs(queue, submitted)
-            else:  # what is done may be so in part
-                records = queue.records.listing([a.job_id for a in submitted if a.answer == "done"])
-        ended = {record.job_id for record in records if record.state == "done"}
-        films.needed = any(a.answer != "refused" and a.job_id not in ended for a in submitted)
-        under_way = [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
-        if under_way:
-            warn_without_worker(queue)
+        found = read_studies(films.paths, films.shown)
+        studies = found.studies
+        with open_queue(settings) as queue:
+            waiting = settings.embedded if wait is None else wait
+            films.needed = True  # by jobs, also if this command ends early
+            with cancelled_on_interrupt(queue, len(studies)) as submitted:
+                wanted = lane_for(len(studies), batch or "", lane.value if lane else None)
+                submitter = make_submitter(queue, root, wanted, batch or "", force=force)
+                queue_studies(submitter, studies, submitted, quiet=as_json)
+                if batch is not None:
+                    placed = [film.path for study in studies for film in study.films]
+                    queue.records.note_unplaced(batch, [lost.path for lost in found.unplaced], placed)
+                if waiting:
+                    records = wait_for_jobs(queue, submitted)
+                else:  # what is done may be so in part
+                    records = queue.records.listing([a.job_id for a in submitted if a.answer == "done"])
+            ended = {record.job_id for record in records if record.state == "done"}
+            films.needed = any(a.answer != "refused" and a.job_id not in ended for a in submitted)
+            under_way = (
+                [] if waiting else [a.job_id for a in submitted if a.answer in ("queued", "under way")]
+            )
+            if under_way:
+                warn_without_worker(queue)
     report(submitted, records, unplaced_json(found, films.shown), as_json=as_json, batch=batch)
     if under_way and not as_json:
         note(how_to_watch(under_way, batch))
