@@ -121,7 +121,7 @@ def command_line() -> Callable[[Sequence[str]], None]:
         while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
             name = rest.pop(0)
             assert name in command.commands, f"bcd-admin has no command {name!r}"
-            command = command.get_command(None, name)
+            _, command, _ = command.resolve_command(None, [name])
         if "--help" not in rest:
             command.make_context("bcd-admin", rest)
 

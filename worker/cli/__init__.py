@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", _INTERRUPTED)
     except (BrokenPipeError, ReaderGoneError):
-        _drop_output()  # whoever read it has gone
+        _drop_output()  # its reader has gone
         return _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last resort: no user sees a bare traceback
         show_traceback(error)
@@ -92,7 +92,9 @@ def _explain(error: Exception) -> int:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own usage errors
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else PROGRAM
-        return _fail(f"{error.format_message()} See '{command} --help'.", int(error.exit_code))
+        said = error.format_message().replace("Value error, ", "")  # pydantic's own word for it
+        end = "" if said.endswith((".", "?")) else "."
+        return _fail(f"{said}{end} See '{command} --help'.", int(error.exit_code))
     return _fail(unexpected(error), BcdError.exit_code)
 
 

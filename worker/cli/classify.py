@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import typer
 
-from bcd_model.errors import UsageError
+from bcd_model.errors import FilmError, UsageError
 from bcd_model.words import DISCLAIMER, Film, Region
 from converters.films.read import read_film
 from converters.mias.collection import SPACING
@@ -17,6 +18,8 @@ from worker.cli.shared.figures import percent
 from worker.cli.shared.options import JSON
 from worker.settings import load_settings
 from worker.study.scanner import make_scanner
+
+_REMEDY = "name one film, PGM or DICOM"
 
 
 def classify(
@@ -57,13 +60,15 @@ def classify(
 
 def _read(file: Path) -> Film:
     if not file.is_file():
-        raise UsageError("there is no such file", "name one film, PGM or DICOM", file)
+        raise UsageError("is not a file" if file.exists() else "does not exist", _REMEDY, file)
     with file.open("rb") as stream:
         start = stream.read(2)
     if start in (b"P2", b"P5"):
         return _read_pgm(file)
-
-    return read_film(file).film
+    try:
+        return read_film(file).film
+    except FilmError as error:
+        raise FilmError.of(replace(error.reason, remedy=error.reason.remedy or _REMEDY)) from error
 
 
 def _read_pgm(file: Path) -> Film:
@@ -81,7 +86,9 @@ def _region(center: str, radius: float, film: Film) -> Region:
     try:
         row, column = (float(part) for part in center.split(","))
     except ValueError:
-        raise UsageError(f"--center {center!r} is no place", "give row and column, like 512,300") from None
+        raise UsageError(
+            f"--center {center!r} is not a row and a column", "give both, like 512,300"
+        ) from None
     rows, columns = film.shape
     if not (-0.5 <= row <= rows - 0.5 and -0.5 <= column <= columns - 0.5):  # (0, 0) is a centre
         raise UsageError(

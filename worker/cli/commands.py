@@ -13,35 +13,54 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from worker.cli.shared.help import PlainCommand, example
+
 _HELP = "Computer-aided detection on mammograms: DICOM in, CNN scan, CAD SR out. Research use only."
 _SHORT = {"help_option_names": ["-h", "--help"]}
 
-# What --help says of each. The module of the name has a function of that name.
+# What --help says of each, and an example of it. The module of the name has a function of that name.
 _COMMANDS = {
-    "demo": "A phantom study, end to end.",
-    "phantom": "Draw films with known lesions.",
-    "scan": "Scan studies in this process, no queue.",
-    "classify": "Classify one region of a film.",
-    "submit": "Scan studies through the queue.",
-    "jobs": "List jobs, the newest first.",
-    "status": "Show one job, or a whole batch.",
-    "cancel": "End jobs that have not ended.",
-    "retry": "Do again what failed or was cancelled.",
-    "results": "Show what was found in a study or batch.",
-    "worker": "Work on the jobs of a queue.",
-    "up": "Keep the embedded engine running.",
-    "serve": "Serve the HTTP gateway to a queue.",
-    "train": "Cross-validate and train the recipe.",
-    "reproduce": "The paper's systems, and what they are worth.",
-    "model": "Show the model: data, figures, limits.",
-    "evaluate": "What the scan is worth on films with truth.",
-    "doctor": "Check settings, queue and folders.",
+    "Run": {
+        "demo": ("A phantom study, end to end.", "demo --out bcd-demo"),
+        "phantom": ("Draw films with known lesions.", "phantom phantom-films --patients 3"),
+        "convert": ("Convert collections of films to DICOM.", "convert mias all-mias dicom"),
+        "scan": ("Scan studies in this process, no queue.", "scan films --out results"),
+        "classify": ("Classify one region of a film.", "classify film.dcm --center 512,300 --radius 40"),
+        "submit": ("Scan studies through the queue.", "submit films --batch monday"),
+        "cancel": ("End jobs that have not ended.", "cancel --batch monday"),
+        "retry": ("Do again what failed or was cancelled.", "retry --batch monday"),
+    },
+    "Look": {
+        "results": ("Show what was found in a study or batch.", "results --batch monday"),
+        "status": ("Show one job, or a whole batch.", "status --batch monday --watch"),
+        "jobs": ("List jobs, the newest first.", "jobs --state failed"),
+    },
+    "Measure": {
+        "evaluate": (
+            "What the scan is worth on films with truth.",
+            "evaluate --dicom films --truth films/truth.json",
+        ),
+        "reproduce": (
+            "The paper's systems, and what they are worth.",
+            "reproduce --mias all-mias --out paper --quick",
+        ),
+        "model": ("Show the model: data, figures, limits.", "model"),
+    },
+    "Train": {
+        "train": ("Cross-validate and train the recipe.", "train --mias all-mias --out run"),
+    },
+    "Serve": {
+        "up": ("Keep the embedded engine running.", "up"),
+        "worker": ("Work on the jobs of a queue.", "worker --processes 4"),
+        "serve": ("Serve the HTTP gateway to a queue.", "serve --port 8042"),
+        "token": ("Who may use the HTTP gateway.", "token create reading-room"),
+    },
+    "Check": {
+        "doctor": ("Check settings, queue and folders.", "doctor"),
+    },
 }
-# These have commands of their own. The module of the name has a typer.Typer of that name.
-_GROUPS = {
-    "convert": "Convert collections of films to DICOM.",
-    "token": "Who may use the HTTP gateway.",
-}
+_GROUPS = frozenset({"convert", "token"})
+"""These have commands of their own. The module of the name has a typer.Typer of that name."""
 
 
 def make_cli() -> Callable[..., object]:
@@ -49,7 +68,6 @@ def make_cli() -> Callable[..., object]:
     app = typer.Typer(
         cls=LazyGroup,
         help=_HELP,
-        add_completion=False,
         context_settings=_SHORT,
         rich_markup_mode=None,
     )
@@ -58,39 +76,41 @@ def make_cli() -> Callable[..., object]:
 
 
 class LazyGroup(TyperGroup):
-    """Lists its commands from the tables above, and imports the module of the one that is asked for.
+    """Lists its commands from the table above, and imports the module of the one that is asked for.
 
     Attributes:
-        commands: what is listed; none of them can run.
+        commands: what is listed, also by the completion of a shell; none of them can run.
     """
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = {
-            **{name: TyperCommand(name, short_help=text) for name, text in _COMMANDS.items()},
-            **{name: TyperGroup(name=name, help=text) for name, text in _GROUPS.items()},
+            name: TyperCommand(name, help=text)
+            for panel in _COMMANDS.values()
+            for name, (text, _) in panel.items()
         }
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of this name that can run; None if there is none."""
-        return _load(cmd_name) if cmd_name in self.commands else None
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that ``args`` begin with, which can run, with its name and its own arguments."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, _load(name) if name and listed else None, rest
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """List the commands, as Typer does it, but without `get_command`."""
-        width = formatter.width - 6 - max(map(len, self.commands))
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, command.get_short_help_str(width)) for name, command in self.commands.items()]
-            )
+        """List the commands by what they are for."""
+        width = max(map(len, self.commands))
+        for title, panel in _COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), text) for name, (text, _) in panel.items()])
 
 
 def _load(name: str) -> Any:
     found = getattr(import_module(f"worker.cli.{name}"), name)
+    ((text, words),) = (panel[name] for panel in _COMMANDS.values() if name in panel)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     if name in _GROUPS:
-        app.add_typer(found, name=name, help=_GROUPS[name])
+        app.add_typer(found, name=name, help=text, epilog=example(words))
     else:
-        app.command(name)(found)
+        app.command(name, cls=PlainCommand, epilog=example(words))(found)
     return get_group(app).commands[name]
 
 

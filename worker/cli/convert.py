@@ -9,16 +9,17 @@ import typer
 from converters.mias import to_dicom
 from worker.cli.shared.console import say, say_json, warn
 from worker.cli.shared.figures import counted
+from worker.cli.shared.help import PlainCommand, example
 from worker.cli.shared.options import JSON
 from worker.settings import load_settings
 
 convert = typer.Typer()
 
 
-@convert.command("mias")
+@convert.command("mias", cls=PlainCommand, epilog=example("convert mias all-mias dicom"))
 def convert_mias(
     source: Path = typer.Argument(metavar="SRC", help="Folder with PGM films and Info.txt."),
-    out: Path = typer.Argument(metavar="OUT", help="Folder for OUT/<patient>/<film>.dcm and truth.json."),
+    out: Path = typer.Argument(metavar="OUT", help="Folder for PATIENT/FILM.dcm and truth.json."),
     as_json: bool = JSON,
 ) -> None:
     """Convert mini-MIAS films to DICOM: one study a patient, the pixels bit for bit."""

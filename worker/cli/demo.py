@@ -27,8 +27,10 @@ from worker.settings import load_settings
 
 def demo(
     out: Path = typer.Option(Path("bcd-demo"), "--out", "-o", metavar="DIR", help="Folder for everything."),
-    patients: int = typer.Option(2, "--patients", min=1, max=160, help="Phantom patients, two films each."),
-    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same films."),
+    patients: int = typer.Option(
+        2, "--patients", metavar="N", min=1, max=160, help="Phantom patients, two films each."
+    ),
+    seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="The same seed gives the same films."),
 ) -> None:
     """Phantom films -> DICOM -> queue -> scan -> CAD SR and overlays -> findings against the truth."""
     from worker.queue.submission import exit_code  # brings Redis

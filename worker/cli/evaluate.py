@@ -61,7 +61,7 @@ def evaluate(
 ) -> None:
     """Measure the scan by patient: FROC, film AUC, who is found, calibration, the worst errors.
 
-    Figures of weights on films that they were trained on are no measure; every file says which it is.
+    Figures of weights on films that they were trained on do not measure it; every file says which they are.
     """
     _check(mias, dicom, truth, weights, run, unseen=unseen)
     check_pictures_can_be_drawn()
@@ -72,12 +72,12 @@ def evaluate(
     for text in (*given.unusable, *given.remarks):
         warn(text)
     prepare_root(out.absolute())
-    with film_progress(len(given.films)) as progress:
+    with film_progress(len(given.films), lines=not as_json) as progress:
         if run is None:
             path = weights or settings.model
-            marked = scan_films(given.films, path, settings.torch_threads, progress.update, unseen=unseen)
+            marked = scan_films(given.films, path, settings.torch_threads, progress, unseen=unseen)
         else:
-            marked = marks_of_run(given.films, run, progress.update)
+            marked = marks_of_run(given.films, run, progress)
     for text in (*marked.unusable, *marked.remarks):
         warn(text)
     if as_json:
@@ -124,12 +124,12 @@ def _rule(name: str) -> RuleName:
     for rule in RULES:
         if rule == name:
             return rule
-    raise UsageError(f"--hit-rule {name!r} is no rule", f"choose {' or '.join(RULES)}")
+    raise UsageError(f"--hit-rule {name!r} is not a rule", f"choose {' or '.join(RULES)}")
 
 
 def _finite(least_radius: float) -> float:
     if not math.isfinite(least_radius):
-        raise UsageError(f"--least-radius {least_radius} is no radius", "give pixels, such as 15")
+        raise UsageError(f"--least-radius {least_radius} is not a radius", "give pixels, such as 15")
     return least_radius
 
 
@@ -144,8 +144,10 @@ def _check(
 ) -> None:
     if (mias is None) == (dicom is None):
         raise UsageError(
-            "evaluate takes --mias or --dicom, " + ("and there is neither" if mias is None else "not both"),
-            "name films with truth",
+            "evaluate needs films with truth"
+            if mias is None
+            else "evaluate takes --mias or --dicom, not both",
+            "give --mias DIR, or --dicom DIR with --truth FILE",
         )
     if (dicom is None) != (not truth):
         raise UsageError("--dicom and --truth belong together", "give both, or --mias alone")

@@ -14,7 +14,7 @@ from worker.cli.shared.console import note, say, say_json, table_lines
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import BATCH, JSON, WATCH
 from worker.cli.shared.selection import LOST, ids_of_batch, lost_of
-from worker.cli.shared.session import Queue, open_queue, warn_if_nobody_works
+from worker.cli.shared.session import Queue, open_queue, warn_without_worker
 from worker.cli.shared.watching import Changes, Frame, count_of, follow, reason_of
 from worker.queue.job import Record
 from worker.settings import load_settings
@@ -32,7 +32,7 @@ def jobs(
     state: str | None = typer.Option(
         None, "--state", metavar="STATE", help="Those that are queued, running, done, failed, ..."
     ),
-    limit: int = typer.Option(50, "--limit", "-n", min=0, help="The newest so many; 0: all."),
+    limit: int = typer.Option(50, "--limit", "-n", metavar="N", min=0, help="The newest so many; 0: all."),
     watch: bool = WATCH,
     as_json: bool = JSON,
 ) -> None:
@@ -152,11 +152,11 @@ def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *,
         over = next(records.each(under_way), None) is None or not queue.at_work()
         return Frame([page.count(), *page.table()], changes.lines(records, state_of), over)
 
-    follow(look, lambda: warn_if_nobody_works(queue), silent=silent)
+    follow(look, lambda: warn_without_worker(queue), silent=silent)
 
 
 def _state(name: str) -> State:
     for state in STATES:
         if name.lower().replace("-", " ") == state:
             return state
-    raise UsageError(f"no job is ever {name!r}", f"--state takes one of: {', '.join(STATES)}")
+    raise UsageError(f"{name!r} is not a state of a job", f"--state takes one of: {', '.join(STATES)}")

@@ -11,7 +11,7 @@ from worker.cli.shared.console import say, say_json
 from worker.cli.shared.options import JSON
 from worker.settings import load_settings
 
-_MANY = 12  # things in a row that nobody reads
+_MANY = 12  # of these in a row, a list is not read
 
 
 def model(as_json: bool = JSON) -> None:

@@ -15,12 +15,11 @@ from safetensors import SafetensorError
 
 from worker.cli.shared.console import note, say
 from worker.cli.shared.figures import duration
+from worker.cli.shared.progress import Lines
 
 if TYPE_CHECKING:
     from bcd_model.paper.experiment import Step, Watch
     from converters.mias.collection import MiasFilm
-
-_LINE_EVERY = 60.0  # seconds, where no terminal shows a bar
 
 
 def reproduce(
@@ -41,17 +40,20 @@ def reproduce(
     protocol: str = typer.Option(
         "paper,patient", "--protocol", metavar="paper|patient", help="One of the two, or both."
     ),
-    seeds: int = typer.Option(3, "--seeds", min=1, help="Repetitions, with seeds 0, 1, ...; --quick: 1."),
+    seeds: int = typer.Option(
+        3, "--seeds", metavar="N", min=1, help="Repetitions, with seeds 0, 1, ...; --quick: 1."
+    ),
     steps: int | None = typer.Option(
-        None, "--steps", min=1, help="Of every training; else each system's own."
+        None, "--steps", metavar="N", min=1, help="Of every training; else each system's own."
     ),
     precision: str = typer.Option(
         "float32", "--precision", metavar="float32|bfloat16", help="Of the training."
     ),
-    device: str = typer.Option("cpu", "--device", help="As PyTorch names it: cpu, cuda, ..."),
+    device: str = typer.Option("cpu", "--device", metavar="NAME", help="As PyTorch names it: cpu, cuda, ..."),
     threads: int | None = typer.Option(
         None,
         "--threads",
+        metavar="N",
         min=1,
         help="Of PyTorch; the last digits depend on them.",
         show_default="the folder's",
@@ -163,7 +165,8 @@ def _progress(total: float) -> Iterator[Watch]:
     """
     clock = _Clock()
     if not sys.stderr.isatty():
-        yield _lines(clock)
+        lines = Lines()
+        yield lambda step: lines.offer(_line(step, clock.left(step.left)))
         return
     from rich.console import Console  # rich: only where there is a terminal
     from rich.progress import BarColumn, Progress, TextColumn
@@ -181,16 +184,3 @@ def _progress(total: float) -> Iterator[Watch]:
             progress.update(task, completed=total - step.left, description=_line(step, clock.left(step.left)))
 
         yield watch
-
-
-def _lines(clock: _Clock) -> Watch:
-    told = time.monotonic()
-
-    def watch(step: Step) -> None:
-        nonlocal told
-        left = clock.left(step.left)
-        if time.monotonic() - told >= _LINE_EVERY:
-            told = time.monotonic()
-            note(_line(step, left))
-
-    return watch

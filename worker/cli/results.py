@@ -12,7 +12,7 @@ from converters.results.result_json import read_result
 from worker.cli.shared import readings
 from worker.cli.shared.console import say, say_json
 from worker.cli.shared.options import ALL, BATCH, JSON
-from worker.cli.shared.result import show_result
+from worker.cli.shared.result import PROBABILITIES, show_result
 from worker.cli.shared.selection import check_selection
 from worker.cli.shared.session import open_queue
 from worker.queue.job import Standing
@@ -48,8 +48,8 @@ def results(
 
 def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
     """Every film of a study with its findings, and where the files are."""
-    if (Path(job) / "result.json").is_file():
-        folder = Path(job)
+    folder = Path(job)
+    if job and folder.is_dir():
         result = read_result(folder)
     else:
         folder, result = _result_of(job)
@@ -59,6 +59,7 @@ def _show_study(job: str, *, everything: bool, as_json: bool) -> None:
         return
     show_result(result, everything=everything)
     say()
+    say(PROBABILITIES)
     say(f"files in {folder.absolute()}:")
     for path in files:
         say(f"  {path}")

@@ -11,7 +11,7 @@ from worker.cli.shared.options import BATCH, IDS, JSON
 from worker.cli.shared.progress import film_progress
 from worker.cli.shared.report import how_to_watch, report
 from worker.cli.shared.selection import LOST, check_selection, selected
-from worker.cli.shared.session import open_queue, warn_if_nobody_works
+from worker.cli.shared.session import open_queue, warn_without_worker
 from worker.cli.shared.submission import cancelled_on_interrupt, wait_for_jobs
 from worker.queue.job import Record
 from worker.queue.summary import MISSED
@@ -44,11 +44,11 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
                     if queue.records.retry(record.job_id):
                         again.append(Submitted(record.job_id, record.study_instance_uid, "queued"))
                         messages.send(record.job_id, record.priority)
-                    progress.update(number)
+                    progress(number)
             if waiting:
                 ended = wait_for_jobs(queue, again)
         if again and not waiting:
-            warn_if_nobody_works(queue)
+            warn_without_worker(queue)
     retried = [answer.job_id for answer in again]
     left = [record.job_id for record in records if record.job_id not in set(retried)]
     if as_json:
@@ -59,7 +59,7 @@ def retry(ids: list[str] | None = IDS, batch: str | None = BATCH, as_json: bool 
         rest += f", {len(lost):,} {LOST}" if lost else ""
         say(f"{counted(len(retried), 'job')} queued again{rest}")
         if ended:
-            report(again, ended, as_json=False)
+            report(again, ended, as_json=False, batch=batch)
         elif again:
             note(how_to_watch(retried, batch))
     raise typer.Exit(exit_code(ended) or (BcdError.exit_code if lost else 0))

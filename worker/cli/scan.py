@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import mkdtemp
 
 import typer
 
 from bcd_model.errors import BcdError, OutputError, exit_code_of
+from converters.films.studies import StudyInput
 from converters.results.predecessor import read_predecessor
 from converters.results.result_json import to_json
 from worker.cli.shared.console import say, say_json, show_traceback, unexpected, warn
 from worker.cli.shared.options import ALL, JSON, OUT, PATHS
 from worker.cli.shared.progress import film_progress
-from worker.cli.shared.result import show_result
+from worker.cli.shared.report import next_command
+from worker.cli.shared.result import PROBABILITIES, show_result, study_line
 from worker.cli.shared.studies import read_studies, results_root, unplaced_json
-from worker.settings import load_settings
+from worker.cli.shared.zips import unpacked
+from worker.settings import Settings, load_settings
 from worker.study.growth import contents_of, films_of, forced, remembered
 from worker.study.outcome import outcome_of
 from worker.study.publish import ResultWriter, check_target, prepare_root, publish
@@ -38,11 +43,33 @@ def scan(
     settings = load_settings()
     root = results_root(out, settings)
     prepare_root(root, mode=settings.results_mode)
-    found = read_studies(paths)
-    studies = found.studies
+    with unpacked(paths, lambda: Path(mkdtemp(prefix="bcd-"))) as films:
+        found = read_studies(films.paths, films.shown)
+        unplaced = unplaced_json(found, films.shown)
+        answers, codes = _scan(found.studies, root, settings, force=force)
+    codes += [1] if found.unplaced else []
+    if as_json:
+        say_json({"results": answers, "unplaced": unplaced})
+    else:
+        for answer in answers:
+            show_result(answer, everything=everything)
+            say(f"files in {answer['folder']}")
+            say()
+        if answers:
+            say(PROBABILITIES)
+            for answer in answers:
+                say(study_line(answer))
+            say(next_command(str(answers[0]["folder"])))
+    raise typer.Exit(exit_code_of(codes))
+
+
+def _scan(
+    studies: Sequence[StudyInput], root: Path, settings: Settings, *, force: bool
+) -> tuple[list[dict[str, object]], list[int]]:
+    """The results of ``studies``, and the exit codes of all."""
     scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold, settings.prevalence)
     answers: list[dict[str, object]] = []
-    codes = [1] if found.unplaced else []
+    codes: list[int] = []
     with film_progress(sum(len(study.films) for study in studies)) as progress:
         before = 0
         for given in studies:
@@ -64,7 +91,7 @@ def scan(
             def show(
                 film: int, films: int, before: int = before, uid: str = study.study_instance_uid
             ) -> None:
-                progress.update(before + film - 1, f"{uid} film {film} of {films}")
+                progress(before + film - 1, f"{uid} film {film} of {films}")
 
             write = ResultWriter()
             try:
@@ -87,11 +114,4 @@ def scan(
             outcome = outcome_of(result)
             codes.append(outcome.exit_code)
             answers.append(to_json(result) | {"folder": str(folder)})
-    if as_json:
-        say_json({"results": answers, "unplaced": unplaced_json(found)})
-    else:
-        for answer in answers:
-            show_result(answer, everything=everything)
-            say(f"files in {answer['folder']}")
-            say()
-    raise typer.Exit(exit_code_of(codes))
+    return answers, codes

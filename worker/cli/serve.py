@@ -20,10 +20,10 @@ from worker.unknown_settings import log_unknown_settings
 
 def serve(
     address: str | None = typer.Option(
-        None, "--address", help="Where to listen.", show_default="BCD_GATEWAY_ADDRESS"
+        None, "--address", metavar="HOST", help="Where to listen.", show_default="BCD_GATEWAY_ADDRESS"
     ),
     port: int | None = typer.Option(
-        None, "--port", min=0, max=65535, help="The port.", show_default="BCD_GATEWAY_PORT"
+        None, "--port", metavar="N", min=0, max=65535, help="The port.", show_default="BCD_GATEWAY_PORT"
     ),
     behind_proxy: bool = typer.Option(
         False,
@@ -34,7 +34,7 @@ def serve(
         False, "--health", help="Start nothing; exit with 0 if the gateway of this machine answers."
     ),
 ) -> None:
-    """Serve the HTTP gateway to the queue that BCD_BROKER_URL names, until it is ended."""
+    """Serve the HTTP gateway to the queue that BCD_BROKER_URL names, until it is stopped."""
     settings = load_settings(gateway_address=address, gateway_port=port)
     if health:
         check_health(settings)
@@ -57,7 +57,7 @@ def serve(
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """End quietly on SIGTERM and Ctrl-C: both are how a server is ended."""
+    """End quietly on SIGTERM and Ctrl-C: both are how a server is stopped."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -13,7 +13,7 @@ from worker.cli.shared.console import PROGRAM, say, say_json
 from worker.cli.shared.figures import clock, counted, duration, percent
 from worker.cli.shared.options import BATCH, JSON, WATCH
 from worker.cli.shared.selection import LOST, check_selection, ids_of_batch
-from worker.cli.shared.session import Queue, open_queue, warn_if_nobody_works
+from worker.cli.shared.session import Queue, open_queue, warn_without_worker
 from worker.cli.shared.watching import Changes, Frame, change, count_of, follow, reason_of
 from worker.queue.job import Record
 from worker.queue.summary import Group, Summary, summarise
@@ -93,10 +93,10 @@ class _Reader:
             since=self._records.batch_begun(self._batch),
             gone=len(ids) - len(records),
             unplaced=self._records.unplaced(self._batch),
-            at_work=self._somebody_works(),
+            at_work=self._is_worked_on(),
         )
 
-    def _somebody_works(self) -> bool:
+    def _is_worked_on(self) -> bool:
         return self._queue.at_work() and (self._queue.embedded or bool(self._records.workers()))
 
 
@@ -109,7 +109,7 @@ def _watch_batch(queue: Queue, batch: str, *, silent: bool) -> None:
         over = not summary.under_way or not queue.at_work()
         return Frame(list(_batch_lines(batch, summary)), reader.news, over)
 
-    follow(look, lambda: warn_if_nobody_works(queue), silent=silent)
+    follow(look, lambda: warn_without_worker(queue), silent=silent)
 
 
 def _watch_job(queue: Queue, job: str, *, silent: bool) -> None:
@@ -124,7 +124,7 @@ def _watch_job(queue: Queue, job: str, *, silent: bool) -> None:
         seen[:] = [now]
         return Frame(list(_job_lines(record)), news, record.final or not queue.at_work())
 
-    follow(look, lambda: warn_if_nobody_works(queue), silent=silent)
+    follow(look, lambda: warn_without_worker(queue), silent=silent)
 
 
 def _say_lines(lines: Sequence[str] | Iterator[str]) -> None:
@@ -146,6 +146,7 @@ def _job_lines(record: Record) -> Iterator[str]:
         "findings": f"in {counted(tally.flagged, 'film')} at or above the operating point"
         if tally.scanned
         else "",
+        **_films(record),
         "batch": record.batch,
         "priority": record.priority,
         "created": record.created.isoformat(sep=" "),
@@ -155,10 +156,25 @@ def _job_lines(record: Record) -> Iterator[str]:
         "attempts": record.attempts,
         "model": f"{record.model.name} {record.model.version} ({record.model.digest[:12]})",
         "software": record.software_version,
-        "settings": ", ".join(f"{name} {value}" for name, value in record.settings.items()),
+        "settings": ", ".join(f"{name} {_rounded(value)}" for name, value in record.settings.items()),
         "result": standing.folder or (standing.explained() if record.final else "") or "none",
     }
     return (on_one_line(f"{name:9} {value}") for name, value in lines.items() if value != "")
+
+
+def _rounded(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def _films(record: Record) -> dict[str, str]:
+    """What each film shows, its file and its UID; the file for the user who named it alone."""
+    films = {}
+    for number, film in enumerate(record.study.films if record.study else (), start=1):
+        shown = film.shown.projection if film.shown else None
+        view = " ".join(filter(None, (shown.laterality, shown.view))) if shown else ""
+        file = film.path.name if record.names_files else ""
+        films[f"film {number}"] = ", ".join(filter(None, (view, file, film.sop_instance_uid)))
+    return films
 
 
 def _batch_lines(batch: str, summary: Summary) -> Iterator[str]:
@@ -202,7 +218,7 @@ def _time_left(summary: Summary) -> str:
     if not summary.under_way:
         return ""
     if not summary.at_work:
-        return "nobody works on it"
+        return "no worker is at work"
     if summary.seconds_left is None:
         return "not known yet"
     return f"about {duration(summary.seconds_left)}, at the pace of the last studies"

@@ -21,27 +21,38 @@ _NAMED = 5
 def train(
     mias: Path = typer.Option(..., "--mias", metavar="DIR", help="Folder with PGM films and Info.txt."),
     out: Path = typer.Option(..., "--out", "-o", metavar="DIR", help="Folder for weights and checkpoints."),
-    folds: int = typer.Option(5, "--folds", min=2, help="Folds of the cross-validation by patient."),
-    steps: int | None = typer.Option(None, "--steps", min=1, help="Training steps of each network."),
-    units: int = typer.Option(256, "--units", min=1, help="Width of the dense layer (paper: 1024)."),
+    folds: int = typer.Option(
+        5, "--folds", metavar="N", min=2, help="Folds of the cross-validation by patient."
+    ),
+    steps: int | None = typer.Option(
+        None, "--steps", metavar="N", min=1, help="Training steps of each network."
+    ),
+    units: int = typer.Option(
+        256, "--units", metavar="N", min=1, help="Width of the dense layer (paper: 1024)."
+    ),
     second_stage: bool = typer.Option(
         True,
         "--second-stage/--no-second-stage",
         help="Score the marks again with an ImageNet network, beside the other breast.",
     ),
-    threads: int = typer.Option(1, "--threads", min=1, help="Of PyTorch; another number, other last digits."),
-    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same weights."),
+    threads: int = typer.Option(
+        1, "--threads", metavar="N", min=1, help="Of PyTorch; another number, other last digits."
+    ),
+    seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="The same seed gives the same weights."),
 ) -> None:
     """Cross-validate the recipe by patient, train it on all films, write a weight file.
 
     A run that was ended goes on where it stood when it is started again with the same --out.
     """
+    from bcd_model.detector.backbone import imagenet_backbone  # brings torch
     from bcd_model.training.network import TrainingConfig, prepare  # brings torch
     from bcd_model.training.train import develop  # brings torch
 
     config = TrainingConfig(seed=seed, units=units, second_stage=second_stage, threads=threads)
     if steps is not None:
         config = replace(config, steps=steps, mining=tuple(steps * part // 3 for part in (1, 2)))
+    if second_stage:
+        imagenet_backbone()  # if it is not installed, that is said before the films are read
     collection = read_collection(mias)
     for text in collection.warnings:  # what was skipped is among them
         warn(text)

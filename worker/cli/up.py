@@ -48,7 +48,7 @@ def _gateway(settings: Settings) -> Iterator[Callable[[], None]]:
     """The gateway, with a token for this machine; the engine does without it if its port is taken."""
     from worker.gateway.serve import running_gateway  # brings FastAPI, uvicorn and Celery
 
-    # a line a request is for a site's log, not for the terminal of somebody at work
+    # a line a request is for a site's log, not for a terminal
     quiet = "log_level" not in settings.model_fields_set
     set_up_logging("WARNING" if quiet else settings.log_level, settings.log_format)
     secret = Tokens(private_root(settings)).local()

@@ -17,6 +17,7 @@ def worker(
     processes: int | None = typer.Option(
         None,
         "--processes",
+        metavar="N",
         min=1,
         max=256,
         help="Films at the same time.",
@@ -28,13 +29,17 @@ def worker(
         help="Take up at once what a worker that is gone left unfinished; only if no other one runs.",
     ),
     priority: Priority | None = typer.Option(
-        None, "--priority", help="Serve this priority queue alone.", show_default="interactive before batch"
+        None,
+        "--priority",
+        metavar="interactive|batch",
+        help="Serve this priority queue alone.",
+        show_default="interactive before batch",
     ),
     health: bool = typer.Option(
         False, "--health", help="Start nothing; exit with 0 if a worker of this machine is at work."
     ),
 ) -> None:
-    """Work on jobs of the queue that BCD_BROKER_URL names, until told to end."""
+    """Work on jobs of the queue that BCD_BROKER_URL names, until it is stopped."""
     settings = load_settings(worker_processes=processes)
     if settings.embedded:
         warn_of_unknown_settings()  # BCD_BROKER_URL may be misspelt
@@ -50,7 +55,7 @@ def worker(
 
 
 def check_health(settings: Settings) -> None:
-    """Raise QueueError if no worker of this machine has given a sign of life lately."""
+    """Raise QueueError if no worker of this machine has sent a heartbeat lately."""
     from worker.queue.records import Records  # brings redis
 
     host = platform.node()

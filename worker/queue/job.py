@@ -140,6 +140,11 @@ class Record:
         """The state for people."""
         return f"running (film {self.film} of {self.films})" if self.state == "running" else self.state
 
+    @property
+    def names_files(self) -> bool:
+        """Whether those who submitted it know the names of the films' files."""
+        return set(self.outs) <= set(self.homes)
+
     def why(self, *, with_place: bool = False) -> str:
         """Why it failed, or waits, in one line; "" if there is nothing to say.
 
@@ -148,7 +153,7 @@ class Record:
                 others have joined, who named theirs otherwise.
         """
         if self.reason is None or self.reason.code != "earlier-version":
-            with_place = with_place and set(self.outs) <= set(self.homes)
+            with_place = with_place and self.names_files
         return in_one_line(self.reason, self.films, self.tally, with_place=with_place)
 
     def standing(self) -> Standing:

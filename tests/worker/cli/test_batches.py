@@ -29,7 +29,7 @@ pytestmark = pytest.mark.redis
 def test_a_batch_needs_a_plain_name(local: Any, command: tuple[str, ...], name: str) -> None:
     answer = local(*command, f"--batch={name}")
     assert answer.code == 2
-    assert "is no name for a batch; use up to 64 letters" in answer.error
+    assert "cannot name a batch; use up to 64 letters" in answer.error
 
 
 def test_a_name_may_hold_what_a_date_and_a_host_need(site: Site) -> None:
@@ -197,4 +197,4 @@ def test_where_nobody_works_nothing_runs_and_watching_ends(admin: Any, patients:
         answer = admin("jobs", "--watch")
         assert answer.out.endswith("1 job: 1 queued\n")
         assert "goes on with the next submit or up" in answer.out
-        assert "time left nobody works on it" in admin("status", "--batch", "night", "--watch").out
+        assert "time left no worker is at work" in admin("status", "--batch", "night", "--watch").out

@@ -240,6 +240,17 @@ def test_one_picture_under_two_patients_is_told(site: Path, local: Any, tmp_path
     assert answer.json["remarks"] == [said]
 
 
+@pytest.mark.usefixtures("pictures")
+def test_without_a_terminal_a_line_is_written_now_and_then(
+    site: Path, local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.cli.shared.progress.LINE_EVERY", 0.0)  # seconds; as if it took long
+    command = ("evaluate", "--mias", site / "films", "--run", site / "run", "--out", tmp_path / "out")
+    lines = [line for line in local(*command).err.splitlines() if line.endswith(" of 24 films")]
+    assert len(lines) == 24
+    assert "of 24 films" not in local(*command, "--json").err
+
+
 def test_progress_counts_the_films_left_out_as_done(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,15 +407,15 @@ def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "--mias or --dicom, and there is neither"),
+        ([], "evaluate needs films with truth; give --mias DIR, or --dicom DIR"),
         (["--mias", "a", "--dicom", "b"], "--mias or --dicom, not both"),
         (["--dicom", "a"], "--dicom and --truth belong together"),
         (["--mias", "a", "--truth", "b"], "--dicom and --truth belong together"),
         (["--mias", "a", "--run", "b", "--weights", "c"], "two sources of marks"),
         (["--mias", "a", "--run", "b", "--unseen"], "out of fold"),
-        (["--mias", "a", "--hit-rule", "nearly"], "--hit-rule 'nearly' is no rule; choose centre or iou"),
+        (["--mias", "a", "--hit-rule", "nearly"], "--hit-rule 'nearly' is not a rule; choose centre or iou"),
         (["--mias", "a", "--least-radius", "-1"], "--least-radius"),
-        (["--mias", "a", "--least-radius", "inf"], "--least-radius inf is no radius"),
+        (["--mias", "a", "--least-radius", "inf"], "--least-radius inf is not a radius"),
         (["--mias", "a", "--seed", "x"], "--seed"),
         (["--dicom", "nowhere", "--truth", "b"], "nowhere: does not exist"),
         (["--mias", "a" * 300], "File name too long; check the path"),

@@ -45,7 +45,7 @@ def test_every_command_has_a_file_of_its_name_and_every_file_is_a_command() -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_listed_can_be_run(name: str) -> None:
-    command = commands.make_cli().get_command(None, name)
+    _, command, _ = commands.make_cli().resolve_command(None, [name])
     assert command.name == name
     assert command.callback is not None or command.commands
 

@@ -19,7 +19,7 @@ _debug = False
 
 
 class ReaderGoneError(Exception):
-    """Whoever read the answer has gone, as in ``bcd-admin jobs | head``."""
+    """The reader of the answer has gone, as in ``bcd-admin jobs | head``."""
 
 
 class AnswerLostError(Exception):
@@ -80,7 +80,7 @@ def show_traceback(error: Exception) -> None:
 
 
 def unexpected(error: Exception) -> str:
-    """Words for an error that nobody expects.
+    """Words for an unexpected error.
 
     Where it happened, not what it says: a library's message may quote the header of a film.
     """

@@ -8,16 +8,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bcd_model.errors import UsageError
+from bcd_model.errors import OutputError, UsageError
 
 
 @contextmanager
 def held(out: Path) -> Iterator[None]:
-    """Keep others out of the folder while it is worked in; new ones that stay empty are removed again."""
+    """Keep others out of the folder while it is worked in; new ones that stay empty are removed again.
+
+    Raises:
+        OutputError: it is a file.
+        UsageError: another command works in it.
+    """
     new = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(out, os.O_RDONLY)
+    except FileExistsError as error:
+        raise OutputError("is not a folder", "name another one with --out", out) from error
     except OSError:
         _remove_empty(new)
         raise

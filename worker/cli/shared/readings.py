@@ -69,12 +69,12 @@ def show_batch(batch: str, *, as_csv: bool, as_json: bool) -> None:
     else:
         _say_table(records, places)
     gone = [_gone(r, places[r.job_id]) for r in records if has_result(r) and not places[r.job_id].folder]
-    _tell_what_is_missing([*gone, *map(_lost, lost)])
+    _warn_of_missing([*gone, *map(_lost, lost)])
 
 
 def show_csv(job: str) -> None:
     """The findings of one study: a job's, or those in a result's folder."""
-    if (Path(job) / "result.json").is_file():
+    if job and Path(job).is_dir():
         say_csv([COLUMNS, *_rows(read_result(Path(job)))])
         return
     with open_queue(load_settings()) as queue:
@@ -150,7 +150,7 @@ def _say_findings(records: Sequence[Record], lost: Sequence[str]) -> None:
             yield _row(job=job, reason=_NO_RECORD)
 
     say_csv(rows())
-    _tell_what_is_missing(missing)
+    _warn_of_missing(missing)
 
 
 def _rows_of(record: Record, missing: list[str]) -> Iterator[Sequence[object]]:
@@ -230,7 +230,7 @@ def _lost(job: str) -> str:
     return f"job {job}: {_NO_RECORD}"
 
 
-def _tell_what_is_missing(missing: Sequence[str]) -> None:
+def _warn_of_missing(missing: Sequence[str]) -> None:
     """Name the studies whose result cannot be shown, and end with 1 if there are any."""
     for text in missing[:_NAMED]:
         warn(text)

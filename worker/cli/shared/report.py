@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from worker.cli.shared.console import say, say_json, say_table
+from bcd_model.errors import InputError
+from converters.results.result_json import read_result
+from worker.cli.shared.console import PROGRAM, say, say_json, say_table, warn
+from worker.cli.shared.figures import counted
+from worker.cli.shared.result import study_line
 from worker.queue.job import Record
 
 if TYPE_CHECKING:
     from worker.queue.submission import Submitted
 
-_LISTED = 40  # jobs that went well and are still listed one by one
+_LISTED = 40  # jobs that went well, and studies, that are still listed one by one
 
 
 def how_to_watch(ids: Sequence[str], batch: str | None) -> str:
     """What to type to see how these jobs get on."""
     one = f"status {ids[0]}" if len(ids) == 1 else "jobs"
     what = one if batch is None else f"status --batch {batch}"
-    return f"to watch: bcd-admin {what} --watch"
+    return f"to watch: {PROGRAM} {what} --watch"
+
+
+def next_command(*what: str) -> str:
+    """What to type to see the results of a job, a batch or a folder."""
+    return f"next: {PROGRAM} results {shlex.join(what)}"
 
 
 def report(
@@ -27,8 +37,14 @@ def report(
     unplaced: Sequence[Mapping[str, str]] = (),
     *,
     as_json: bool,
+    batch: str | None = None,
 ) -> None:
-    """What came of a submission: the jobs, and where their results are; the files that are of no study."""
+    """What came of a submission: the jobs, what was found, and where the results are.
+
+    Args:
+        unplaced: the files that are of no study.
+        batch: whose jobs they are.
+    """
     from worker.queue.submission import heirs  # brings Redis
 
     by_id = heirs(records)
@@ -51,6 +67,27 @@ def report(
         say_table(("JOB", "STATE", "STUDY", "REASON"), rows)
     if records:
         say(_outcome(records))
+        _say_findings(records, batch)
+
+
+def _say_findings(records: Sequence[Record], batch: str | None) -> None:
+    """The findings in one line a study, the worst first, and what to type next."""
+    from worker.queue.submission import last_of  # brings Redis
+
+    published = [
+        (record, folder)
+        for record in sorted(last_of(records), key=lambda record: -record.tally.highest)
+        if (folder := record.result_folder()) is not None
+    ]
+    for record, folder in published[:_LISTED]:
+        try:
+            say(study_line(read_result(folder)))
+        except InputError as error:
+            warn(f"study {record.study_instance_uid}: {error}")
+    if published[_LISTED:]:
+        say(f"and {counted(len(published) - _LISTED, 'more study', 'more studies')}")
+    if published:
+        say(next_command("--batch", batch) if batch else next_command(published[0][0].job_id))
 
 
 def _outcome(records: Sequence[Record]) -> str:

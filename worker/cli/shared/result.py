@@ -1,4 +1,4 @@
-"""The result of one study, for people."""
+"""The result of one study, for people: in full, or in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
     holding = wording.prevalence(point["prevalence"])
     say(f"findings from P(abnormal) {percent(point['threshold'])}; {holding}. {DISCLAIMER}")
     if result["looked_at"] != "all":
-        say(_what_was_missed(result))
+        say(f"warning: {_what_was_missed(result)}")
     for text in result["warnings"]:
         say(on_one_line(f"warning: {text}"))
     for film in result["films"]:
@@ -28,28 +28,57 @@ def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
         _show_film(film, everything=everything)
 
 
+def study_line(result: Mapping[str, Any]) -> str:
+    """The findings of a study in one line: the worst one, and how many there are."""
+    films = [film for film in result["films"] if film["status"] == "scanned"]
+    found = [(_abnormal(finding), film, finding) for film in films for finding in _presented(film)]
+    parts = [_what_was_missed(result)] if result["looked_at"] != "all" else []
+    if found:
+        probability, film, finding = max(found, key=lambda each: each[0])
+        parts.append(f"{finding['class']}, P(abnormal) {percent(probability)}, {film_name(film)}")
+        flagged = sum(bool(_presented(film)) for film in films)
+        parts.append(
+            f"{counted(len(found), 'finding')} in {flagged} of {counted(len(films), 'film')} scanned"
+        )
+    elif films:
+        point = percent(result["operating_point"]["threshold"])
+        parts.append(f"no finding from P(abnormal) {point} in {counted(len(films), 'film')} scanned")
+    return on_one_line(f"study {result['study_instance_uid']}: {'; '.join(parts)}")
+
+
+def film_name(film: Mapping[str, Any]) -> str:
+    """``L CC, film.dcm``: what a film shows, as far as that is stated, and its file."""
+    return ", ".join(filter(None, (" ".join(filter(None, (film["laterality"], film["view"]))), film["file"])))
+
+
+def _presented(film: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [finding for finding in film["findings"] if finding["presented"]]
+
+
+def _abnormal(finding: Mapping[str, Any]) -> float:
+    return float(finding["probability"]["benign"] + finding["probability"]["malignant"])
+
+
 def _what_was_missed(result: Mapping[str, Any]) -> str:
-    """That a study was not looked at as a whole: what became of its films, and which views nobody saw."""
+    """That a study was not looked at as a whole: what became of its films, and which views are missing."""
     outcomes = [film["status"] for film in result["films"]]
     parts = [
         f"{outcomes.count(each)} {each}" for each in ("scanned", "failed", "excluded") if each in outcomes
     ]
     start = "LOOKED AT IN PART" if "scanned" in outcomes else "NOT LOOKED AT"
     unseen = f"; not looked at: {', '.join(result['not_looked_at'])}" if result["not_looked_at"] else ""
-    return f"warning: {start}: of {counted(len(outcomes), 'film')} {', '.join(parts)}{unseen}"
+    return f"{start}: of {counted(len(outcomes), 'film')} {', '.join(parts)}{unseen}"
 
 
 def _show_film(film: Mapping[str, Any], *, everything: bool) -> None:
-    side = " ".join(filter(None, (film["laterality"], film["view"])))
-    title = on_one_line(f"film {film['sop_instance_uid'] or film['file']}" + (f" ({side})" if side else ""))
+    title = on_one_line(f"film {', '.join(filter(None, (film['sop_instance_uid'], film_name(film))))}")
     if film["status"] == "failed":
-        file = f", {film['file']}" if film["sop_instance_uid"] else ""
-        say(on_one_line(f"{title}{file}: failed: {film['reason']}"))
+        say(on_one_line(f"{title}: failed: {film['reason']}"))
         return
     if film["status"] == "excluded":
         say(f"{title}: excluded: {wording.RULES[film['rule']]}")
         return
-    shown = [finding for finding in film["findings"] if everything or finding["presented"]]
+    shown = film["findings"] if everything else _presented(film)
     hidden = len(film["findings"]) - len(shown)
     say(f"{title}: {film['class']}")
     for text in film["warnings"]:
@@ -62,6 +91,10 @@ def _show_film(film: Mapping[str, Any], *, everything: bool) -> None:
         say(f"  {counted(hidden, 'finding')} below the operating point; --all shows them")
 
 
+PROBABILITIES = (
+    "P(abnormal) of a finding: BENIGN and MALIGNANT together; CLASS: the likelier of the two. "
+    "A film's own probability (film_probability in --json) is calibrated apart, and differs from them."
+)
 FINDING_COLUMNS = ("  #", "ROW", "COLUMN", "RADIUS", "CLASS", "NORMAL", "BENIGN", "MALIGNANT")
 
 

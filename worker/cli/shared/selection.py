@@ -22,8 +22,8 @@ _BATCHES_NAMED = 5
 def check_selection(command: str, ids: Sequence[str], batch: str | None) -> None:
     """Raise UsageError unless either jobs or a batch are named."""
     if bool(ids) == (batch is not None):
-        wrong = "not both" if ids else "and there is neither"
-        raise UsageError(f"{command} takes a job's id or --batch NAME, {wrong}", "bcd-admin jobs lists them")
+        wrong = "takes a job's id or --batch NAME, not both" if ids else "needs a job's id or --batch NAME"
+        raise UsageError(f"{command} {wrong}", "bcd-admin jobs lists them")
 
 
 def ids_of_batch(records: Records, batch: str) -> list[str]:

@@ -29,7 +29,7 @@ class Queue:
         check: raises QueueError if it is known to have gone.
         start_worker: has the embedded engine work on jobs; a site's queue has its own workers.
         embedded: whether this is the embedded engine.
-        at_work: whether somebody works on jobs, as far as can be told.
+        at_work: whether jobs are worked on, as far as is known.
     """
 
     settings: Settings
@@ -40,7 +40,7 @@ class Queue:
     at_work: Callable[[], bool]
 
     def shown(self, records: Iterable[Record]) -> list[Record]:
-        """The records as they are to be shown: nothing runs where nobody works."""
+        """The records as they are to be shown: nothing runs without a worker."""
         if self.at_work():
             return list(records)
         reason = Reason("no-worker", "goes on with the next submit or up")
@@ -85,7 +85,7 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
         yield Queue(here, records, engine.check, engine.start_worker, embedded=True, at_work=at_work)
 
 
-def warn_if_nobody_works(queue: Queue) -> None:
-    """Tell the user if a site's queue has no worker; the embedded engine has its own."""
+def warn_without_worker(queue: Queue) -> None:
+    """Warn if a site's queue has no worker; the embedded engine has its own."""
     if not queue.embedded and not queue.records.workers():
         warn("no worker is at work: the jobs wait until one is started with 'bcd-admin worker'")

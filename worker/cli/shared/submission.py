@@ -14,7 +14,7 @@ from converters.films.studies import StudyInput
 from worker.cli.shared.console import note
 from worker.cli.shared.figures import counted
 from worker.cli.shared.progress import film_progress
-from worker.cli.shared.session import Queue, warn_if_nobody_works
+from worker.cli.shared.session import Queue, warn_without_worker
 from worker.queue.job import Priority, Record
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def cancelled_on_interrupt(queue: Queue, studies: int = 0) -> Iterator[list[Subm
     """A list for what is submitted; on Ctrl-C the embedded engine's jobs in it are cancelled.
 
     Args:
-        studies: how many are to be submitted, to tell how far it came.
+        studies: how many are to be submitted, to say how far it came.
     """
     submitted: list[Submitted] = []
     try:
@@ -76,7 +76,7 @@ def queue_studies(
         for number, study in enumerate(studies, start=1):
             submitted.append(submitter.submit(study))
             films += len(study.films)
-            progress.update(number)
+            progress(number)
     if not quiet:
         note(_summary(submitted, films))
 
@@ -107,11 +107,11 @@ def wait_for_jobs(queue: Queue, submitted: Sequence[Submitted]) -> list[Record]:
     films = {record.job_id: record.films for record in records}
     scanned: dict[str, int] = {}
     queue.start_worker()
-    warn_if_nobody_works(queue)
+    warn_without_worker(queue)
     with film_progress(sum(films.values())) as progress:
 
         def changed(record: Record) -> None:
             scanned[record.job_id] = record.films if record.final else max(0, record.film - 1)
-            progress.update(sum(scanned.values()), f"{record.job_id} {record.description}")
+            progress(sum(scanned.values()), f"{record.job_id} {record.description}")
 
         return wait(queue.patient(), ids, check=queue.check, changed=changed)

@@ -51,7 +51,7 @@ def follow(look: Callable[[], Frame], warn: Callable[[], None], *, silent: bool 
         with redrawn() as show:
             _follow(look, warn, lambda frame: show(frame.lines))
     else:
-        _follow(look, warn, _tell)
+        _follow(look, warn, _say_news)
 
 
 def _follow(look: Callable[[], Frame], warn: Callable[[], None], show: Callable[[Frame], None]) -> None:
@@ -68,7 +68,7 @@ def _follow(look: Callable[[], Frame], warn: Callable[[], None], show: Callable[
         time.sleep(max(_PAUSE, _SHARE * (time.monotonic() - since)))
 
 
-def _tell(frame: Frame) -> None:
+def _say_news(frame: Frame) -> None:
     for line in frame.news:
         say(line)
     flush()
@@ -99,7 +99,7 @@ class Changes:
     """Which jobs have changed their state from one look to the next.
 
     Args:
-        wanted: tell only of those that came to this state; None: of all.
+        wanted: report only those that came to this state; None: of all.
     """
 
     def __init__(self, wanted: State | None = None) -> None:

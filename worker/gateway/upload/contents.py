@@ -9,12 +9,12 @@ from pathlib import Path
 
 from bcd_model.errors import FilmError, InputError
 from converters.dicom.file import integer, read_dicom
+from converters.films.archives import Budget, LargeArchiveError, RefusedArchiveError, is_archive, unpack
 from converters.films.read import why_unusable
 from converters.films.studies import NoStudyError, StudyInput, find_studies
 from worker.gateway.problems import ProblemError, Skipped
 from worker.gateway.storage.disk import check_room
-from worker.gateway.upload.archives import Budget, RefusedArchiveError, is_archive, unpack
-from worker.gateway.upload.form import Upload
+from worker.gateway.upload.form import Upload, shown_name
 from worker.gateway_settings import GatewaySettings
 
 _NO_MAMMOGRAM = "not a mammogram"
@@ -115,7 +115,8 @@ def _films(
         inside = folder / f"zip-{number}"
         inside.mkdir()
         try:
-            for member in unpack(file, inside, budget):
+            for found in unpack(file.path, inside, budget):
+                member = Upload(found.path, shown_name(found.name))
                 if not new(member):
                     continue
                 if is_archive(member.path):
@@ -123,11 +124,13 @@ def _films(
                     member.path.unlink()
                 else:
                     add(member)
+        except LargeArchiveError as error:
+            raise ProblemError(413, str(error.reason)) from error
         except RefusedArchiveError as error:
             # nothing of a zip that is not what it should be
             for path in [path for path in films if path.parent == inside]:
                 del films[path]
-            skipped.append(Skipped(file.name, str(error)))
+            skipped.append(Skipped(file.name, str(error.reason)))
         file.path.unlink(missing_ok=True)
     return films
 

@@ -1,8 +1,8 @@
-"""Unpacking the zips of an upload without trusting them.
+"""Unpacking zips without trusting them.
 
-No name in a zip is ever used as a path, so none can lead anywhere; a zip that tries is refused all the
+No name in a zip is used as a path here, so none can lead anywhere; a zip that tries is refused all the
 same, for it is not a study. What it may become is counted while it is unpacked, not read from its directory.
-A directory of millions of files ends with the memory of the process that looks into it (`inspector`).
+A directory of millions of files ends with the memory of the process that reads it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from worker.gateway.problems import ProblemError
-from worker.gateway.upload.form import Upload, shown_name
+from bcd_model.errors import InputError
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _BLOCK = 1 << 20
@@ -35,7 +34,7 @@ _BROKEN = (
 
 @dataclass(slots=True)
 class Budget:
-    """What the zips of one upload may still hold.
+    """What the zips that are given together may still hold.
 
     Attributes:
         files: how many.
@@ -52,32 +51,58 @@ class Budget:
     check_room: Callable[[], None]
 
 
-class RefusedArchiveError(Exception):
-    """A zip that is not unpacked; the text says why, without a name."""
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of a zip.
+
+    Attributes:
+        path: where it has been unpacked; named after its content.
+        name: what the zip calls it; it leads nowhere outside.
+    """
+
+    path: Path
+    name: str
+
+
+class RefusedArchiveError(InputError):
+    """A zip that is not unpacked: it is broken, encrypted, or holds what no study does."""
+
+    code = "archive"
+
+
+class LargeArchiveError(InputError):
+    """A zip that holds too much."""
+
+    code = "archive"
 
 
 def is_archive(path: Path) -> bool:
-    """Whether ``path`` starts as a zip does."""
+    """Whether ``path`` starts as a zip does; a DICOM file may, in its preamble.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with path.open("rb") as stream:
-        return stream.read(4) in _MAGIC
+        start = stream.read(132)
+    return start.startswith(_MAGIC) and start[128:] != b"DICM"
 
 
-def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
+def unpack(archive: Path, folder: Path, budget: Budget) -> Iterator[Member]:
     """Unpack a zip into ``folder``; its files are named after their content.
 
     Raises:
         RefusedArchiveError: it is broken, encrypted, or holds what no study does.
-        ProblemError: 413: it holds too much.
+        LargeArchiveError: it holds too much.
         OSError: there is no room for it.
     """
-    size = archive.path.stat().st_size
+    size = archive.stat().st_size
     try:
-        with zipfile.ZipFile(archive.path) as opened:
+        with zipfile.ZipFile(archive) as opened:
             for entry in opened.infolist():
                 _check(entry)
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
             if len(entries) > budget.files:
-                raise ProblemError(413, "the zips hold too many files; send fewer at once")
+                raise LargeArchiveError("the zips hold too many files", "send fewer at once")
             if sum(entry.compress_size for entry in entries) > size:  # they overlap
                 raise RefusedArchiveError("a zip that is broken")
             budget.files -= len(entries)
@@ -99,13 +124,13 @@ def unpack(archive: Upload, folder: Path, budget: Budget) -> Iterator[Upload]:
                         budget.check_room()
                         digest.update(block)
                         unpacked.write(block)
-                yield Upload(path.replace(path.with_name(digest.hexdigest())), shown_name(entry.filename))
+                yield Member(path.replace(path.with_name(digest.hexdigest())), entry.filename)
     except _BROKEN as error:
         raise RefusedArchiveError("a zip that is broken") from error
 
 
-def _too_much() -> ProblemError:
-    return ProblemError(413, "a zip holds more than is taken, unpacked")
+def _too_much() -> LargeArchiveError:
+    return LargeArchiveError("a zip holds more than is taken, unpacked")
 
 
 def _check(entry: zipfile.ZipInfo) -> None:
@@ -119,6 +144,6 @@ def _check(entry: zipfile.ZipInfo) -> None:
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise RefusedArchiveError("a zip with a link or a device in it")
     if entry.flag_bits & _ENCRYPTED:
-        raise RefusedArchiveError("an encrypted zip; send it without a password")
+        raise RefusedArchiveError("an encrypted zip", "pack it without a password")
     if entry.compress_type not in _METHODS:
-        raise RefusedArchiveError("a zip that is not compressed with Deflate; pack it again")
+        raise RefusedArchiveError("a zip that is not compressed with Deflate", "pack it again")
