@@ -64,15 +64,6 @@ def read_graymap(path: Path) -> Graymap:
     return Graymap(narrow.reshape(rows, columns), maxval)
 
 
-def read_pgm(path: Path) -> Samples:
-    """Read the samples of one PGM file: (rows, columns), uint8 up to maxval 255, else uint16.
-
-    Raises:
-        FilmError: see :func:`read_graymap`.
-    """
-    return read_graymap(path).pixels
-
-
 def read_size(path: Path) -> tuple[int, int]:
     """Read (rows, columns) from the header alone.
 

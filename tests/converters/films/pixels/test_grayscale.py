@@ -19,7 +19,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, apply_w
 from bcd_model.errors import FilmError
 from converters.films.pixels.grayscale import GrayscaleError, to_unit_range
 from converters.films.read import read_film
-from converters.mias.pgm import read_pgm
+from converters.mias.pgm import read_graymap
 
 MakeFilm = Callable[..., FileDataset]
 SaveFilm = Callable[..., Path]
@@ -474,4 +474,4 @@ def test_agrees_with_dcmtk(
     subprocess.run(["dcm2pnm", "+op", *option, path, shown], check=True, timeout=60)
     ours = read_film(path).film.pixels
     # dcm2pnm cuts off to 8 bits where we round to float32, and rounds after the rescale.
-    assert np.abs(ours - read_pgm(shown) / 255).max() <= 1.5 / 255
+    assert np.abs(ours - read_graymap(shown).pixels / 255).max() <= 1.5 / 255
