@@ -110,11 +110,6 @@ class SkippedFilm:
     def __str__(self) -> str:
         return f"{self.path.name}: left out: {self.reason}"
 
-    @classmethod
-    def because(cls, path: Path, error: FilmError) -> SkippedFilm:
-        """The film at ``path``, which ``error`` keeps from being read."""
-        return cls(path, error.reason)
-
 
 @dataclass(frozen=True, slots=True)
 class MiasCollection:
@@ -171,7 +166,7 @@ def read_collection(folder: Path) -> MiasCollection:
         try:
             rows, columns = read_size(path)
         except FilmError as error:
-            skipped.append(SkippedFilm.because(path, error))
+            skipped.append(SkippedFilm(path, error.reason))
             continue
         film, outside = _film(name, path, table[name], (rows, columns))
         films.append(film)

@@ -98,7 +98,7 @@ def convert_mias(
             try:
                 readable.append((film, read_graymap(film.path)))
             except FilmError as error:
-                skipped.append(SkippedFilm.because(film.path, error))
+                skipped.append(SkippedFilm(film.path, error.reason))
         for film, header in _study(readable, uid_root):
             file = f"{film.patient}/{film.name}.dcm"
             write_atomically(out / file, _encode(header))
