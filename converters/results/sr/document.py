@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID
 
-from bcd_model.words import DISCLAIMER, Laterality
+from bcd_model.words import DISCLAIMER, Finding, Laterality
 from converters import codes
 from converters.codes import Code
 from converters.films.identity import identity
@@ -24,7 +24,7 @@ from converters.results.modules import (
     time_of,
 )
 from converters.results.outcome import coverage
-from converters.results.sr.content_tree import Item, code, encode, image, number, text, uid
+from converters.results.sr.content_tree import Item, code, coordinates, encode, image, number, text, uid
 from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 _LINE = "\r\n"
@@ -128,6 +128,23 @@ def tracking(result: StudyResult, film_number: int, film: ScannedFilm, index: in
     return (
         text(codes.TRACKING_IDENTIFIER, f"{film_facts.name(film, film_number)}, finding {label}"),
         uid(codes.TRACKING_UID, result.tracking_uid(film, index)),
+    )
+
+
+def geometry(film: ScannedFilm, finding: Finding, outline: Code) -> tuple[Item, Item]:
+    """The finding's outline, a closed polyline that is called ``outline``, and its centre."""
+    points = film_facts.closed(film_facts.on_film(finding.outline, film.film.shape))
+    return (
+        coordinates(outline, "POLYLINE", film_facts.graphic_data(points)),
+        coordinates(codes.CENTER, "POINT", film_facts.graphic_data((finding.center,))),
+    )
+
+
+def certainty(finding: Finding) -> tuple[Item, Item]:
+    """P(abnormal) and P(malignant), in percent."""
+    return (
+        number(codes.CERTAINTY_OF_FINDING, 100 * finding.probability.abnormal, codes.PERCENT),
+        number(codes.PROBABILITY_OF_CANCER, 100 * finding.probability.malignant, codes.PERCENT),
     )
 
 
