@@ -87,8 +87,13 @@ def size(film: FilmResult) -> tuple[int, int] | None:
 
 def name(film: FilmResult, number: int) -> str:
     """What people call film ``number`` (from 1) of the study: "film 1 (L MLO)"."""
-    parts = [part for part in (laterality(film), view(film)) if part]
-    return f"film {number} ({' '.join(parts)})" if parts else f"film {number}"
+    shown = projection(film)
+    return f"film {number} ({shown})" if shown else f"film {number}"
+
+
+def projection(film: FilmResult) -> str:
+    """Breast and view ("L MLO"), as far as anything says so; "" if nothing does."""
+    return " ".join(filter(None, (laterality(film), view(film))))
 
 
 def warnings(film: FilmResult) -> tuple[str, ...]:

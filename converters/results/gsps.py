@@ -17,11 +17,19 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 from bcd_model.words import Point
 from converters.dicom.file import items, numbers, text
 from converters.films.pixels.grayscale import first_window, window_function
-from converters.product import RESEARCH
 from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
 from converters.results.labels import Box
-from converters.results.modules import as_file, clean, date_of, moment, new_object, series_references, time_of
+from converters.results.modules import (
+    as_file,
+    clean,
+    content_description,
+    date_of,
+    moment,
+    new_object,
+    series_references,
+    time_of,
+)
 from converters.results.study_result import ScannedFilm, StudyResult
 
 _LUT_DESCRIPTOR = Tag(0x0028, 0x3002)
@@ -56,7 +64,7 @@ def build_presentation(
     )
     state.Laterality = film_facts.laterality(film)
     state.ContentLabel = "BCD_CAD"
-    state.ContentDescription = f"BCD findings. {RESEARCH}."
+    state.ContentDescription = content_description("BCD findings", film)
     state.ContentCreatorName = None
     state.PresentationCreationDate, state.PresentationCreationTime = date_of(when), time_of(when)
     state.ReferencedSeriesSequence = _image_only(series_references([reference]))
@@ -108,10 +116,10 @@ def _add_gray_scale(state: Dataset, header: Dataset) -> None:
     The first VOI LUT, else the first window, as for the scan itself.
     """
     source = copy.deepcopy(header)
-    # Elements "US or SS" of an implicit VR file can only be told apart beside its pixel description.
+    # Elements "US or SS" of an implicit VR file can only be distinguished beside its pixel description.
     correct_ambiguous_vr(source, True)
     for item in (*items(source, "ModalityLUTSequence"), *items(source, "VOILUTSequence")):
-        _mend_descriptor(item)
+        _with_fitting_representation(item)
     if source.get("ModalityLUTSequence"):
         state.ModalityLUTSequence = source.ModalityLUTSequence
     elif numbers(source, "RescaleSlope") and numbers(source, "RescaleIntercept"):
@@ -139,7 +147,7 @@ def _add_gray_scale(state: Dataset, header: Dataset) -> None:
     state.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
 
 
-def _mend_descriptor(item: Dataset) -> None:
+def _with_fitting_representation(item: Dataset) -> None:
     """Give LUT Descriptor (0028,3002) a representation that its numbers fit in.
 
     In a film of another representation they read as numbers of the other sign (PS3.3 C.11.1.1: the number of

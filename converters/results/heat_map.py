@@ -3,7 +3,7 @@
 A film has no frame of reference. Then the standard leaves one way to say where a segment lies: "the
 segmentation instance shall have the same spatial sampling and extent as the referenced images"
 (A.51.1, A.51.5.1). So each pixel of the film has its probability here: that of the place of the
-scan's grid whose centre is nearest. Nothing is interpolated, and whoever reads the object lays it
+scan's grid whose centre is nearest. Nothing is interpolated, and a reader lays the object
 on the film pixel by pixel. RLE packs the repeated values to about 30 kB a film of 1024 x 1024, and
 every reader of DICOM decodes it.
 """
@@ -20,7 +20,15 @@ from converters import codes
 from converters.product import RESEARCH
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
-from converters.results.modules import as_file, clean, date_of, moment, new_object, time_of
+from converters.results.modules import (
+    as_file,
+    clean,
+    content_description,
+    date_of,
+    moment,
+    new_object,
+    time_of,
+)
 from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 MAXIMUM = 255
@@ -56,7 +64,7 @@ def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference,
     heat.PatientOrientation = list(film_facts.orientation(film) or ()) or None
     heat.BurnedInAnnotation = "NO"
     heat.ContentLabel = "BCD_HEATMAP"
-    heat.ContentDescription = f"Probability of abnormality. {RESEARCH}."
+    heat.ContentDescription = content_description("Probability of abnormality", film)
     heat.ContentCreatorName = None
     film_facts.add_loss(heat, film.header)
     heat.SegmentationType = "FRACTIONAL"

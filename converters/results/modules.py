@@ -21,7 +21,7 @@ from converters.product import MANUFACTURER, PRODUCT, RESEARCH, SOFTWARE_VERSION
 from converters.results import film_facts
 from converters.results.film_facts import Reference
 from converters.results.patients import identity_of
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 # Attributes of the Patient, Clinical Trial Subject, General Study and Patient Study modules
 # (PS3.3 C.7.1.1, C.7.1.3, C.7.2.1, C.7.2.2) that hold text or sequences; Type 2 ones are
@@ -58,6 +58,8 @@ _TYPE_3 = (
     "ProcedureCodeSequence",
     "PatientAge",
 )
+
+_LONGEST = 64  # characters of LO (PS3.5 6.2)
 
 
 def study_header(result: StudyResult, film: FilmResult | None = None) -> Dataset | None:
@@ -130,7 +132,7 @@ def new_object(
 
     Args:
         kind: of the object ("cad_sr"); with the film's UID it decides the object's UIDs.
-        description: of the series; "research use only" is added.
+        description: of the series; breast and views of a film's, and "research use only", are added.
         film: the film the object belongs to; films of one side make up one series.
 
     Raises:
@@ -150,7 +152,7 @@ def new_object(
     new.Modality = modality
     new.SeriesInstanceUID = result.uid("series", kind, side or "")
     new.SeriesNumber = series_number + {None: 0, "L": 1, "R": 2}[side]
-    new.SeriesDescription = f"{description} - {RESEARCH.lower()}"
+    new.SeriesDescription = _series_description(result, film, description)
     new.SeriesDate, new.SeriesTime = date_of(when), time_of(when)
     new.InstanceNumber = instance_number
 
@@ -171,6 +173,33 @@ def new_object(
             new.TimezoneOffsetFromUTC = zone
     new.ContributingEquipmentSequence = [_contribution(result, when)]
     return new
+
+
+def content_description(what: str, film: FilmResult) -> str:
+    """Content Description of an object of ``film``."""
+    return f"{', '.join(filter(None, (what, film_facts.projection(film))))}. {RESEARCH}."
+
+
+def _series_description(result: StudyResult, film: FilmResult | None, description: str) -> str:
+    """``description`` behind the breast and the views of the series: a viewer's list may cut its end.
+
+    Where there is no room for the views (Series Description has 64 characters), the breast alone.
+    """
+    shown = f"{description} - {RESEARCH.lower()}"
+    if film is None:
+        return shown
+    side = film_facts.laterality(film)
+    views = {
+        film_facts.view(each) or ""
+        for each in result.films
+        if isinstance(each, ScannedFilm) and film_facts.laterality(each) == side
+    }
+    for names in ((side or "", *sorted(views)), (side or "",)):
+        of_what = " ".join(filter(None, names))
+        whole = f"{of_what}: {shown}" if of_what else shown
+        if len(whole) <= _LONGEST:
+            return whole
+    return shown
 
 
 def _copy(source: Dataset, target: Dataset, keywords: Iterable[str], *, empty: bool = False) -> None:
