@@ -1,4 +1,4 @@
-"""What tells a film, whatever file it comes in: the facts of its header that a result uses or copies.
+"""What identifies a film, whatever file it comes in: the facts of its header that a result uses or copies.
 
 A film that went through an archive comes back as another file: other File Meta Information, another transfer
 syntax, other lengths, private elements more or fewer. It is the same film. Which facts count is the one list
@@ -16,7 +16,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as ItemSequence
 from pydicom.tag import Tag
 
-_CHARACTER_SET = Tag("SpecificCharacterSet")  # texts are told by their characters
+_CHARACTER_SET = Tag("SpecificCharacterSet")  # texts are compared by their characters
 _UNDECODED = "\ufffd"
 _PADDING = " \0"
 _DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)

@@ -29,7 +29,7 @@ class Identity:
 
     @property
     def stated(self) -> bool:
-        """Whether there is a Patient ID, without which nobody can tell whether two are the same."""
+        """Whether there is a Patient ID, without which it is not known whether two are the same."""
         return bool(self.patient_id)
 
     def has_id_of(self, other: Identity) -> bool:
@@ -80,7 +80,7 @@ _PATIENT_GROUP = 0x0010
 def text_of(header: Dataset, keyword: str) -> str:
     """All values of a text element, without padding; "" if it is absent or empty.
 
-    A text that cannot be decoded is told by its bytes: two of them that are shown alike are two.
+    A text that cannot be decoded is compared by its bytes: two of them that are shown alike are two.
     """
     text = "\\".join(str(value) for value in values(header, keyword)).strip(" \0")
     raw = getattr(header.get_item(keyword), "raw", b"") if keyword in header else b""

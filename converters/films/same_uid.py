@@ -47,7 +47,7 @@ def contradiction(path: Path, sop_instance_uid: str | None, files: Iterable[str]
 
     Args:
         path: of one of them.
-        files: what tells each (`FilmSource.digest`).
+        files: what identifies each (`FilmSource.digest`).
     """
     known = tuple(sorted(files))
     digest = hashlib.sha256("\n".join(known).encode()).hexdigest()

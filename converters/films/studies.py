@@ -43,9 +43,9 @@ __all__ = [
 _PROGRAMS = (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
 _MOSTLY = 0.6  # of a text in ISO 8859 is ASCII
 _END_OF_TEXT = "\x1a"  # of MS-DOS
-_DAMAGED = Reason("damaged-file", "is named like a DICOM file and is none: damaged, or not complete")
+_DAMAGED = Reason("damaged-file", "is named like a DICOM file, but is not one: damaged, or not complete")
 _ARCHIVE = Reason("archive", "an archive", "unpack it first")
-_NOT_REGULAR = Reason("not-a-file", "no regular file")
+_NOT_REGULAR = Reason("not-a-file", "not a regular file")
 _CIRCULAR = Reason("link", "a link that leads to itself")
 _OUTSIDE = Reason("link", "a link to outside the folder: not followed")
 _CONVERT = "give DICOM mammograms, or convert films with 'bcd-admin convert mias'"
@@ -69,7 +69,7 @@ class Discovery:
     Attributes:
         studies: by Study Instance UID.
         skipped: files that are no films, by path.
-        unplaced: what may hold films and does not tell of which study, by path: damaged DICOM files, files
+        unplaced: what may hold films and does not state of which study, by path: damaged DICOM files, files
             and folders that cannot be opened.
         clashes: different files that have one SOP Instance UID, each group by path: one failed film each.
     """
@@ -128,12 +128,12 @@ def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None)
 
     Folders are searched to any depth. Hidden files and folders and DICOMDIR are passed over in
     silence; archives are not opened; a symbolic link inside a folder is followed only to a file
-    inside the same folder (a link given as a path itself always is). Everything else that is no film
+    inside the same folder (a link given as a path itself always is). Everything else that is not a film
     is listed as skipped.
 
     A film that was given twice, as the same file, as two files of the same content or in two forms whose
     headers and stored values are the same, is taken once, with a warning. Two films with the same SOP
-    Instance UID are one failed film: nobody can tell which is right. A damaged DICOM file that
+    Instance UID are one failed film: which is right is not known. A damaged DICOM file that
     does not tell its study counts as a failed film of the study in its folder if all other films there belong
     to that one; else it is ``unplaced``. So is a file that is not DICOM and is named like it, be it empty,
     cut short or overwritten: by its suffix, or without a suffix in a folder with DICOM files, unless it is
@@ -239,7 +239,7 @@ def _sort_in(heap: _Heap, path: Path, name: PurePath, times: int) -> None:
 
 
 def _is_nameless(name: PurePath, start: bytes) -> bool:
-    """Whether a file that is no DICOM file, called ``name``, may be a damaged one without a suffix."""
+    """Whether a file that is not a DICOM file, called ``name``, may be a damaged one without a suffix."""
     if _has_suffix(name) or _is_directory(name):
         return False
     if start:
@@ -315,7 +315,7 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
 
 
 def _lose(heap: _Heap, film: FilmSource, name: PurePath) -> None:
-    """Keep a damaged file that does not tell its study; one that is named as a directory is no film."""
+    """Keep a damaged file that does not state its study; one that is named as a directory is not a film."""
     if _is_directory(name):
         why = film.reason or UNREADABLE_HEADER
         heap.skipped.append(Skipped(film.path, Reason(why.code, f"a damaged DICOMDIR: {why.detail}")))
@@ -373,7 +373,7 @@ def _finish(heap: _Heap, name: str) -> StudyInput:
     patients = list(dict.fromkeys(film.patient for film in films if film.patient is not None))
     sources = [
         source if source.reason or source.rule else replace(source, shown=shown)
-        for source, shown in zip(_without_twins(films), _shown(films, patients), strict=True)
+        for source, shown in zip(_without_for_processing(films), _shown(films, patients), strict=True)
     ]
     sources.sort(key=lambda film: (film.sop_instance_uid or "", film.digest))
     return StudyInput(
@@ -400,7 +400,7 @@ def _may_be_one(patients: Sequence[Identity]) -> tuple[tuple[int, int], ...]:
 
 
 def _shown(films: Sequence[_Found], patients: Sequence[Identity]) -> list[Shown]:
-    """What each of ``films`` shows; who is compared with whom is told by numbers."""
+    """What each of ``films`` shows; films that are compared have one number."""
     shared = [(film.projection.patient, film.projection.kind) for film in films]
     groups = list(dict.fromkeys(shared))
     return [
@@ -413,7 +413,7 @@ def _shown(films: Sequence[_Found], patients: Sequence[Identity]) -> list[Shown]
     ]
 
 
-def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:
+def _without_for_processing(films: Sequence[_Found]) -> list[FilmSource]:
     """The films; For Processing images beside the For Presentation image of their view are left out."""
     presented = {
         film.position
@@ -464,7 +464,9 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> NoStudyError:
 
 
 def _unopened(error: OSError) -> Reason:
-    return Reason("unreadable-file", f"cannot be opened: {error.strerror}", "see who may read it")
+    return Reason(
+        "unreadable-file", f"cannot be opened: {error.strerror}", "give this user the right to read it"
+    )
 
 
 def _count(skipped: Sequence[Skipped]) -> str:

@@ -13,11 +13,11 @@ from converters.films.acceptance import Rule
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a film shows and of whom, as far as the films of a study are compared. It tells no name.
+    """What a film shows and of whom, as far as the films of a study are compared. It holds no name.
 
     Attributes:
         patient: which of the patients that the films of the study name, from 1; 0 if the header may be cut
-            off before it tells.
+            off before it says so.
         stated: whether there is a Patient ID.
         projection: its ``patient`` stands for all that two films must share to be compared.
     """
@@ -35,7 +35,7 @@ class FilmSource:
         path: the file.
         sop_instance_uid: None if the file cannot be read that far.
         sha256: of the file, in hexadecimal.
-        digest: what tells the film: the SHA-256 of the first file that it came in, by default of this one.
+        digest: identifies the film: the SHA-256 of the first file that it came in, by default of this one.
         facts: what its header says (`converters.films.facts`); "" if that is not whole, or has no UID.
         reason: why the film is known to be unusable already.
         rule: why it is not to be scanned although nothing is wrong with it.
@@ -66,7 +66,7 @@ class FilmSource:
 
     @property
     def contradicts(self) -> bool:
-        """Whether it stands for several files of which nobody can tell which is right."""
+        """Whether it stands for several files of which it is not known which is right."""
         return bool(self.all_sha256) and self.digest not in self.all_sha256
 
 
@@ -89,7 +89,7 @@ class StudyInput:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the study's content: its UID, its films' UIDs and what tells each.
+        """SHA-256 over the study's content: its UID, its films' UIDs and what identifies each.
 
         Names, folders and the order in which files were given do not change it.
         """

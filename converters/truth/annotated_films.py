@@ -37,7 +37,7 @@ class DicomFilm(FilmTruth):
         """Read the pixels.
 
         Raises:
-            FilmError: the file is no film, or one that cannot be used.
+            FilmError: the file is not a film, or one that cannot be used.
         """
         try:
             return read_film(self.path).film
@@ -111,14 +111,16 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             )
     if not films and not unusable:
         raise InputError(
-            f"knows none of the films ({len(without)} of other SOP Instance UIDs)",
+            f"names none of the films ({len(without)} of other SOP Instance UIDs)",
             "name the truth of these DICOM files",
             named,
         )
     absent = sorted(film.name for uid, film in truth.items() if uid not in seen)
     several = max(map(len, of_id.values()), default=1)
     if several > 1:
-        warnings.append(f"{named}: {several} of its patients have films of one Patient ID: are they one?")
+        warnings.append(
+            f"{named}: {several} of its patients have films of one Patient ID: are they one person?"
+        )
     if absent:
         warnings.append(f"{named}: {_some(absent)} with truth not found among the films")
     if without:

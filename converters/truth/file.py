@@ -31,7 +31,7 @@ _REMEDY = "convert the films again to make a new one"
 
 def _on_a_film(lesion: Lesion) -> Lesion:
     if not (0 < lesion.radius <= _FARTHEST and all(abs(value) <= _FARTHEST for value in lesion.center)):
-        raise ValueError("no circle on a film")
+        raise ValueError("not a circle on a film")
     return lesion
 
 

@@ -143,11 +143,11 @@ def _judge_picture(unit: Values, values: npt.NDArray[np.int64], seen: npt.NDArra
         raise GrayscaleError("blank: its gray scale leaves no contrast")
     levels = np.unique(np.round(unit[there] * _GRAY_LEVELS)).size
     if levels < _LEAST_LEVELS < np.unique(values[there]).size:
-        raise GrayscaleError(f"no picture: its gray scale leaves {levels} gray levels")
+        raise GrayscaleError(f"not a picture: its gray scale leaves {levels} gray levels")
     between, bright_at_all = int(seen[(unit > 0) & (unit < 1)].sum()), int(seen[unit > 0].sum())
     if between < _LEAST_BETWEEN * bright_at_all:
         share = 1 - between / bright_at_all
-        raise GrayscaleError(f"no picture: its gray scale makes {share:.1%} of what is not black white")
+        raise GrayscaleError(f"not a picture: its gray scale makes {share:.1%} of what is not black white")
     white = int(seen[unit >= 1].sum())
     bright = white / bright_at_all
     if bright > _MOST_WHITE:
@@ -203,7 +203,7 @@ def _check_padding(
     hidden = padding & (others > 0) & (shown > _BRIGHT)
     shades = np.unique(np.round(gray[hidden] * _GRAY_LEVELS)).size
     if shades >= _LEAST_LEVELS and others[hidden].sum() > _MOST_HIDDEN * counts.sum():
-        raise GrayscaleError("its Pixel Padding Range takes in what is no padding")
+        raise GrayscaleError("its Pixel Padding Range takes in what is not padding")
 
 
 def _stretched(modality: Values, ends: tuple[float, float]) -> Values:
@@ -244,7 +244,7 @@ def _stated(header: Dataset, keyword: str) -> tuple[float, ...]:
     """
     found = numbers(header, keyword)
     if not found and any(texts(header, keyword)):
-        raise GrayscaleError(f"its {dictionary_description(keyword)} is no finite number")
+        raise GrayscaleError(f"its {dictionary_description(keyword)} is not a finite number")
     return found
 
 

@@ -111,9 +111,9 @@ def test_comment_right_behind_maxval(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "no PGM"),
-        (b"P6 1 1 255\nabc", "no PGM"),
-        (b"\x89PNG\r\n\x1a\n", "no PGM"),
+        (b"", "not a PGM"),
+        (b"P6 1 1 255\nabc", "not a PGM"),
+        (b"\x89PNG\r\n\x1a\n", "not a PGM"),
         (b"P5", "header"),
         (b"P51 1 255\nx", "header"),
         (b"P5 2 2", "header"),

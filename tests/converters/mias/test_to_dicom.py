@@ -195,7 +195,7 @@ def test_an_unreadable_film_is_skipped_with_its_reason(films: Path, tmp_path: Pa
     reasons = {item.path.name: str(item.reason) for item in done.skipped}
     assert sorted(reasons) == ["notes.pgm", "phantom001.pgm", "phantom003.pgm"]
     assert "cut off" in reasons["phantom001.pgm"]
-    assert "no PGM" in reasons["phantom003.pgm"]
+    assert "not a PGM" in reasons["phantom003.pgm"]
     assert len(done.warnings) == 1
     assert "phantom004" in done.warnings[0]
 
