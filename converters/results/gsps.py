@@ -12,7 +12,6 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import Tag
-from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from bcd_model.words import Point
 from converters.dicom.file import items, numbers, text
@@ -21,6 +20,7 @@ from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
 from converters.results.labels import Box
 from converters.results.modules import (
+    PRESENTATION,
     as_file,
     clean,
     content_description,
@@ -52,16 +52,7 @@ def build_presentation(
     """The presentation state of ``film``, to which ``reference`` points; ``number`` its Instance Number."""
     size = rows, columns = film.film.shape
     when = moment(result, film)
-    state = new_object(
-        result,
-        sop_class_uid=GrayscaleSoftcopyPresentationStateStorage,
-        kind="presentation",
-        modality="PR",
-        series_number=9010,
-        description="BCD findings",
-        film=film,
-        instance_number=number,
-    )
+    state = new_object(result, PRESENTATION, film, number)
     state.Laterality = film_facts.laterality(film)
     state.ContentLabel = "BCD_CAD"
     state.ContentDescription = content_description("BCD findings", film)

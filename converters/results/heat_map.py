@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import RLELossless, SegmentationStorage
+from pydicom.uid import RLELossless
 
 from bcd_model.words import HeatMap
 from converters import codes
@@ -21,6 +21,7 @@ from converters.product import RESEARCH
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
 from converters.results.modules import (
+    HEAT_MAP,
     as_file,
     clean,
     content_description,
@@ -48,16 +49,7 @@ def on_film(heat: HeatMap, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
 def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> FileDataset:
     """The heat map of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     when = moment(result, film)
-    heat = new_object(
-        result,
-        sop_class_uid=SegmentationStorage,
-        kind="heatmap",
-        modality="SEG",
-        series_number=9040,
-        description="BCD probability of abnormality",
-        film=film,
-        instance_number=number,
-    )
+    heat = new_object(result, HEAT_MAP, film, number)
     heat.DeviceSerialNumber = clean(result.model.digest)[:64]
     heat.ImageType = ["DERIVED", "PRIMARY"]
     heat.ContentDate, heat.ContentTime = date_of(when), time_of(when)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
+from pydicom.uid import JPEGLSLossless
 
 from bcd_model.words import Film, Finding, Point
 from converters import codes
@@ -21,7 +21,7 @@ from converters.product import RESEARCH
 from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
 from converters.results.labels import Box
-from converters.results.modules import as_file, clean, date_of, moment, new_object, time_of
+from converters.results.modules import OVERLAY, as_file, clean, date_of, moment, new_object, time_of
 from converters.results.study_result import ScannedFilm, StudyResult
 
 Picture = npt.NDArray[np.uint8]
@@ -112,16 +112,7 @@ def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, 
     """The Secondary Capture of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     caption = wording.film_caption(film, result)
     when = moment(result, film)
-    capture = new_object(
-        result,
-        sop_class_uid=SecondaryCaptureImageStorage,
-        kind="overlay",
-        modality="OT",
-        series_number=9020,
-        description="BCD findings burned in",
-        film=film,
-        instance_number=number,
-    )
+    capture = new_object(result, OVERLAY, film, number)
     capture.ConversionType = "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.ContentDate, capture.ContentTime = date_of(when), time_of(when)

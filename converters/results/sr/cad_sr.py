@@ -26,12 +26,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pydicom.dataset import FileDataset
-from pydicom.uid import MammographyCADSRStorage
 
 from bcd_model.words import Finding
 from converters import codes
 from converters.results import film_facts
-from converters.results.modules import study_header
+from converters.results.modules import CAD_SR, study_header
 from converters.results.outcome import Coverage, coverage, uncovered
 from converters.results.sr.content_tree import Item, Target, code, container, number, text, uid
 from converters.results.sr.document import (
@@ -73,14 +72,7 @@ def build_cad_sr(result: StudyResult) -> FileDataset | None:
         _detections(result, scanned, failed, extent),
         code(codes.SUMMARY_OF_ANALYSES, codes.NOT_ATTEMPTED),
     )
-    return build_document(
-        result,
-        report,
-        sop_class_uid=MammographyCADSRStorage,
-        kind="cad_sr",
-        series_number=9000,
-        description="BCD mammography CAD",
-    )
+    return build_document(result, CAD_SR, report)
 
 
 _SUMMARIES = {

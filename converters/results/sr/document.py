@@ -14,6 +14,7 @@ from converters.films.identity import identity
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
 from converters.results.modules import (
+    Kind,
     as_file,
     clean,
     date_of,
@@ -30,25 +31,10 @@ from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 _LINE = "\r\n"
 
 
-def build_document(
-    result: StudyResult,
-    root: Item,
-    *,
-    sop_class_uid: UID,
-    kind: str,
-    series_number: int,
-    description: str,
-) -> FileDataset:
+def build_document(result: StudyResult, kind: Kind, root: Item) -> FileDataset:
     """The document whose content is ``root``; every film that can be pointed to is its evidence."""
     when = moment(result)
-    document = new_object(
-        result,
-        sop_class_uid=sop_class_uid,
-        kind=kind,
-        modality="SR",
-        series_number=series_number,
-        description=description,
-    )
+    document = new_object(result, kind)
     document.ReferencedPerformedProcedureStepSequence = []
     document.PerformedProcedureCodeSequence = []
     document.ContentDate, document.ContentTime = date_of(when), time_of(when)
@@ -58,7 +44,7 @@ def build_document(
     document.CurrentRequestedProcedureEvidenceSequence = [
         evidence(result, [reference for reference in references if reference is not None])
     ]
-    replaced = _predecessors(result, sop_class_uid)
+    replaced = _predecessors(result, kind.sop_class_uid)
     if replaced:
         document.PredecessorDocumentsSequence = replaced
     document.update(encode(root))

@@ -23,14 +23,13 @@ first, as viewers take the first coordinates of a group for its shape.
 from __future__ import annotations
 
 from pydicom.dataset import FileDataset
-from pydicom.uid import Comprehensive3DSRStorage
 
 from bcd_model.words import Finding
 from converters import codes
 from converters.product import MANUFACTURER, PRODUCT
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
-from converters.results.modules import study_header
+from converters.results.modules import MEASUREMENT_SR, study_header
 from converters.results.sr.content_tree import Item, code, container, image, text, uid
 from converters.results.sr.document import (
     algorithm,
@@ -75,14 +74,7 @@ def build_measurement_sr(result: StudyResult) -> FileDataset | None:
         container(codes.IMAGING_MEASUREMENTS).add("CONTAINS", *groups),
         evaluations,
     )
-    return build_document(
-        result,
-        report,
-        sop_class_uid=Comprehensive3DSRStorage,
-        kind="measurement_sr",
-        series_number=9030,
-        description="BCD measurements",
-    )
+    return build_document(result, MEASUREMENT_SR, report)
 
 
 def _observer(result: StudyResult) -> tuple[Item, ...]:
