@@ -1,4 +1,4 @@
-"""What the result objects say of a film: from its scan if there is one, else from its header."""
+"""What the result objects say of a film."""
 
 from __future__ import annotations
 
@@ -48,15 +48,11 @@ def reference(film: FilmResult) -> Reference | None:
 
 def laterality(film: FilmResult) -> Laterality | None:
     """The side of the body; None if nothing says so."""
-    if isinstance(film, ScannedFilm):
-        return film.film.laterality
     return film_header.laterality(film.header) if film.header is not None else None
 
 
 def view(film: FilmResult) -> str | None:
     """The view's name ("MLO"); None if nothing says so."""
-    if isinstance(film, ScannedFilm):
-        return film.film.view
     return film_header.view(film.header) if film.header is not None else None
 
 
@@ -77,8 +73,6 @@ def orientation(film: FilmResult) -> tuple[str, str] | None:
 
 def size(film: FilmResult) -> tuple[int, int] | None:
     """(rows, columns); None if unknown."""
-    if isinstance(film, ScannedFilm):
-        return film.film.shape
     if film.header is None:
         return None
     rows, columns = integer(film.header, "Rows"), integer(film.header, "Columns")
