@@ -16,7 +16,7 @@ from converters.films import header as film_header
 from converters.films.acceptance import Verdict, judge
 from converters.films.pixels.grayscale import to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
-from converters.films.pixels.stored import pixel_digest, stored_pixels, why_undecodable
+from converters.films.pixels.stored import StoredPixels, pixel_digest, stored_pixels, why_undecodable
 
 TEXTS_DO_NOT_FIT = "holds texts that are not in the character set that it states; they are copied as they are"
 
@@ -57,11 +57,7 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
     Raises:
         FilmError: the file is not a film, or one that cannot be used; the message says why.
     """
-    header = dicom.header
-    reason = why_unusable(dicom)
-    if reason:
-        raise FilmError.of(reason, file.name)
-    stored = stored_pixels(file, dicom)
+    header, stored = dicom.header, _stored(file, dicom)
     try:
         with about(file.name):
             gray = to_unit_range(stored.values, header, stored.bits)
@@ -104,10 +100,14 @@ def stored_values_of(path: Path, sha256: str) -> str:
     dicom = parse_dicom(file)
     if file.sha256 != sha256:
         raise FilmError("it has changed since it was submitted", place=file.name, code="changed")
+    return pixel_digest(_stored(file, dicom))
+
+
+def _stored(file: FileBytes, dicom: DicomFile) -> StoredPixels:
     reason = why_unusable(dicom)
     if reason:
         raise FilmError.of(reason, file.name)
-    return pixel_digest(stored_pixels(file, dicom))
+    return stored_pixels(file, dicom)
 
 
 def why_unusable(dicom: DicomFile, verdict: Verdict | None = None) -> Reason | None:
