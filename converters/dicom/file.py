@@ -275,23 +275,24 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    """The values of a numeric element; empty if any of them is no finite number.
+    """The values of a numeric element; empty if any of them is not a finite number.
 
     Empty values at the end ("0.2\\") are none.
     """
-    found: list[float] = []
     stated = list(values(dataset, keyword))
     while stated and stated[-1] in ("", None):
         stated.pop()
-    for value in stated:
-        try:
-            number = float(cast(float, value))
-        except (TypeError, ValueError, OverflowError):
-            return ()
-        if not math.isfinite(number):
-            return ()
-        found.append(number)
-    return tuple(found)
+    found = tuple(number for number in map(finite, stated) if number is not None)
+    return found if len(found) == len(stated) else ()
+
+
+def finite(value: object) -> float | None:
+    """A value of a numeric element; None if it is not a finite number."""
+    try:
+        number = float(cast(float, value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def uid(dataset: Dataset, keyword: str) -> str | None:

@@ -8,10 +8,9 @@ and the image is then looked up.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError
 from bcd_model.words import Pixels
-from converters.dicom.file import integer, items, numbers, text, texts, values
+from converters.dicom.file import finite, integer, items, numbers, text, texts, values
 
 Stored = npt.NDArray[np.integer]
 Values = npt.NDArray[np.float64]
@@ -291,24 +290,12 @@ def first_window(header: Dataset) -> tuple[float, float] | None:
 
 def _windows(header: Dataset) -> list[tuple[float, float]]:
     """The pairs of centre and width that are numbers, in their order."""
-    stated = (_finite(header, keyword) for keyword in ("WindowCenter", "WindowWidth"))
+    stated = (map(finite, values(header, keyword)) for keyword in ("WindowCenter", "WindowWidth"))
     return [
         (center, width)
         for center, width in zip(*stated, strict=False)
         if center is not None and width is not None
     ]
-
-
-def _finite(header: Dataset, keyword: str) -> list[float | None]:
-    """Each value of a numeric element; None in the place of one that is no finite number."""
-    found: list[float | None] = []
-    for value in values(header, keyword):
-        try:
-            number = float(cast(float, value))
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        found.append(number if math.isfinite(number) else None)
-    return found
 
 
 def _stated_function(header: Dataset) -> str:
