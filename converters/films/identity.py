@@ -8,9 +8,9 @@ from pydicom.dataset import Dataset
 
 from converters.dicom.file import values
 
-_UNDECODED = "\ufffd"
+UNDECODED = "\ufffd"
 
-_DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
+DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def identity(header: Dataset) -> Identity:
     return Identity(
         text_of(header, "PatientID"),
         text_of(header, "IssuerOfPatientID"),
-        text_of(header, "PatientName").rstrip(_DELIMITERS),
+        text_of(header, "PatientName").rstrip(DELIMITERS),
         text_of(header, "PatientBirthDate"),
         text_of(header, "PatientSex").upper(),
     )
@@ -84,4 +84,4 @@ def text_of(header: Dataset, keyword: str) -> str:
     """
     text = "\\".join(str(value) for value in values(header, keyword)).strip(" \0")
     raw = getattr(header.get_item(keyword), "raw", b"") if keyword in header else b""
-    return f"{raw!r}" if _UNDECODED in text and raw else text
+    return f"{raw!r}" if UNDECODED in text and raw else text
