@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo quick test check bench faults slicer-test slicer-library slicer-scene clean
+.PHONY: setup demo quick test check bench faults slicer-test slicer-library slicer-scene pictures pictures-slicer clean
 
 setup: $(INSTALLED)
 
@@ -81,6 +81,13 @@ slicer-scene: setup $(SLICER)/.installed
 	@echo "Leg 4, for a full Slicer (not run here; none is to be had from the package registries):"
 	@echo "  Slicer --no-splash --testing --additional-module-paths $(CURDIR)/plugin/BCDDetector \\"
 	@echo "    --python-code \"slicer.util.selectModule('BCDDetector'); from BCDDetector import BCDDetectorTest; BCDDetectorTest().runTest(); slicer.util.exit()\""
+
+# The pictures of README and tutorial, with a record of the weights that found what they show.
+pictures: setup
+	$(BIN)/python -m tests.docs.pictures
+
+pictures-slicer: slicer-scene
+	$(BIN)/python -m tests.docs.pictures --slicer
 
 clean:
 	rm -rf $(VENV) build *.egg-info

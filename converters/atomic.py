@@ -1,4 +1,4 @@
-"""Files that are either written whole or not there, for those who are told by an error of ours."""
+"""Files that are either written whole or not there; failures are this software's errors."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def check_root(root: str) -> str:
         SettingsError: not a UID, or too long to leave 24 digits for the derived part.
     """
     if not _ROOT.fullmatch(root):
-        raise SettingsError(f"UID root {root!r} is no UID", "use digits and dots, like 1.2.826.0.1")
+        raise SettingsError(f"UID root {root!r} is not a UID", "use digits and dots, like 1.2.826.0.1")
     if len(root) + 1 + _MIN_DIGITS > _MAX_LENGTH:
         raise SettingsError(
             f"UID root {root!r} is too long", f"use at most {_MAX_LENGTH - 1 - _MIN_DIGITS} characters"

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from io import FileIO
-from typing import Protocol
 
 _BLOCK = 1 << 18
 
 
-class Stream(Protocol):
+class Stream(ABC):
     """Bytes from the first to the last; there is no way back."""
 
     @property
+    @abstractmethod
     def position(self) -> int:
         """How many bytes have gone by."""
-        ...
 
+    @abstractmethod
     def peek(self, count: int) -> bytes:
         """The next ``count`` bytes, which stay; fewer at the end."""
-        ...
+
+    @abstractmethod
+    def skip(self, count: int) -> int:
+        """Pass over ``count`` bytes; returns over how many."""
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes; fewer at the end."""
-        ...
-
-    def skip(self, count: int) -> int:
-        """Pass over ``count`` bytes; returns over how many."""
-        ...
+        taken = self.peek(count)
+        self.skip(len(taken))
+        return taken
 
 
-class MemoryStream:
+class MemoryStream(Stream):
     """A stream over bytes that are in memory already; nothing is copied that is passed over."""
 
     def __init__(self, data: bytes) -> None:
@@ -39,27 +41,21 @@ class MemoryStream:
 
     @property
     def position(self) -> int:
-        """How many bytes have gone by."""
+        """As `Stream` says."""
         return self._at
 
     def peek(self, count: int) -> bytes:
-        """The next ``count`` bytes, which stay; fewer at the end."""
+        """As `Stream` says."""
         return self._data[self._at : self._at + count]
 
-    def take(self, count: int) -> bytes:
-        """The next ``count`` bytes; fewer at the end."""
-        taken = self.peek(count)
-        self._at += len(taken)
-        return taken
-
     def skip(self, count: int) -> int:
-        """Pass over ``count`` bytes; returns over how many."""
+        """As `Stream` says."""
         count = min(count, len(self._data) - self._at)
         self._at += count
         return count
 
 
-class HashedFile:
+class HashedFile(Stream):
     """A stream over an open file; every byte enters the hash as it comes from the file, and comes once.
 
     So what is parsed is what was hashed, whatever a writer does to the file meanwhile.
@@ -74,7 +70,7 @@ class HashedFile:
 
     @property
     def position(self) -> int:
-        """How many bytes have gone by."""
+        """As `Stream` says."""
         return self._before + self._at
 
     @property
@@ -100,18 +96,12 @@ class HashedFile:
         self._buffer = b"".join(parts)
 
     def peek(self, count: int) -> bytes:
-        """The next ``count`` bytes, which stay; fewer at the end."""
+        """As `Stream` says."""
         self._fill(count)
         return self._buffer[self._at : self._at + count]
 
-    def take(self, count: int) -> bytes:
-        """The next ``count`` bytes; fewer at the end."""
-        taken = self.peek(count)
-        self._at += len(taken)
-        return taken
-
     def skip(self, count: int) -> int:
-        """Pass over ``count`` bytes; returns over how many."""
+        """As `Stream` says."""
         skipped = 0
         while skipped < count:
             self._fill(1)

@@ -10,65 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pydicom import charset
+
 _DEFAULT = "latin_1"  # of a text without a stated character set: what is not ASCII is mostly this
 
-# Defined Terms of Tables C.12-2 to C.12-5 and Python's names of them.
+# Defined terms of Tables C.12-2 to C.12-5, and the escape sequences of C.12-3 and C.12-4, to Python's codecs.
+# What pydicom 3 does not have of them: Latin 9, and that G0 of ISO 2022 IR 6 is ASCII.
 _CODECS = {
-    "ISO_IR 6": _DEFAULT,
-    "ISO_IR 13": "shift_jis",
-    "ISO_IR 100": "latin_1",
-    "ISO_IR 101": "iso8859_2",
-    "ISO_IR 109": "iso8859_3",
-    "ISO_IR 110": "iso8859_4",
-    "ISO_IR 126": "iso8859_7",
-    "ISO_IR 127": "iso8859_6",
-    "ISO_IR 138": "iso8859_8",
-    "ISO_IR 144": "iso8859_5",
-    "ISO_IR 148": "iso8859_9",
-    "ISO_IR 166": "tis_620",
-    "ISO_IR 192": "utf_8",
+    **charset.python_encoding,
     "ISO_IR 203": "iso8859_15",
-    "ISO 2022 IR 6": _DEFAULT,
-    "ISO 2022 IR 13": "shift_jis",
-    "ISO 2022 IR 58": "gb2312",
-    "ISO 2022 IR 87": "iso2022_jp",
-    "ISO 2022 IR 100": "latin_1",
-    "ISO 2022 IR 101": "iso8859_2",
-    "ISO 2022 IR 109": "iso8859_3",
-    "ISO 2022 IR 110": "iso8859_4",
-    "ISO 2022 IR 126": "iso8859_7",
-    "ISO 2022 IR 127": "iso8859_6",
-    "ISO 2022 IR 138": "iso8859_8",
-    "ISO 2022 IR 144": "iso8859_5",
-    "ISO 2022 IR 148": "iso8859_9",
-    "ISO 2022 IR 149": "euc_kr",
-    "ISO 2022 IR 159": "iso2022_jp_2",
-    "ISO 2022 IR 166": "tis_620",
     "ISO 2022 IR 203": "iso8859_15",
-    "GB18030": "gb18030",
-    "GBK": "gbk",
 }
-# Escape sequences of Tables C.12-3 and C.12-4, longest first.
-_ESCAPES = {
-    b"\x1b$(D": "iso2022_jp_2",
-    b"\x1b$)A": "gb2312",
-    b"\x1b$)C": "euc_kr",
-    b"\x1b$B": "iso2022_jp",
-    b"\x1b(B": "ascii",
-    b"\x1b(J": "shift_jis",
-    b"\x1b)I": "shift_jis",
-    b"\x1b-A": "latin_1",
-    b"\x1b-B": "iso8859_2",
-    b"\x1b-C": "iso8859_3",
-    b"\x1b-D": "iso8859_4",
-    b"\x1b-F": "iso8859_7",
-    b"\x1b-G": "iso8859_6",
-    b"\x1b-H": "iso8859_8",
-    b"\x1b-L": "iso8859_5",
-    b"\x1b-M": "iso8859_9",
-    b"\x1b-T": "tis_620",
-    b"\x1b-b": "iso8859_15",
-}
+del _CODECS[""]
+_ESCAPES = {**charset.CODES_TO_ENCODINGS, b"\x1b(B": "ascii", b"\x1b-b": "iso8859_15"}
+_UNESCAPED = frozenset(_CODECS[term] for term in ("ISO_IR 192", "GB18030", "GBK"))
 _SELF_ESCAPED = frozenset({"iso2022_jp", "iso2022_jp_2"})  # Python's codecs want to see the escape
 _FRAGMENT = re.compile(rb"\x1b?[^\x1b]*")
 _DELIMITER = re.compile(rb"[\\^=\r\n\f\t]")
@@ -119,7 +74,7 @@ def decode(value: bytes, terms: Sequence[str] | None) -> tuple[str, bool]:
     if terms is None:
         return value.decode("ascii", "replace"), False
     codecs = [_CODECS.get(term, _DEFAULT) for term in terms] or [_DEFAULT]
-    if b"\x1b" not in value or codecs[0] in ("utf_8", "gb18030", "gbk"):
+    if b"\x1b" not in value or codecs[0] in _UNESCAPED:
         return _decoded(value, codecs[0])
     if value.count(b"\x1b") > _MOST_ESCAPES:
         return value.decode("ascii", "replace"), False

@@ -107,22 +107,26 @@ class PixelData:
     fragments: list[tuple[int, int]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Parsed:
-    """What was read of a file, and why not more of it.
+@dataclass(frozen=True, slots=True, eq=False)
+class DicomFile:
+    """What is read of a file beside its pixels, and where these are.
 
     Attributes:
-        header: the data elements that are read, ``file_meta`` among its attributes.
-        transfer_syntax: as stated, or as guessed of a file that states none; empty if unknown.
-        fault: why the file cannot be used; None if nothing is wrong so far.
+        header: the data elements of :mod:`converters.dicom.elements`, as far as they can be decoded, with
+            ``file_meta``. LUT Data is in little endian words, whatever the file is.
+        transfer_syntax: Transfer Syntax UID (0002,0010); as guessed if the file states none; empty if
+            it cannot be.
+        pixel_data: where Pixel Data is; None if the file ends before it or holds another kind of pixels.
+        fault: why the file cannot be used; None if nothing is known so far. The header holds what was read
+            before.
         texts_fit: False if a text has bytes that are not possible in the character set that is stated.
     """
 
     header: Dataset
     transfer_syntax: UID
-    fault: Reason | None = None
-    pixel_data: PixelData | None = None
-    texts_fit: bool = True
+    pixel_data: PixelData | None
+    fault: Reason | None
+    texts_fit: bool
 
 
 @dataclass(slots=True)
@@ -202,7 +206,7 @@ def _head(head: bytes, order: str, *, implicit: bool) -> tuple[str, int, int]:
     return "", struct.unpack_from(f"{order}L", head, 4)[0], 8
 
 
-def parse(stream: Stream) -> Parsed:
+def parse(stream: Stream) -> DicomFile:
     """Read the header at the start of ``stream``, which is left behind Pixel Data or what ended the walk."""
     start = stream.peek(PREAMBLE + len(PREFIX))
     if start[PREAMBLE:] == PREFIX:
@@ -219,7 +223,7 @@ def parse(stream: Stream) -> Parsed:
     header.file_meta = meta
     body = walk
     if syntax == DeflatedExplicitVRLittleEndian:
-        # It inflates as a whole, to a size nobody can tell beforehand, and images do not come in it.
+        # It inflates as a whole, to a size that is not known beforehand, and images do not come in it.
         body = _Walk(MemoryStream(_inflated(stream.take(_DEFLATED_LOOK))), "<")
         body.run(header, elements.IN_DATASET, implicit=False)
         body.fault, body.pixel_data = DEFLATED, None
@@ -231,7 +235,7 @@ def parse(stream: Stream) -> Parsed:
         if body.pixel_data is not None:
             _find_fragments(stream, body)
     fits = body.decode()
-    return Parsed(header, syntax, body.fault, body.pixel_data, fits)
+    return DicomFile(header, syntax, body.pixel_data, body.fault, fits)
 
 
 def _guessed(head: bytes, order: str) -> UID:

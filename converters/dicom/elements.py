@@ -171,7 +171,7 @@ def _tags(keywords: tuple[str, ...]) -> dict[int, tuple[str, str]]:
     for keyword in keywords:
         tag = tag_for_keyword(keyword)
         if tag is None:
-            raise LookupError(f"{keyword} is no keyword of the DICOM dictionary")
+            raise LookupError(f"{keyword} is not a keyword of the DICOM dictionary")
         known[tag] = (keyword, dictionary_VR(tag))
     return known
 

@@ -28,23 +28,19 @@ from typing import TypeAlias, cast
 from pydicom import config
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as ItemSequence
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID
 
 from bcd_model.errors import FilmError
 from bcd_model.reasons import Reason
 from converters.dicom.bounds import HashedFile, MemoryStream
-from converters.dicom.data_elements import Parsed, PixelData, looks_like_dicom, parse
+from converters.dicom.data_elements import DicomFile, looks_like_dicom, parse
 
 MALFORMED = (
     ArithmeticError,
     AttributeError,
-    BytesLengthException,
     EOFError,
-    InvalidDicomError,
     LookupError,
     MemoryError,
     RuntimeError,  # NotImplementedError and RecursionError, too
@@ -73,7 +69,7 @@ _QUOTING_LOGGERS = ("pydicom", "pylibjpeg", "openjpeg")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileBytes:
-    """A file as it was at one moment: whoever has this needs the path no more.
+    """A file as it was at one moment: the path is no longer needed.
 
     Attributes:
         name: of the file, without its folder.
@@ -91,30 +87,8 @@ Header: TypeAlias = Dataset
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DicomFile:
-    """What is read of a file beside its pixels, and where these are.
-
-    Attributes:
-        header: the data elements of :mod:`converters.dicom.elements`, as far as they can be decoded, with
-            ``file_meta``. LUT Data is in little endian words, whatever the file is.
-        transfer_syntax: Transfer Syntax UID (0002,0010); as guessed if the file states none; empty if
-            it cannot be.
-        pixel_data: where Pixel Data is; None if the file ends before it or holds another kind of pixels.
-        fault: why the file cannot be used; None if nothing is known so far. The header holds what was read
-            before.
-        texts_fit: False if a text has bytes that are not possible in the character set that is stated.
-    """
-
-    header: Dataset
-    transfer_syntax: UID
-    pixel_data: PixelData | None
-    fault: Reason | None
-    texts_fit: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Survey:
-    """What one passage over a file tells.
+    """What one passage over a file finds.
 
     Attributes:
         sha256: of the whole file, in hexadecimal; of its start if it is not a DICOM file.
@@ -187,12 +161,12 @@ def _too_large(size: int) -> Reason:
 
 
 def _open(path: Path) -> FileIO:
-    """``path`` open for reading; a pipe or a device is none that could be read, and is not waited for."""
+    """``path`` open for reading; a pipe or a device is refused, and not waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return FileIO(descriptor)
     os.close(descriptor)
-    raise OSError(errno.EINVAL, "no regular file", str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def _read_all(file: FileIO, size: int) -> bytes:
@@ -205,7 +179,7 @@ def _read_all(file: FileIO, size: int) -> bytes:
 
 def _unreadable(path: Path, error: OSError | MemoryError) -> FilmError:
     if isinstance(error, MemoryError):
-        return FilmError("there is no memory for it", "free some", path.name, "no-memory")
+        return FilmError("there is not enough memory to read it", "free some memory", path.name, "no-memory")
     why = os.strerror(error.errno) if error.errno is not None else "it cannot be read"
     remedy = "submit the study again when it can be"
     return FilmError(f"cannot be opened: {why}", remedy, path.name, "unreadable-file")
@@ -220,7 +194,7 @@ def parse_dicom(file: FileBytes) -> DicomFile:
     if not looks_like_dicom(file.data[:_START]):
         raise FilmError.of(NOT_DICOM, file.name)
     try:
-        return _dicom(parse(MemoryStream(file.data)))
+        return parse(MemoryStream(file.data))
     except MALFORMED as error:
         raise FilmError.of(UNREADABLE_HEADER, file.name) from error
 
@@ -244,7 +218,7 @@ def survey(path: Path) -> Survey:
         dicom: DicomFile | None
         fault = None
         try:
-            dicom = _dicom(parse(stream))
+            dicom = parse(stream)
         except MALFORMED:
             dicom, fault = None, UNREADABLE_HEADER
         if not stream.drain(HASHED_BYTES):
@@ -252,15 +226,11 @@ def survey(path: Path) -> Survey:
         return Survey(stream.sha256, start, True, dicom, fault)
 
 
-def _dicom(parsed: Parsed) -> DicomFile:
-    return DicomFile(parsed.header, parsed.transfer_syntax, parsed.pixel_data, parsed.fault, parsed.texts_fit)
-
-
 def read_dicom(path: Path) -> DicomFile:
     """The header of ``path``, and where its pixels are; the pixels are not kept in memory.
 
     Raises:
-        FilmError: the file cannot be opened, is no DICOM file, or its header cannot be read.
+        FilmError: the file cannot be opened, is not a DICOM file, or its header cannot be read.
     """
     try:
         found = survey(path)
@@ -305,23 +275,24 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    """The values of a numeric element; empty if any of them is no finite number.
+    """The values of a numeric element; empty if any of them is not a finite number.
 
     Empty values at the end ("0.2\\") are none.
     """
-    found: list[float] = []
     stated = list(values(dataset, keyword))
     while stated and stated[-1] in ("", None):
         stated.pop()
-    for value in stated:
-        try:
-            number = float(cast(float, value))
-        except (TypeError, ValueError, OverflowError):
-            return ()
-        if not math.isfinite(number):
-            return ()
-        found.append(number)
-    return tuple(found)
+    found = tuple(number for number in map(finite, stated) if number is not None)
+    return found if len(found) == len(stated) else ()
+
+
+def finite(value: object) -> float | None:
+    """A value of a numeric element; None if it is not a finite number."""
+    try:
+        number = float(cast(float, value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def uid(dataset: Dataset, keyword: str) -> str | None:

@@ -117,7 +117,7 @@ def is_for_processing(header: Dataset) -> bool:
 
 
 def says_nothing(header: Dataset) -> bool:
-    """Whether a header tells neither the SOP class nor the modality, as no DICOM file does that is whole."""
+    """Whether a header states neither the SOP class nor the modality, as no DICOM file does that is whole."""
     return _sop_class(header) is None and not text(header, "Modality")
 
 
@@ -163,19 +163,19 @@ def _why_no_film(header: Dataset) -> Reason | None:
         if _is_unread_mammogram(header, sop_class):
             return None
         # The standard's own name of the class, or the UID itself where it is private.
-        return Reason("not-a-mammogram", f"no mammogram: {UID(sop_class, config.IGNORE).name}")
+        return Reason("not-a-mammogram", f"not a mammogram: {UID(sop_class, config.IGNORE).name}")
     if text(header, "QualityControlImage") == "YES":
         return Reason("not-a-mammogram", "a quality control image")
     if sop_class in _GENERAL:
         if is_ours(header):
             return Reason("not-a-mammogram", "a result of this software")
         if (integer(header, "SamplesPerPixel") or 1) != 1:
-            return Reason("not-a-mammogram", "a colour picture, no film")
+            return Reason("not-a-mammogram", "a colour picture, not a film")
         if text(header, "Modality") != "MG" and film_header.view(header) is None:
             return Reason("not-a-mammogram", "states neither the modality MG nor a mammographic view")
         stated = film_header.view(header) is not None and film_header.laterality(header) is not None
         if _is_secondary(header) and not stated:
-            return Reason("not-a-mammogram", "a secondary picture made from others, no film")
+            return Reason("not-a-mammogram", "a secondary picture made from others, not a film")
     return None
 
 

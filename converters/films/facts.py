@@ -1,4 +1,4 @@
-"""What tells a film, whatever file it comes in: the facts of its header that a result uses or copies.
+"""What identifies a film, whatever file it comes in: the facts of its header that a result uses or copies.
 
 A film that went through an archive comes back as another file: other File Meta Information, another transfer
 syntax, other lengths, private elements more or fewer. It is the same film. Which facts count is the one list
@@ -16,10 +16,10 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as ItemSequence
 from pydicom.tag import Tag
 
-_CHARACTER_SET = Tag("SpecificCharacterSet")  # texts are told by their characters
-_UNDECODED = "\ufffd"
+from converters.films.identity import DELIMITERS, UNDECODED
+
+_CHARACTER_SET = Tag("SpecificCharacterSet")  # texts are compared by their characters
 _PADDING = " \0"
-_DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
 
 
 def facts_digest(header: Dataset) -> str:
@@ -39,7 +39,7 @@ def _values(element: DataElement) -> list[object]:
         return [_facts(item) for item in stated if isinstance(item, Dataset)]
     found = [_value(each) for each in stated if each is not None]
     raw = getattr(element, "raw", b"")
-    return [raw.hex()] if raw and any(_UNDECODED in each for each in found) else list(found)
+    return [raw.hex()] if raw and any(UNDECODED in each for each in found) else list(found)
 
 
 def _value(value: object) -> str:
@@ -49,4 +49,4 @@ def _value(value: object) -> str:
         return value.hex()
     if isinstance(value, int | float):  # 0.2 is 0.20
         return repr(float(value))
-    return str(value).strip(_PADDING).rstrip(_DELIMITERS)
+    return str(value).strip(_PADDING).rstrip(DELIMITERS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset
@@ -72,14 +72,8 @@ def laterality(header: Dataset) -> Laterality | None:
     stated = [text(header, "ImageLaterality")]
     stated += [text(anatomy, "FrameLaterality") for anatomy in shared]
     stated += [text(header, "Laterality")]
-    for value in stated:
-        if value == "L":
-            return "L"
-        if value == "R":
-            return "R"
-        if value:
-            return None
-    return None
+    found: Mapping[str, Laterality] = {"L": "L", "R": "R"}
+    return found.get(next(filter(None, stated), ""))
 
 
 def view(header: Dataset) -> str | None:
@@ -97,7 +91,7 @@ def view(header: Dataset) -> str | None:
 
 
 def kind(header: Dataset) -> tuple[str, ...]:
-    """What else tells films of one view apart: how it was taken, and what it is made for.
+    """What else distinguishes films of one view: how it was taken, and what it is made for.
 
     The codes of View Modifier Code Sequence (0054,0222), as of a spot compression or an implant
     displaced; a magnification; Presentation Intent Type (0008,0068).

@@ -8,9 +8,9 @@ from pydicom.dataset import Dataset
 
 from converters.dicom.file import values
 
-_UNDECODED = "\ufffd"
+UNDECODED = "\ufffd"
 
-_DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
+DELIMITERS = "^= \0"  # of a person name: empty components at its end mean nothing (PS3.5 6.2.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Identity:
 
     @property
     def stated(self) -> bool:
-        """Whether there is a Patient ID, without which nobody can tell whether two are the same."""
+        """Whether there is a Patient ID, without which it is not known whether two are the same."""
         return bool(self.patient_id)
 
     def has_id_of(self, other: Identity) -> bool:
@@ -54,7 +54,7 @@ def identity(header: Dataset) -> Identity:
     return Identity(
         text_of(header, "PatientID"),
         text_of(header, "IssuerOfPatientID"),
-        text_of(header, "PatientName").rstrip(_DELIMITERS),
+        text_of(header, "PatientName").rstrip(DELIMITERS),
         text_of(header, "PatientBirthDate"),
         text_of(header, "PatientSex").upper(),
     )
@@ -80,8 +80,8 @@ _PATIENT_GROUP = 0x0010
 def text_of(header: Dataset, keyword: str) -> str:
     """All values of a text element, without padding; "" if it is absent or empty.
 
-    A text that cannot be decoded is told by its bytes: two of them that are shown alike are two.
+    A text that cannot be decoded is compared by its bytes: two of them that are shown alike are two.
     """
     text = "\\".join(str(value) for value in values(header, keyword)).strip(" \0")
     raw = getattr(header.get_item(keyword), "raw", b"") if keyword in header else b""
-    return f"{raw!r}" if _UNDECODED in text and raw else text
+    return f"{raw!r}" if UNDECODED in text and raw else text

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from bcd_model.words import Projection
 from converters.films import header as film_header
-from converters.films.identity import Identity, identity, text_of
+from converters.films.identity import identity, text_of
 
 NO_PROJECTION = Projection("", None, None)
 """Of a film that is compared with none."""
@@ -21,12 +21,7 @@ def projection(header: Dataset, *kind: str) -> Projection:
     Args:
         kind: what else two films must share.
     """
-    return projection_of(header, identity(header), *kind)
-
-
-def projection_of(header: Dataset, patient: Identity, *kind: str) -> Projection:
-    """As `projection`, of the header of a known patient."""
-    date = text_of(header, "StudyDate")
+    patient, date = identity(header), text_of(header, "StudyDate")
     if not (patient.stated and date):
         return NO_PROJECTION
     return Projection(

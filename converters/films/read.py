@@ -10,12 +10,13 @@ from pydicom.dataset import Dataset
 from bcd_model.errors import FilmError, about
 from bcd_model.reasons import Reason
 from bcd_model.words import Film
-from converters.dicom.file import DicomFile, FileBytes, load, parse_dicom, text, uid
+from converters.dicom.data_elements import DicomFile
+from converters.dicom.file import FileBytes, load, parse_dicom, text, uid
 from converters.films import header as film_header
 from converters.films.acceptance import Verdict, judge
 from converters.films.pixels.grayscale import to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
-from converters.films.pixels.stored import pixel_digest, stored_pixels, why_undecodable
+from converters.films.pixels.stored import StoredPixels, pixel_digest, stored_pixels, why_undecodable
 
 TEXTS_DO_NOT_FIT = "holds texts that are not in the character set that it states; they are copied as they are"
 
@@ -37,7 +38,7 @@ def read_film(path: Path) -> DicomFilm:
     """Read one mammogram from its file, which is opened once; see :func:`film_of`.
 
     Raises:
-        FilmError: the file cannot be read, or is no film, or one that cannot be used; the message says why.
+        FilmError: the file cannot be read, is not a film, or one that cannot be used; the message says why.
     """
     file = load(path)
     return film_of(file, parse_dicom(file))
@@ -54,13 +55,9 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
         dicom: what ``file`` was parsed to.
 
     Raises:
-        FilmError: the file is no film, or one that cannot be used; the message says why.
+        FilmError: the file is not a film, or one that cannot be used; the message says why.
     """
-    header = dicom.header
-    reason = why_unusable(dicom)
-    if reason:
-        raise FilmError.of(reason, file.name)
-    stored = stored_pixels(file, dicom)
+    header, stored = dicom.header, _stored(file, dicom)
     try:
         with about(file.name):
             gray = to_unit_range(stored.values, header, stored.bits)
@@ -91,7 +88,7 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
 
 
 def stored_values_of(path: Path, sha256: str) -> str:
-    """What tells the stored values of the film in a file.
+    """The digest of the stored values of the film in a file.
 
     Args:
         sha256: of the file.
@@ -103,14 +100,18 @@ def stored_values_of(path: Path, sha256: str) -> str:
     dicom = parse_dicom(file)
     if file.sha256 != sha256:
         raise FilmError("it has changed since it was submitted", place=file.name, code="changed")
+    return pixel_digest(_stored(file, dicom))
+
+
+def _stored(file: FileBytes, dicom: DicomFile) -> StoredPixels:
     reason = why_unusable(dicom)
     if reason:
         raise FilmError.of(reason, file.name)
-    return pixel_digest(stored_pixels(file, dicom))
+    return stored_pixels(file, dicom)
 
 
 def why_unusable(dicom: DicomFile, verdict: Verdict | None = None) -> Reason | None:
-    """Why an image is no film or cannot be used, as far as that shows before decoding; None if it can.
+    """Why an image is not a film or cannot be used, as far as that shows before decoding; None if it can.
 
     What is wrong with the file as a whole comes before what its header says, which may be a part of it.
 

@@ -6,10 +6,9 @@ headers are read here, one file at a time, so that the number of files hardly ma
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path, PurePath
@@ -17,116 +16,42 @@ from pathlib import Path, PurePath
 from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from bcd_model.errors import BcdError, FilmError, InputError, UsageError
+from bcd_model.errors import BcdError, InputError, UsageError
 from bcd_model.reasons import Reason
 from bcd_model.words import Projection
 from converters.dicom.file import NOT_DICOM, UNREADABLE_HEADER, Survey, survey, uid, why_no_uid
 from converters.films import header as film_header
-from converters.films.acceptance import Rule, is_for_processing, judge, may_be_film, rule, says_nothing
+from converters.films.acceptance import is_for_processing, judge, may_be_film, rule, says_nothing
 from converters.films.facts import facts_digest
 from converters.films.identity import Identity, identity, tells_patient
-from converters.films.projection import NO_PROJECTION, projection_of
-from converters.films.read import stored_values_of, why_unusable
+from converters.films.projection import NO_PROJECTION, projection
+from converters.films.read import why_unusable
+from converters.films.same_uid import as_films, contradiction
+from converters.films.study_input import FilmSource, Shown, StudyInput
+
+__all__ = [
+    "Discovery",
+    "FilmSource",
+    "NoStudyError",
+    "Shown",
+    "Skipped",
+    "StudyInput",
+    "contradiction",
+    "find_studies",
+]
 
 _PROGRAMS = (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
-_DAMAGED_PIXELS = "damaged"
 _MOSTLY = 0.6  # of a text in ISO 8859 is ASCII
 _END_OF_TEXT = "\x1a"  # of MS-DOS
-_DAMAGED = Reason("damaged-file", "is named like a DICOM file and is none: damaged, or not complete")
+_DAMAGED = Reason("damaged-file", "is named like a DICOM file, but is not one: damaged, or not complete")
 _ARCHIVE = Reason("archive", "an archive", "unpack it first")
-_NOT_REGULAR = Reason("not-a-file", "no regular file")
+_NOT_REGULAR = Reason("not-a-file", "not a regular file")
 _CIRCULAR = Reason("link", "a link that leads to itself")
 _OUTSIDE = Reason("link", "a link to outside the folder: not followed")
 _CONVERT = "give DICOM mammograms, or convert films with 'bcd-admin convert mias'"
 _SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 _OF_ANY_IMAGE = frozenset({"img", "dic"})  # DICOM files have them, and others
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a film shows and of whom, as far as the films of a study are compared. It tells no name.
-
-    Attributes:
-        patient: which of the patients that the films of the study name, from 1; 0 if the header may be cut
-            off before it tells.
-        stated: whether there is a Patient ID.
-        projection: its ``patient`` stands for all that two films must share to be compared.
-    """
-
-    patient: int
-    stated: bool
-    projection: Projection
-
-
-@dataclass(frozen=True, slots=True)
-class FilmSource:
-    """One film of a study, before its pixels are read.
-
-    Attributes:
-        path: the file.
-        sop_instance_uid: None if the file cannot be read that far.
-        sha256: of the file, in hexadecimal.
-        digest: what tells the film: the SHA-256 of the first file that it came in, by default of this one.
-        facts: what its header says (`converters.films.facts`); "" if that is not whole, or has no UID.
-        reason: why the film is known to be unusable already.
-        rule: why it is not to be scanned although nothing is wrong with it.
-        all_sha256: of every film that was given under its SOP Instance UID, sorted; () if there was this one
-            alone. If its own is among them, it was taken in the place of the others; else they contradict
-            each other (`contradiction`).
-        shown: None if it is not to be scanned.
-    """
-
-    path: Path
-    sop_instance_uid: str | None
-    sha256: str
-    reason: Reason | None = None
-    rule: Rule | None = None
-    all_sha256: tuple[str, ...] = ()
-    digest: str = ""
-    facts: str = ""
-    shown: Shown | None = None
-
-    def __post_init__(self) -> None:
-        if not self.digest:
-            object.__setattr__(self, "digest", self.sha256)
-
-    @property
-    def scannable(self) -> bool:
-        """Whether it is to be scanned, as far as that is known."""
-        return self.reason is None and self.rule is None
-
-    @property
-    def contradicts(self) -> bool:
-        """Whether it stands for several files of which nobody can tell which is right."""
-        return bool(self.all_sha256) and self.digest not in self.all_sha256
-
-
-@dataclass(frozen=True, slots=True)
-class StudyInput:
-    """The films of one study, sorted by SOP Instance UID, and what is odd about them.
-
-    Attributes:
-        warnings: without the names of files, which may be other patients' than the document's they stand in.
-        patients: how many its films name.
-        may_be_one: pairs of these (`Shown.patient`), the lower first, that may be one: nothing that both
-            state of a patient differs.
-    """
-
-    study_instance_uid: str
-    films: tuple[FilmSource, ...]
-    warnings: tuple[str, ...] = ()
-    patients: int = 1
-    may_be_one: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the study's content: its UID, its films' UIDs and what tells each.
-
-        Names, folders and the order in which files were given do not change it.
-        """
-        lines = sorted(f"{film.sop_instance_uid or ''} {film.digest}" for film in self.films)
-        return hashlib.sha256("\n".join((self.study_instance_uid, *lines)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +69,7 @@ class Discovery:
     Attributes:
         studies: by Study Instance UID.
         skipped: files that are no films, by path.
-        unplaced: what may hold films and does not tell of which study, by path: damaged DICOM files, files
+        unplaced: what may hold films and does not state of which study, by path: damaged DICOM files, files
             and folders that cannot be opened.
         clashes: different files that have one SOP Instance UID, each group by path: one failed film each.
     """
@@ -203,12 +128,12 @@ def find_studies(paths: Sequence[Path], names: Mapping[Path, str] | None = None)
 
     Folders are searched to any depth. Hidden files and folders and DICOMDIR are passed over in
     silence; archives are not opened; a symbolic link inside a folder is followed only to a file
-    inside the same folder (a link given as a path itself always is). Everything else that is no film
+    inside the same folder (a link given as a path itself always is). Everything else that is not a film
     is listed as skipped.
 
     A film that was given twice, as the same file, as two files of the same content or in two forms whose
     headers and stored values are the same, is taken once, with a warning. Two films with the same SOP
-    Instance UID are one failed film: nobody can tell which is right. A damaged DICOM file that
+    Instance UID are one failed film: which is right is not known. A damaged DICOM file that
     does not tell its study counts as a failed film of the study in its folder if all other films there belong
     to that one; else it is ``unplaced``. So is a file that is not DICOM and is named like it, be it empty,
     cut short or overwritten: by its suffix, or without a suffix in a folder with DICOM files, unless it is
@@ -314,7 +239,7 @@ def _sort_in(heap: _Heap, path: Path, name: PurePath, times: int) -> None:
 
 
 def _is_nameless(name: PurePath, start: bytes) -> bool:
-    """Whether a file that is no DICOM file, called ``name``, may be a damaged one without a suffix."""
+    """Whether a file that is not a DICOM file, called ``name``, may be a damaged one without a suffix."""
     if _has_suffix(name) or _is_directory(name):
         return False
     if start:
@@ -382,7 +307,7 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
         is_for_processing(header),
         _position(header, whose),
         whose if sop_instance_uid is not None and tells_patient(header) else None,
-        projection_of(header, whose),
+        projection(header),
         whose.stated,
         times,
     )
@@ -390,7 +315,7 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
 
 
 def _lose(heap: _Heap, film: FilmSource, name: PurePath) -> None:
-    """Keep a damaged file that does not tell its study; one that is named as a directory is no film."""
+    """Keep a damaged file that does not state its study; one that is named as a directory is not a film."""
     if _is_directory(name):
         why = film.reason or UNREADABLE_HEADER
         heap.skipped.append(Skipped(film.path, Reason(why.code, f"a damaged DICOMDIR: {why.detail}")))
@@ -423,31 +348,32 @@ def _finish(heap: _Heap, name: str) -> StudyInput:
     films: list[_Found] = []
     warnings: list[str] = []
     for sop_instance_uid, found in heap.studies[name].items():
-        alike: dict[str, list[_Found]] = {}
+        by_content: defaultdict[str, list[_Found]] = defaultdict(list)
         for film in sorted(found, key=lambda film: film.source.sha256):
-            alike.setdefault(film.source.sha256, []).append(film)
-        if len(alike) > 1 and sop_instance_uid is not None:
-            given = len(alike)
-            alike = _by_film(_without_unusable(alike))
-            left_out = given - sum(len({film.source.sha256 for film in same}) for same in alike.values())
-            warnings += [_left_out_warning(sop_instance_uid)] * left_out
-        for same in alike.values():
-            times = sum(film.times for film in same)
+            by_content[film.source.sha256].append(film)
+        files = [same[0].source for same in by_content.values()]
+        alike = [[file] for file in files] if sop_instance_uid is None else as_films(files)
+        left_out = len(files) - sum(map(len, alike))
+        warnings += [
+            f"a file of the film {sop_instance_uid} cannot be used and is left out: another one of it can"
+        ] * left_out
+        for same in alike:
+            times = sum(film.times for file in same for film in by_content[file.sha256])
             if times > 1:
                 which = f"film {sop_instance_uid}" if sop_instance_uid else "a film without SOP Instance UID"
                 warnings.append(f"{which} was given {times} times; it is read once")
-        distinct = [alike[digest][0] for digest in sorted(alike)]
+        distinct = [by_content[same[0].sha256][0] for same in alike]
         if sop_instance_uid is None or len(distinct) == 1:
             films += distinct
         else:
-            path, files = distinct[0].source.path, [film.source.digest for film in distinct]
-            films.append(_Found(contradiction(path, sop_instance_uid, files)))
+            path, digests = distinct[0].source.path, [film.source.digest for film in distinct]
+            films.append(_Found(contradiction(path, sop_instance_uid, digests)))
             heap.clashes.append(tuple(sorted(film.source.path for film in distinct)))
             warnings.append(f"{len(distinct)} different files have the SOP Instance UID {sop_instance_uid}")
     patients = list(dict.fromkeys(film.patient for film in films if film.patient is not None))
     sources = [
         source if source.reason or source.rule else replace(source, shown=shown)
-        for source, shown in zip(_without_twins(films), _shown(films, patients), strict=True)
+        for source, shown in zip(_without_for_processing(films), _shown(films, patients), strict=True)
     ]
     sources.sort(key=lambda film: (film.sop_instance_uid or "", film.digest))
     return StudyInput(
@@ -473,53 +399,8 @@ def _may_be_one(patients: Sequence[Identity]) -> tuple[tuple[int, int], ...]:
     )
 
 
-_Files = dict[str, list[_Found]]
-"""The files of one SOP Instance UID by their SHA-256."""
-
-
-def _without_unusable(files: _Files) -> _Files:
-    """``files`` without those that cannot be used, where one whose header says the very same can."""
-    usable = {same[0].source.facts for same in files.values() if same[0].source.scannable} - {""}
-    return {
-        sha256: same
-        for sha256, same in files.items()
-        if same[0].source.reason is None or same[0].source.facts not in usable
-    }
-
-
-def _by_film(files: _Files) -> _Files:
-    """``files``; those whose headers and stored values say the same are one film, by the first of them.
-
-    Where none is to be scanned the headers suffice. Of those with one header that are, what cannot be decoded
-    is left out where others can.
-    """
-    sources = [same[0].source for same in files.values()]
-    if len(sources) < 2 or not sources[0].facts or len({source.facts for source in sources}) > 1:
-        return files
-    if any(source.scannable for source in sources):
-        pixels = {source.sha256: _stored_values(source) for source in sources}
-        files = {sha256: same for sha256, same in files.items() if pixels[sha256] != _DAMAGED_PIXELS} or files
-        left = {pixels[sha256] for sha256 in files}
-        if len(left) > 1 or left & {_DAMAGED_PIXELS, ""}:
-            return files
-    return {min(files): [film for sha256 in sorted(files) for film in files[sha256]]}
-
-
-def _stored_values(source: FilmSource) -> str:
-    """What tells the stored values; "damaged" if they cannot be decoded, "" if that is not known."""
-    try:
-        return stored_values_of(source.path, source.sha256)
-    except FilmError as error:
-        return _DAMAGED_PIXELS if error.reason.code == "compressed-image" else ""
-
-
-def _left_out_warning(sop_instance_uid: str | None) -> str:
-    """What is said of a file of a film that cannot be used where another file of it can."""
-    return f"a file of the film {sop_instance_uid} cannot be used and is left out: another one of it can"
-
-
 def _shown(films: Sequence[_Found], patients: Sequence[Identity]) -> list[Shown]:
-    """What each of ``films`` shows; who is compared with whom is told by numbers."""
+    """What each of ``films`` shows; films that are compared have one number."""
     shared = [(film.projection.patient, film.projection.kind) for film in films]
     groups = list(dict.fromkeys(shared))
     return [
@@ -532,7 +413,7 @@ def _shown(films: Sequence[_Found], patients: Sequence[Identity]) -> list[Shown]
     ]
 
 
-def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:
+def _without_for_processing(films: Sequence[_Found]) -> list[FilmSource]:
     """The films; For Processing images beside the For Presentation image of their view are left out."""
     presented = {
         film.position
@@ -545,21 +426,6 @@ def _without_twins(films: Sequence[_Found]) -> list[FilmSource]:
         else film.source
         for film in films
     ]
-
-
-def contradiction(path: Path, sop_instance_uid: str | None, files: Iterable[str]) -> FilmSource:
-    """Several files that claim to be the same SOP instance, as one failed film.
-
-    Args:
-        path: of one of them.
-        files: what tells each (`FilmSource.digest`).
-    """
-    known = tuple(sorted(files))
-    digest = hashlib.sha256("\n".join(known).encode()).hexdigest()
-    reason = Reason(
-        "same-uid", f"{len(known)} different files have its SOP Instance UID", "keep the right one"
-    )
-    return FilmSource(path, sop_instance_uid, digest, reason, all_sha256=known)
 
 
 class NoStudyError(InputError):
@@ -598,7 +464,9 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> NoStudyError:
 
 
 def _unopened(error: OSError) -> Reason:
-    return Reason("unreadable-file", f"cannot be opened: {error.strerror}", "see who may read it")
+    return Reason(
+        "unreadable-file", f"cannot be opened: {error.strerror}", "give this user the right to read it"
+    )
 
 
 def _count(skipped: Sequence[Skipped]) -> str:

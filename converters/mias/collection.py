@@ -102,18 +102,13 @@ class MiasFilm:
 
 @dataclass(frozen=True, slots=True)
 class SkippedFilm:
-    """A PGM file that is no part of the collection, and why, in one line."""
+    """A PGM file that is not part of the collection, and why, in one line."""
 
     path: Path
     reason: Reason
 
     def __str__(self) -> str:
         return f"{self.path.name}: left out: {self.reason}"
-
-    @classmethod
-    def because(cls, path: Path, error: FilmError) -> SkippedFilm:
-        """The film at ``path``, which ``error`` keeps from being read."""
-        return cls(path, error.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +143,11 @@ class _Row:
 def read_collection(folder: Path) -> MiasCollection:
     """Read ``Info.txt`` of ``folder`` and match it with the PGM files there.
 
-    Only the header of each film is read. A row without a film and a film without a row are told in
+    Only the header of each film is read. A row without a film and a film without a row are in
     the collection's warnings.
 
     Raises:
-        UsageError: ``folder`` does not exist, or is no folder.
+        UsageError: ``folder`` does not exist, or is not a folder.
         InputError: it holds no film of the collection.
         TruthError: ``Info.txt`` is missing, or a row of it has no known form.
     """
@@ -171,7 +166,7 @@ def read_collection(folder: Path) -> MiasCollection:
         try:
             rows, columns = read_size(path)
         except FilmError as error:
-            skipped.append(SkippedFilm.because(path, error))
+            skipped.append(SkippedFilm(path, error.reason))
             continue
         film, outside = _film(name, path, table[name], (rows, columns))
         films.append(film)
@@ -210,7 +205,7 @@ def _files(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if path.is_file())
     except (FileNotFoundError, NotADirectoryError) as error:
-        what = "is no folder" if folder.exists() else "does not exist"
+        what = "not a folder" if folder.exists() else "does not exist"
         raise UsageError(what, "check the path", folder) from error
     except OSError as error:
         raise InputError(
@@ -320,7 +315,7 @@ def _parse_row(words: Sequence[str]) -> _Row:
     """
     name = _film_name(words[0])
     if name is None:
-        raise ValueError(f"{words[0]!r} is no film name like mdb001")
+        raise ValueError(f"{words[0]!r} is not a film name like mdb001")
     tissue = _field(words, 1, TISSUES, "tissue")
     kind = _field(words, 2, ("NORM", *KINDS), "class of abnormality")
     if kind == "NORM":
@@ -333,7 +328,7 @@ def _parse_row(words: Sequence[str]) -> _Row:
         return _Row(name, tissue, kind, label)
     for word in place:
         if not _WHOLE.fullmatch(word):
-            raise ValueError(f"{word!r} is no x, y or radius in whole pixels")
+            raise ValueError(f"{word!r} is not an x, y or radius in whole pixels")
     if len(place) != 3:
         raise ValueError(f"{len(place)} numbers ({' '.join(place)}) where x, y and radius should stand")
     x, y, radius = (int(word) for word in place)

@@ -51,7 +51,7 @@ def read_graymap(path: Path) -> Graymap:
     """Read one PGM file, samples as stored and their maxval.
 
     Raises:
-        FilmError: the file cannot be read, is no PGM, or its header and its data disagree.
+        FilmError: the file cannot be read, is not a PGM, or its header and its data disagree.
     """
     data = _load(path)
     columns, rows, maxval, start = _header(path, data)
@@ -64,20 +64,11 @@ def read_graymap(path: Path) -> Graymap:
     return Graymap(narrow.reshape(rows, columns), maxval)
 
 
-def read_pgm(path: Path) -> Samples:
-    """Read the samples of one PGM file: (rows, columns), uint8 up to maxval 255, else uint16.
-
-    Raises:
-        FilmError: see :func:`read_graymap`.
-    """
-    return read_graymap(path).pixels
-
-
 def read_size(path: Path) -> tuple[int, int]:
     """Read (rows, columns) from the header alone.
 
     Raises:
-        FilmError: the file cannot be read or is no PGM.
+        FilmError: the file cannot be read or is not a PGM.
     """
     columns, rows, _, _ = _header(path, _load(path, _HEADER_LIMIT))
     return rows, columns
@@ -120,7 +111,7 @@ def _load(path: Path, limit: int = -1) -> bytes:
 def _header(path: Path, data: bytes) -> tuple[int, int, int, int]:
     """Columns, rows, maxval, and where the samples begin."""
     if data[:2] not in (b"P2", b"P5"):
-        raise FilmError("no PGM file (it does not start with P2 or P5)", _REMEDY, str(path))
+        raise FilmError("not a PGM file (it does not start with P2 or P5)", _REMEDY, str(path))
     numbers: list[int] = []
     position = 2
     for _ in range(3):

@@ -79,12 +79,12 @@ def convert_mias(
         src: folder of the collection; not searched for folders below it.
         out: folder to write to; made if need be.
         uid_root: below which all UIDs are made.
-        progress: is told the path of each DICOM file, relative to ``out``, when it is there.
+        progress: called with the path of each DICOM file, relative to ``out``, when it is there.
 
     Raises:
         InputError: ``src`` holds no film, or none that can be converted.
         TruthError: ``Info.txt`` is missing or has an unknown row.
-        SettingsError: ``uid_root`` is no UID root.
+        SettingsError: ``uid_root`` is not a UID root.
         OutputError: a file cannot be written.
     """
     check_root(uid_root)
@@ -98,7 +98,7 @@ def convert_mias(
             try:
                 readable.append((film, read_graymap(film.path)))
             except FilmError as error:
-                skipped.append(SkippedFilm.because(film.path, error))
+                skipped.append(SkippedFilm(film.path, error.reason))
         for film, header in _study(readable, uid_root):
             file = f"{film.patient}/{film.name}.dcm"
             write_atomically(out / file, _encode(header))
@@ -111,8 +111,8 @@ def convert_mias(
             f"none of its films can be converted ({skipped[0]})", "put readable PGM films of MIAS there", src
         )
     write_truth(out / TRUTH_FILE, truth)
-    told = {str(item) for item in skipped}
-    warnings = tuple(line for line in collection.warnings if line not in told)
+    said = {str(item) for item in skipped}
+    warnings = tuple(line for line in collection.warnings if line not in said)
     return Conversion(studies, len(truth), tuple(skipped), warnings)
 
 
@@ -147,7 +147,7 @@ def _object(film: MiasFilm, image: Graymap, study_uid: str, series_uid: str, sop
     header.SOPInstanceUID = sop_uid
     header.InstanceNumber = 1 if film.laterality == "L" else 2
     header.LossyImageCompression = "00"
-    # The films show lead letters for side and view, but nothing that tells patient or date.
+    # The films show lead letters for side and view, but nothing that names patient or date.
     header.BurnedInAnnotation = "NO"
 
     _add_pixels(header, image)

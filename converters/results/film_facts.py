@@ -1,4 +1,4 @@
-"""What the result objects say of a film: from its scan if there is one, else from its header."""
+"""What the result objects say of a film."""
 
 from __future__ import annotations
 
@@ -48,15 +48,11 @@ def reference(film: FilmResult) -> Reference | None:
 
 def laterality(film: FilmResult) -> Laterality | None:
     """The side of the body; None if nothing says so."""
-    if isinstance(film, ScannedFilm):
-        return film.film.laterality
     return film_header.laterality(film.header) if film.header is not None else None
 
 
 def view(film: FilmResult) -> str | None:
     """The view's name ("MLO"); None if nothing says so."""
-    if isinstance(film, ScannedFilm):
-        return film.film.view
     return film_header.view(film.header) if film.header is not None else None
 
 
@@ -77,8 +73,6 @@ def orientation(film: FilmResult) -> tuple[str, str] | None:
 
 def size(film: FilmResult) -> tuple[int, int] | None:
     """(rows, columns); None if unknown."""
-    if isinstance(film, ScannedFilm):
-        return film.film.shape
     if film.header is None:
         return None
     rows, columns = integer(film.header, "Rows"), integer(film.header, "Columns")
@@ -87,8 +81,13 @@ def size(film: FilmResult) -> tuple[int, int] | None:
 
 def name(film: FilmResult, number: int) -> str:
     """What people call film ``number`` (from 1) of the study: "film 1 (L MLO)"."""
-    parts = [part for part in (laterality(film), view(film)) if part]
-    return f"film {number} ({' '.join(parts)})" if parts else f"film {number}"
+    shown = projection(film)
+    return f"film {number} ({shown})" if shown else f"film {number}"
+
+
+def projection(film: FilmResult) -> str:
+    """Breast and view ("L MLO"), as far as anything says so; "" if nothing does."""
+    return " ".join(filter(None, (laterality(film), view(film))))
 
 
 def warnings(film: FilmResult) -> tuple[str, ...]:

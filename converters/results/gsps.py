@@ -12,15 +12,24 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import Tag
-from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
-from bcd_model.words import Finding
+from bcd_model.words import Point
 from converters.dicom.file import items, numbers, text
 from converters.films.pixels.grayscale import first_window, window_function
-from converters.product import RESEARCH
-from converters.results import film_facts, wording
+from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
-from converters.results.modules import as_file, clean, date_of, moment, new_object, series_references, time_of
+from converters.results.labels import Box
+from converters.results.modules import (
+    PRESENTATION,
+    as_file,
+    clean,
+    content_description,
+    date_of,
+    moment,
+    new_object,
+    series_references,
+    time_of,
+)
 from converters.results.study_result import ScannedFilm, StudyResult
 
 _LUT_DESCRIPTOR = Tag(0x0028, 0x3002)
@@ -32,6 +41,10 @@ _LAYERS = {
     "BCD_MALIGNANT": ("Findings more likely malignant", (74.0, 24.0, 79.0)),
 }
 
+# Where the text on the film as a whole stands, as parts of the display's height.
+_CAPTION = {"top": (0.01, 0.08), "bottom": (0.92, 0.99)}
+_CAPTION_HEIGHT = 0.08
+
 
 def build_presentation(
     result: StudyResult, film: ScannedFilm, reference: Reference, number: int
@@ -39,19 +52,10 @@ def build_presentation(
     """The presentation state of ``film``, to which ``reference`` points; ``number`` its Instance Number."""
     size = rows, columns = film.film.shape
     when = moment(result, film)
-    state = new_object(
-        result,
-        sop_class_uid=GrayscaleSoftcopyPresentationStateStorage,
-        kind="presentation",
-        modality="PR",
-        series_number=9010,
-        description="BCD findings",
-        film=film,
-        instance_number=number,
-    )
+    state = new_object(result, PRESENTATION, film, number)
     state.Laterality = film_facts.laterality(film)
     state.ContentLabel = "BCD_CAD"
-    state.ContentDescription = f"BCD findings. {RESEARCH}."
+    state.ContentDescription = content_description("BCD findings", film)
     state.ContentCreatorName = None
     state.PresentationCreationDate, state.PresentationCreationTime = date_of(when), time_of(when)
     state.ReferencedSeriesSequence = _image_only(series_references([reference]))
@@ -67,10 +71,18 @@ def build_presentation(
         area.PresentationPixelSpacing = [_decimal(value) for value in film.film.spacing]
     state.DisplayedAreaSelectionSequence = [area]
 
-    annotations = {"BCD_TEXT": [_caption(film, result)]}
-    for index, finding in wording.presented(film, result):
+    presented = wording.presented(film, result)
+    texts = [clean(wording.finding_label(finding, index)) for index, finding in presented]
+    outlines = [film_facts.on_film(finding.outline, size) for _, finding in presented]
+    strip = _CAPTION[labels.end_for_caption(_CAPTION_HEIGHT * rows, outlines, rows)]
+    font = labels.font_of(size)
+    taken = Box(strip[0] * rows, 0.0, (strip[1] - strip[0]) * rows, columns)
+    boxes = labels.place([labels.size_of(label, font) for label in texts], outlines, size, [taken])
+
+    annotations = {"BCD_TEXT": [_caption(film, result, strip)]}
+    for (_, finding), shown, outline, box in zip(presented, texts, outlines, boxes, strict=True):
         layer = f"BCD_{finding.label.upper()}"
-        annotations.setdefault(layer, []).append(_annotation(finding, index, size))
+        annotations.setdefault(layer, []).append(_annotation(shown, outline, box))
     layers = [name for name in _LAYERS if name in annotations]
     state.GraphicLayerSequence = [_layer(name, order) for order, name in enumerate(layers, start=1)]
     state.GraphicAnnotationSequence = []
@@ -95,10 +107,10 @@ def _add_gray_scale(state: Dataset, header: Dataset) -> None:
     The first VOI LUT, else the first window, as for the scan itself.
     """
     source = copy.deepcopy(header)
-    # Elements "US or SS" of an implicit VR file can only be told apart beside its pixel description.
+    # Elements "US or SS" of an implicit VR file can only be distinguished beside its pixel description.
     correct_ambiguous_vr(source, True)
     for item in (*items(source, "ModalityLUTSequence"), *items(source, "VOILUTSequence")):
-        _mend_descriptor(item)
+        _with_fitting_representation(item)
     if source.get("ModalityLUTSequence"):
         state.ModalityLUTSequence = source.ModalityLUTSequence
     elif numbers(source, "RescaleSlope") and numbers(source, "RescaleIntercept"):
@@ -126,7 +138,7 @@ def _add_gray_scale(state: Dataset, header: Dataset) -> None:
     state.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
 
 
-def _mend_descriptor(item: Dataset) -> None:
+def _with_fitting_representation(item: Dataset) -> None:
     """Give LUT Descriptor (0028,3002) a representation that its numbers fit in.
 
     In a film of another representation they read as numbers of the other sign (PS3.3 C.11.1.1: the number of
@@ -143,22 +155,24 @@ def _mend_descriptor(item: Dataset) -> None:
     item[_LUT_DESCRIPTOR] = DataElement(_LUT_DESCRIPTOR, "SS" if signed else "US", [entries, first, bits])
 
 
-def _caption(film: ScannedFilm, result: StudyResult) -> Dataset:
-    """The text at the bottom of the display, warnings included."""
+def _caption(film: ScannedFilm, result: StudyResult, strip: tuple[float, float]) -> Dataset:
+    """The text on the film as a whole, warnings included, in a ``strip`` of the display's height."""
     caption = Dataset()
     caption.BoundingBoxAnnotationUnits = "DISPLAY"
     caption.UnformattedTextValue = "\r\n".join(wording.film_caption(film, result))[:1024]
-    caption.BoundingBoxTopLeftHandCorner = [0.02, 0.92]
-    caption.BoundingBoxBottomRightHandCorner = [0.98, 0.99]
+    caption.BoundingBoxTopLeftHandCorner = [0.02, strip[0]]
+    caption.BoundingBoxBottomRightHandCorner = [0.98, strip[1]]
     caption.BoundingBoxTextHorizontalJustification = "LEFT"
     annotation = Dataset()
     annotation.TextObjectSequence = [caption]
     return annotation
 
 
-def _annotation(finding: Finding, index: int, size: tuple[int, int]) -> Dataset:
-    """Outline of a finding with its label at the outline's top (PS3.3 C.10.5)."""
-    outline = film_facts.on_film(finding.outline, size)
+def _annotation(shown: str, outline: tuple[Point, ...], box: Box) -> Dataset:
+    """Outline of a finding with its label in ``box`` (PS3.3 C.10.5); a viewer ties it if it is not beside.
+
+    How large the letters are is the viewer's to say; the box has the size that they have in the overlay.
+    """
     points = film_facts.closed(outline)
     graphic = Dataset()
     graphic.GraphicAnnotationUnits = "PIXEL"
@@ -168,10 +182,14 @@ def _annotation(finding: Finding, index: int, size: tuple[int, int]) -> Dataset:
     graphic.GraphicType = "POLYLINE"
     graphic.GraphicFilled = "N"
     label = Dataset()
-    label.AnchorPointAnnotationUnits = "PIXEL"
-    label.UnformattedTextValue = clean(wording.finding_label(finding, index))
-    label.AnchorPoint = film_facts.graphic_data((min(outline),))
-    label.AnchorPointVisibility = "N"
+    label.BoundingBoxAnnotationUnits = label.AnchorPointAnnotationUnits = "PIXEL"
+    label.UnformattedTextValue = shown
+    label.BoundingBoxTopLeftHandCorner = [box.left, box.top]
+    label.BoundingBoxBottomRightHandCorner = [box.left + box.width, box.top + box.height]
+    label.BoundingBoxTextHorizontalJustification = "LEFT"
+    tie = labels.tie(box, outline)
+    label.AnchorPoint = [tie.end[1], tie.end[0]]
+    label.AnchorPointVisibility = "Y" if tie.length > box.height else "N"
     annotation = Dataset()
     annotation.TextObjectSequence = [label]
     annotation.GraphicObjectSequence = [graphic]

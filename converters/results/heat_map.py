@@ -3,7 +3,7 @@
 A film has no frame of reference. Then the standard leaves one way to say where a segment lies: "the
 segmentation instance shall have the same spatial sampling and extent as the referenced images"
 (A.51.1, A.51.5.1). So each pixel of the film has its probability here: that of the place of the
-scan's grid whose centre is nearest. Nothing is interpolated, and whoever reads the object lays it
+scan's grid whose centre is nearest. Nothing is interpolated, and a reader lays the object
 on the film pixel by pixel. RLE packs the repeated values to about 30 kB a film of 1024 x 1024, and
 every reader of DICOM decodes it.
 """
@@ -13,14 +13,23 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import RLELossless, SegmentationStorage
+from pydicom.uid import RLELossless
 
 from bcd_model.words import HeatMap
 from converters import codes
 from converters.product import RESEARCH
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
-from converters.results.modules import as_file, clean, date_of, moment, new_object, time_of
+from converters.results.modules import (
+    HEAT_MAP,
+    as_file,
+    clean,
+    content_description,
+    date_of,
+    moment,
+    new_object,
+    time_of,
+)
 from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 MAXIMUM = 255
@@ -40,23 +49,14 @@ def on_film(heat: HeatMap, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
 def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> FileDataset:
     """The heat map of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     when = moment(result, film)
-    heat = new_object(
-        result,
-        sop_class_uid=SegmentationStorage,
-        kind="heatmap",
-        modality="SEG",
-        series_number=9040,
-        description="BCD probability of abnormality",
-        film=film,
-        instance_number=number,
-    )
+    heat = new_object(result, HEAT_MAP, film, number)
     heat.DeviceSerialNumber = clean(result.model.digest)[:64]
     heat.ImageType = ["DERIVED", "PRIMARY"]
     heat.ContentDate, heat.ContentTime = date_of(when), time_of(when)
     heat.PatientOrientation = list(film_facts.orientation(film) or ()) or None
     heat.BurnedInAnnotation = "NO"
     heat.ContentLabel = "BCD_HEATMAP"
-    heat.ContentDescription = f"Probability of abnormality. {RESEARCH}."
+    heat.ContentDescription = content_description("Probability of abnormality", film)
     heat.ContentCreatorName = None
     film_facts.add_loss(heat, film.header)
     heat.SegmentationType = "FRACTIONAL"

@@ -8,11 +8,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
+from typing import NamedTuple
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
+    MammographyCADSRStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
 from bcd_model.words import DISCLAIMER
 from converters.codes import PROCESSING_EQUIPMENT
@@ -21,7 +30,7 @@ from converters.product import MANUFACTURER, PRODUCT, RESEARCH, SOFTWARE_VERSION
 from converters.results import film_facts
 from converters.results.film_facts import Reference
 from converters.results.patients import identity_of
-from converters.results.study_result import FilmResult, StudyResult
+from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 # Attributes of the Patient, Clinical Trial Subject, General Study and Patient Study modules
 # (PS3.3 C.7.1.1, C.7.1.3, C.7.2.1, C.7.2.2) that hold text or sequences; Type 2 ones are
@@ -58,6 +67,8 @@ _TYPE_3 = (
     "ProcedureCodeSequence",
     "PatientAge",
 )
+
+_LONGEST = 64  # characters of LO (PS3.5 6.2)
 
 
 def study_header(result: StudyResult, film: FilmResult | None = None) -> Dataset | None:
@@ -115,22 +126,35 @@ def offset_of(when: datetime) -> str | None:
     return when.strftime("%z")
 
 
+class Kind(NamedTuple):
+    """What is written of a study or of each film, and the series it goes into.
+
+    Attributes:
+        name: with the film's UID it decides the object's UIDs.
+        series_number: of films that state no side; those of the left side follow, then those of the right.
+        description: of the series; breast and views of a film's, and "research use only", are added.
+    """
+
+    name: str
+    sop_class_uid: UID
+    modality: str
+    series_number: int
+    description: str
+
+
+CAD_SR = Kind("cad_sr", MammographyCADSRStorage, "SR", 9000, "BCD mammography CAD")
+PRESENTATION = Kind("presentation", GrayscaleSoftcopyPresentationStateStorage, "PR", 9010, "BCD findings")
+OVERLAY = Kind("overlay", SecondaryCaptureImageStorage, "OT", 9020, "BCD findings burned in")
+MEASUREMENT_SR = Kind("measurement_sr", Comprehensive3DSRStorage, "SR", 9030, "BCD measurements")
+HEAT_MAP = Kind("heatmap", SegmentationStorage, "SEG", 9040, "BCD probability of abnormality")
+
+
 def new_object(
-    result: StudyResult,
-    *,
-    sop_class_uid: UID,
-    kind: str,
-    modality: str,
-    series_number: int,
-    description: str,
-    film: FilmResult | None = None,
-    instance_number: int = 1,
+    result: StudyResult, kind: Kind, film: FilmResult | None = None, instance_number: int = 1
 ) -> Dataset:
     """A dataset with the patient, study, series, equipment and SOP common modules filled.
 
     Args:
-        kind: of the object ("cad_sr"); with the film's UID it decides the object's UIDs.
-        description: of the series; "research use only" is added.
         film: the film the object belongs to; films of one side make up one series.
 
     Raises:
@@ -147,10 +171,10 @@ def new_object(
     _copy(header, new, _TYPE_2, empty=True)
     new.StudyInstanceUID = result.study_instance_uid
 
-    new.Modality = modality
-    new.SeriesInstanceUID = result.uid("series", kind, side or "")
-    new.SeriesNumber = series_number + {None: 0, "L": 1, "R": 2}[side]
-    new.SeriesDescription = f"{description} - {RESEARCH.lower()}"
+    new.Modality = kind.modality
+    new.SeriesInstanceUID = result.uid("series", kind.name, side or "")
+    new.SeriesNumber = kind.series_number + {None: 0, "L": 1, "R": 2}[side]
+    new.SeriesDescription = _series_description(result, film, kind.description)
     new.SeriesDate, new.SeriesTime = date_of(when), time_of(when)
     new.InstanceNumber = instance_number
 
@@ -158,10 +182,10 @@ def new_object(
     new.ManufacturerModelName = PRODUCT
     new.SoftwareVersions = SOFTWARE_VERSION
 
-    new.SOPClassUID = sop_class_uid
+    new.SOPClassUID = kind.sop_class_uid
     # What the object comes to say is added to the name when it is written (result_objects).
     film_uid = film.sop_instance_uid if film is not None else None
-    new.SOPInstanceUID = result.uid("object", kind, film_uid or "")
+    new.SOPInstanceUID = result.uid("object", kind.name, film_uid or "")
     new.InstanceCreationDate, new.InstanceCreationTime = date_of(when), time_of(when)
     if _stated_zone(header) is not None or not (header.get("StudyDate") or header.get("StudyTime")):
         # The offset holds for the study's date and time too (PS3.3 C.12.1.1): of a time whose
@@ -171,6 +195,32 @@ def new_object(
             new.TimezoneOffsetFromUTC = zone
     new.ContributingEquipmentSequence = [_contribution(result, when)]
     return new
+
+
+def content_description(what: str, film: FilmResult) -> str:
+    """Content Description of an object of ``film``."""
+    return f"{', '.join(filter(None, (what, film_facts.projection(film))))}. {RESEARCH}."
+
+
+def _series_description(result: StudyResult, film: FilmResult | None, description: str) -> str:
+    """``description`` behind the breast and the views of the series: a viewer's list may cut its end.
+
+    Where there is no room for the views (Series Description has 64 characters), the breast alone.
+    """
+    shown = f"{description} - {RESEARCH.lower()}"
+    if film is None:
+        return shown
+    side = film_facts.laterality(film)
+    views = {
+        film_facts.view(each) or ""
+        for each in result.films
+        if isinstance(each, ScannedFilm) and film_facts.laterality(each) == side
+    }
+    for names in ((side, *sorted(views)), (side,)):
+        whole = f"{' '.join(filter(None, names))}: {shown}".removeprefix(": ")
+        if len(whole) <= _LONGEST:
+            return whole
+    return shown
 
 
 def _copy(source: Dataset, target: Dataset, keywords: Iterable[str], *, empty: bool = False) -> None:

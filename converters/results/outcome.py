@@ -55,7 +55,7 @@ def coverage(result: StudyResult) -> Coverage:
         scanned=outcomes.count("scanned"),
         failed=outcomes.count("failed"),
         excluded=outcomes.count("excluded"),
-        unseen=tuple(dict.fromkeys(_name(film) for film in uncovered(result))),
+        unseen=tuple(dict.fromkeys(film_facts.projection(film) or NOT_STATED for film in uncovered(result))),
         findings=any(isinstance(film, ScannedFilm) and film.scan.findings for film in result.films),
     )
 
@@ -80,8 +80,3 @@ def _shows_view(film: FilmResult) -> bool:
 def _projection(film: FilmResult) -> _Projection | None:
     patient, side, view = identity_of(film), film_facts.laterality(film), film_facts.view(film)
     return (patient, side, view) if patient is not None and side is not None and view is not None else None
-
-
-def _name(film: FilmResult) -> str:
-    parts = [part for part in (film_facts.laterality(film), film_facts.view(film)) if part]
-    return " ".join(parts) if parts else NOT_STATED

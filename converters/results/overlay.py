@@ -8,21 +8,20 @@ plugin, cannot decode it; both read JPEG-LS, and so do GDCM, Weasis and Cornerst
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
+from pydicom.uid import JPEGLSLossless
 
 from bcd_model.words import Film, Finding, Point
 from converters import codes
 from converters.dicom.file import text
 from converters.product import RESEARCH
-from converters.results import film_facts, wording
+from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
-from converters.results.modules import as_file, clean, date_of, moment, new_object, time_of
+from converters.results.labels import Box
+from converters.results.modules import OVERLAY, as_file, clean, date_of, moment, new_object, time_of
 from converters.results.study_result import ScannedFilm, StudyResult
 
 Picture = npt.NDArray[np.uint8]
@@ -37,8 +36,6 @@ LARGEST = 30_000_000
 A 24 x 30 cm film of 50 micron has 29 million.
 """
 
-_MARGIN = 4
-
 
 def draw(film: Film, findings: tuple[tuple[int, Finding], ...], caption: tuple[str, ...]) -> Picture:
     """The film with numbered ``findings`` and ``caption`` burned in, one pixel for `reduction` x `reduction`.
@@ -51,21 +48,54 @@ def draw(film: Film, findings: tuple[tuple[int, Finding], ...], caption: tuple[s
     if factor > 1:
         image = image.reduce(factor)
     shape = rows, columns = image.height, image.width
-    pen = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=max(10, round(max(shape) / 64)))
-    for number, finding in findings:
-        top = _reduced(min(finding.outline), factor)
-        _label(pen, wording.finding_label(finding, number), top, font, shape)
-    _caption(pen, caption, font, shape)
+    outlines = [
+        tuple(_reduced(point, factor) for point in film_facts.on_film(finding.outline, film.shape))
+        for _, finding in findings
+    ]
+    _write(image, [wording.finding_label(finding, number) for number, finding in findings], outlines, caption)
 
     picture = np.empty((rows, columns, 3), dtype=np.uint8)
     picture[...] = np.asarray(image)[:, :, np.newaxis]
     width = max(1, round(max(rows, columns) / 1024))
-    for _, finding in reversed(findings):
-        outline = film_facts.on_film(finding.outline, film.shape)
-        mask = outline_mask(tuple(_reduced(point, factor) for point in outline), shape, width)
-        picture[mask] = COLORS[finding.label]
+    for (_, finding), outline in reversed(list(zip(findings, outlines, strict=True))):
+        picture[labels.outline_mask(outline, shape, width)] = COLORS[finding.label]
     return picture
+
+
+def _write(
+    image: Image.Image, texts: list[str], outlines: list[tuple[Point, ...]], caption: tuple[str, ...]
+) -> None:
+    """White letters on a black rim: a label for each outline, and ``caption`` at one end of the film."""
+    shape = image.height, image.width
+    font = labels.font_of(shape)
+    pen = ImageDraw.Draw(image)
+    block = _wrapped(caption, font, shape[1] - 2 * labels.MARGIN)
+    height, width = labels.size_of(block, font)
+    at_top = labels.end_for_caption(height, outlines, shape[0]) == "top"
+    below = Box(0.0 if at_top else max(0.0, shape[0] - height), 0.0, height, width)
+    boxes = labels.place([labels.size_of(label, font) for label in texts], outlines, shape, [below])
+    ties = [labels.tie(box, outline) for box, outline in zip(boxes, outlines, strict=True)]
+    for tie, box in zip(ties, boxes, strict=True):
+        if tie.length > box.height:
+            pen.line([(tie.start[1], tie.start[0]), (tie.end[1], tie.end[0])], fill="white")
+    for words, box in zip((*texts, block), (*boxes, below), strict=True):
+        left, top, _, _ = labels.letters(words, font)
+        at = round(box.left - left), round(box.top - top)
+        pen.multiline_text(at, words, font=font, fill="white", stroke_width=1, stroke_fill="black")
+
+
+def _wrapped(lines: tuple[str, ...], font: labels.Font, room: float) -> str:
+    """``lines`` with breaks between words where they would be longer than ``room``."""
+    wrapped: list[str] = []
+    for line in lines:
+        wrapped.append("")
+        for word in line.split():
+            longer = f"{wrapped[-1]} {word}".strip()
+            if wrapped[-1] and font.getlength(longer) > room:
+                wrapped.append(word)
+            else:
+                wrapped[-1] = longer
+    return "\n".join(wrapped)
 
 
 def reduction(shape: tuple[int, int]) -> int:
@@ -78,77 +108,11 @@ def _reduced(point: Point, factor: int) -> Point:
     return (point[0] + 0.5) / factor - 0.5, (point[1] + 0.5) / factor - 0.5
 
 
-def outline_mask(outline: tuple[Point, ...], shape: tuple[int, int], width: float) -> npt.NDArray[np.bool_]:
-    """Pixels whose centres lie within ``width / 2`` of the closed polygon.
-
-    PIL's own lines start and end at whole pixels, which is up to 0.7 pixels off.
-    """
-    mask = np.zeros(shape, dtype=np.bool_)
-    reach = width / 2
-    for (r0, c0), (r1, c1) in zip(outline, (*outline[1:], outline[0]), strict=True):
-        top, left = max(0, math.floor(min(r0, r1) - reach)), max(0, math.floor(min(c0, c1) - reach))
-        bottom, right = math.ceil(max(r0, r1) + reach) + 1, math.ceil(max(c0, c1) + reach) + 1
-        window = mask[top:bottom, left:right]
-        row, column = np.ogrid[top : top + window.shape[0], left : left + window.shape[1]]
-        length = (r1 - r0) ** 2 + (c1 - c0) ** 2
-        along = ((row - r0) * (r1 - r0) + (column - c0) * (c1 - c0)) / length if length else 0.0
-        along = np.clip(along, 0.0, 1.0)
-        distance = np.hypot(row - r0 - along * (r1 - r0), column - c0 - along * (c1 - c0))
-        window |= distance <= reach
-    return mask
-
-
-def _label(
-    pen: ImageDraw.ImageDraw,
-    label: str,
-    top: Point,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    shape: tuple[int, int],
-) -> None:
-    """White on a black rim, above the outline's topmost corner, moved to stay on the film."""
-    left, _, right, lower = pen.textbbox((0, 0), label, font=font)
-    x = min(max(top[1], _MARGIN), max(shape[1] - (right - left) - _MARGIN, 0))
-    y = min(max(top[0] - lower - _MARGIN, 0), max(shape[0] - lower - _MARGIN, 0))
-    pen.text((round(x), round(y)), label, font=font, fill="white", stroke_width=1, stroke_fill="black")
-
-
-def _caption(
-    pen: ImageDraw.ImageDraw,
-    lines: tuple[str, ...],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    shape: tuple[int, int],
-) -> None:
-    """Lines at the bottom of the film, wrapped to its width."""
-    room = shape[1] - 2 * _MARGIN
-    wrapped: list[str] = []
-    for line in lines:
-        wrapped.append("")
-        for word in line.split():
-            longer = f"{wrapped[-1]} {word}".strip()
-            if wrapped[-1] and pen.textlength(longer, font=font) > room:
-                wrapped.append(word)
-            else:
-                wrapped[-1] = longer
-    block = "\n".join(wrapped)
-    lower = pen.multiline_textbbox((0, 0), block, font=font)[3]
-    y = max(0, round(shape[0] - lower - 2 * _MARGIN))
-    pen.multiline_text((_MARGIN, y), block, font=font, fill="white", stroke_width=1, stroke_fill="black")
-
-
 def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> FileDataset:
     """The Secondary Capture of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     caption = wording.film_caption(film, result)
     when = moment(result, film)
-    capture = new_object(
-        result,
-        sop_class_uid=SecondaryCaptureImageStorage,
-        kind="overlay",
-        modality="OT",
-        series_number=9020,
-        description="BCD findings burned in",
-        film=film,
-        instance_number=number,
-    )
+    capture = new_object(result, OVERLAY, film, number)
     capture.ConversionType = "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.ContentDate, capture.ContentTime = date_of(when), time_of(when)

@@ -5,7 +5,7 @@ all of it. Every string is escaped by the template engine, and stripped of chara
 print: names come from headers and files that others wrote.
 
 The page names the patient (name, identifier, date of birth), as the DICOM objects beside it do: a
-reader must be able to tell whose films these are. ``result.json`` names nobody.
+reader must be able to see whose films these are. ``result.json`` names no patient.
 """
 
 from __future__ import annotations

@@ -24,15 +24,15 @@ def patients_of(films: Iterable[FilmResult]) -> tuple[Identity, ...]:
     return tuple(dict.fromkeys(patient for patient in map(identity_of, films) if patient is not None))
 
 
-def told(patients: int) -> tuple[str, ...]:
-    """What is to be said of a study whose films name so many patients."""
+def patients_warning(patients: int) -> tuple[str, ...]:
+    """What is said of a study whose films name so many patients."""
     return (f"its films name {patients} patients; each has documents of its own",) if patients > 1 else ()
 
 
 def by_patient(result: StudyResult) -> tuple[StudyResult, ...]:
     """``result`` for each of its patients, in the order of their first films; itself if there is one.
 
-    A film that does not tell its patient is in the documents of all: nobody can say whose it is not.
+    A film that does not state its patient is in the documents of all: it may be of any of them.
     """
     whose = [identity_of(film) for film in result.films]
     patients = patients_of(result.films)

@@ -136,7 +136,7 @@ def _rounded(value: float) -> float:
 def encode(result: StudyResult) -> bytes:
     """``result.json`` as bytes: UTF-8, keys in the order above, a newline at the end.
 
-    A file name that is no UTF-8 reaches us with lone surrogates; they become JSON escapes.
+    A file name that is not UTF-8 reaches us with lone surrogates; they become JSON escapes.
     """
     text = json.dumps(to_json(result), indent=1, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode(errors="backslashreplace")

@@ -51,7 +51,7 @@ class FilmResult:
         sop_instance_uid: None if the file cannot be read that far.
         header: the source's data elements without its pixels; None if unreadable.
         sha256: of the file, in hexadecimal.
-        digest: what tells the film: the SHA-256 of the first file that it came in.
+        digest: what identifies the film: the SHA-256 of the first file that it came in.
         facts: what its header says (`converters.films.facts`); "" if it cannot be used.
         all_sha256: of every film that was given under its SOP Instance UID.
     """
@@ -134,7 +134,7 @@ class Predecessor:
 
     Attributes:
         documents: its structured reports.
-        findings: by what tells the film (`FilmResult.digest`; its file's SHA-256 in a result of an earlier
+        findings: by the film's `FilmResult.digest` (its file's SHA-256 in a result of an earlier
             version); none if another model made them.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError, InputError, TruthError
-from bcd_model.words import Film, Label, Lesion, Projection
+from bcd_model.words import Film, Projection
 from converters.dicom.file import integer, read_header, values
 from converters.films.projection import projection
 from converters.films.read import read_film
@@ -20,53 +21,23 @@ from converters.truth.file import FilmTruth, read_truth
 _NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class DicomFilm:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DicomFilm(FilmTruth):
     """One DICOM film with its truth; a :class:`bcd_model.words.AnnotatedFilm`.
 
     Attributes:
+        path: the film.
         projection: with Study Instance UID as a part of its kind, for a scan compares the films of one study.
     """
 
     path: Path
-    truth: FilmTruth
     projection: Projection
-
-    @property
-    def name(self) -> str:
-        """The name that the truth gives it."""
-        return self.truth.name
-
-    @property
-    def patient(self) -> str:
-        """The unit of every split, as the truth names it."""
-        return self.truth.patient
-
-    @property
-    def label(self) -> Label:
-        """Class of the film."""
-        return self.truth.label
-
-    @property
-    def tissue(self) -> str:
-        """The collection's code of the background tissue, empty if nobody was asked."""
-        return self.truth.tissue
-
-    @property
-    def lesions(self) -> tuple[Lesion, ...]:
-        """Those with a place."""
-        return self.truth.lesions
-
-    @property
-    def unlocated(self) -> bool:
-        """Whether an abnormality's place is not annotated."""
-        return self.truth.unlocated
 
     def read(self) -> Film:
         """Read the pixels.
 
         Raises:
-            FilmError: the file is no film, or one that cannot be used.
+            FilmError: the file is not a film, or one that cannot be used.
         """
         try:
             return read_film(self.path).film
@@ -129,7 +100,9 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             for value in values(header, "PatientID"):
                 if patient_id := str(value).strip():
                     of_id.setdefault(patient_id, set()).add(known.patient)
-            films.append(DicomFilm(source.path, known, projection(header, study.study_instance_uid)))
+            shown = projection(header, study.study_instance_uid)
+            fields = {field.name: getattr(known, field.name) for field in dataclasses.fields(FilmTruth)}
+            films.append(DicomFilm(**fields, path=source.path, projection=shown))
         if len(patients) > 1:
             raise TruthError(
                 f"puts the films of study {study.study_instance_uid} under {len(patients)} patients",
@@ -138,14 +111,16 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             )
     if not films and not unusable:
         raise InputError(
-            f"knows none of the films ({len(without)} of other SOP Instance UIDs)",
+            f"names none of the films ({len(without)} of other SOP Instance UIDs)",
             "name the truth of these DICOM files",
             named,
         )
     absent = sorted(film.name for uid, film in truth.items() if uid not in seen)
     several = max(map(len, of_id.values()), default=1)
     if several > 1:
-        warnings.append(f"{named}: {several} of its patients have films of one Patient ID: are they one?")
+        warnings.append(
+            f"{named}: {several} of its patients have films of one Patient ID: are they one person?"
+        )
     if absent:
         warnings.append(f"{named}: {_some(absent)} with truth not found among the films")
     if without:

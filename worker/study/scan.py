@@ -30,7 +30,7 @@ from converters.films.projection import NO_PROJECTION
 from converters.films.read import DicomFilm, film_of
 from converters.films.studies import FilmSource, StudyInput
 from converters.product import SOFTWARE_VERSION
-from converters.results.patients import patients_of, told
+from converters.results.patients import patients_of, patients_warning
 from converters.results.study_result import (
     ExcludedFilm,
     FailedFilm,
@@ -166,7 +166,7 @@ def scan_study(
         operating_point=scanner.operating_point,
         films=found,
         settings=shaping(job.uid_root, scanner.operating_point) if settings is None else dict(settings),
-        warnings=(*study.warnings, *told(len(patients_of(found))), *pictures.remarks()),
+        warnings=(*study.warnings, *patients_warning(len(patients_of(found))), *pictures.remarks()),
         predecessor=predecessor,
     )
 

@@ -1,6 +1,6 @@
 """The header of a compressed image, checked in the very bytes that the decoder is given.
 
-A decoder sets aside what the codestream asks for, which in a damaged or hostile one is up to 16 exabytes.
+A decoder reserves the memory that the codestream asks for: in a damaged or hostile one up to 16 exabytes.
 So everything that a decoder plans its memory by is read and bounded here first, by the standards of the
 codestreams: ISO/IEC 10918-1 (JPEG), 14495-1 (JPEG-LS), 15444-1 (JPEG 2000).
 """

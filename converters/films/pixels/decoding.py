@@ -70,7 +70,7 @@ def decode_apart(frame: bytes, syntax: str, options: dict[str, Any]) -> npt.NDAr
             input=frame,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each thread sets memory aside
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each thread reserves memory
             timeout=_WALL * seconds,
             check=False,
         )

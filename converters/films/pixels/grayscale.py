@@ -8,10 +8,9 @@ and the image is then looked up.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError
 from bcd_model.words import Pixels
-from converters.dicom.file import integer, items, numbers, text, texts, values
+from converters.dicom.file import finite, integer, items, numbers, text, texts, values
 
 Stored = npt.NDArray[np.integer]
 Values = npt.NDArray[np.float64]
@@ -143,11 +142,11 @@ def _judge_picture(unit: Values, values: npt.NDArray[np.int64], seen: npt.NDArra
         raise GrayscaleError("blank: its gray scale leaves no contrast")
     levels = np.unique(np.round(unit[there] * _GRAY_LEVELS)).size
     if levels < _LEAST_LEVELS < np.unique(values[there]).size:
-        raise GrayscaleError(f"no picture: its gray scale leaves {levels} gray levels")
+        raise GrayscaleError(f"not a picture: its gray scale leaves {levels} gray levels")
     between, bright_at_all = int(seen[(unit > 0) & (unit < 1)].sum()), int(seen[unit > 0].sum())
     if between < _LEAST_BETWEEN * bright_at_all:
         share = 1 - between / bright_at_all
-        raise GrayscaleError(f"no picture: its gray scale makes {share:.1%} of what is not black white")
+        raise GrayscaleError(f"not a picture: its gray scale makes {share:.1%} of what is not black white")
     white = int(seen[unit >= 1].sum())
     bright = white / bright_at_all
     if bright > _MOST_WHITE:
@@ -203,7 +202,7 @@ def _check_padding(
     hidden = padding & (others > 0) & (shown > _BRIGHT)
     shades = np.unique(np.round(gray[hidden] * _GRAY_LEVELS)).size
     if shades >= _LEAST_LEVELS and others[hidden].sum() > _MOST_HIDDEN * counts.sum():
-        raise GrayscaleError("its Pixel Padding Range takes in what is no padding")
+        raise GrayscaleError("its Pixel Padding Range takes in what is not padding")
 
 
 def _stretched(modality: Values, ends: tuple[float, float]) -> Values:
@@ -244,7 +243,7 @@ def _stated(header: Dataset, keyword: str) -> tuple[float, ...]:
     """
     found = numbers(header, keyword)
     if not found and any(texts(header, keyword)):
-        raise GrayscaleError(f"its {dictionary_description(keyword)} is no finite number")
+        raise GrayscaleError(f"its {dictionary_description(keyword)} is not a finite number")
     return found
 
 
@@ -291,24 +290,12 @@ def first_window(header: Dataset) -> tuple[float, float] | None:
 
 def _windows(header: Dataset) -> list[tuple[float, float]]:
     """The pairs of centre and width that are numbers, in their order."""
-    stated = (_finite(header, keyword) for keyword in ("WindowCenter", "WindowWidth"))
+    stated = (map(finite, values(header, keyword)) for keyword in ("WindowCenter", "WindowWidth"))
     return [
         (center, width)
         for center, width in zip(*stated, strict=False)
         if center is not None and width is not None
     ]
-
-
-def _finite(header: Dataset, keyword: str) -> list[float | None]:
-    """Each value of a numeric element; None in the place of one that is no finite number."""
-    found: list[float | None] = []
-    for value in values(header, keyword):
-        try:
-            number = float(cast(float, value))
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        found.append(number if math.isfinite(number) else None)
-    return found
 
 
 def _stated_function(header: Dataset) -> str:

@@ -24,8 +24,8 @@ from pydicom.uid import (
 
 from bcd_model.errors import FilmError, about
 from bcd_model.reasons import Reason
-from converters.dicom.data_elements import PixelData
-from converters.dicom.file import MALFORMED, DicomFile, FileBytes, integer, quiet
+from converters.dicom.data_elements import DicomFile, PixelData
+from converters.dicom.file import MALFORMED, FileBytes, integer, quiet
 from converters.films.pixels import codestream, decoding, layout
 from converters.films.pixels.codestream import CodestreamError, Expected
 
@@ -59,12 +59,12 @@ class StoredPixels:
 
 
 def pixel_digest(stored: StoredPixels) -> str:
-    """What tells the stored values of an image, whatever transfer syntax it came in: a SHA-256."""
+    """SHA-256 of the stored values of an image: the same whatever transfer syntax it came in."""
     return _digest(stored, signed=stored.values.dtype.kind == "i")
 
 
 def picture_digest(stored: StoredPixels) -> str:
-    """What tells an image by its values, whatever depth and sign they are stored with: a SHA-256."""
+    """SHA-256 of the values of an image: the same whatever depth and sign they are stored with."""
     return _digest(stored, signed=False)
 
 

@@ -26,15 +26,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pydicom.dataset import FileDataset
-from pydicom.uid import MammographyCADSRStorage
 
 from bcd_model.words import Finding
 from converters import codes
 from converters.results import film_facts
-from converters.results.modules import study_header
+from converters.results.modules import CAD_SR, study_header
 from converters.results.outcome import Coverage, coverage, uncovered
-from converters.results.sr.content_tree import Item, Target, code, container, coordinates, number, text, uid
-from converters.results.sr.document import algorithm, build_document, impression, library_entry, tracking
+from converters.results.sr.content_tree import Item, Target, code, container, number, text, uid
+from converters.results.sr.document import (
+    algorithm,
+    build_document,
+    certainty,
+    geometry,
+    impression,
+    library_entry,
+    tracking,
+)
 from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 
@@ -65,14 +72,7 @@ def build_cad_sr(result: StudyResult) -> FileDataset | None:
         _detections(result, scanned, failed, extent),
         code(codes.SUMMARY_OF_ANALYSES, codes.NOT_ATTEMPTED),
     )
-    return build_document(
-        result,
-        report,
-        sop_class_uid=MammographyCADSRStorage,
-        kind="cad_sr",
-        series_number=9000,
-        description="BCD mammography CAD",
-    )
+    return build_document(result, CAD_SR, report)
 
 
 _SUMMARIES = {
@@ -105,24 +105,17 @@ def _individual_impression(
     presented = result.operating_point.presents(finding)
     intent = codes.PRESENTATION_REQUIRED if presented else codes.PRESENTATION_OPTIONAL
     film_facts.check_places(film)
-    shape = film_facts.size(film) or (0, 0)
     rendering = code(codes.RENDERING_INTENT, intent)
     if not presented:
         rendering.add("HAS PROPERTIES", number(codes.CAD_OPERATING_POINT, 1, codes.RANGE_FROM_ONE))
-    center = coordinates(codes.CENTER, "POINT", film_facts.graphic_data((finding.center,)))
-    outline = coordinates(
-        codes.OUTLINE,
-        "POLYLINE",
-        film_facts.graphic_data(film_facts.closed(film_facts.on_film(finding.outline, shape))),
-    )
+    outline, center = geometry(film, finding, codes.OUTLINE)
     item = code(codes.SINGLE_IMAGE_FINDING, codes.BREAST_DENSITY)
     item.add("HAS CONCEPT MOD", rendering)
     item.add("HAS OBS CONTEXT", *tracking(result, film_number, film, index))
     item.add(
         "HAS PROPERTIES",
         *algorithm(result),
-        number(codes.CERTAINTY_OF_FINDING, 100 * finding.probability.abnormal, codes.PERCENT),
-        number(codes.PROBABILITY_OF_CANCER, 100 * finding.probability.malignant, codes.PERCENT),
+        *certainty(finding),
         center.add("SELECTED FROM", Target(entry)),
         outline.add("SELECTED FROM", Target(entry)),
     )

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID
 
-from bcd_model.words import DISCLAIMER, Laterality
+from bcd_model.words import DISCLAIMER, Finding, Laterality
 from converters import codes
 from converters.codes import Code
 from converters.films.identity import identity
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
 from converters.results.modules import (
+    Kind,
     as_file,
     clean,
     date_of,
@@ -24,31 +25,16 @@ from converters.results.modules import (
     time_of,
 )
 from converters.results.outcome import coverage
-from converters.results.sr.content_tree import Item, code, encode, image, number, text, uid
+from converters.results.sr.content_tree import Item, code, coordinates, encode, image, number, text, uid
 from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 _LINE = "\r\n"
 
 
-def build_document(
-    result: StudyResult,
-    root: Item,
-    *,
-    sop_class_uid: UID,
-    kind: str,
-    series_number: int,
-    description: str,
-) -> FileDataset:
+def build_document(result: StudyResult, kind: Kind, root: Item) -> FileDataset:
     """The document whose content is ``root``; every film that can be pointed to is its evidence."""
     when = moment(result)
-    document = new_object(
-        result,
-        sop_class_uid=sop_class_uid,
-        kind=kind,
-        modality="SR",
-        series_number=series_number,
-        description=description,
-    )
+    document = new_object(result, kind)
     document.ReferencedPerformedProcedureStepSequence = []
     document.PerformedProcedureCodeSequence = []
     document.ContentDate, document.ContentTime = date_of(when), time_of(when)
@@ -58,7 +44,7 @@ def build_document(
     document.CurrentRequestedProcedureEvidenceSequence = [
         evidence(result, [reference for reference in references if reference is not None])
     ]
-    replaced = _predecessors(result, sop_class_uid)
+    replaced = _predecessors(result, kind.sop_class_uid)
     if replaced:
         document.PredecessorDocumentsSequence = replaced
     document.update(encode(root))
@@ -128,6 +114,23 @@ def tracking(result: StudyResult, film_number: int, film: ScannedFilm, index: in
     return (
         text(codes.TRACKING_IDENTIFIER, f"{film_facts.name(film, film_number)}, finding {label}"),
         uid(codes.TRACKING_UID, result.tracking_uid(film, index)),
+    )
+
+
+def geometry(film: ScannedFilm, finding: Finding, outline: Code) -> tuple[Item, Item]:
+    """The finding's outline, a closed polyline that is called ``outline``, and its centre."""
+    points = film_facts.closed(film_facts.on_film(finding.outline, film.film.shape))
+    return (
+        coordinates(outline, "POLYLINE", film_facts.graphic_data(points)),
+        coordinates(codes.CENTER, "POINT", film_facts.graphic_data((finding.center,))),
+    )
+
+
+def certainty(finding: Finding) -> tuple[Item, Item]:
+    """P(abnormal) and P(malignant), in percent."""
+    return (
+        number(codes.CERTAINTY_OF_FINDING, 100 * finding.probability.abnormal, codes.PERCENT),
+        number(codes.PROBABILITY_OF_CANCER, 100 * finding.probability.malignant, codes.PERCENT),
     )
 
 

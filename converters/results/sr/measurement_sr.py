@@ -23,16 +23,23 @@ first, as viewers take the first coordinates of a group for its shape.
 from __future__ import annotations
 
 from pydicom.dataset import FileDataset
-from pydicom.uid import Comprehensive3DSRStorage
 
 from bcd_model.words import Finding
 from converters import codes
 from converters.product import MANUFACTURER, PRODUCT
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
-from converters.results.modules import study_header
-from converters.results.sr.content_tree import Item, code, container, coordinates, image, number, text, uid
-from converters.results.sr.document import algorithm, build_document, impression, library_entry, tracking
+from converters.results.modules import MEASUREMENT_SR, study_header
+from converters.results.sr.content_tree import Item, code, container, image, text, uid
+from converters.results.sr.document import (
+    algorithm,
+    build_document,
+    certainty,
+    geometry,
+    impression,
+    library_entry,
+    tracking,
+)
 from converters.results.study_result import ScannedFilm, StudyResult
 from converters.uids import make_uid
 
@@ -67,14 +74,7 @@ def build_measurement_sr(result: StudyResult) -> FileDataset | None:
         container(codes.IMAGING_MEASUREMENTS).add("CONTAINS", *groups),
         evaluations,
     )
-    return build_document(
-        result,
-        report,
-        sop_class_uid=Comprehensive3DSRStorage,
-        kind="measurement_sr",
-        series_number=9030,
-        description="BCD measurements",
-    )
+    return build_document(result, MEASUREMENT_SR, report)
 
 
 def _observer(result: StudyResult) -> tuple[Item, ...]:
@@ -98,9 +98,7 @@ def _measurement_group(
     finding: Finding,
 ) -> Item:
     """TID 1410 of finding ``index`` of the film, counted from 0."""
-    outline = film_facts.closed(film_facts.on_film(finding.outline, film.film.shape))
-    region = coordinates(codes.IMAGE_REGION, "POLYLINE", film_facts.graphic_data(outline))
-    center = coordinates(codes.CENTER, "POINT", film_facts.graphic_data((finding.center,)))
+    region, center = geometry(film, finding, codes.IMAGE_REGION)
     site = code(codes.FINDING_SITE, codes.BREAST)
     side = film_facts.laterality(film)
     if side is not None:
@@ -113,7 +111,6 @@ def _measurement_group(
         "CONTAINS",
         region.add("SELECTED FROM", image(reference.item())),
         center.add("SELECTED FROM", image(reference.item())),
-        number(codes.CERTAINTY_OF_FINDING, 100 * finding.probability.abnormal, codes.PERCENT),
-        number(codes.PROBABILITY_OF_CANCER, 100 * finding.probability.malignant, codes.PERCENT),
+        *certainty(finding),
         code(codes.IMPRESSION, codes.IMPRESSIONS[finding.label]),
     )

@@ -287,7 +287,7 @@ def test_what_is_no_film_is_skipped_with_its_reason(save_film: SaveFilm, tmp_pat
         "DICOMDIR": NOT_DICOM,
         "LOCK": NOT_DICOM,
         "films.zip": "an archive; unpack it first",
-        "pipe": "no regular file",
+        "pipe": "not a regular file",
     }
 
 
@@ -382,7 +382,7 @@ def test_kind_5_a_damaged_file_that_is_named_as_a_film_may_be_one_of_any_study(
     path.write_bytes(DAMAGED_FILMS[damage](path.read_bytes()))
     found = find_studies([tmp_path / "in"])
     assert [(each.path, str(each.reason)) for each in found.unplaced] == [
-        (path, "is named like a DICOM file and is none: damaged, or not complete")
+        (path, "is named like a DICOM file, but is not one: damaged, or not complete")
     ]
     assert found.skipped == ()
     assert len(found.studies[0].films) == 1

@@ -144,8 +144,8 @@ def test_an_equal_row_counts_once(tmp_path: Path) -> None:
         ("mdb001 G CIRC B 1 2 3.5", "'3.5'"),
         ("mdb001 G CIRC B 1 2 0", "'0' as radius"),
         ("mdb001 G CIRC B *NOTE 4*", r"'\*NOTE'"),
-        ("mbd001 G NORM", "'MBD001' is no film name"),
-        ("mdb1x G NORM", "'MDB1X' is no film name"),
+        ("mbd001 G NORM", "'MBD001' is not a film name"),
+        ("mdb1x G NORM", "'MDB1X' is not a film name"),
     ],
 )
 def test_an_unknown_row_is_refused_by_line_and_field(tmp_path: Path, row: str, field: str) -> None:
@@ -175,7 +175,7 @@ def test_info_missing_or_empty(tmp_path: Path) -> None:
 def test_no_folder_or_no_films(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none: does not exist; check the path"):
         read_collection(tmp_path / "none")
-    with pytest.raises(UsageError, match="py: is no folder; check the path"):
+    with pytest.raises(UsageError, match="py: not a folder; check the path"):
         read_collection(Path(__file__))
     with pytest.raises(InputError, match="holds no PGM film"):
         collection(tmp_path, "mdb001 G NORM")
@@ -208,7 +208,7 @@ def test_a_broken_film_does_not_cost_the_others(tmp_path: Path) -> None:
     (tmp_path / "mdb001.pgm").write_text("not a film")
     films = collection(tmp_path, "mdb001 G NORM\nmdb002 G NORM", "mdb002")
     assert [film.name for film in films.films] == ["mdb002"]
-    assert "mdb001.pgm: left out: no PGM file" in films.warnings[0]
+    assert "mdb001.pgm: left out: not a PGM file" in films.warnings[0]
 
 
 def test_a_cut_film_is_told_when_it_is_read(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from converters.mias.collection import read_collection
 from converters.mias.orientation import Side, chest_wall, patient_orientation, usual_wall
-from converters.mias.pgm import read_pgm
+from converters.mias.pgm import read_graymap
 
 Image = npt.NDArray[np.uint8]
 
@@ -86,7 +86,7 @@ def test_patient_orientation(laterality: str, wall: Side, expected: tuple[str, s
 def test_every_real_film() -> None:
     """On the development films the wall is where the collection usually has it, by eye on each of them."""
     films = read_collection(Path(os.environ["BCD_MIAS_DIR"])).films
-    found = [chest_wall(read_pgm(film.path)) for film in films]
+    found = [chest_wall(read_graymap(film.path).pixels) for film in films]
     usual = [usual_wall(film.laterality) for film in films]
     undecided = sum(side is None for side in found)
     other = sum(side is not None and side != expected for side, expected in zip(found, usual, strict=True))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bcd_model.errors import FilmError, OutputError
-from converters.mias.pgm import read_graymap, read_pgm, read_size, write_pgm
+from converters.mias.pgm import read_graymap, read_size, write_pgm
 
 in_folder = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -63,7 +63,7 @@ def test_comments_and_white_space_in_the_header(
     body = pixels.astype(np.uint8 if maxval <= 255 else ">u2").tobytes()
     path = tmp_path / "film.pgm"
     path.write_bytes(header + (body if binary else b" ".join(b"%d" % value for value in pixels.ravel())))
-    np.testing.assert_array_equal(read_pgm(path), pixels)
+    np.testing.assert_array_equal(read_graymap(path).pixels, pixels)
 
 
 @in_folder
@@ -80,13 +80,13 @@ def test_as_pillow_reads_it(
     else:
         path.write_bytes(plain(pixels, maxval))
     with Image.open(path) as image:
-        np.testing.assert_array_equal(read_pgm(path), np.asarray(image))
+        np.testing.assert_array_equal(read_graymap(path).pixels, np.asarray(image))
 
 
 def test_as_pillow_writes_it(tmp_path: Path) -> None:
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
     Image.fromarray(pixels).save(tmp_path / "film.pgm")
-    np.testing.assert_array_equal(read_pgm(tmp_path / "film.pgm"), pixels)
+    np.testing.assert_array_equal(read_graymap(tmp_path / "film.pgm").pixels, pixels)
 
 
 def test_pillow_reads_what_is_written(tmp_path: Path) -> None:
@@ -99,21 +99,21 @@ def test_pillow_reads_what_is_written(tmp_path: Path) -> None:
 def test_first_pixels_that_look_like_white_space_or_a_comment(tmp_path: Path) -> None:
     path = tmp_path / "film.pgm"
     path.write_bytes(b"P5 3 1 255\n\n# ")
-    np.testing.assert_array_equal(read_pgm(path), [[10, 35, 32]])
+    np.testing.assert_array_equal(read_graymap(path).pixels, [[10, 35, 32]])
 
 
 def test_comment_right_behind_maxval(tmp_path: Path) -> None:
     path = tmp_path / "film.pgm"
     path.write_bytes(b"P5 2 1 255# made by hand\n\x07\x08")
-    np.testing.assert_array_equal(read_pgm(path), [[7, 8]])
+    np.testing.assert_array_equal(read_graymap(path).pixels, [[7, 8]])
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "no PGM"),
-        (b"P6 1 1 255\nabc", "no PGM"),
-        (b"\x89PNG\r\n\x1a\n", "no PGM"),
+        (b"", "not a PGM"),
+        (b"P6 1 1 255\nabc", "not a PGM"),
+        (b"\x89PNG\r\n\x1a\n", "not a PGM"),
         (b"P5", "header"),
         (b"P51 1 255\nx", "header"),
         (b"P5 2 2", "header"),
@@ -145,7 +145,7 @@ def test_a_lying_file_is_refused_by_name(tmp_path: Path, content: bytes, complai
     path = tmp_path / "mdb001.pgm"
     path.write_bytes(content)
     with pytest.raises(FilmError, match=complaint) as caught:
-        read_pgm(path)
+        read_graymap(path)
     assert str(path) in str(caught.value)
     assert caught.value.reason.remedy
     assert "\n" not in str(caught.value)
@@ -166,7 +166,7 @@ def test_any_bytes_are_a_film_or_a_film_error(tmp_path: Path, content: bytes, ma
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.pgm", tmp_path):
         with pytest.raises(FilmError, match="cannot be read"):
-            read_pgm(path)
+            read_graymap(path)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from bcd_model.errors import OutputError, UsageError
 from bcd_model.words import Lesion
 from converters.mias.collection import MiasCollection, read_collection
 from converters.mias.orientation import chest_wall, usual_wall
-from converters.mias.pgm import read_pgm
+from converters.mias.pgm import read_graymap
 from converters.mias.phantom import write_phantom
 
 SMALL = (256, 256)
@@ -40,13 +40,13 @@ def test_the_films_read_as_they_were_written(demo: MiasCollection) -> None:
 
 def test_the_chest_wall_is_where_mias_has_it(demo: MiasCollection) -> None:
     for film in demo.films:
-        assert chest_wall(read_pgm(film.path)) == usual_wall(film.laterality)
+        assert chest_wall(read_graymap(film.path).pixels) == usual_wall(film.laterality)
 
 
 def test_grey_levels_are_like_real_films(demo: MiasCollection) -> None:
     """Bounds hold for 80 % of the real films (breast: brighter than 40)."""
     for film in demo.films:
-        pixels = read_pgm(film.path).astype(np.float64)
+        pixels = read_graymap(film.path).pixels.astype(np.float64)
         breast = pixels[pixels > 40]
         assert 0.2 <= breast.size / pixels.size <= 0.5
         assert 120 <= breast.mean() <= 170
@@ -64,14 +64,14 @@ def around(pixels: np.ndarray, lesion: Lesion, inner: float, outer: float) -> np
 def test_masses_are_bright_where_the_truth_says(demo: MiasCollection) -> None:
     for film in (demo.films[0], demo.films[2]):
         (lesion,) = film.lesions
-        pixels = read_pgm(film.path).astype(np.float64)
+        pixels = read_graymap(film.path).pixels.astype(np.float64)
         assert 20 <= lesion.radius <= 60
         assert around(pixels, lesion, 0, 0.4).mean() > around(pixels, lesion, 1.2, 1.8).mean() + 30
 
 
 def test_the_cluster_has_bright_specks_where_the_truth_says(demo: MiasCollection) -> None:
     (lesion,) = demo.films[3].lesions
-    pixels = read_pgm(demo.films[3].path).astype(np.float64)
+    pixels = read_graymap(demo.films[3].path).pixels.astype(np.float64)
     assert 20 <= lesion.radius <= 40
     inside, outside = around(pixels, lesion, 0, 1), around(pixels, lesion, 1.1, 2)
     assert inside.max() > outside.max() + 5
@@ -81,7 +81,7 @@ def test_the_cluster_has_bright_specks_where_the_truth_says(demo: MiasCollection
 def test_lesions_lie_in_the_breast_whatever_the_seed(tmp_path: Path) -> None:
     for seed in range(3):
         for film in write_phantom(tmp_path / str(seed), patients=4, seed=seed, shape=SMALL).films:
-            pixels = read_pgm(film.path)
+            pixels = read_graymap(film.path).pixels
             for lesion in film.lesions:
                 assert np.mean(around(pixels, lesion, 0, 1) > 40) > 0.99
 
@@ -102,7 +102,7 @@ def test_more_patients_do_not_change_the_first_ones(tmp_path: Path) -> None:
     many = write_phantom(tmp_path / "many", patients=3, shape=SMALL)
     assert len(many.films) == 6
     for one, two in zip(few.films, many.films, strict=False):
-        np.testing.assert_array_equal(read_pgm(one.path), read_pgm(two.path))
+        np.testing.assert_array_equal(read_graymap(one.path).pixels, read_graymap(two.path).pixels)
         assert one.lesions == two.lesions
 
 

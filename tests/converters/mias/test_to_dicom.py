@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from bcd_model.errors import InputError, OutputError, SettingsError, TruthError
-from converters.mias.pgm import read_pgm, write_pgm
+from converters.mias.pgm import read_graymap, write_pgm
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import Conversion, convert_mias
 from converters.truth.file import read_truth
@@ -68,7 +68,7 @@ def test_one_study_a_patient_with_two_films(films: Path, tmp_path: Path) -> None
 
 def test_the_pixels_are_those_of_the_pgm(films: Path, converted: Path) -> None:
     for name, image in objects(converted).items():
-        pixels = read_pgm(films / f"{name}.pgm")
+        pixels = read_graymap(films / f"{name}.pgm").pixels
         assert image.pixel_array.dtype == pixels.dtype
         np.testing.assert_array_equal(image.pixel_array, pixels)
 
@@ -100,7 +100,7 @@ def test_what_the_header_says(converted: Path) -> None:
 
 def test_patient_orientation_follows_the_pixels(films: Path, tmp_path: Path) -> None:
     source = shutil.copytree(films, tmp_path / "mirrored")
-    write_pgm(source / "phantom001.pgm", read_pgm(films / "phantom001.pgm")[:, ::-1])
+    write_pgm(source / "phantom001.pgm", read_graymap(films / "phantom001.pgm").pixels[:, ::-1])
     convert_mias(source, tmp_path / "out")
     images = objects(tmp_path / "out")
     assert list(images["phantom001"].PatientOrientation) == ["A", "FR"]
@@ -111,7 +111,7 @@ def test_patient_orientation_follows_the_pixels(films: Path, tmp_path: Path) -> 
 def test_the_window_shows_the_whole_range(films: Path, tmp_path: Path) -> None:
     """By PS3.3 C.11.2.1.2.1: 0 is black and maxval is white, whatever the depth."""
     source = shutil.copytree(films, tmp_path / "deep")
-    deep = read_pgm(films / "phantom001.pgm").astype(np.uint16) * 3
+    deep = read_graymap(films / "phantom001.pgm").pixels.astype(np.uint16) * 3
     write_pgm(source / "phantom001.pgm", deep, 1000)
     convert_mias(source, tmp_path / "out")
     for name, maxval in (("phantom001", 1000), ("phantom002", 255)):
@@ -127,7 +127,7 @@ def test_the_window_shows_the_whole_range(films: Path, tmp_path: Path) -> None:
 
 def test_an_odd_number_of_bytes_is_padded(films: Path, tmp_path: Path) -> None:
     source = shutil.copytree(films, tmp_path / "odd")
-    odd = read_pgm(films / "phantom001.pgm")[:255, :199]
+    odd = read_graymap(films / "phantom001.pgm").pixels[:255, :199]
     write_pgm(source / "phantom001.pgm", odd)
     convert_mias(source, tmp_path / "out")
     np.testing.assert_array_equal(objects(tmp_path / "out")["phantom001"].pixel_array, odd)
@@ -143,7 +143,7 @@ def test_converting_twice_gives_the_same_bytes(films: Path, converted: Path, tmp
 
 def test_another_pixel_is_another_study(films: Path, converted: Path, tmp_path: Path) -> None:
     source = shutil.copytree(films, tmp_path / "changed")
-    pixels = read_pgm(films / "phantom001.pgm").copy()
+    pixels = read_graymap(films / "phantom001.pgm").pixels.copy()
     pixels[0, 0] += 1
     write_pgm(source / "phantom001.pgm", pixels)
     convert_mias(source, tmp_path / "out")
@@ -195,7 +195,7 @@ def test_an_unreadable_film_is_skipped_with_its_reason(films: Path, tmp_path: Pa
     reasons = {item.path.name: str(item.reason) for item in done.skipped}
     assert sorted(reasons) == ["notes.pgm", "phantom001.pgm", "phantom003.pgm"]
     assert "cut off" in reasons["phantom001.pgm"]
-    assert "no PGM" in reasons["phantom003.pgm"]
+    assert "not a PGM" in reasons["phantom003.pgm"]
     assert len(done.warnings) == 1
     assert "phantom004" in done.warnings[0]
 
@@ -236,7 +236,7 @@ def test_the_real_collection(tmp_path: Path) -> None:
     assert done.films == len(list(source.glob("*.pgm")))
     for path in sorted(tmp_path.glob("*/*.dcm")):
         image = dcmread(path)
-        np.testing.assert_array_equal(image.pixel_array, read_pgm(source / f"{path.stem}.pgm"))
+        np.testing.assert_array_equal(image.pixel_array, read_graymap(source / f"{path.stem}.pgm").pixels)
         assert complaints(path) == []
         assert image.PatientID == f"mias-{(int(path.stem[3:]) + 1) // 2:03d}" == path.parent.name
         assert image.ImageLaterality == ("L" if int(path.stem[3:]) % 2 else "R")

@@ -100,3 +100,45 @@ def test_folder_that_holds_a_file_in_the_way_is_an_output_error(tmp_path):
     (tmp_path / "presentation").write_text("in the way")
     with pytest.raises(OutputError, match="presentation"):
         write_results(build.CASES["finding"](), tmp_path)
+
+
+def series_of(folder):
+    """The descriptions of the series of a result, by Series Instance UID; each is one for all its objects."""
+    found = {}
+    for path in folder.rglob("*.dcm"):
+        head = pydicom.dcmread(path, stop_before_pixels=True)
+        found.setdefault(head.SeriesInstanceUID, set()).add(head.SeriesDescription)
+    assert all(len(stated) == 1 for stated in found.values())
+    return sorted(next(iter(stated)) for stated in found.values())
+
+
+def test_series_tell_right_from_left_and_which_views(tmp_path):
+    films = [
+        build.scanned(number, laterality=side, view=view)
+        for number, (side, view) in enumerate([("R", "MLO"), ("R", "CC"), ("L", "MLO"), ("L", "CC")], start=1)
+    ]
+    write_results(build.study(*films), tmp_path)
+    assert series_of(tmp_path) == [
+        "BCD mammography CAD - research use only",
+        "BCD measurements - research use only",
+        *(
+            f"{side} CC MLO: {what} - research use only"
+            for side in "LR"
+            for what in ("BCD findings", "BCD findings burned in", "BCD probability of abnormality")
+        ),
+    ]
+    state = pydicom.dcmread(tmp_path / "presentation" / f"{films[1].sop_instance_uid}.dcm")
+    assert state.ContentDescription == "BCD findings, R CC. Research use only."
+
+
+def test_series_of_many_views_are_described_by_the_breast_alone(tmp_path):
+    views = ["CC", "MLO", "XCCL", "XCCM", "LMO"]
+    write_results(build.study(*(build.scanned(n, view=view) for n, view in enumerate(views, 1))), tmp_path)
+    described = series_of(tmp_path)
+    assert "L: BCD probability of abnormality - research use only" in described
+    assert max(map(len, described)) <= 64
+
+
+def test_a_film_that_states_neither_breast_nor_view_has_a_plain_description(tmp_path):
+    write_results(build.study(build.scanned(1, laterality=None, view=None)), tmp_path)
+    assert "BCD findings - research use only" in series_of(tmp_path)

@@ -106,7 +106,7 @@ def test_truth_of_other_films_is_refused(films: tuple[Path, Path], tmp_path: Pat
     truth = read_truth(films[1] / "truth.json")
     other = tmp_path / "other.json"
     write_truth(other, {f"{uid}.9": film for uid, film in truth.items()})
-    with pytest.raises(InputError, match=r"other\.json: knows none of the films \(4 "):
+    with pytest.raises(InputError, match=r"other\.json: names none of the films \(4 "):
         match_truth(studies(films[1]), [other])
 
 
@@ -178,7 +178,7 @@ def test_patients_that_the_headers_contradict_are_told(films: tuple[Path, Path])
         change(path, PatientID="4711")
     path = films[1] / "truth.json"
     (told,) = match_truth(studies(films[1]), [path]).warnings
-    assert told == "truth.json: 2 of its patients have films of one Patient ID: are they one?"
+    assert told == "truth.json: 2 of its patients have films of one Patient ID: are they one person?"
     change(films[1] / "phantom-001" / "phantom001.dcm", PatientID="0815")
     told, _ = match_truth(studies(films[1]), [path]).warnings
     assert told.endswith(": its films name 2 patients")

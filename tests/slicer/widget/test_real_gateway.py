@@ -123,7 +123,7 @@ def test_phantoms(panel, up, phantoms):
 
 
 def test_pictures_of_the_tutorial(panel, up, phantoms):
-    """As docs/tutorial shows them; phantoms only. They are copied by hand from build/slicer."""
+    """As docs/tutorial shows them; phantoms only. `make pictures-slicer` copies them from build/slicer."""
     films = {uid: film for uid, film in phantoms.items() if film["patient"] == "phantom-001"}
     scan(panel, up, films or phantoms)
     uid, _, curve = hits(panel, films or phantoms)[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from converters.films.studies import Discovery, find_studies
-from converters.results.patients import told
+from converters.results.patients import patients_warning
 from converters.truth.file import TRUTH_FILE
 from worker.cli.shared.console import warn
 from worker.cli.shared.figures import counted
@@ -40,7 +40,7 @@ def read_studies(paths: Sequence[Path], shown: Callable[[Path], Path] = Path) ->
     for lost in found.unplaced:
         warn(f"{shown(lost.path)}: NOT SCANNED, and it may be a film of any study: {lost.reason}")
     for study in found.studies:
-        for text in (*study.warnings, *told(study.patients)):
+        for text in (*study.warnings, *patients_warning(study.patients)):
             warn(f"study {study.study_instance_uid}: {text}")
     for clash in found.clashes:
         warn(

@@ -19,7 +19,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, apply_w
 from bcd_model.errors import FilmError
 from converters.films.pixels.grayscale import GrayscaleError, to_unit_range
 from converters.films.read import read_film
-from converters.mias.pgm import read_pgm
+from converters.mias.pgm import read_graymap
 
 MakeFilm = Callable[..., FileDataset]
 SaveFilm = Callable[..., Path]
@@ -309,19 +309,19 @@ FILM = (np.add.outer(np.arange(200), np.arange(150)) * 11).astype(np.uint16)  # 
         ({"RescaleSlope": 1, "RescaleIntercept": "1.5e308"}, "blank"),
         ({"RescaleSlope": "1e308", "RescaleIntercept": "-1e308"}, "lead beyond all numbers"),
         ({"RescaleSlope": "1e-320", "RescaleIntercept": 0, **WINDOW}, "blank"),
-        ({"RescaleSlope": "NaN", "RescaleIntercept": 0}, "Rescale Slope is no finite number"),
-        ({"RescaleSlope": 1, "RescaleIntercept": "inf"}, "Rescale Intercept is no finite number"),
-        ({"RescaleSlope": "1e400", "RescaleIntercept": 0}, "Rescale Slope is no finite number"),
+        ({"RescaleSlope": "NaN", "RescaleIntercept": 0}, "Rescale Slope is not a finite number"),
+        ({"RescaleSlope": 1, "RescaleIntercept": "inf"}, "Rescale Intercept is not a finite number"),
+        ({"RescaleSlope": "1e400", "RescaleIntercept": 0}, "Rescale Slope is not a finite number"),
         ({"WindowCenter": "1e300", "WindowWidth": "1e300"}, "blank"),
         ({"WindowCenter": "1e308", "WindowWidth": "1e-300", "VOILUTFunction": "LINEAR_EXACT"}, "blank"),
         ({"WindowCenter": 2000, "WindowWidth": "1e300"}, "blank"),
-        ({"WindowCenter": "nan", "WindowWidth": 4096}, "Window Center is no finite number"),
-        ({"WindowCenter": 2048, "WindowWidth": "-inf"}, "Window Width is no finite number"),
+        ({"WindowCenter": "nan", "WindowWidth": 4096}, "Window Center is not a finite number"),
+        ({"WindowCenter": 2048, "WindowWidth": "-inf"}, "Window Width is not a finite number"),
         ({"WindowCenter": 9000, "WindowWidth": 10}, "blank"),
-        ({"WindowCenter": 2000, "WindowWidth": 2}, "no picture: its gray scale leaves"),
-        ({"WindowCenter": 2000, "WindowWidth": "1e-300", "VOILUTFunction": "SIGMOID"}, "no picture"),
-        ({"WindowCenter": 2000, "WindowWidth": 1}, "no picture"),
-        ({"VOILUTSequence": [lut(0, [0, 65535], 16)]}, "no picture"),
+        ({"WindowCenter": 2000, "WindowWidth": 2}, "not a picture: its gray scale leaves"),
+        ({"WindowCenter": 2000, "WindowWidth": "1e-300", "VOILUTFunction": "SIGMOID"}, "not a picture"),
+        ({"WindowCenter": 2000, "WindowWidth": 1}, "not a picture"),
+        ({"VOILUTSequence": [lut(0, [0, 65535], 16)]}, "not a picture"),
         ({"VOILUTSequence": [lut(0, [7] * 4096, 12)]}, "blank"),
         ({"VOILUTSequence": [lut(60000, list(range(4000)), 12)]}, "blank"),
         ({"ModalityLUTSequence": [lut(0, [5, 5], 8)], **WINDOW}, "blank"),
@@ -474,4 +474,4 @@ def test_agrees_with_dcmtk(
     subprocess.run(["dcm2pnm", "+op", *option, path, shown], check=True, timeout=60)
     ours = read_film(path).film.pixels
     # dcm2pnm cuts off to 8 bits where we round to float32, and rounds after the rescale.
-    assert np.abs(ours - read_pgm(shown) / 255).max() <= 1.5 / 255
+    assert np.abs(ours - read_graymap(shown).pixels / 255).max() <= 1.5 / 255
