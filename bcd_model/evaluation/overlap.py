@@ -8,9 +8,6 @@ from typing import Any, Literal
 
 from bcd_model.evaluation.cases import Case, data_digest
 
-KEY = "honesty"
-"""Where ``results.json`` and ``froc.csv`` say it; a public name, which must not change."""
-
 Verdict = Literal["out of fold", "seen", "unseen", "not known"]
 
 

@@ -48,8 +48,8 @@ def as_it_is(films: Films) -> list[PaperCrop]:
 def mirrored(films: Films) -> list[PaperCrop]:
     """A control: each lesion's square is cut as far from the picture's lower edge as it lies from the upper.
 
-    There it would lie if nobody had noticed that ``Info.txt`` counts rows from below; what the film's border
-    cuts there is left out, too. Few of these squares hold a lesion.
+    There it would lie if ``Info.txt`` counted rows from above; what the film's border cuts there is left
+    out, too. Few of these squares hold a lesion.
     """
     by_name = {film.name: film.read() for film in films}
 

@@ -12,7 +12,6 @@ import typer
 from bcd_model.errors import OutputError, UsageError
 from bcd_model.evaluation.evaluate import assess
 from bcd_model.evaluation.hits import RULES, HitRule, RuleName
-from bcd_model.evaluation.overlap import KEY
 from bcd_model.evaluation.report.files import PICTURES, REPORT, draw_pictures, make_texts
 from bcd_model.evaluation.report.markdown import figure_text
 from converters.atomic import write_atomically
@@ -174,7 +173,7 @@ def _show(content: dict[str, Any]) -> None:
         f"{counted(data['films'], 'film')}, {counted(data['patients'], 'patient')}, "
         f"{counted(data['lesions'], 'lesion')}; 95 % intervals over patients in brackets"
     )
-    say(content[KEY]["text"])
+    say(content["overlap"]["text"])
     curves = content["froc"]
     rates = next(iter(curves.values()))["sensitivity_at_false_marks_per_film"]
     say()

@@ -10,7 +10,6 @@ from bcd_model.detector.calibration import logistic
 from bcd_model.evaluation import froc
 from bcd_model.evaluation.evaluate import Assessment
 from bcd_model.evaluation.hits import circle_iou
-from bcd_model.evaluation.overlap import KEY
 from bcd_model.evaluation.report.text import csv_text
 
 
@@ -18,7 +17,7 @@ def froc_csv(made: Assessment) -> str:
     """``froc.csv``: the curves of the hit rules, point by point."""
 
     def rows() -> Iterable[Sequence[object]]:
-        yield "hit_rule", "false_marks_per_film", "sensitivity", "low", "high", "above_score", KEY
+        yield "hit_rule", "false_marks_per_film", "sensitivity", "low", "high", "above_score", "overlap"
         for curve in made.curves:
             for rate, point, above in zip(froc.RATES, curve.sensitivity, curve.thresholds, strict=True):
                 ends = map(_number, (point.value, point.low, point.high))

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from bcd_model.evaluation.overlap import KEY
 from bcd_model.evaluation.report.text import escaped, table
 from bcd_model.evaluation.statistics import Interval
 
@@ -32,7 +31,7 @@ def report_text(content: dict[str, Any], pictures: Sequence[str]) -> str:
         "",
         f"> {content['disclaimer']}",
         "",
-        f"**{content[KEY]['text']}.**",
+        f"**{content['overlap']['text']}.**",
         "",
         f"{data['films']} films of {data['patients']} patients: {data['films_abnormal']} abnormal, of these "
         f"{data['films_with_unknown_place']} with an abnormality of unknown place (they count for the film "

@@ -9,12 +9,11 @@ from typing import Any
 from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.evaluation.cases import data_digest
 from bcd_model.evaluation.evaluate import OPERATING_FALSE_MARKS, Assessment, Curve
-from bcd_model.evaluation.overlap import KEY
 from bcd_model.evaluation.report.text import plain
 from bcd_model.evaluation.tally import DRAWS
 from bcd_model.words import CLASSES, DISCLAIMER
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "disclaimer": DISCLAIMER,
         "measure": made.overlap.measure,
-        KEY: {
+        "overlap": {
             "verdict": made.overlap.verdict,
             "text": made.overlap.text,
             "films_trained_on": None if None in trained_on else sum(map(bool, trained_on)),

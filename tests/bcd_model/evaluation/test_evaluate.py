@@ -259,7 +259,7 @@ def test_every_text_says_that_seen_films_are_no_measure(listed: bool) -> None:
         else "not known whether"
     )
     assert said in files["report.md"].decode()
-    assert said in content["honesty"]["text"]
+    assert said in content["overlap"]["text"]
     assert content["measure"] is (False if listed else None)
     for name in ("films.csv", "marks.csv", "lesions.csv"):
         seen = {row["film"] for row in rows(files, name) if row["trained_on"] == "true"}
@@ -267,7 +267,7 @@ def test_every_text_says_that_seen_films_are_no_measure(listed: bool) -> None:
             seen == {cases[0].film.name} & {row["film"] for row in rows(files, name)} if listed else not seen
         )
         assert all(row["trained_on"] == "" for row in rows(files, name)) is not listed
-    assert {row["honesty"] for row in rows(files, "froc.csv")} == {"seen" if listed else "not known"}
+    assert {row["overlap"] for row in rows(files, "froc.csv")} == {"seen" if listed else "not known"}
 
 
 @pytest.mark.slow

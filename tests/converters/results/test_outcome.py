@@ -59,7 +59,7 @@ def test_an_excluded_film_is_listed_with_its_rule(rule, tmp_path):
     assert "Film 2 (L MLO): excluded: " in texts[0]
 
 
-def test_the_films_own_calibration_is_shown_to_nobody(tmp_path):
+def test_the_films_own_calibration_is_not_shown(tmp_path):
     """'normal' must not stand beside a probability over the threshold that is printed."""
     film = build.scanned(1)  # P(abnormal) of the film: 0.1
     write_results(build.study(film, threshold=0.05), tmp_path)

@@ -172,10 +172,10 @@ def test_films_of_the_training_are_counted_and_can_be_left_out(
         "--json",
     )
     content = local(*arguments).json
-    assert (content["measure"], content["honesty"]["films_trained_on"]) == (False, 3)
-    assert content["honesty"]["text"] == "includes films the network was trained on (3 of 24): not a measure"
+    assert (content["measure"], content["overlap"]["films_trained_on"]) == (False, 3)
+    assert content["overlap"]["text"] == "includes films the network was trained on (3 of 24): not a measure"
     report = (tmp_path / "out" / "report.md").read_text()
-    assert content["honesty"]["text"] in report
+    assert content["overlap"]["text"] in report
     content = local(*arguments, "--unseen").json
     # The third film is one of the second patient: its fourth goes with it.
     assert (content["measure"], content["data"]["films"]) == (True, 20)
@@ -397,7 +397,7 @@ def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) ->
     assert trained.code == 0, trained.err
     folds = local("evaluate", *films, "--run", run, "--hit-rule", "iou", "--out", tmp_path / "1", "--json")
     assert folds.code == 0, folds.err
-    assert folds.json["honesty"]["verdict"] == "out of fold"
+    assert folds.json["overlap"]["verdict"] == "out of fold"
     weights = run / "bcd-scan.safetensors"
     seen = local("evaluate", *films, "--weights", weights, "--unseen", "--out", tmp_path / "2")
     assert seen.code == 3

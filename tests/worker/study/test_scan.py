@@ -310,7 +310,7 @@ def test_what_ends_the_job_is_no_fault_of_the_film(studies: Path) -> None:
         scan_study(study, scanner, new_job(study, scanner), ending=(TimeoutError,))
 
 
-def test_the_same_pixels_under_two_sides_are_told_and_not_compared(studies: Path, tmp_path: Path) -> None:
+def test_the_same_pixels_under_two_sides_are_warned_of(studies: Path, tmp_path: Path) -> None:
     """Compared with itself, each place of the film would pass for normal."""
     first, second = copy_studies(studies, tmp_path)
     one, two = dcmread(first), dcmread(second)
