@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_films_are_prepared(
     (tmp_path / "out").write_text("a file")
     answer = local("train", "--mias", films, "--out", tmp_path / "out", "--steps", 2)
     assert (answer.code, answer.out) == (5, "")
-    assert f"{tmp_path / 'out'}: cannot be written: File exists" in answer.error
+    assert f"{tmp_path / 'out'}: is not a folder" in answer.error
 
 
 def test_two_do_not_train_in_one_folder(films: Path, local: Any, tmp_path: Path) -> None:
