@@ -36,7 +36,6 @@ def demo(work: Path) -> dict[str, Any]:
     found["status of a batch"] = site.answer(names, "status", "--batch", "night")
     found["results"] = site.answer(names, "results", study)
     found["results of a batch"] = site.answer(names, "results", "--batch", "night")
-    found["scan"] = site.answer(names, "scan", "demo/dicom", "--out", "scanned")
     found["model"] = site.answer(names, "model")
     return found
 
