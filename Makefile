@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Container images often forbid Python to keep what it compiles. The tests start hundreds of processes, and each
+# would compile the whole house anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup demo quick test check bench faults slicer-test slicer-library slicer-scene pictures pictures-slicer clean
 
 setup: $(INSTALLED)

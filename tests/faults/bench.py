@@ -55,6 +55,7 @@ class Numbers:
 FULL = Numbers()
 QUICK = Numbers(
     small=2,
+    slow_films=4,
     submitted=24,
     studies=60,
     kills=5,

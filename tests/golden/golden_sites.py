@@ -13,6 +13,7 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset
 
+from converters.mias.collection import read_collection
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
 from tests.golden.golden_content import Names, of_answer, of_results, rounded
@@ -36,7 +37,6 @@ def demo(work: Path) -> dict[str, Any]:
     found["status of a batch"] = site.answer(names, "status", "--batch", "night")
     found["results"] = site.answer(names, "results", study)
     found["results of a batch"] = site.answer(names, "results", "--batch", "night")
-    found["scan"] = site.answer(names, "scan", "demo/dicom", "--out", "scanned")
     found["model"] = site.answer(names, "model")
     return found
 
@@ -65,12 +65,16 @@ def four_views(work: Path) -> dict[str, Any]:
 
 def mias(work: Path) -> dict[str, Any]:
     """Twenty studies of MIAS, evenly over the collection."""
-    dicom = work / "dicom"
-    convert_mias(Path(os.environ["BCD_MIAS_DIR"]), dicom)
-    studies = sorted(path for path in dicom.iterdir() if path.is_dir())
-    chosen = studies[:: len(studies) // MIAS_STUDIES][:MIAS_STUDIES]
+    collection = Path(os.environ["BCD_MIAS_DIR"]).resolve()
+    films = read_collection(collection).films
+    patients = sorted({film.patient for film in films})
+    chosen = patients[:: len(patients) // MIAS_STUDIES][:MIAS_STUDIES]
+    (work / "films").mkdir()
+    for path in (collection / "Info.txt", *(film.path for film in films if film.patient in chosen)):
+        (work / "films" / path.name).symlink_to(path)
+    convert_mias(work / "films", work / "dicom")
     site = _Site(work)
-    site.run("scan", *map(str, chosen), "--out", "results")
+    site.run("scan", *(f"dicom/{patient}" for patient in chosen), "--out", "results")
     return of_results(work / "results", Names())
 
 

@@ -391,7 +391,7 @@ def test_a_run_of_other_films_or_half_done_is_told(site: Path, local: Any, tmp_p
 
 @pytest.mark.usefixtures("pictures")
 def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) -> None:
-    write_phantom(tmp_path / "films", patients=10, seed=1, shape=(256, 256))
+    write_phantom(tmp_path / "films", patients=8, seed=1, shape=(128, 128))
     films, run = ("--mias", tmp_path / "films"), tmp_path / "run"
     trained = local("train", *films, "--out", run, "--folds", 2, "--steps", 60, "--units", 4)
     assert trained.code == 0, trained.err
