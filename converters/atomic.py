@@ -20,8 +20,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         with replacing(path) as staged:
             staged.write_bytes(data)
     except OSError as error:
-        raise OutputError(
-            f"cannot be written ({error.strerror or error})",
-            "choose a folder that can be written and has room",
-            path,
-        ) from error
+        in_place = isinstance(error, (FileExistsError, NotADirectoryError))
+        why = "a file stands where its folder would" if in_place else error.strerror or error
+        remedy = "choose a folder that can be written and has room"
+        raise OutputError(f"cannot be written ({why})", remedy, path) from error

@@ -180,6 +180,8 @@ def _read_all(file: FileIO, size: int) -> bytes:
 def _unreadable(path: Path, error: OSError | MemoryError) -> FilmError:
     if isinstance(error, MemoryError):
         return FilmError("there is not enough memory to read it", "free some memory", path.name, "no-memory")
+    if error.errno == errno.EINVAL:  # of `_open`
+        return FilmError("not a regular file", "give a file", path.name, "not-a-file")
     why = os.strerror(error.errno) if error.errno is not None else "it cannot be read"
     remedy = "submit the study again when it can be"
     return FilmError(f"cannot be opened: {why}", remedy, path.name, "unreadable-file")

@@ -181,7 +181,8 @@ def _files(given: Path, heap: _Heap) -> Iterator[Path]:
     try:
         is_folder = given.is_dir()
         if not is_folder and not given.exists():
-            raise UsageError("does not exist", "check the path", given)
+            what = "a link that leads nowhere" if given.is_symlink() else "does not exist"
+            raise UsageError(what, "check the path", given)
     except OSError as error:
         raise InputError.of(_unopened(error), given) from error
     if not is_folder:
@@ -452,7 +453,7 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> NoStudyError:
         where += f" and {len(paths) - 1} more"
     passed = (*heap.unplaced, *heap.skipped)
     if not passed and not heap.folders:
-        return NoStudyError("empty", "give a folder or files with DICOM mammograms", where, passed)
+        return NoStudyError("an empty folder", "give a folder or files with DICOM mammograms", where, passed)
     if not heap.folders and len(paths) == len(passed) == 1 and passed[0].path == paths[0]:
         alone = passed[0].reason
         return NoStudyError(alone.detail, alone.remedy or _CONVERT, where, passed)

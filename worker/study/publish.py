@@ -205,6 +205,8 @@ def _output_errors(path: Path) -> Iterator[None]:
             errno.EDQUOT: "free space or give another --out",
             errno.ENOENT: "mount its share, or submit again if it was deleted",
         }.get(error.errno or 0, "give another --out or correct its permissions")
-        detail = f"cannot be written: {error.strerror or os.strerror(errno.EIO)}"
+        in_place = error.errno in (errno.EEXIST, errno.ENOTDIR)
+        why = "a file stands where its folder would" if in_place else error.strerror
+        detail = f"cannot be written: {why or os.strerror(errno.EIO)}"
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise OutputError(detail, remedy, path, "disk-full" if full else "unwritable") from error
