@@ -65,11 +65,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self._refuse(message)
 
     def _refuse(self, message: Any) -> None:
-        event("message refused", logging.WARNING, reason="unreadable")
-        try:
-            Records(self.app.conf.broker_url).count_refused("unreadable")
-        except QueueError as error:
-            event("queue lost", logging.ERROR, error=str(error))
+        refuse(self.app.conf.broker_url)
         message.ack()  # if that fails the connection is made again; it comes again, and is refused again
 
     def cancel_active_requests(self) -> None:
@@ -84,6 +80,15 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         super().on_connection_error_before_connected(exc)
         if isinstance(exc, ResponseError):
             time.sleep(_REFUSED_PAUSE)
+
+
+def refuse(broker_url: str) -> None:
+    """Count and log a message that cannot be read."""
+    event("message refused", logging.WARNING, reason="unreadable")
+    try:
+        Records(broker_url).count_refused("unreadable")
+    except QueueError as error:
+        event("queue lost", logging.ERROR, error=str(error))
 
 
 def _end_at_last(processes: Sequence[Any]) -> None:

@@ -55,7 +55,7 @@ def run_worker(
     model = read_info(settings.model).identity
     records = Records(settings.broker_url or "")
     records.ping()
-    use_transport()
+    use_transport(settings.broker_url or "")
     app = make_app(settings)
     register(app, settings)
     add_upkeep(app, settings, {"priorities": list(priorities), "model": model.digest})

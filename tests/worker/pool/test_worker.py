@@ -109,6 +109,13 @@ def test_waiting_without_a_worker_is_told_and_ctrl_c_leaves_the_job_queued(
 
 def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
     """Put one message of each foreign kind on both queues; how many of them carry the marked name."""
+    raw = [
+        MARKED,
+        json.dumps({"a": MARKED}),
+        json.dumps(MARKED),
+        json.dumps([MARKED]),
+        json.dumps({"body": MARKED, "properties": {"delivery_tag": "x", "delivery_info": {}}}),
+    ]
     scan = {"task": "bcd.scan_study", "id": str(uuid.uuid4())}
     region = {"task": "bcd.classify_region", "id": str(uuid.uuid4())}
     messages: list[tuple[object, dict[str, object]]] = [
@@ -126,13 +133,14 @@ def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
         ([[MARKED], {}, NOTHING_MORE], region),
     ]
     for queue in ("bcd.interactive", "bcd.batch"):
+        client.lpush(queue, *raw)
         with Connection(site) as connection:
             producer = connection.Producer()
             for body, headers in messages:
                 producer.publish(body, routing_key=queue, headers=headers, serializer="json")
             pickled = {"body": [[MARKED], {}, {}], "routing_key": queue, "headers": scan}
             producer.publish(**pickled, serializer="pickle")
-    return 2 * (len(messages) + 1)
+    return 2 * (len(raw) + len(messages) + 1)
 
 
 def test_messages_that_are_not_ours_are_refused_counted_and_never_shown(
