@@ -15,7 +15,7 @@ from converters.films.studies import NoStudyError, StudyInput, find_studies
 from worker.gateway.problems import ProblemError, Skipped
 from worker.gateway.storage.disk import check_room
 from worker.gateway.upload.form import Upload, shown_name
-from worker.gateway_settings import GatewaySettings
+from worker.settings import Settings
 
 _NO_MAMMOGRAM = "not a mammogram"
 _NO_FILMS = "there is no mammogram in the upload that can be used"
@@ -31,7 +31,7 @@ class Contents:
     skipped: tuple[Skipped, ...]
 
 
-def look_through(files: Sequence[Upload], folder: Path, limits: GatewaySettings) -> Contents:
+def look_through(files: Sequence[Upload], folder: Path, limits: Settings) -> Contents:
     """Find the studies in ``files``, which are in ``folder``; zips are unpacked there.
 
     Raises:
@@ -74,7 +74,7 @@ def look_at_film(path: Path) -> tuple[int, int]:
 
 
 def _films(
-    files: Sequence[Upload], folder: Path, limits: GatewaySettings, skipped: list[Skipped]
+    files: Sequence[Upload], folder: Path, limits: Settings, skipped: list[Skipped]
 ) -> dict[Path, str]:
     """Every file that may be a film, those in zips included, with the client's name for it."""
     room = partial(check_room, folder, limits.gateway_free_bytes)
