@@ -26,6 +26,7 @@ _JVM_OPTIONS = (
     "-Djdk.xml.xpathTotalOpLimit=0",
     "-Xss64m",
     "-Xmx3g",
+    "-XX:+UseSerialGC",  # the default one has several threads, for which there is no core
     "-Djava.awt.headless=true",
 )
 
