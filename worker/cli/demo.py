@@ -61,7 +61,7 @@ def demo(
     say(DISCLAIMER)
     say(f"films    {films.absolute()}")
     say(f"DICOM    {dicom.absolute()}")
-    say(f"results  {results.absolute()}")
+    say(f"results  {results.absolute()}; each study has a page, report.html")
     if records:
         say(f"next:    bcd-admin results {records[0].job_id}")
     raise typer.Exit(exit_code(records, submitted))

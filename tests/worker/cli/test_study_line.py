@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from tests.support.batch_site import Site, make_record
 
@@ -49,6 +50,17 @@ def test_a_scan_ends_with_the_worst_finding_of_each_study(local: Any, studies: P
 def test_a_study_without_a_finding_says_in_how_many_films(local: Any, patients: list[Path]) -> None:
     (line,) = lines_of(local("scan", patients[0], "--out", "out", **HIGHEST).out)
     assert line.endswith("no finding from P(abnormal) 100.0 % in 2 films scanned")
+
+
+def test_a_study_with_warnings_says_how_many(local: Any, patients: list[Path], tmp_path: Path) -> None:
+    film = dcmread(sorted(patients[0].glob("*.dcm"))[0])
+    film.PixelSpacing = film.ImagerPixelSpacing = [0.05, 0.05]
+    film.save_as(tmp_path / "film.dcm")
+    (line,) = lines_of(local("scan", tmp_path / "film.dcm", "--out", "out").out)
+    (result,) = local("scan", tmp_path / "film.dcm", "--out", "out", "--json").json["results"]
+    count = len(result["warnings"]) + len(result["films"][0]["warnings"])
+    assert count > 0
+    assert line.endswith(f"; {count} warning{'s' if count > 1 else ''}")
 
 
 def test_a_study_looked_at_in_part_says_so_before_its_findings(

@@ -98,7 +98,9 @@ def _say_table(records: Sequence[Record], places: Mapping[str, Standing]) -> Non
             record.study_instance_uid,
             record.state,
             f"{record.tally.flagged} of {record.films}" if record.tally.scanned else "",
-            percent(record.tally.highest).rjust(7) if record.tally.scanned else "",
+            (percent(record.tally.highest) if record.tally.highest else "none").rjust(7)
+            if record.tally.scanned
+            else "",
             places[record.job_id].folder or "",
         )
         for record in records

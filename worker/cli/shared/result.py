@@ -29,7 +29,7 @@ def show_result(result: Mapping[str, Any], *, everything: bool = False) -> None:
 
 
 def study_line(result: Mapping[str, Any]) -> str:
-    """The findings of a study in one line: the worst one, and how many there are."""
+    """The findings of a study in one line: the worst one, how many there are, and how many warnings."""
     films = [film for film in result["films"] if film["status"] == "scanned"]
     found = [(_abnormal(finding), film, finding) for film in films for finding in _presented(film)]
     parts = [_what_was_missed(result)] if result["looked_at"] != "all" else []
@@ -43,6 +43,9 @@ def study_line(result: Mapping[str, Any]) -> str:
     elif films:
         point = percent(result["operating_point"]["threshold"])
         parts.append(f"no finding from P(abnormal) {point} in {counted(len(films), 'film')} scanned")
+    warnings = len(result["warnings"]) + sum(len(film["warnings"]) for film in result["films"])
+    if warnings:
+        parts.append(counted(warnings, "warning"))
     return on_one_line(f"study {result['study_instance_uid']}: {'; '.join(parts)}")
 
 
