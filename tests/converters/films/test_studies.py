@@ -286,7 +286,7 @@ def test_what_is_no_film_is_skipped_with_its_reason(save_film: SaveFilm, tmp_pat
         "empty.txt": NOT_DICOM,
         "DICOMDIR": NOT_DICOM,
         "LOCK": NOT_DICOM,
-        "films.zip": "an archive; unpack it first",
+        "films.zip": "an archive; give a zip by its name, or unpack it",
         "pipe": "not a regular file",
     }
 
