@@ -59,7 +59,9 @@ def submit(
     if settings.embedded:
         # not at a site: its worker may see other disks than this machine
         prepare_root(root, mode=settings.results_mode)
-    with unpacked(paths, lambda: make_films_folder(root, settings.results_mode)) as films:
+    with unpacked(
+        paths, lambda: make_films_folder(root, settings.results_mode), settings.results_mode
+    ) as films:
         found = read_studies(films.paths, films.shown)
         studies = found.studies
         with open_queue(settings) as queue:

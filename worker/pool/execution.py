@@ -30,6 +30,7 @@ from worker.study.outcome import Outcome, outcome_of
 from worker.study.publish import ResultWriter, check_target, prepare_root, publish
 from worker.study.scan import may_pass, scan_study
 from worker.study.scanner import check_roots, make_scanner
+from worker.study.staging import FILMS
 
 if TYPE_CHECKING:
     from bcd_model.detector.scan import Scanner
@@ -136,7 +137,10 @@ def _work(attempt: _Attempt) -> Outcome:
     """Scan, publish and record the end."""
     record, records, settings = attempt.record, attempt.records, attempt.settings
     study = _study(record)
-    check_roots("read", [film.path for film in study.films], settings.input_roots, "BCD_INPUT_ROOTS")
+    roots = settings.input_roots
+    if roots:
+        roots += tuple(out / FILMS for out in record.outs)  # of zips; `_check_targets` checks the folders
+    check_roots("read", [film.path for film in study.films], roots, "BCD_INPUT_ROOTS")
     scanner = _scanner_for(record, settings)
     job = JobIdentity(record.job_id, record.created, str(record.settings["uid_root"]))
 

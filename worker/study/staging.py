@@ -28,6 +28,9 @@ from worker.study.removal import FOLDER, is_of, opened, remove_opened
 NAME: Final = ".bcd-staging"
 """Below the results folder, which may hold a hundred thousand results to list."""
 
+FILMS = ".bcd-films"
+"""Likewise: films from zips whose jobs have not ended (`worker.cli.shared.zips`)."""
+
 ResultsMode = Literal["private", "group", "umask"]
 RESULTS_MODES: Final[tuple[ResultsMode, ...]] = get_args(ResultsMode)
 """Who may read a published result: its owner, the folder's group too, or those whom the umask lets."""
@@ -125,7 +128,7 @@ class Stage:
 
     def finish(self, mode: ResultsMode) -> None:
         """Set who may read it, and flush it to the disk."""
-        _finish(self.fd, mode)
+        finish(self.fd, mode)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -279,12 +282,13 @@ def _clear(staging: int, own: os.stat_result) -> None:
             remove_opened(staging, name, fd)
 
 
-def _finish(fd: int, mode: ResultsMode) -> None:
+def finish(fd: int, mode: ResultsMode) -> None:
+    """Set who may read an open folder and all that is in it, and flush them to the disk."""
     with os.scandir(fd) as entries:
         for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
                 with opened(entry.name, fd) as inner:
-                    _finish(inner, mode)
+                    finish(inner, mode)
             elif entry.is_file(follow_symlinks=False):
                 with opened(entry.name, fd, _FILE) as inner:
                     if mode != "umask":

@@ -1,7 +1,12 @@
 """A zip of films in the place of their folder."""
 
+import os
+import signal
+import subprocess
+import sys
 import warnings
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +85,58 @@ def test_a_zip_that_cannot_be_used_is_one_line_and_code_3(
     assert said in answer.error
     assert answer.err.count("\n") == 1
     assert [path.name for path in (admin.folder / "out").iterdir()] == []
+
+
+def test_a_name_in_a_zip_is_never_that_of_another_of_its_files(
+    local: Any, contents: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Not as unpacking numbers its files, and not the digest of another one's content."""
+    one, two = contents.values()
+    names = {"entry-1": one, "entry-0": two, sha256(two).hexdigest(): one, "film.dcm": two}
+    archive = pack(tmp_path / "study.zip", names)
+    (result,) = local("scan", archive, "--out", "out", "--json").json["results"]
+    assert sorted(film["status"] for film in result["films"]) == ["scanned", "scanned"]
+
+
+def test_a_scan_that_is_ended_by_sigterm_leaves_no_film(
+    admin: Any, contents: dict[str, bytes], tmp_path: Path
+) -> None:
+    archive = pack(tmp_path / "study.zip", contents)
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    command = [sys.executable, "-m", "worker", "scan", str(archive), "--out", str(tmp_path / "out")]
+    scan = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(unpacked)}, stderr=subprocess.PIPE)
+    admin.eventually(lambda: any(unpacked.rglob("*.dcm")))
+    scan.send_signal(signal.SIGTERM)
+    scan.communicate(timeout=60)
+    assert scan.returncode == 130
+    assert list(unpacked.iterdir()) == []
+
+
+def test_a_worker_reads_the_films_of_a_zip_wherever_else_it_may_read(
+    local: Any, contents: dict[str, bytes], tmp_path: Path
+) -> None:
+    archive = pack(tmp_path / "study.zip", contents)
+    done = local("submit", archive, "--out", "out", BCD_INPUT_ROOTS=str(tmp_path / "elsewhere"))
+    assert (done.code, done.err.count("may not read")) == (0, 0)
+
+
+def test_the_films_of_a_zip_are_the_groups_where_the_results_are(
+    local: Any, contents: dict[str, bytes], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    out.chmod(0o2770)
+    before = os.umask(0o077)
+    try:
+        film = next(iter(contents.values()))
+        made = pack(tmp_path / "damaged.zip", {"a/film.dcm": film[:20000]})
+        local("submit", made, "--out", out, BCD_RESULTS_MODE="group")  # its film failed: it stays
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o2777 for path in (out / FILMS).rglob("*") if path.is_dir()}
+    assert modes == {0o2750}
+    assert {path.stat().st_mode & 0o777 for path in (out / FILMS).rglob("*.dcm")} == {0o640}
 
 
 def test_two_files_of_one_name_are_both_looked_at(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -15,10 +18,8 @@ from converters.films.archives import Budget, Member, is_archive, unpack
 from worker.cli.shared.console import note
 from worker.cli.shared.progress import busy
 from worker.gateway.storage.disk import check_room
-from worker.study.staging import ResultsMode, make_results_folder
-
-FOLDER = ".bcd-films"
-"""In the results folder: films from zips whose jobs have not ended."""
+from worker.study.removal import FOLDER
+from worker.study.staging import FILMS, ResultsMode, finish, make_results_folder
 
 _FREE = 1 << 30  # bytes that are left on the disk
 _FILES = 100_000  # more in one zip are no studies of one night
@@ -44,16 +45,21 @@ class Films:
         """What the user calls ``path``: a file of a zip is called as if that were a folder."""
         for folder, archive in self.zips.items():
             if path.is_relative_to(folder):
-                return archive / path.relative_to(folder)
+                return archive.joinpath(*path.relative_to(folder).parts[1:])
         return path
 
 
 @contextmanager
-def unpacked(paths: Sequence[Path], make_folder: Callable[[], Path]) -> Iterator[Films]:
+def unpacked(
+    paths: Sequence[Path], make_folder: Callable[[], Path], mode: ResultsMode = "private"
+) -> Iterator[Films]:
     """The films in ``paths``, those in zips unpacked below a folder that is removed afterwards.
+
+    Until then SIGTERM ends the command as Ctrl-C does: no film stays behind without a word.
 
     Args:
         make_folder: makes it; called if there is a zip.
+        mode: who may read the films.
 
     Raises:
         InputError: a zip is broken, encrypted, or holds what no study does, or too much.
@@ -65,15 +71,25 @@ def unpacked(paths: Sequence[Path], make_folder: Callable[[], Path]) -> Iterator
         yield films
         return
     root = make_folder()
+    alone = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if alone else None
     try:
         budget = Budget(_FILES, 1 << 50, _RATIO, _FILE, partial(check_room, root, _FREE))
         for number in archives:
             folder = root / str(number)
-            folder.mkdir()
+            raw, named = folder / "raw", folder / "named"  # no name in the zip can be that of another file
+            for each in (folder, raw, named):
+                each.mkdir()
             films.paths[number], films.zips[folder] = folder, paths[number].absolute()
             with busy("unpacking"), about(paths[number]), _no_room(root):
-                for member in unpack(paths[number], folder, budget):
-                    _give_name(member, folder)
+                for member in unpack(paths[number], raw, budget):
+                    _give_name(member, named)
+        with _no_room(root):
+            opened = os.open(root, FOLDER)
+            try:
+                finish(opened, mode)
+            finally:
+                os.close(opened)
         yield films
     except InputError as error:
         if error.reason.code == "archive" and not error.reason.remedy:
@@ -86,9 +102,11 @@ def unpacked(paths: Sequence[Path], make_folder: Callable[[], Path]) -> Iterator
             note(f"the films unpacked stay in {root} for their jobs; remove it when these are done")
         else:
             shutil.rmtree(root, ignore_errors=True)
-            if root.parent.name == FOLDER:
+            if root.parent.name == FILMS:
                 with suppress(OSError):  # another command uses it
                     root.parent.rmdir()
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _is_zip(path: Path) -> bool:
@@ -106,20 +124,21 @@ def make_films_folder(results: Path, mode: ResultsMode) -> Path:
     """
     with _no_room(results):
         make_results_folder(results, mode)
-        make_results_folder(results / FOLDER, mode)
-        new = Path(mkdtemp(dir=results / FOLDER))
-        new.chmod((results / FOLDER).stat().st_mode & 0o777)
-    return new
+        make_results_folder(results / FILMS, mode)
+        return Path(mkdtemp(dir=results / FILMS))
 
 
 def _give_name(member: Member, folder: Path) -> None:
-    """Call an unpacked file what the zip does, if the disk can; `unpack` has refused names that lead out."""
+    """Move an unpacked file to where the zip has it, if the disk can; else it stays where it is.
+
+    `unpack` has refused names that lead out.
+    """
     path = folder.joinpath(*member.name.replace("\\", "/").split("/"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             member.path.rename(path)
-    except (OSError, ValueError):  # it keeps the name of its content
+    except (OSError, ValueError):  # too long, or a folder's name, too
         return
 
 
