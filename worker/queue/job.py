@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from bcd_model.reasons import Reason
 from bcd_model.words import ModelIdentity
@@ -35,6 +35,8 @@ KEY = "bcd:job:"
 class _Shaping(BaseModel):
     """The settings that shape a result (`worker.study.scan.shaping`)."""
 
+    model_config = ConfigDict(strict=True)
+
     prevalence: float = Field(gt=0, lt=1)
     threshold: float = Field(ge=0, le=1)
     uid_root: str
@@ -43,6 +45,15 @@ class _Shaping(BaseModel):
 def _shaping(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     _Shaping.model_validate(settings)
     return settings
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("not an absolute path")
+    return path
+
+
+Folder = Annotated[Path, AfterValidator(_absolute)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +114,7 @@ class Record:
     created: AwareDatetime
     updated: AwareDatetime
     films: Annotated[Count, Field(ge=1)]
-    outs: Stored[Annotated[tuple[Path, ...], Field(min_length=1)]]
+    outs: Stored[Annotated[tuple[Folder, ...], Field(min_length=1)]]
     priority: Priority = "interactive"
     batch: str = ""
     state: State = "queued"
@@ -117,7 +128,7 @@ class Record:
     due: Seconds = 0.0
     reason: Stored[Reason | None] = None
     exit_code: Count = 0
-    homes: Stored[tuple[Path, ...]] = ()
+    homes: Stored[tuple[Folder, ...]] = ()
     replace: Flag = False
     tally: Stored[Tally] = NOTHING
     study: Stored[StudyInput | None] = None

@@ -131,6 +131,8 @@ def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
         ([[JOB], {}, NOTHING_MORE], region),
         ([[2 * JOB], {}, NOTHING_MORE], region),
         ([[MARKED], {}, NOTHING_MORE], region),
+        ([[None], {}, NOTHING_MORE], scan),
+        ([[{"job": MARKED}], {}, NOTHING_MORE], region),
     ]
     for queue in ("bcd.interactive", "bcd.batch"):
         client.lpush(queue, *raw)

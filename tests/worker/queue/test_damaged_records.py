@@ -42,6 +42,8 @@ DAMAGE = [
     ("outs", "[]"),
     ("outs", '"x"'),
     ("outs", "{"),
+    ("outs", '["here"]'),
+    ("settings", '{"prevalence": 0.4, "threshold": "0.3", "uid_root": "2.25"}'),
     ("films", "-3"),
     ("film", "-1"),
     ("lost", "x"),
@@ -112,6 +114,16 @@ def test_it_counts_as_none_and_the_log_tells_of_it(
     assert told_of(caplog) == [damaged.job_id] * 2
     assert records.get("none") is None
     assert len(told_of(caplog)) == 2
+
+
+def test_another_programs_key_stops_no_sweep(
+    client: redis.Redis, records: Records, pair: tuple[Record, Record]
+) -> None:
+    damaged, good = pair
+    client.delete(f"bcd:job:{damaged.job_id}")
+    client.set(f"bcd:job:{damaged.job_id}", "not a record")
+    assert records.claim(good.job_id, "holder", 1) == "claimed"
+    assert good.job_id in sweep_late(client, records).requeued
 
 
 def submit(records: Records, record: Record) -> tuple[str, bool]:

@@ -12,7 +12,10 @@ end
 local MAX_LOST = 3  -- so often may a job end the process that works on it, before it is quarantined
 local MOST_LEASE, MOST_DELAY = 600, 86400  -- seconds; no setting gives more
 local function record(id) return 'bcd:job:' .. id end
-local function get(id, field) return redis.call('HGET', record(id), field) end
+local function get(id, field)
+  local found = redis.pcall('HGET', record(id), field)
+  return type(found) ~= 'table' and found  -- an error: another program's key is no record, and stops no sweep
+end
 local function set(id, ...) redis.call('HSET', record(id), ...) end
 -- the state is not counted any more: the one it is in, or else the one that its place stands for
 local function uncount(id)

@@ -16,7 +16,7 @@ local done = (state == 'done' or state == 'done with failures') and published ==
 enlist(id, batch, created)
 if not (under_way or done) then
   for i = FIELDS, #ARGV, 2 do
-    if not (state and KEPT[ARGV[i]]) then set(id, ARGV[i], ARGV[i + 1]) end
+    if not (state and KEPT[ARGV[i]] and get(id, ARGV[i])) then set(id, ARGV[i], ARGV[i + 1]) end
   end
   set(id, 'outs', outs, 'homes', homes, 'names', names, 'joined', #asked - 1, 'troubled', 0, 'batch', batch)
   redis.call('ZADD', 'bcd:jobs', 'NX', created, id)
