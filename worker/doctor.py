@@ -8,6 +8,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -114,6 +115,8 @@ def examine() -> Diagnosis:
         found = f"{name} is set and ignored: the queue is set by BCD_* alone"
         checks.append(_warning("environment", found, "unset it here, if it is for another program"))
     if any(check.state == "fail" for check in checks):
+        with suppress(SettingsError):
+            return Diagnosis(checks, [], read_settings_file().path)
         return Diagnosis(checks, [], None)
     settings, file = load_settings(), read_settings_file()
     torch = _torch(settings)

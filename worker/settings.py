@@ -21,7 +21,7 @@ from bcd_model.detector.prevalence import LEAST
 from bcd_model.errors import SettingsError
 from converters.uids import UUID_ROOT, check_root
 from worker.gateway_settings import GatewaySettings
-from worker.settings_file import SettingsFile, read_settings_file, xdg_folder
+from worker.settings_file import SettingsFile, read_settings_file, variables_set, xdg_folder
 from worker.study.staging import ResultsMode
 
 PREFIX = "BCD_"
@@ -36,7 +36,7 @@ BROKER_SCHEMES = tuple(_OPTIONS)
 _MOST_PROCESSES = 4  # by default; each holds PyTorch and the model, about half a gigabyte
 # up to the last @, for a password may hold / and @; redis-py also takes a password in the query
 _LOGIN = re.compile(r"^([\w+.-]*:/+)?.*@", re.DOTALL)
-_PASSWORD = re.compile(r"(?<=password=)[^&]*")
+_PASSWORD = re.compile(r"(?<=password=)[^&]*", re.IGNORECASE)
 
 
 def _broker_url(value: str) -> str:
@@ -59,7 +59,10 @@ def _broker_url(value: str) -> str:
     elif parts.path.strip("/") and not parts.path.strip("/").isdigit():
         raise ValueError("the path is the number of the Redis database, like redis://localhost:6379/0")
     else:
-        _ = parts.port  # a port out of range raises ValueError here
+        try:
+            _ = parts.port
+        except ValueError:  # its text quotes what may be a password with / or # in it
+            raise ValueError("the port is a number up to 65535, like redis://localhost:6379/0") from None
     return value
 
 
@@ -72,8 +75,13 @@ def _uid_root(value: str) -> str:
 
 def _folders(value: object) -> object:
     """``A:B`` as the list of folders A and B, as in PATH."""
-    parts = [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
-    return [_in_home(part) for part in parts] if isinstance(parts, list) else parts
+    given = [value] if isinstance(value, str) else value
+    if not (isinstance(given, list) and all(isinstance(part, str) for part in given)):
+        return value
+    parts = [part for each in given for part in each.split(os.pathsep) if part]
+    if not parts:  # "any folder" is said by leaving it out
+        raise ValueError("it names no folder")
+    return [_in_home(part) for part in parts]
 
 
 def _in_home(value: object) -> object:
@@ -272,11 +280,6 @@ def _explained(
             found = SettingsError(f"{key} = {written} cannot be used", remedy, file.path or "")
         explained.append(found)
     return tuple(explained)
-
-
-def variables_set() -> dict[str, str]:
-    """Variables that are set and not empty; their case does not matter."""
-    return {name.upper(): value for name, value in os.environ.items() if value}
 
 
 def _environment() -> dict[str, str]:

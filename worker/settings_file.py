@@ -27,7 +27,7 @@ class SettingsFile:
 
     Attributes:
         path: None if there is no file.
-        values: by key, as TOML has them.
+        values: by key, as TOML has them; one that is "" counts as not set.
     """
 
     path: Path | None = None
@@ -47,6 +47,11 @@ def xdg_folder(variable: str, *default: str) -> Path | None:
         return None
 
 
+def variables_set() -> dict[str, str]:
+    """Variables that are set and not empty; their case does not matter."""
+    return {name.upper(): value for name, value in os.environ.items() if value}
+
+
 def own_file() -> Path | None:
     """Where the file of this user is looked for."""
     folder = xdg_folder("XDG_CONFIG_HOME", ".config")
@@ -59,15 +64,16 @@ def read_settings_file() -> SettingsFile:
     Raises:
         SettingsError: it cannot be read or is not TOML, or ``BCD_SETTINGS`` names none.
     """
-    named, own = os.environ.get(NAMED_BY), own_file()
+    named, own = variables_set().get(NAMED_BY), own_file()
     if named:
-        path = Path(named).expanduser()
+        path = Path(os.path.expanduser(named))  # noqa: PTH111 - Path's fails for a user without a home
     elif own and os.access(own, os.F_OK):
         path = own
     else:
         path = SITE_FILE
     try:
-        return SettingsFile(path, tomllib.loads(path.read_text(encoding="utf-8")))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return SettingsFile(path, {key: value for key, value in values.items() if value != ""})
     except (FileNotFoundError, NotADirectoryError) as error:
         if not named:
             return SettingsFile()

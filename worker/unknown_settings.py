@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from bcd_model.errors import SettingsError
 from worker.logs import event
-from worker.settings import PREFIX, Settings, variables_set
-from worker.settings_file import NAMED_BY, read_settings_file
+from worker.settings import PREFIX, Settings
+from worker.settings_file import NAMED_BY, read_settings_file, variables_set
 from worker.text import on_one_line
 
 _OF_THE_TESTS = frozenset(

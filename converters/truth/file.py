@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
 from bcd_model.errors import TruthError
 from bcd_model.reading import reading
@@ -46,7 +46,7 @@ class FilmTruth:
         tissue: the collection's own code of the background tissue (MIAS: F, G, D).
     """
 
-    patient: str
+    patient: Annotated[str, Field(min_length=1)]
     label: Label
     lesions: tuple[Annotated[Lesion, AfterValidator(_on_a_film)], ...] = ()
     unlocated: bool = False

@@ -73,6 +73,8 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         "redis://:se/cret@host/0",
         "redis://host/0?password=secret",
+        "redis://host/0?Password=secret",
+        "redis://u:secret#x@host:6379/0",
         "amqp://:s#e@cret@host",
         "redis:/:cret@host",
         ":cret@host",
@@ -114,6 +116,14 @@ def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_folders_are_listed_like_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BCD_INPUT_ROOTS", "/a:/b c")
     assert load_settings().input_roots == (Path("/a"), Path("/b c"))
+
+
+@pytest.mark.parametrize("empty", [":", "::"])
+def test_a_restriction_that_names_no_folder_is_refused(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+    """It would be none: any folder."""
+    monkeypatch.setenv("BCD_OUTPUT_ROOTS", empty)
+    with pytest.raises(SettingsError, match="it names no folder"):
+        load_settings()
 
 
 def test_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:

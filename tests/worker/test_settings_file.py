@@ -90,7 +90,9 @@ def test_the_environment_wins_over_the_file_and_the_command_line_over_both(
     assert sources["results_dir"] == "default"
 
 
-@pytest.mark.parametrize("written", ['["/a", "/b c", "~/films"]', '"/a:/b c:~/films"'])
+@pytest.mark.parametrize(
+    "written", ['["/a", "/b c", "~/films"]', '"/a:/b c:~/films"', '["/a:/b c", "~/films"]']
+)
 def test_folders_are_an_array_or_like_a_path(own: Path, tmp_path: Path, written: str) -> None:
     write(own, f"input_roots = {written}")
     assert load_settings().input_roots == (Path("/a"), Path("/b c"), tmp_path / "home" / "films")
@@ -162,6 +164,17 @@ def test_a_file_that_is_named_has_to_be_there(tmp_path: Path, monkeypatch: pytes
         load_settings()
     assert "none.toml" in str(caught.value)
     assert "BCD_SETTINGS" in str(caught.value)
+
+
+def test_a_file_in_the_home_of_an_unknown_user_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BCD_SETTINGS", "~no-such-user/x.toml")
+    with pytest.raises(SettingsError, match="there is no such settings file"):
+        load_settings()
+
+
+def test_an_empty_value_is_not_set(own: Path) -> None:
+    write(own, 'results_dir = ""\nbroker_url = ""\ninput_roots = ""')
+    assert load_settings() == Settings()
 
 
 def test_a_folder_is_not_a_file(own: Path) -> None:

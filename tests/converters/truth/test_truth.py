@@ -26,7 +26,7 @@ lesions = st.builds(
 described = {
     "file": st.text(max_size=20),
     "name": st.text(min_size=1, max_size=8),
-    "patient": st.text(max_size=8),
+    "patient": st.text(min_size=1, max_size=8),
     "tissue": st.sampled_from("FGD"),
 }
 truths = st.builds(FilmTruth, label=st.just("normal"), **described) | st.builds(
