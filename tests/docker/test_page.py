@@ -10,7 +10,7 @@ from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "containers.md").read_text()
-COMMANDS = sorted(set(re.findall(r"docker compose [^`\n]*", PAGE)))
+COMMANDS = sorted(set(re.findall(r"docker compose [^`\n]*", PAGE.replace("\\\n", " "))))
 TAKES_A_VALUE = {"--scale", "--tail", "--build-arg", "--entrypoint"}
 
 
