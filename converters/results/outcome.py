@@ -62,19 +62,9 @@ def coverage(result: StudyResult) -> Coverage:
 
 def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
     """The films that were not scanned and whose view no scanned film shows."""
-    shown = {_projection(film) for film in result.films if _shows_view(film)}
-    return tuple(film for film in result.films if _is_unseen(film, shown))
-
-
-def _is_unseen(film: FilmResult, shown: set[_Projection | None]) -> bool:
-    """Whether ``film`` was not scanned and none of ``shown`` is its view."""
-    projection = _projection(film)
-    return film.outcome != "scanned" and (projection is None or projection not in shown)
-
-
-def _shows_view(film: FilmResult) -> bool:
-    """Whether a scanned film shows its view as a whole: a magnified one shows a part of it."""
-    return film.outcome == "scanned" and not film_facts.is_partial(film)
+    whole = [f for f in result.films if f.outcome == "scanned" and not film_facts.is_partial(f)]
+    shown = {_projection(film) for film in whole} - {None}  # a magnified film shows a part of its view
+    return tuple(f for f in result.films if f.outcome != "scanned" and _projection(f) not in shown)
 
 
 def _projection(film: FilmResult) -> _Projection | None:

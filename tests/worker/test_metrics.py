@@ -334,4 +334,4 @@ def test_every_metric_stands_in_the_reference(
         served_names = {line.split()[2] for line in answer.read().decode().splitlines() if "# TYPE" in line}
     assert len(served_names) == 13
     for name in served_names:
-        assert f"| `{name}`" in reference
+        assert f"`{name}`" in reference

@@ -26,7 +26,7 @@ def up(
     if not settings.embedded:
         remedy = "use 'bcd-admin worker', or unset it; bcd-admin doctor says where it is set"
         raise UsageError("BCD_BROKER_URL names a queue of your own", remedy)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with open_queue(settings) as queue:
             queue.start_worker()
@@ -61,7 +61,3 @@ def _gateway(settings: Settings) -> Iterator[Callable[[], None]]:
             return
         note(f"the gateway is at {url}; its token is in {secret}")
         yield check
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

@@ -107,13 +107,9 @@ def embedded_engine(state_dir: Path) -> Iterator[Engine]:
             fcntl.flock(work, fcntl.LOCK_UN)
             fcntl.flock(users, fcntl.LOCK_UN)
             _wait_for_end(host, users)
-            if try_lock(start, fcntl.LOCK_EX) and not in_use(host) and _redis_ends(state):
-                remove_socket(state)  # of a host that was killed
-
-
-def _redis_ends(state: Path) -> bool:
-    """Wait for the Redis of a host that was killed, which ends with it; whether it has ended."""
-    return wait_for(lambda: not redis_answer(socket_path(state)), _ENDS)
+            killed = try_lock(start, fcntl.LOCK_EX) and not in_use(host)  # the host: its Redis ends with it
+            if killed and wait_for(lambda: not redis_answer(socket_path(state)), _ENDS):
+                remove_socket(state)
 
 
 def worker_wanted(state_dir: Path) -> bool:

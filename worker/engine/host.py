@@ -197,7 +197,7 @@ class _Host:
                     self._check(work)
                     time.sleep(_POLL)
             except _HostError as error:
-                _say(str(error))
+                print(error, file=sys.stderr, flush=True)
                 return 1
             finally:
                 self._stop()
@@ -291,10 +291,6 @@ def _begun_anew(log: Path) -> Path:
 
 class _HostError(Exception):
     """Why the host gives up; the last line of ``host.log``."""
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

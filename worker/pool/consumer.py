@@ -48,17 +48,11 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
         return on_message
 
-    def on_unknown_message(self, _body: Any, message: Any) -> None:
-        """Refuse what has not the parts of a message."""
+    def on_unknown_task(self, _body: Any, message: Any, _exc: Exception | None = None) -> None:
+        """Refuse another task, arguments that are none, and what has not the parts of a message."""
         self._refuse(message)
 
-    def on_unknown_task(self, _body: Any, message: Any, _exc: Exception) -> None:
-        """Refuse another task."""
-        self._refuse(message)
-
-    def on_invalid_task(self, _body: Any, message: Any, _exc: Exception) -> None:
-        """Refuse arguments that are none."""
-        self._refuse(message)
+    on_invalid_task = on_unknown_message = on_unknown_task
 
     def on_decode_error(self, message: Any, _exc: Exception) -> None:
         """Refuse a body that cannot be read."""
