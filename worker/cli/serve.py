@@ -58,11 +58,7 @@ def serve(
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """End quietly on SIGTERM and Ctrl-C: both are how a server is stopped."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:

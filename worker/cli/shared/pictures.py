@@ -14,7 +14,5 @@ def check_pictures_can_be_drawn() -> None:
         UsageError: it is not installed.
     """
     if find_spec("matplotlib") is None:
-        raise UsageError(
-            "its pictures are drawn with Matplotlib, which is not installed",
-            "pip install 'bcd-cad[pictures]'",
-        )
+        remedy = "pip install 'bcd-cad[pictures]'"
+        raise UsageError("its pictures are drawn with Matplotlib, which is not installed", remedy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import threading
@@ -18,8 +17,7 @@ from converters.films.archives import Budget, Member, is_archive, unpack
 from worker.cli.shared.console import note
 from worker.cli.shared.progress import busy
 from worker.gateway.storage.disk import check_room
-from worker.study.removal import FOLDER
-from worker.study.staging import FILMS, ResultsMode, finish, make_results_folder
+from worker.study.staging import FILMS, ResultsMode, ResultsRoot, finish, make_results_folder
 
 _FREE = 1 << 30  # bytes that are left on the disk
 _FILES = 100_000  # more in one zip are no studies of one night
@@ -84,12 +82,8 @@ def unpacked(
             with busy("unpacking"), about(paths[number]), _no_room(root):
                 for member in unpack(paths[number], raw, budget):
                     _give_name(member, named)
-        with _no_room(root):
-            opened = os.open(root, FOLDER)
-            try:
-                finish(opened, mode)
-            finally:
-                os.close(opened)
+        with _no_room(root), ResultsRoot(root, make=False) as opened:
+            finish(opened.fd, mode)
         yield films
     except InputError as error:
         if error.reason.code == "archive" and not error.reason.remedy:
