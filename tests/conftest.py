@@ -17,7 +17,14 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-LONG = ("tests/faults/", "tests/golden/", "tests/fuzz/", "tests/outcomes/", "tests/slicer/project/")
+LONG = (
+    "tests/faults/",
+    "tests/golden/",
+    "tests/fuzz/",
+    "tests/outcomes/",
+    "tests/slicer/project/",
+    "tests/worker/pool/",
+)
 """What takes minutes; begun last, it would keep one core busy while the others have nothing left."""
 
 
