@@ -37,8 +37,12 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             # Celery only logs that an acknowledgement failed, and then takes no other message in its place
             message.ack_log_error = lambda _log, _errors, multiple=False: message.ack(multiple)
             message.reject_log_error = lambda _log, _errors, requeue=False: message.reject(requeue)
-            message.headers["timelimit"] = None  # how long a study may take is this worker's to say
             try:
+                arguments, named, more = message.decode()
+                if named or any(more.values()) or [type(each) for each in arguments] != [str]:
+                    raise ValueError("more or less than a job or a region")
+                # when to begin, and how long it may take, is this worker's to say
+                message.headers |= {"eta": None, "timelimit": None}
                 handle(message)
             except Exception as error:  # one message must not end the worker
                 # kombu counts KeyError, too, as a sign that the connection is lost

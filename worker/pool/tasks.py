@@ -20,7 +20,6 @@ from bcd_model.errors import QueueError
 from worker import metrics
 from worker.logs import event
 from worker.pool.app import REGION_TASK, TASK
-from worker.pool.consumer import refuse
 from worker.pool.execution import run_job
 from worker.pool.regions import classify_region
 from worker.queue.records import Records
@@ -68,19 +67,13 @@ def register(app: Celery, settings: Settings) -> None:
 
     ScanTask.Request = ScanRequest
 
-    def scan_study(task: Task, job: object) -> None:
-        if not isinstance(job, str):
-            refuse(settings.broker_url or "")
-            return
+    def scan_study(task: Task, job: str) -> None:
         try:
             run_job(job, f"{holder(task.request.id, task.request.hostname)}{os.getpid()}", settings)
         except QueueError as error:
             raise _once_more(error) from None
 
-    def region(region_id: object) -> None:
-        if not isinstance(region_id, str):
-            refuse(settings.broker_url or "")
-            return
+    def region(region_id: str) -> None:
         try:
             classify_region(region_id, settings)
         except QueueError as error:

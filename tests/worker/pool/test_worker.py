@@ -125,6 +125,9 @@ def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
         ({"task": "bcd.scan_study", "args": [MARKED], "kwargs": {}, "id": "3"}, {}),
         ([[MARKED], {}, NOTHING_MORE], scan),
         ([[], {"job": MARKED}, NOTHING_MORE], scan),
+        ([[JOB, MARKED], {}, NOTHING_MORE], scan),
+        ([[JOB], {}, {**NOTHING_MORE, "callbacks": [{"task": "os.system", "args": [MARKED]}]}], scan),
+        ([[JOB], {}, NOTHING_MORE], {**scan, "eta": "2999-01-01T00:00:00+00:00"}),
         ([[JOB], {}, NOTHING_MORE], {**scan, "timelimit": MARKED}),
         ([[JOB], {}, NOTHING_MORE], {"task": "bcd.scan_study", "origin": MARKED}),
         ([[2 * JOB], {}, NOTHING_MORE], scan),
@@ -133,6 +136,8 @@ def send_what_is_none_of_ours(site: str, client: redis.Redis) -> int:
         ([[MARKED], {}, NOTHING_MORE], region),
         ([[None], {}, NOTHING_MORE], scan),
         ([[{"job": MARKED}], {}, NOTHING_MORE], region),
+        ([[2 * JOB], {"film": MARKED}, NOTHING_MORE], region),
+        ([[2 * JOB], {}, {**NOTHING_MORE, "chain": [{"task": "os.system", "args": [MARKED]}]}], region),
     ]
     for queue in ("bcd.interactive", "bcd.batch"):
         client.lpush(queue, *raw)
