@@ -88,12 +88,8 @@ class Gateway:
         found._wait, found._patience = wait, patience
         return found
 
-    def health(self) -> str:
-        """The gateway's version, if it and its queue answer."""
-        return str(self._asked("GET", "/health", quick=True).get("version", ""))
-
     def info(self) -> Info:
-        """What the gateway says of itself; needs a valid token."""
+        """What the gateway says of itself, if it and its queue answer; needs a valid token."""
         return answers.info(self._asked("GET", "/info", quick=True))
 
     def submit(

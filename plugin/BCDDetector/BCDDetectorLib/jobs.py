@@ -1,4 +1,4 @@
-"""What the panel asks of the gateway, as work for a thread: connection, scan, region.
+"""What the panel asks of the gateway, as work for a thread: scan, region.
 
 Nothing here touches a MRML node or a widget.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import result_reader
-from .answers import Info, Job
+from .answers import Job
 from .client import Gateway
 from .errors import (
     BadAnswerError,
@@ -47,12 +47,6 @@ class ScanOutcome:
     folder: Path
     earlier: bool
     skipped: tuple[str, ...] = ()
-
-
-def check_connection(gateway: Gateway) -> Info:
-    """What Test connection asks: that the gateway lives, and that it takes the token."""
-    gateway.health()
-    return gateway.info()
 
 
 def scan(

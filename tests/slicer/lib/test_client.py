@@ -209,7 +209,7 @@ def test_the_token_is_not_replaced_by_a_netrc(gateway, monkeypatch, tmp_path):
 def test_nothing_listens(gateway):
     gateway.stop()
     with pytest.raises(errors.UnreachableError) as caught:
-        Gateway(gateway.address, TOKEN, FAST).health()
+        Gateway(gateway.address, TOKEN, FAST).info()
     assert gateway.address in caught.value.message
     assert rules.connection_text(caught.value).startswith("Unreachable")
 
@@ -226,17 +226,14 @@ def test_another_service_is_no_gateway():
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer():
-            for _ in range(2):
-                connection, _ = server.accept()
-                with connection:
-                    connection.recv(65536)
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi!\n")
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi!\n")
 
         threading.Thread(target=answer, daemon=True).start()
         client = Gateway(f"127.0.0.1:{server.getsockname()[1]}", TOKEN, FAST)
         with pytest.raises(errors.BadAnswerError, match="not a BCD gateway"):
-            client.health()
-        with pytest.raises(errors.BadAnswerError):
             client.info()
 
 

@@ -74,14 +74,14 @@ def until(task, word, seconds=60.0) -> None:
 
 
 def test_the_connection_and_its_refusals(up, client, studies):
-    info = jobs.check_connection(client)
+    info = client.info()
     assert info.model and info.workers and info.max_bytes == 5_000_000
     with pytest.raises(errors.RefusedError):
         Gateway(up.address, "bcd_wrong").info()
     with pytest.raises(errors.NotFoundError):
         client.job("0123456789abcdef")
     with pytest.raises(errors.NotFoundError):
-        Gateway(f"{up.address.replace('/api/v1', '')}/elsewhere", up.token).health()
+        Gateway(f"{up.address.replace('/api/v1', '')}/elsewhere", up.token).info()
 
 
 def test_too_large_is_known_before_and_after(client, studies, tmp_path, monkeypatch):
