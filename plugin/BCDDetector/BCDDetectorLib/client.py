@@ -22,9 +22,9 @@ from .answers import Info, Job, Submission
 from .errors import (
     BadAnswerError,
     CancelledError,
+    GatewayError,
     InputError,
-    NotReadyError,
-    TooLargeError,
+    NotFoundError,
     TooManyError,
     UnreachableError,
 )
@@ -103,16 +103,16 @@ class Gateway:
         """Send films; each study among them becomes one job.
 
         Raises:
-            TooLargeError: the gateway said before or after that it does not take so much.
+            GatewayError: the gateway said before or after that it does not take so much.
         """
         body = Multipart(
             [("files", path) for path in files], {"force": "true"} if force else {}, cancelled, progress
         )
         limits = self.info()
         if limits.max_files is not None and len(files) > limits.max_files:
-            raise TooLargeError(f"too many: {len(files)} films, the gateway takes {limits.max_files} at once")
+            raise GatewayError(f"too many: {len(files)} films, the gateway takes {limits.max_files} at once")
         if limits.max_bytes is not None and len(body) > limits.max_bytes:
-            raise TooLargeError(
+            raise GatewayError(
                 f"too large: {len(body) / 1e6:.0f} MB of films, "
                 f"the gateway takes {limits.max_bytes / 1e6:.0f} MB at once"
             )
@@ -140,13 +140,13 @@ class Gateway:
         """Fetch the job's result files into ``folder``, each checked against its SHA-256.
 
         Raises:
-            NotReadyError: the job has none yet.
+            NotFoundError: the job has none yet, or no more.
             BadAnswerError: a path that would leave ``folder``, or a file that arrived damaged.
         """
         listing = self._asked("GET", _path("jobs", job_id, "results"))
         entries = listing.get("files")
         if not isinstance(entries, list) or not entries:
-            raise NotReadyError("the job has no results yet")
+            raise NotFoundError("the job has no results yet")
         fetched: list[Path] = []
         for entry in entries:
             if cancelled():

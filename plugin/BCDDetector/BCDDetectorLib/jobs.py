@@ -22,7 +22,6 @@ from .errors import (
     GatewayError,
     InputError,
     NotFoundError,
-    NotReadyError,
     OverloadedError,
     TooManyError,
     UnreachableError,
@@ -78,7 +77,7 @@ def scan(
             if job.has_result:
                 try:
                     study, folder = _fetch(task, gateway, job, root)
-                except (NotReadyError, NotFoundError):
+                except NotFoundError:
                     continue  # the gateway keeps records longer than results
                 if wanted <= {film.sop_instance_uid for film in study.films}:
                     return ScanOutcome(study, folder, earlier=True)

@@ -104,8 +104,8 @@ def test_file_names_stay_here(gateway, client, study, tmp_path):
         (401, errors.RefusedError, "Refused"),
         (403, errors.RefusedError, "Refused"),
         (404, errors.NotFoundError, "Not found"),
-        (413, errors.TooLargeError, "Failed"),
-        (422, errors.UnusableError, "Failed"),
+        (413, errors.GatewayError, "Failed: too large"),
+        (422, errors.GatewayError, "Failed: the gateway found nothing that it can scan"),
         (429, errors.TooManyError, "Overloaded"),
         (500, errors.BadAnswerError, "Failed"),
         (503, errors.OverloadedError, "Overloaded"),
@@ -245,10 +245,10 @@ def test_no_redirect_is_followed(gateway):
 
 def test_limits_are_known_before_anything_is_sent(gateway, client, study):
     gateway.limits = {"bytes": 1000, "files": 100}
-    with pytest.raises(errors.TooLargeError, match="too large"):
+    with pytest.raises(errors.GatewayError, match="too large"):
         client.submit([path for _, path in study[1]])
     gateway.limits = {"bytes": 10**9, "files": 1}
-    with pytest.raises(errors.TooLargeError, match="too many"):
+    with pytest.raises(errors.GatewayError, match="too many"):
         client.submit([path for _, path in study[1]])
     assert gateway.received == []
 

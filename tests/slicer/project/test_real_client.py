@@ -87,17 +87,17 @@ def test_the_connection_and_its_refusals(up, client, studies):
 def test_too_large_is_known_before_and_after(client, studies, tmp_path, monkeypatch):
     big = tmp_path / "big.dcm"
     big.write_bytes(bytes(6_000_000))
-    with pytest.raises(errors.TooLargeError, match="takes 5 MB"):
+    with pytest.raises(errors.GatewayError, match="takes 5 MB"):
         client.submit([big])
     told = client.info()
     monkeypatch.setattr(client, "info", lambda: type(told)(told.version, told.model, 1, None, None))
-    with pytest.raises((errors.TooLargeError, errors.UnreachableError)):  # it may hang up before it is heard
+    with pytest.raises(errors.GatewayError, match=r"too large|cannot be reached"):  # it may hang up unheard
         client.submit([big])
 
 
 def test_what_is_no_film(client, tmp_path):
     (tmp_path / "x.dcm").write_bytes(b"hello" * 100)
-    with pytest.raises(errors.UnusableError):
+    with pytest.raises(errors.GatewayError, match=r"no film|nothing that it can scan|cannot use"):
         client.submit([tmp_path / "x.dcm"])
 
 
@@ -137,4 +137,4 @@ def test_a_region(client, studies):
     assert label in ("normal", "benign", "malignant")
     assert shares.normal + shares.benign + shares.malignant == pytest.approx(1, abs=1e-3)
     found = ended(Task(lambda task: jobs.classify(task, client, film, (5000.0, 400.0), 30.0)).start())
-    assert isinstance(found.error, (errors.UnusableError, errors.InputError)), found
+    assert "outside the film" in found.error.message, found
