@@ -20,10 +20,17 @@ from BCDDetectorLib.upload import Multipart
 FAST = (2.0, 5.0)
 
 
+def begun(work) -> Task:
+    """A task that does ``work``, under way."""
+    task = Task(work)
+    task.start()
+    return task
+
+
 def finish(task: Task, seconds: float = 20.0) -> list:
     """The task's events until it has ended."""
     task.join(seconds)
-    assert not task.alive
+    assert not task.is_alive()
     return task.drain()
 
 
@@ -54,7 +61,7 @@ def study(case, gateway):
 def scan(client, study, **options):
     found, films = study
     options.setdefault("poll", 0.02)
-    return Task(lambda task: jobs.scan(task, client, found.study_instance_uid, films, **options)).start()
+    return begun(lambda task: jobs.scan(task, client, found.study_instance_uid, films, **options))
 
 
 def test_a_study_is_sent_followed_and_fetched(gateway, client, study):
@@ -266,7 +273,7 @@ def test_cancel_while_films_are_sent(gateway, client, study, tmp_path):
 
         return client.submit([big], cancelled=task.cancelled, progress=progress)
 
-    events = finish(Task(work).start())
+    events = finish(begun(work))
     assert isinstance(events[-1], Failed) and isinstance(events[-1].error, errors.CancelledError)
     assert max(sent) < 2_000_000 and gateway.received == []
 
@@ -340,17 +347,17 @@ def test_a_result_path_cannot_leave_its_folder(gateway, client, monkeypatch, tmp
 
 def test_a_region_is_classified(gateway, client, study):
     film = study[1][0][1]
-    events = finish(Task(lambda task: jobs.classify(task, client, film, (60.25, 40.75), 14.0)).start())
+    events = finish(begun(lambda task: jobs.classify(task, client, film, (60.25, 40.75), 14.0)))
     label, shares = events[-1].value
     assert label == "malignant" and shares.malignant == 0.7
     assert gateway.fields == [{"center_row": "60.250", "center_column": "40.750", "radius": "14.000"}]
     gateway.region = {"state": "failed", "reason": "outside the film"}
-    events = finish(Task(lambda task: jobs.classify(task, client, film, (1, 2), 3)).start())
+    events = finish(begun(lambda task: jobs.classify(task, client, film, (1, 2), 3)))
     assert "outside the film" in events[-1].error.message
 
 
 def test_a_fault_in_the_thread_is_told():
-    events = finish(Task(lambda task: 1 / 0).start())
+    events = finish(begun(lambda task: 1 / 0))
     assert isinstance(events[-1], Failed) and "ZeroDivisionError" in events[-1].error.details
 
 

@@ -52,23 +52,30 @@ def client(up):
     return Gateway(up.address, up.token)
 
 
+def begun(work) -> Task:
+    """A task that does ``work``, under way."""
+    task = Task(work)
+    task.start()
+    return task
+
+
 def run(client, study, **options):
     uid, own = study
     options.setdefault("poll", 0.1)
-    return Task(lambda task: jobs.scan(task, client, uid, own, **options)).start()
+    return begun(lambda task: jobs.scan(task, client, uid, own, **options))
 
 
 def ended(task, seconds=120.0):
     """The last event; the others are given back to the test by ``until``."""
     task.join(seconds)
-    assert not task.alive
+    assert not task.is_alive()
     return task.drain()[-1]
 
 
 def until(task, word, seconds=60.0) -> None:
     end, heard = time.monotonic() + seconds, []
     while not any(word in getattr(event, "text", "") for event in heard):
-        assert time.monotonic() < end and task.alive, f"never heard {word!r} among {heard[-3:]}"
+        assert time.monotonic() < end and task.is_alive(), f"never heard {word!r} among {heard[-3:]}"
         time.sleep(0.02)
         heard += task.drain()
 
@@ -132,9 +139,9 @@ def test_the_gateway_dies_in_mid_job_and_comes_back(up, client, studies):
 
 def test_a_region(client, studies):
     film = studies[0][1][0][1]
-    found = ended(Task(lambda task: jobs.classify(task, client, film, (500.0, 400.0), 30.0)).start())
+    found = ended(begun(lambda task: jobs.classify(task, client, film, (500.0, 400.0), 30.0)))
     label, shares = found.value
     assert label in ("normal", "benign", "malignant")
     assert shares.normal + shares.benign + shares.malignant == pytest.approx(1, abs=1e-3)
-    found = ended(Task(lambda task: jobs.classify(task, client, film, (5000.0, 400.0), 30.0)).start())
+    found = ended(begun(lambda task: jobs.classify(task, client, film, (5000.0, 400.0), 30.0)))
     assert "outside the film" in found.error.message, found
