@@ -6,14 +6,16 @@ finding, and a film has no class of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from .coordinates import from_scoord, mean_radius
+from .coordinates import from_scoord
 from .errors import InputError
 from .words import MIN_CORNERS, Film, Finding, Probability, Study
 
@@ -140,7 +142,7 @@ def _finding(
         film=film,
         number=len(known.get(film, ())) + 1,
         center=center,
-        radius=mean_radius(center, outline),
+        radius=fmean(math.dist(center, corner) for corner in outline),
         outline=outline,
         label="malignant" if malignant > benign else "benign",
         probability=Probability(max(1.0 - abnormal, 0.0), benign, malignant),

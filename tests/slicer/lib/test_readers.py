@@ -61,8 +61,6 @@ def test_the_half_pixel():
     """PS3.3 C.18.6.1.1: (0, 0) is the corner of the top-left pixel, so its centre is (0.5, 0.5)."""
     assert coordinates.from_scoord([0.5, 0.5, 10.5, 20.0]) == ((0.0, 0.0), (19.5, 10.0))
     assert coordinates.to_scoord([(0.0, 0.0), (19.5, 10.0)]) == [0.5, 0.5, 10.5, 20.0]
-    assert coordinates.to_ijk((19.5, 10.0), 3) == (10.0, 19.5, 3.0)
-    assert coordinates.from_ijk(coordinates.to_ijk((19.5, 10.0))) == (19.5, 10.0)
 
 
 def test_a_blobs_centroid_lies_where_the_report_says(case):
