@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from vtk.util.numpy_support import vtk_to_numpy
 
 from . import (
+    dicom_write,
     films,
     heat_map,
     jobs,
@@ -211,7 +212,7 @@ class Session:
             for mark in {film.sop_instance_uid for film in found.study.films if film.sop_instance_uid}
             if nodes.volume_of(self.scene, mark) is not None
         }
-        reading_sr.write(found, headers, path, when)
+        dicom_write.write(reading_sr.build(found, headers, when), path)
 
     def _header(self, found: Reading) -> Dataset:
         for film in found.study.films:

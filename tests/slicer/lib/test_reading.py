@@ -11,6 +11,7 @@ from readings import WHEN, items, name
 
 from BCDDetectorLib import errors, reading, reading_sr
 from BCDDetectorLib.coordinates import from_scoord
+from BCDDetectorLib.dicom_write import write
 
 
 def child(item, code):
@@ -20,7 +21,7 @@ def child(item, code):
 def test_the_report_holds_what_the_reader_said(made, tmp_path):
     found, headers = made
     path = tmp_path / "reading.dcm"
-    reading_sr.write(found, headers, path, WHEN)
+    write(reading_sr.build(found, headers, WHEN), path)
     document = pydicom.dcmread(path)
     observer = next(item for item in items(document) if name(item) == "121008")
     assert str(observer.PersonName) == "Test^Dr"
@@ -48,10 +49,10 @@ def test_unread_findings_are_no_part_of_the_report(made, tmp_path):
 
 
 @pytest.mark.parametrize("reader", ["", "a\\b", "x" * 65, "a=b"])
-def test_a_reader_needs_a_name(made, tmp_path, reader):
+def test_a_reader_needs_a_name(made, reader):
     found, headers = made
     with pytest.raises(errors.InputError):
-        reading_sr.write(replace(found, reader=reader), headers, tmp_path / "x.dcm", WHEN)
+        reading_sr.build(replace(found, reader=reader), headers, WHEN)
 
 
 def test_json_holds_truth_only_of_films_that_were_read(made, tmp_path):
@@ -110,5 +111,5 @@ def test_a_file_that_cannot_be_written_is_named_in_the_details_alone(made, tmp_p
         if kind == "JSON":
             reading.write_json({}, path)
         else:
-            reading_sr.write(found, headers, path, WHEN)
+            write(reading_sr.build(found, headers, WHEN), path)
     assert "Frieda" in caught.value.details and "Frieda" not in caught.value.message
