@@ -14,7 +14,6 @@ from typing import Any, Callable
 from urllib.parse import quote
 
 import requests
-from requests.auth import AuthBase
 
 from . import answers
 from .address import BASE, clean_address, is_loopback
@@ -39,18 +38,6 @@ QUICK_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0
 """How long one request that came too soon after others is put off before it is given up."""
 _CHUNK = 1 << 18
-
-
-class _Bearer(AuthBase):
-    """The token of every request; as ``auth`` it also keeps a ``.netrc`` from taking its place."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class Gateway:
@@ -255,7 +242,7 @@ class Gateway:
                     params=parameters,
                     data=body,
                     headers=headers,
-                    auth=_Bearer(self._token),
+                    auth=self._authorized,
                     timeout=(connect, min(answer, QUICK_SECONDS) if quick else answer),
                     allow_redirects=False,
                     stream=stream,
@@ -269,6 +256,12 @@ class Gateway:
         if response.status_code >= 400:
             answers.raise_for(response)
         return response
+
+    def _authorized(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request with its token; as ``auth`` this also keeps a ``.netrc`` from taking its place."""
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
     def _asked(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """The JSON object that the gateway answers."""
