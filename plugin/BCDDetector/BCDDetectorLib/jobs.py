@@ -169,14 +169,7 @@ def _fetch(task: Task, gateway: Gateway, job: Job, root: Path | None) -> tuple[S
 
 
 def classify(
-    task: Task,
-    gateway: Gateway,
-    file: Path,
-    center: Point,
-    radius: float,
-    *,
-    poll: float = POLL_SECONDS / 4,
-    patience: float = PATIENCE_SECONDS,
+    task: Task, gateway: Gateway, file: Path, center: Point, radius: float
 ) -> tuple[str, Probability]:
     """Class and probabilities of a circle on a film."""
     gateway = gateway.patient(task.wait)
@@ -193,6 +186,6 @@ def classify(
             raise InputError("the gateway has lost the region; draw it again", error.details) from error
         if answer is not None:
             return answer
-        if time.monotonic() - begun > patience:
+        if time.monotonic() - begun > PATIENCE_SECONDS:
             raise UnreachableError("the gateway does not answer for the circle; is a worker running?")
-        task.wait(poll)
+        task.wait(POLL_SECONDS / 4)  # a circle is answered sooner than a film
