@@ -154,7 +154,6 @@ def _describe(curve: Any, finding: Finding) -> None:
     curve.SetName(finding_label(finding.number, finding.label, finding.probability))
     curve.SetAttribute(nodes.NUMBER, str(finding.number))
     curve.SetAttribute(nodes.TRACKING_UID, finding.tracking_uid)
-    curve.SetAttribute(nodes.PRESENTED, "1" if finding.presented else "0")
     curve.SetAttribute(nodes.FOUND_AT, json.dumps([*finding.center, finding.radius]))
     shares = finding.probability
     curve.SetAttribute(nodes.PROBABILITY, json.dumps([shares.normal, shares.benign, shares.malignant]))

@@ -1,7 +1,7 @@
 """Reads our Mammography CAD SR (TID 4000) into the same words as ``result.json``.
 
 What the report does not hold stays open: the threshold is given as "required" or "optional" for each
-finding, and a film has no class of its own.
+finding.
 """
 
 from __future__ import annotations
