@@ -124,7 +124,7 @@ class Session:
         self.volume.SetAttribute(nodes.WRAPPED_UID, uid)
         self.volume.SetAttribute(nodes.WRAPPED_STUDY, study)
         self.volume.SetAttribute(nodes.WRAPPED_AS, description.text())
-        return study, [Source(uid, study, path, self.volume.GetName())]
+        return study, [Source(uid, study, path)]
 
     # Result
 
