@@ -50,7 +50,6 @@ class Session:
         self.file_of = file_of
         self.state = State(scene)
         self._folder: Path | None = None
-        self._results: list[Path] = []
         self._reports: dict[str, Path] = {}
 
     # Input
@@ -140,7 +139,6 @@ class Session:
         Raises:
             InputError: none of its films is loaded any more.
         """
-        self._results.append(outcome.folder)
         study = outcome.study
         self._reports[study.study_instance_uid] = outcome.folder / REPORT
         show.show_study(self.scene, study)
@@ -241,16 +239,16 @@ class Session:
 
     @property
     def folder(self) -> Path:
-        """A folder of this session for films on their way; removed by :meth:`close`."""
+        """A folder of this session for films on their way and for results; removed by :meth:`close`."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="bcd-"))
         return self._folder
 
     def close(self) -> None:
         """End of the session: remove temporary files."""
-        for folder in (*self._results, *([self._folder] if self._folder else [])):
-            shutil.rmtree(folder, ignore_errors=True)
-        self._results, self._folder = [], None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
 
 def _suspicion(curve: Any) -> float:

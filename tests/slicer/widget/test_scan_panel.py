@@ -321,7 +321,7 @@ def test_errors_are_shown_in_slicers_own_window(panel, monkeypatch):
 
 
 def test_temporary_files_go_with_the_panel(panel, scanned):
-    (folder,) = panel.widget.session._results
+    (folder,) = panel.widget.session.folder.glob("bcd-*")
     assert (folder / "result.json").exists()
     panel.widget.cleanup()
     assert not folder.exists()
