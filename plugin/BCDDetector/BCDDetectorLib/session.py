@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable
@@ -199,25 +200,23 @@ class Session:
 
     def export_json(self, found: Reading, path: Path, when: datetime) -> None:
         """Write the reading as JSON; a hash of the identity stands for the patient."""
-        header = self._header(found)
+        header = next((header for _, header in self._headers(found)), None)
+        if header is None:
+            raise InputError("none of the study's films is loaded; load the study first")
         patient = str(header.get("PatientID") or header.get("PatientName") or found.study.study_instance_uid)
         reading.write_json(reading.to_json(found, when, patient), path)
 
     def export_sr(self, found: Reading, path: Path, when: datetime) -> None:
         """Write the reading as a TID 1500 SR."""
-        headers = {
-            mark: films.header(self.file_of_film(nodes.volume_of(self.scene, mark), mark))
-            for mark in {film.sop_instance_uid for film in found.study.films if film.sop_instance_uid}
-            if nodes.volume_of(self.scene, mark) is not None
-        }
-        dicom_write.write(reading_sr.build(found, headers, when), path)
+        dicom_write.write(reading_sr.build(found, dict(self._headers(found)), when), path)
 
-    def _header(self, found: Reading) -> Dataset:
+    def _headers(self, found: Reading) -> Iterator[tuple[str, Dataset]]:
+        """SOP Instance UID and header of each of the study's films that is loaded."""
         for film in found.study.films:
-            volume = nodes.volume_of(self.scene, film.sop_instance_uid or "")
+            uid = film.sop_instance_uid or ""
+            volume = nodes.volume_of(self.scene, uid)
             if volume is not None:
-                return films.header(self.file_of_film(volume, film.sop_instance_uid or ""))
-        raise InputError("none of the study's films is loaded; load the study first")
+                yield uid, films.header(self.file_of_film(volume, uid))
 
     # Files
 
