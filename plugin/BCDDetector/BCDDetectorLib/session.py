@@ -143,19 +143,12 @@ class Session:
         study = outcome.study
         self._reports[study.study_instance_uid] = outcome.folder / REPORT
         show.show_study(self.scene, study)
-        presented = [f.probability.abnormal for f in study.findings if f.presented]
-        self.state.threshold = rules.default_threshold(study.threshold, presented)
+        self.state.threshold = rules.default_threshold(study)
         faults = heat_map.load_all(self.scene, study.study_instance_uid, outcome.folder)
         self.refresh_views()
         curves = nodes.findings(self.scene, study.study_instance_uid)  # another may be chosen meanwhile
         shown = sum(views.reaches(curve, self.state.threshold) for curve in curves)
-        hidden = len(curves) - shown
-        failed = [f"{film.name}: {film.reason}" for film in study.films if film.failed]
-        scanned = len(study.films) - len(failed)
-        bare = [
-            f"{f.name}: {faults[f.sop_instance_uid]}" for f in study.films if f.sop_instance_uid in faults
-        ]
-        return rules.outcome_text(scanned, shown, hidden, [*failed, *outcome.skipped], outcome.earlier, bare)
+        return rules.outcome_text(outcome, shown, len(curves) - shown, faults)
 
     def report(self) -> Path | None:
         """The report of the chosen study, if its result was fetched in this session."""
