@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import vtk
 from pydicom import uid
 from pydicom.dataset import Dataset
 
@@ -105,7 +104,11 @@ def load(scene: Any, path: Path) -> Any:
     if not storage.ReadData(volume):
         scene.RemoveNode(volume)
         raise InputError("the film's pixels cannot be read by Slicer", str(path))
-    _lay(volume, spacing(header) or (1.0, 1.0))
+    # Columns to the right, rows downwards in an axial view; positions mean nothing on a projection.
+    rows, columns = spacing(header) or (1.0, 1.0)
+    volume.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    volume.SetSpacing(columns, rows, 1.0)
+    volume.SetOrigin(0.0, 0.0, 0.0)
     volume.SetAttribute(nodes.INSTANCE_UIDS, str(header.SOPInstanceUID))
     volume.CreateDefaultDisplayNodes()
     shown = window(header)
@@ -116,11 +119,3 @@ def load(scene: Any, path: Path) -> Any:
     else:
         display.AutoWindowLevelOn()
     return volume
-
-
-def _lay(volume: Any, between: tuple[float, float]) -> None:
-    """Columns to the right, rows downwards in an axial view; positions mean nothing on a projection."""
-    matrix = vtk.vtkMatrix4x4()
-    matrix.SetElement(0, 0, -between[1])
-    matrix.SetElement(1, 1, -between[0])
-    volume.SetIJKToRASMatrix(matrix)
