@@ -100,10 +100,7 @@ def _renumber(scene: Any, curve: Any, taken: set[int]) -> None:
         return
     others = {nodes.number(c) for c in nodes.findings(scene) if _film(c) == _film(curve)}
     curve.SetAttribute(nodes.NUMBER, str(1 + max(taken | others)))
-    label, shares = curve.GetAttribute(nodes.LABEL), nodes.probability(curve)
-    number = nodes.number(curve)
-    curve.SetName(finding_label(number, label, shares) if shares else f"{number} {label} (reader)")
-    set_label(curve, label)
+    set_label(curve, curve.GetAttribute(nodes.LABEL))
 
 
 def _nearest(curves: list[Any], found: list[Finding]) -> dict[str, Finding]:
@@ -151,7 +148,6 @@ def add_finding(scene: Any, study_uid: str, finding: Finding) -> Any:
 
 def _describe(curve: Any, finding: Finding) -> None:
     """Write what the detector says of the finding, which no reader changes, on its curve."""
-    curve.SetName(finding_label(finding.number, finding.label, finding.probability))
     curve.SetAttribute(nodes.NUMBER, str(finding.number))
     curve.SetAttribute(nodes.TRACKING_UID, finding.tracking_uid)
     curve.SetAttribute(nodes.FOUND_AT, json.dumps([*finding.center, finding.radius]))
@@ -166,7 +162,6 @@ def add_missed(
     volume = nodes.volume_of(scene, film_uid)
     number = 1 + max((nodes.number(c) for c in nodes.findings(scene) if _film(c) == film_uid), default=0)
     curve = _curve(scene, study_uid, film_uid, number, geometry.round_outline(volume, center, radius))
-    curve.SetName(f"{number} {label} (reader)")
     curve.SetAttribute(nodes.SOURCE, nodes.READER)
     curve.SetAttribute(nodes.VERDICT, nodes.ACCEPTED)
     curve.SetAttribute(nodes.TRACKING_UID, tracking_uid)
@@ -195,9 +190,10 @@ def get_place(curve: Any) -> tuple[Point, float]:
 
 
 def set_label(curve: Any, label: str) -> None:
-    """Set a finding's class, and the colour and caption that go with it."""
+    """Set a finding's class, and the name, colour and caption that go with it."""
     curve.SetAttribute(nodes.LABEL, label)
     shares, number = nodes.probability(curve), nodes.number(curve)
+    curve.SetName(finding_label(number, label, shares) if shares else f"{number} {label} (reader)")
     if shares is None:
         caption = f"{number} {label}, added"
     elif label == shares.label:
