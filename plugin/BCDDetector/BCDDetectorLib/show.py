@@ -47,9 +47,7 @@ def show_study(scene: Any, study: Study) -> Any:
         table.SetAttribute(nodes.ROLE, "study")
     nodes.set_info(table, replace(study, films=_known(table, study, loaded)))
     missing = _supersede(scene, study, loaded)
-    folder = _Folder(scene, table)
-    for finding in missing:
-        folder.add(add_finding(scene, uid, finding))
+    _file(scene, table, [add_finding(scene, uid, finding) for finding in missing])
     fill_table(scene, table)
     return table
 
@@ -168,7 +166,7 @@ def add_missed(
     set_place(curve, center, radius)
     set_label(curve, label)
     table = nodes.study_node(scene, study_uid)
-    _Folder(scene, table).add(curve)
+    _file(scene, table, [curve])
     fill_table(scene, table)
     return curve
 
@@ -301,22 +299,16 @@ def fill_table(scene: Any, table: Any) -> None:
     table.SetAndObserveTable(content)
 
 
-class _Folder:
-    """The study's folder in the subject hierarchy: the one in which its table lies."""
-
-    def __init__(self, scene: Any, table: Any) -> None:
-        self._hierarchy = scene.GetSubjectHierarchyNode()
-        item = self._hierarchy.GetItemByDataNode(table) if self._hierarchy is not None else 0
-        if not item:  # Slicer gives each node its item, as long as its subject hierarchy is at work
-            self._hierarchy = None
-            return
-        top = self._hierarchy.GetSceneItemID()
-        self._item = self._hierarchy.GetItemParent(item) or top
-        if self._item == top:
-            self._item = self._hierarchy.CreateFolderItem(top, table.GetName())
-            self.add(table)
-
-    def add(self, node: Any) -> None:
-        item = self._hierarchy.GetItemByDataNode(node) if self._hierarchy is not None else 0
-        if item:
-            self._hierarchy.SetItemParent(item, self._item)
+def _file(scene: Any, table: Any, curves: Sequence[Any]) -> None:
+    """Put curves into the study's folder in the subject hierarchy: the one in which its table lies."""
+    hierarchy = scene.GetSubjectHierarchyNode()
+    own = hierarchy.GetItemByDataNode(table) if hierarchy is not None else 0
+    if not own:  # Slicer gives each node its item, as long as its subject hierarchy is at work
+        return
+    top = hierarchy.GetSceneItemID()
+    folder = hierarchy.GetItemParent(own) or top
+    if folder == top:
+        folder = hierarchy.CreateFolderItem(top, table.GetName())
+        hierarchy.SetItemParent(own, folder)
+    for item in filter(None, map(hierarchy.GetItemByDataNode, curves)):
+        hierarchy.SetItemParent(item, folder)
