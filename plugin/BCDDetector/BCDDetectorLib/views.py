@@ -48,12 +48,8 @@ def update(scene: Any, threshold: float) -> None:
         display = curve.GetDisplayNode()
         if list(display.GetViewNodeIDs()) != where:
             display.SetViewNodeIDs(where)
-        visible = bool(where) and reaches(curve, threshold)
-        if bool(display.GetVisibility()) != visible:
-            display.SetVisibility(visible)
-        faint = 0.3 if curve.GetAttribute(nodes.VERDICT) == nodes.REJECTED else 1.0
-        if display.GetOpacity() != faint:
-            display.SetOpacity(faint)
+        display.SetVisibility(bool(where) and reaches(curve, threshold))
+        display.SetOpacity(0.3 if curve.GetAttribute(nodes.VERDICT) == nodes.REJECTED else 1.0)
 
 
 def _follow(scene: Any, curve: Any) -> None:
