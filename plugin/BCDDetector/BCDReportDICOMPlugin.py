@@ -38,8 +38,7 @@ class BCDReportDICOMPluginClass(DICOMPlugin):
         except InputError as error:
             logging.error("CAD report plugin: %s", error.message)
             return None
-        presented = [finding.probability.abnormal for finding in study.findings if finding.presented]
-        threshold = rules.default_threshold(study.threshold, presented)
+        threshold = rules.default_threshold(study)
         State(scene).threshold = threshold
         self.addSeriesInSubjectHierarchy(loadable, table)
         views.update(scene, threshold)

@@ -23,7 +23,7 @@ class FakeGateway:
     """Jobs that go through ``script`` state by state, one with each look at them.
 
     Attributes:
-        refuse: status (and headers) with which every call but /health is answered, if set.
+        refuse: status (and headers) with which every call is answered, if set.
         refuse_every_other: whether every other call is one too many (429), to be asked again at once.
         script: (state, film) of a new job, one for each look at it; the last one stays.
         results: Study Instance UID -> folder with the result files.
@@ -105,13 +105,11 @@ class FakeGateway:
         self.calls.append(f"{method} {path}")
         if self.silent:
             time.sleep(self.silent)
-        if self.refuse is not None and path != "/health":
+        if self.refuse is not None:
             status, headers = self.refuse
             self._problem(http, status, headers)
         elif self.refuse_every_other and len(self.calls) % 2:
             self._problem(http, 429, {"Retry-After": "0"})
-        elif path == "/health":
-            self._json(http, 200, {"status": "ok", "version": "9.9"})
         elif http.headers.get("Authorization") != f"Bearer {TOKEN}":
             self._problem(http, 401)
         else:

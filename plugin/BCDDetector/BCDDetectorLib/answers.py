@@ -14,13 +14,10 @@ from .errors import (
     BadAnswerError,
     GatewayError,
     NotFoundError,
-    NotReadyError,
     OverloadedError,
     RefusedError,
-    TooLargeError,
     TooManyError,
     UnreachableError,
-    UnusableError,
 )
 
 _ENDED = ("done", "done with failures", "failed", "cancelled")
@@ -146,16 +143,16 @@ def raise_for(response: requests.Response) -> NoReturn:
     """Raise the error of a refusal (problem+json, RFC 9457)."""
     status, details, said = response.status_code, describe(response), _said(response)
     kinds: dict[int, tuple[type, str]] = {
-        400: (UnusableError, "the gateway cannot use what was sent"),
+        400: (GatewayError, "the gateway cannot use what was sent"),
         401: (RefusedError, "the gateway does not know this token; enter another one"),
         403: (RefusedError, "this token may not do that; ask the administrator of the gateway"),
         404: (NotFoundError, "not found: there is no BCD gateway at this address, or the job is gone"),
         408: (UnreachableError, "the connection was too slow for the gateway; try again"),
-        409: (NotReadyError, "the job has no results yet"),
-        413: (TooLargeError, "too large: the gateway does not take so much at once"),
-        415: (UnusableError, "the gateway found no film in what was sent"),
-        422: (UnusableError, "the gateway found nothing that it can scan"),
-        507: (TooLargeError, "the gateway's disk is full; inform its administrator"),
+        409: (NotFoundError, "the job has no results yet"),
+        413: (GatewayError, "too large: the gateway does not take so much at once"),
+        415: (GatewayError, "the gateway found no film in what was sent"),
+        422: (GatewayError, "the gateway found nothing that it can scan"),
+        507: (GatewayError, "the gateway's disk is full; inform its administrator"),
     }
     if status in (429, 503):
         wait = _retry_after(response)

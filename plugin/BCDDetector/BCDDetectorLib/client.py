@@ -14,7 +14,6 @@ from typing import Any, Callable
 from urllib.parse import quote
 
 import requests
-from requests.auth import AuthBase
 
 from . import answers
 from .address import BASE, clean_address, is_loopback
@@ -22,9 +21,9 @@ from .answers import Info, Job, Submission
 from .errors import (
     BadAnswerError,
     CancelledError,
+    GatewayError,
     InputError,
-    NotReadyError,
-    TooLargeError,
+    NotFoundError,
     TooManyError,
     UnreachableError,
 )
@@ -39,18 +38,6 @@ QUICK_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0
 """How long one request that came too soon after others is put off before it is given up."""
 _CHUNK = 1 << 18
-
-
-class _Bearer(AuthBase):
-    """The token of every request; as ``auth`` it also keeps a ``.netrc`` from taking its place."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class Gateway:
@@ -88,12 +75,8 @@ class Gateway:
         found._wait, found._patience = wait, patience
         return found
 
-    def health(self) -> str:
-        """The gateway's version, if it and its queue answer."""
-        return str(self._asked("GET", "/health", quick=True).get("version", ""))
-
     def info(self) -> Info:
-        """What the gateway says of itself; needs a valid token."""
+        """What the gateway says of itself, if it and its queue answer; needs a valid token."""
         return answers.info(self._asked("GET", "/info", quick=True))
 
     def submit(
@@ -107,16 +90,16 @@ class Gateway:
         """Send films; each study among them becomes one job.
 
         Raises:
-            TooLargeError: the gateway said before or after that it does not take so much.
+            GatewayError: the gateway said before or after that it does not take so much.
         """
         body = Multipart(
             [("files", path) for path in files], {"force": "true"} if force else {}, cancelled, progress
         )
         limits = self.info()
         if limits.max_files is not None and len(files) > limits.max_files:
-            raise TooLargeError(f"too many: {len(files)} films, the gateway takes {limits.max_files} at once")
+            raise GatewayError(f"too many: {len(files)} films, the gateway takes {limits.max_files} at once")
         if limits.max_bytes is not None and len(body) > limits.max_bytes:
-            raise TooLargeError(
+            raise GatewayError(
                 f"too large: {len(body) / 1e6:.0f} MB of films, "
                 f"the gateway takes {limits.max_bytes / 1e6:.0f} MB at once"
             )
@@ -144,13 +127,13 @@ class Gateway:
         """Fetch the job's result files into ``folder``, each checked against its SHA-256.
 
         Raises:
-            NotReadyError: the job has none yet.
+            NotFoundError: the job has none yet, or no more.
             BadAnswerError: a path that would leave ``folder``, or a file that arrived damaged.
         """
         listing = self._asked("GET", _path("jobs", job_id, "results"))
         entries = listing.get("files")
         if not isinstance(entries, list) or not entries:
-            raise NotReadyError("the job has no results yet")
+            raise NotFoundError("the job has no results yet")
         fetched: list[Path] = []
         for entry in entries:
             if cancelled():
@@ -259,7 +242,7 @@ class Gateway:
                     params=parameters,
                     data=body,
                     headers=headers,
-                    auth=_Bearer(self._token),
+                    auth=self._authorized,
                     timeout=(connect, min(answer, QUICK_SECONDS) if quick else answer),
                     allow_redirects=False,
                     stream=stream,
@@ -273,6 +256,12 @@ class Gateway:
         if response.status_code >= 400:
             answers.raise_for(response)
         return response
+
+    def _authorized(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request with its token; as ``auth`` this also keeps a ``.netrc`` from taking its place."""
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
     def _asked(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """The JSON object that the gateway answers."""

@@ -78,11 +78,9 @@ class Circle:
         self.line.GetNthControlPointPosition(0, position)
         # All films lie in the same place: only Slicer's widget knows in whose view the click was.
         clicked = self.line.GetNthControlPointAssociatedNodeID(0)
-        for _, composite in views.slice_views(self._scene):
-            shown = composite.GetBackgroundVolumeID() or ""
-            volume = self._scene.GetNodeByID(shown)
-            mine = volume is not None and clicked in ("", shown, composite.GetForegroundVolumeID())
-            film = _film_at(volume, position) if mine else None
+        for _, composite, volume in views.slice_views(self._scene):
+            shown = "", composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID()
+            film = _film_at(volume, position) if volume is not None and clicked in shown else None
             if film is not None:
                 center, radius = geometry.circle_of_line(volume, self.line)
                 if radius < _MIN_RADIUS:

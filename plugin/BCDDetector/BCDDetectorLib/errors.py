@@ -3,13 +3,10 @@
 ::
 
     DetectorError
-    ├── GatewayError           between here and the gateway
+    ├── GatewayError           between here and the gateway; itself 400, 413, 415, 422, 507: not taken
     │   ├── UnreachableError   nothing answers at the address
     │   ├── RefusedError       401, 403: the token
-    │   ├── NotFoundError      404: another service, or a job that is gone
-    │   ├── NotReadyError      409: the job has no results yet
-    │   ├── TooLargeError      413: more than the gateway takes
-    │   ├── UnusableError      400, 415, 422: nothing that can be scanned
+    │   ├── NotFoundError      404, 409: another service, a job that is gone, or one without results
     │   ├── OverloadedError    503: try again later
     │   │   └── TooManyError   429: this token asks too often
     │   └── BadAnswerError     anything else: not our gateway, or a fault of it
@@ -36,7 +33,7 @@ class DetectorError(Exception):
 
 
 class GatewayError(DetectorError):
-    """Between here and the gateway."""
+    """Between here and the gateway; by itself: the gateway does not take what was sent."""
 
 
 class UnreachableError(GatewayError):
@@ -48,19 +45,7 @@ class RefusedError(GatewayError):
 
 
 class NotFoundError(GatewayError):
-    """There is no such thing at the address."""
-
-
-class NotReadyError(GatewayError):
-    """The job has no results yet."""
-
-
-class TooLargeError(GatewayError):
-    """More bytes or files than the gateway takes."""
-
-
-class UnusableError(GatewayError):
-    """Nothing of what was sent can be scanned."""
+    """There is no such thing at the address, or it has no results."""
 
 
 class OverloadedError(GatewayError):

@@ -24,13 +24,11 @@ class Source:
 
     Attributes:
         study: Study Instance UID.
-        name: of its volume, for people.
     """
 
     uid: str
     study: str
     path: Path
-    name: str
 
 
 def sources(volume: Any, file_of: FileOf) -> list[Source]:
@@ -40,7 +38,7 @@ def sources(volume: Any, file_of: FileOf) -> list[Source]:
         path = file_of(uid) or _stored(volume, uid)
         study = study_of(Path(path)) if path else None
         if study:
-            found.append(Source(uid, study, Path(path), volume.GetName()))
+            found.append(Source(uid, study, Path(path)))
     return found
 
 

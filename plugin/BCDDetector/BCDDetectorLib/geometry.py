@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import vtk
 
-from .coordinates import centroid, from_ijk, to_ijk
 from .words import Point
 
 Ras = tuple[float, float, float]
@@ -18,7 +18,7 @@ def to_ras(volume: Any, point: Point, slice_index: int = 0) -> Ras:
     """Where (row, column) of the volume's slice is in the world."""
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
-    x, y, z, _ = matrix.MultiplyPoint((*to_ijk(point, slice_index), 1.0))
+    x, y, z, _ = matrix.MultiplyPoint((point[1], point[0], slice_index, 1.0))
     return x, y, z
 
 
@@ -26,8 +26,8 @@ def from_ras(volume: Any, ras: Sequence[float]) -> tuple[Point, float]:
     """(row, column) of a place in the world, and the slice (fractional) that it lies in."""
     matrix = vtk.vtkMatrix4x4()
     volume.GetRASToIJKMatrix(matrix)
-    ijk = matrix.MultiplyPoint((ras[0], ras[1], ras[2], 1.0))
-    return from_ijk(ijk), float(ijk[2])
+    column, row, slice_index, _ = matrix.MultiplyPoint((*ras, 1.0))
+    return (row, column), slice_index
 
 
 def outline(volume: Any, markup: Any) -> tuple[Point, ...]:
@@ -42,8 +42,8 @@ def outline(volume: Any, markup: Any) -> tuple[Point, ...]:
 
 def extent(corners: Sequence[Point]) -> tuple[Point, float]:
     """Middle of an outline and half its height, the radius' measure in ``result.json``."""
-    rows = [row for row, _ in corners]
-    return centroid(corners), (max(rows) - min(rows)) / 2
+    rows, columns = zip(*corners)
+    return (fmean(rows), fmean(columns)), (max(rows) - min(rows)) / 2
 
 
 def circle_of_line(volume: Any, line: Any) -> tuple[Point, float]:

@@ -11,7 +11,7 @@ import vtk
 from pydicom.errors import InvalidDicomError
 from vtk.util.numpy_support import numpy_to_vtk
 
-from . import nodes
+from . import geometry, nodes
 from .errors import InputError
 from .result_reader import HEATMAP
 
@@ -51,7 +51,8 @@ def load(scene: Any, study_uid: str, film_uid: str, path: Path, film: Any) -> An
     image.SetDimensions(values.shape[1], values.shape[0], 1)
     image.GetPointData().SetScalars(numpy_to_vtk(values.ravel(), deep=True))
     node.SetAndObserveImageData(image)
-    node.SetIJKToRASMatrix(_matrix(film, nodes.slice_of(film, film_uid)))
+    node.CopyOrientation(film)  # also the spacing; the origin is that of the film's own slice
+    node.SetOrigin(*geometry.to_ras(film, (0.0, 0.0), nodes.slice_of(film, film_uid)))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     if scene.GetNodeByID(COLOR_NODE) is not None:
@@ -89,13 +90,3 @@ def read(path: Path, size: tuple[int, int]) -> Any:
     if values.shape != tuple(size):
         raise InputError("it is not as large as its film", f"{path}\n{values.shape} against {size}")
     return values
-
-
-def _matrix(film: Any, slice_index: int) -> Any:
-    """IJK to RAS of the heat map: the film's own, in the plane of its slice."""
-    shift = vtk.vtkMatrix4x4()
-    shift.SetElement(2, 3, slice_index)
-    matrix, product = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
-    film.GetIJKToRASMatrix(matrix)
-    vtk.vtkMatrix4x4.Multiply4x4(matrix, shift, product)
-    return product

@@ -1,4 +1,4 @@
-"""What the panel asks of the gateway, as work for a thread: connection, scan, region.
+"""What the panel asks of the gateway, as work for a thread: scan, region.
 
 Nothing here touches a MRML node or a widget.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import result_reader
-from .answers import Info, Job
+from .answers import Job
 from .client import Gateway
 from .errors import (
     BadAnswerError,
@@ -22,7 +22,6 @@ from .errors import (
     GatewayError,
     InputError,
     NotFoundError,
-    NotReadyError,
     OverloadedError,
     TooManyError,
     UnreachableError,
@@ -47,12 +46,6 @@ class ScanOutcome:
     folder: Path
     earlier: bool
     skipped: tuple[str, ...] = ()
-
-
-def check_connection(gateway: Gateway) -> Info:
-    """What Test connection asks: that the gateway lives, and that it takes the token."""
-    gateway.health()
-    return gateway.info()
 
 
 def scan(
@@ -84,7 +77,7 @@ def scan(
             if job.has_result:
                 try:
                     study, folder = _fetch(task, gateway, job, root)
-                except (NotReadyError, NotFoundError):
+                except NotFoundError:
                     continue  # the gateway keeps records longer than results
                 if wanted <= {film.sop_instance_uid for film in study.films}:
                     return ScanOutcome(study, folder, earlier=True)
@@ -176,14 +169,7 @@ def _fetch(task: Task, gateway: Gateway, job: Job, root: Path | None) -> tuple[S
 
 
 def classify(
-    task: Task,
-    gateway: Gateway,
-    file: Path,
-    center: Point,
-    radius: float,
-    *,
-    poll: float = POLL_SECONDS / 4,
-    patience: float = PATIENCE_SECONDS,
+    task: Task, gateway: Gateway, file: Path, center: Point, radius: float
 ) -> tuple[str, Probability]:
     """Class and probabilities of a circle on a film."""
     gateway = gateway.patient(task.wait)
@@ -200,6 +186,6 @@ def classify(
             raise InputError("the gateway has lost the region; draw it again", error.details) from error
         if answer is not None:
             return answer
-        if time.monotonic() - begun > patience:
+        if time.monotonic() - begun > PATIENCE_SECONDS:
             raise UnreachableError("the gateway does not answer for the circle; is a worker running?")
-        task.wait(poll)
+        task.wait(POLL_SECONDS / 4)  # a circle is answered sooner than a film

@@ -6,37 +6,28 @@ values but the wrong window: ITK turns the stored values round (PS3.3 C.7.6.3.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import vtk
+from pydicom import uid
 from pydicom.dataset import Dataset
 
 from . import films, nodes
 from .errors import InputError
 from .sr_reader import VIEWS
 
-_SOP_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.1.2": "Digital Mammography X-Ray, For Presentation",
-    "1.2.840.10008.5.1.4.1.1.1.2.1": "Digital Mammography X-Ray, For Processing",
-}
-_GENERAL = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.1")  # Secondary Capture, CR
-
-
-@dataclass(frozen=True)
-class Window:
-    """The values that are shown black and white, as Slicer holds them; ``low`` < ``high``."""
-
-    low: float
-    high: float
+_MAMMOGRAPHY = (
+    uid.DigitalMammographyXRayImageStorageForPresentation,
+    uid.DigitalMammographyXRayImageStorageForProcessing,
+)
+_GENERAL = (uid.SecondaryCaptureImageStorage, uid.ComputedRadiographyImageStorage)
 
 
 def is_mammogram(header: Dataset) -> bool:
     """Whether this is a single gray mammogram, judged from its header alone."""
     if header.get("SamplesPerPixel") != 1 or int(header.get("NumberOfFrames") or 1) != 1:
         return False
-    if header.get("SOPClassUID") in _SOP_CLASSES:
+    if header.get("SOPClassUID") in _MAMMOGRAPHY:
         return True
     return header.get("SOPClassUID") in _GENERAL and header.get("Modality") == "MG"
 
@@ -59,35 +50,35 @@ def spacing(header: Dataset) -> tuple[float, float] | None:
     return None
 
 
-def window(header: Dataset) -> Window | None:
+def window(header: Dataset) -> tuple[float, float] | None:
     """The first window, else the range of the VOI LUT; None if the header has neither.
 
-    In the values that Slicer holds: rescaled, and for MONOCHROME1 turned round. A SIGMOID is shown by the
-    straight line through its middle, a VOI LUT by the values that it maps (PS3.3 C.11.2.1).
+    Returns:
+        The values that are shown black and white, the lower one first, as Slicer holds them: rescaled, and
+        for MONOCHROME1 turned round. A SIGMOID is shown by the straight line through its middle, a VOI LUT
+        by the values that it maps (PS3.3 C.11.2.1).
     """
     found = _stated(header)
     if found is None or header.get("PhotometricInterpretation") != "MONOCHROME1":
         return found
-    slope, intercept = (
-        float(header.get("RescaleSlope", 1) or 1),
-        float(header.get("RescaleIntercept", 0) or 0),
-    )
+    slope, intercept = float(header.get("RescaleSlope") or 1), float(header.get("RescaleIntercept") or 0)
     bits, signed = int(header.BitsStored), bool(header.PixelRepresentation)
     least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     total = slope * (least + most) + 2 * intercept  # a value and the one it is turned into add up to this
-    return Window(total - found.high, total - found.low)
+    low, high = found
+    return total - high, total - low
 
 
-def _stated(header: Dataset) -> Window | None:
+def _stated(header: Dataset) -> tuple[float, float] | None:
     center, width = _first(header.get("WindowCenter")), _first(header.get("WindowWidth"))
     if center is not None and width is not None and width >= 1:
         if str(header.get("VOILUTFunction") or "LINEAR") == "LINEAR":
             center, width = center - 0.5, max(width - 1, 1e-6)
-        return Window(center - width / 2, center + width / 2)
+        return center - width / 2, center + width / 2
     tables = header.get("VOILUTSequence")
     if tables:
         entries, first = int(tables[0].LUTDescriptor[0]) or 65536, int(tables[0].LUTDescriptor[1])
-        return Window(float(first), float(first + entries - 1))
+        return float(first), float(first + entries - 1)
     return None
 
 
@@ -113,22 +104,18 @@ def load(scene: Any, path: Path) -> Any:
     if not storage.ReadData(volume):
         scene.RemoveNode(volume)
         raise InputError("the film's pixels cannot be read by Slicer", str(path))
-    _lay(volume, spacing(header) or (1.0, 1.0))
+    # Columns to the right, rows downwards in an axial view; positions mean nothing on a projection.
+    rows, columns = spacing(header) or (1.0, 1.0)
+    volume.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    volume.SetSpacing(columns, rows, 1.0)
+    volume.SetOrigin(0.0, 0.0, 0.0)
     volume.SetAttribute(nodes.INSTANCE_UIDS, str(header.SOPInstanceUID))
     volume.CreateDefaultDisplayNodes()
     shown = window(header)
     display = volume.GetDisplayNode()
     if shown is not None:
         display.AutoWindowLevelOff()
-        display.SetWindowLevelMinMax(shown.low, shown.high)
+        display.SetWindowLevelMinMax(*shown)
     else:
         display.AutoWindowLevelOn()
     return volume
-
-
-def _lay(volume: Any, between: tuple[float, float]) -> None:
-    """Columns to the right, rows downwards in an axial view; positions mean nothing on a projection."""
-    matrix = vtk.vtkMatrix4x4()
-    matrix.SetElement(0, 0, -between[1])
-    matrix.SetElement(1, 1, -between[0])
-    volume.SetIJKToRASMatrix(matrix)

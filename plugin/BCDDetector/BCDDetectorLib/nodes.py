@@ -25,7 +25,6 @@ TRACKING_UID = "BCD.TrackingUID"
 LABEL = "BCD.Class"
 PROBABILITY = "BCD.Probability"
 NUMBER = "BCD.Number"
-PRESENTED = "BCD.Presented"
 PLACE = "BCD.Place"
 OUTLINE = "BCD.Outline"
 FOUND_AT = "BCD.FoundAt"
@@ -114,7 +113,7 @@ def number(curve: Any) -> int:
 
 
 _OF_STUDY = ("job_id", "model", "threshold", "prevalence", "warnings")
-_OF_FILM = ("laterality", "view", "size", "label", "failed", "reason", "warnings")
+_OF_FILM = ("laterality", "view", "failed", "reason", "warnings")
 
 
 def set_info(node: Any, study: Study) -> None:

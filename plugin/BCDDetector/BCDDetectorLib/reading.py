@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,6 @@ def _worst(lesions: list[Mark]) -> str:
 
 
 def _finding(mark: Mark) -> dict[str, Any]:
-    shares = mark.probability
     return {
         "tracking_uid": mark.tracking_uid,
         "number": mark.number,
@@ -142,9 +141,5 @@ def _finding(mark: Mark) -> dict[str, Any]:
         "radius": mark.radius,
         "outline": [list(corner) for corner in mark.outline],
         "class": mark.label,
-        "probability": (
-            {"normal": shares.normal, "benign": shares.benign, "malignant": shares.malignant}
-            if shares
-            else None
-        ),
+        "probability": asdict(mark.probability) if mark.probability else None,
     }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
@@ -18,12 +17,24 @@ from pydicom.sequence import Sequence as Items
 from . import nodes
 from .coordinates import to_scoord
 from .dicom_write import new_uid
-from .dicom_write import write as write_file
 from .errors import InputError
 from .reading import Mark, Reading
-from .reading_codes import CLASSES, SCHEME, SIDES, VERDICT, VERDICTS, dcm
-from .sr_items import code, container, coordinates, image, item, percent, text, uid, with_children
+from .sr_items import Code, code, container, coordinates, image, item, percent, text, with_children
 from .words import DISCLAIMER, Film, Point
+
+SCHEME = "99BCD"
+VERDICT: Code = ("verdict", SCHEME, "Reader's verdict on the finding")
+VERDICTS: Mapping[str, Code] = {
+    "accepted": ("accepted", SCHEME, "Accepted"),
+    "moved": ("moved", SCHEME, "Accepted at another place"),
+    "rejected": ("rejected", SCHEME, "Rejected"),
+    "added": ("added", SCHEME, "Missed by the detector, added by the reader"),
+}
+CLASSES: Mapping[str, Code] = {
+    "benign": ("30807003", "SCT", "Benign"),
+    "malignant": ("21594007", "SCT", "Malignant"),
+}
+SIDES: Mapping[str, Code] = {"L": ("7771000", "SCT", "Left"), "R": ("24028007", "SCT", "Right")}
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.34"
 """Comprehensive 3D SR Storage: the class that the detector's own measurement report has."""
@@ -33,6 +44,11 @@ _TYPE_2 = (
     "ReferringPhysicianName", "AccessionNumber",
 )  # fmt: skip
 _TYPE_3 = ("SpecificCharacterSet", "IssuerOfPatientID", "PatientIdentityRemoved", "StudyDescription")
+
+
+def dcm(value: str, meaning: str) -> Code:
+    """A code of DICOM's own."""
+    return value, "DCM", meaning
 
 
 def check_reader(name: str) -> None:
@@ -49,21 +65,15 @@ def person_name(name: str) -> str:
     return f"{family}^{given.strip()}" if given and "^" not in name else name.strip()
 
 
-def write(reading: Reading, headers: Mapping[str, Dataset], path: Path, when: datetime) -> None:
-    """Write the report.
+def build(reading: Reading, headers: Mapping[str, Dataset], when: datetime) -> Dataset:
+    """The report of one reading.
 
     Args:
         headers: of the study's loaded films, by SOP Instance UID.
 
     Raises:
-        InputError: no film, one that was read is not loaded, no name of the reader, or the file cannot be
-            written.
+        InputError: no film, one that was read is not loaded, or no name of the reader.
     """
-    write_file(build(reading, headers, when), path)
-
-
-def build(reading: Reading, headers: Mapping[str, Dataset], when: datetime) -> Dataset:
-    """The report of one reading; see :func:`write`."""
     check_reader(reading.reader)
     films = [film for film in reading.study.films if film.sop_instance_uid in headers]
     if not films:
@@ -187,7 +197,7 @@ def _group(mark: Mark, film: Film, sop_class: str, size: tuple[int, int]) -> Dat
     center, closed = to_scoord([mark.center]), to_scoord((*inside, inside[0]))
     children = [
         text(context, dcm("112039", "Tracking Identifier"), f"{film.name}, finding {mark.number}"),
-        uid(context, dcm("112040", "Tracking Unique Identifier"), mark.tracking_uid),
+        item(context, "UIDREF", dcm("112040", "Tracking Unique Identifier"), UID=mark.tracking_uid),
         code("CONTAINS", dcm("121071", "Finding"), ("52988006", "SCT", "Lesion")),
         site,
         coordinates(dcm("111030", "Image Region"), "POLYLINE", closed, source),

@@ -53,15 +53,10 @@ def _study(content: Mapping[str, Any]) -> Study:
 
 def _film(entry: Mapping[str, Any]) -> Film:
     uid = _text_or_none(entry["sop_instance_uid"])
-    if entry["class"] not in (None, *CLASSES):
-        raise ValueError(f"a film of class {entry['class']!r}")
-    rows, columns = entry["rows"], entry["columns"]
     return Film(
         sop_instance_uid=uid,
         laterality=_text_or_none(entry["laterality"]),
         view=_text_or_none(entry["view"]),
-        size=(int(rows), int(columns)) if rows and columns else None,
-        label=entry["class"],
         failed=entry["status"] != "scanned",
         reason=_reason(entry),
         warnings=tuple(str(text) for text in entry["warnings"]),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from .address import clean_address, is_loopback
 from .answers import Info
 from .errors import DetectorError, InputError, NotFoundError, OverloadedError, RefusedError, UnreachableError
+from .jobs import ScanOutcome
+from .words import Study
 
 _OPEN = "The connection is not encrypted (http)"
 
@@ -91,24 +92,28 @@ def connection_text(outcome: object) -> str:
     return f"Failed: {message}"
 
 
-def outcome_text(
-    films: int,
-    shown: int,
-    hidden: int,
-    failed: Sequence[str],
-    earlier: bool,
-    no_heat_map: Sequence[str] = (),
-) -> str:
-    """One line on a result; ``failed`` and ``no_heat_map`` name a film and its reason each."""
+def outcome_text(outcome: ScanOutcome, shown: int, hidden: int, faults: dict[str, str]) -> str:
+    """One line on a result.
+
+    Args:
+        shown, hidden: findings that reach the threshold, and that do not.
+        faults: why, by film UID, a heat map was not loaded.
+    """
+    films = outcome.study.films
+    failed = [f"{film.name}: {film.reason}" for film in films if film.failed]
+    scanned = len(films) - len(failed)
+    bare = [
+        f"{film.name}: {faults[film.sop_instance_uid]}" for film in films if film.sop_instance_uid in faults
+    ]
     parts = [f"{shown} finding{'s' if shown != 1 else ''} shown"]
     if hidden:
         parts.append(f"{hidden} below the threshold")
-    parts.append(f"{films} film{'s' if films != 1 else ''} scanned")
-    if failed:
-        parts.append("not scanned: " + "; ".join(failed))
-    if no_heat_map:
-        parts.append("without heat map: " + "; ".join(no_heat_map))
-    if earlier:
+    parts.append(f"{scanned} film{'s' if scanned != 1 else ''} scanned")
+    if failed or outcome.skipped:
+        parts.append("not scanned: " + "; ".join((*failed, *outcome.skipped)))
+    if bare:
+        parts.append("without heat map: " + "; ".join(bare))
+    if outcome.earlier:
         parts.append("an earlier result, found at the gateway")
     return ", ".join(parts)
 
@@ -120,8 +125,8 @@ def prevalence_text(prevalence: float | None) -> str:
     return f"Probabilities hold where {100 * prevalence:.3g} % of films are abnormal."
 
 
-def default_threshold(threshold: float | None, presented: Sequence[float]) -> float:
+def default_threshold(study: Study) -> float:
     """Where the slider begins: the operating point, or below the least finding that is to be presented."""
-    if threshold is not None:
-        return threshold
-    return min(presented, default=0.5)
+    if study.threshold is not None:
+        return study.threshold
+    return min((found.probability.abnormal for found in study.findings if found.presented), default=0.5)

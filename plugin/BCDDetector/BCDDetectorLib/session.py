@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable
@@ -12,6 +13,7 @@ from pydicom.dataset import Dataset
 from vtk.util.numpy_support import vtk_to_numpy
 
 from . import (
+    dicom_write,
     films,
     heat_map,
     jobs,
@@ -49,7 +51,6 @@ class Session:
         self.file_of = file_of
         self.state = State(scene)
         self._folder: Path | None = None
-        self._results: list[Path] = []
         self._reports: dict[str, Path] = {}
 
     # Input
@@ -123,7 +124,7 @@ class Session:
         self.volume.SetAttribute(nodes.WRAPPED_UID, uid)
         self.volume.SetAttribute(nodes.WRAPPED_STUDY, study)
         self.volume.SetAttribute(nodes.WRAPPED_AS, description.text())
-        return study, [Source(uid, study, path, self.volume.GetName())]
+        return study, [Source(uid, study, path)]
 
     # Result
 
@@ -139,23 +140,15 @@ class Session:
         Raises:
             InputError: none of its films is loaded any more.
         """
-        self._results.append(outcome.folder)
         study = outcome.study
         self._reports[study.study_instance_uid] = outcome.folder / REPORT
         show.show_study(self.scene, study)
-        presented = [f.probability.abnormal for f in study.findings if f.presented]
-        self.state.threshold = rules.default_threshold(study.threshold, presented)
+        self.state.threshold = rules.default_threshold(study)
         faults = heat_map.load_all(self.scene, study.study_instance_uid, outcome.folder)
         self.refresh_views()
         curves = nodes.findings(self.scene, study.study_instance_uid)  # another may be chosen meanwhile
         shown = sum(views.reaches(curve, self.state.threshold) for curve in curves)
-        hidden = len(curves) - shown
-        failed = [f"{film.name}: {film.reason}" for film in study.films if film.failed]
-        scanned = len(study.films) - len(failed)
-        bare = [
-            f"{f.name}: {faults[f.sop_instance_uid]}" for f in study.films if f.sop_instance_uid in faults
-        ]
-        return rules.outcome_text(scanned, shown, hidden, [*failed, *outcome.skipped], outcome.earlier, bare)
+        return rules.outcome_text(outcome, shown, len(curves) - shown, faults)
 
     def report(self) -> Path | None:
         """The report of the chosen study, if its result was fetched in this session."""
@@ -200,25 +193,23 @@ class Session:
 
     def export_json(self, found: Reading, path: Path, when: datetime) -> None:
         """Write the reading as JSON; a hash of the identity stands for the patient."""
-        header = self._header(found)
+        header = next((header for _, header in self._headers(found)), None)
+        if header is None:
+            raise InputError("none of the study's films is loaded; load the study first")
         patient = str(header.get("PatientID") or header.get("PatientName") or found.study.study_instance_uid)
         reading.write_json(reading.to_json(found, when, patient), path)
 
     def export_sr(self, found: Reading, path: Path, when: datetime) -> None:
         """Write the reading as a TID 1500 SR."""
-        headers = {
-            mark: films.header(self.file_of_film(nodes.volume_of(self.scene, mark), mark))
-            for mark in {film.sop_instance_uid for film in found.study.films if film.sop_instance_uid}
-            if nodes.volume_of(self.scene, mark) is not None
-        }
-        reading_sr.write(found, headers, path, when)
+        dicom_write.write(reading_sr.build(found, dict(self._headers(found)), when), path)
 
-    def _header(self, found: Reading) -> Dataset:
+    def _headers(self, found: Reading) -> Iterator[tuple[str, Dataset]]:
+        """SOP Instance UID and header of each of the study's films that is loaded."""
         for film in found.study.films:
-            volume = nodes.volume_of(self.scene, film.sop_instance_uid or "")
+            uid = film.sop_instance_uid or ""
+            volume = nodes.volume_of(self.scene, uid)
             if volume is not None:
-                return films.header(self.file_of_film(volume, film.sop_instance_uid or ""))
-        raise InputError("none of the study's films is loaded; load the study first")
+                yield uid, films.header(self.file_of_film(volume, uid))
 
     # Files
 
@@ -240,16 +231,16 @@ class Session:
 
     @property
     def folder(self) -> Path:
-        """A folder of this session for films on their way; removed by :meth:`close`."""
+        """A folder of this session for films on their way and for results; removed by :meth:`close`."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="bcd-"))
         return self._folder
 
     def close(self) -> None:
         """End of the session: remove temporary files."""
-        for folder in (*self._results, *([self._folder] if self._folder else [])):
-            shutil.rmtree(folder, ignore_errors=True)
-        self._results, self._folder = [], None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
 
 def _suspicion(curve: Any) -> float:

@@ -47,9 +47,7 @@ def show_study(scene: Any, study: Study) -> Any:
         table.SetAttribute(nodes.ROLE, "study")
     nodes.set_info(table, replace(study, films=_known(table, study, loaded)))
     missing = _supersede(scene, study, loaded)
-    folder = _Folder(scene, table)
-    for finding in missing:
-        folder.add(add_finding(scene, uid, finding))
+    _file(scene, table, [add_finding(scene, uid, finding) for finding in missing])
     fill_table(scene, table)
     return table
 
@@ -100,10 +98,7 @@ def _renumber(scene: Any, curve: Any, taken: set[int]) -> None:
         return
     others = {nodes.number(c) for c in nodes.findings(scene) if _film(c) == _film(curve)}
     curve.SetAttribute(nodes.NUMBER, str(1 + max(taken | others)))
-    label, shares = curve.GetAttribute(nodes.LABEL), nodes.probability(curve)
-    number = nodes.number(curve)
-    curve.SetName(finding_label(number, label, shares) if shares else f"{number} {label} (reader)")
-    set_label(curve, label)
+    set_label(curve, curve.GetAttribute(nodes.LABEL))
 
 
 def _nearest(curves: list[Any], found: list[Finding]) -> dict[str, Finding]:
@@ -151,10 +146,8 @@ def add_finding(scene: Any, study_uid: str, finding: Finding) -> Any:
 
 def _describe(curve: Any, finding: Finding) -> None:
     """Write what the detector says of the finding, which no reader changes, on its curve."""
-    curve.SetName(finding_label(finding.number, finding.label, finding.probability))
     curve.SetAttribute(nodes.NUMBER, str(finding.number))
     curve.SetAttribute(nodes.TRACKING_UID, finding.tracking_uid)
-    curve.SetAttribute(nodes.PRESENTED, "1" if finding.presented else "0")
     curve.SetAttribute(nodes.FOUND_AT, json.dumps([*finding.center, finding.radius]))
     shares = finding.probability
     curve.SetAttribute(nodes.PROBABILITY, json.dumps([shares.normal, shares.benign, shares.malignant]))
@@ -167,14 +160,13 @@ def add_missed(
     volume = nodes.volume_of(scene, film_uid)
     number = 1 + max((nodes.number(c) for c in nodes.findings(scene) if _film(c) == film_uid), default=0)
     curve = _curve(scene, study_uid, film_uid, number, geometry.round_outline(volume, center, radius))
-    curve.SetName(f"{number} {label} (reader)")
     curve.SetAttribute(nodes.SOURCE, nodes.READER)
     curve.SetAttribute(nodes.VERDICT, nodes.ACCEPTED)
     curve.SetAttribute(nodes.TRACKING_UID, tracking_uid)
     set_place(curve, center, radius)
     set_label(curve, label)
     table = nodes.study_node(scene, study_uid)
-    _Folder(scene, table).add(curve)
+    _file(scene, table, [curve])
     fill_table(scene, table)
     return curve
 
@@ -196,9 +188,10 @@ def get_place(curve: Any) -> tuple[Point, float]:
 
 
 def set_label(curve: Any, label: str) -> None:
-    """Set a finding's class, and the colour and caption that go with it."""
+    """Set a finding's class, and the name, colour and caption that go with it."""
     curve.SetAttribute(nodes.LABEL, label)
     shares, number = nodes.probability(curve), nodes.number(curve)
+    curve.SetName(finding_label(number, label, shares) if shares else f"{number} {label} (reader)")
     if shares is None:
         caption = f"{number} {label}, added"
     elif label == shares.label:
@@ -306,22 +299,16 @@ def fill_table(scene: Any, table: Any) -> None:
     table.SetAndObserveTable(content)
 
 
-class _Folder:
-    """The study's folder in the subject hierarchy: the one in which its table lies."""
-
-    def __init__(self, scene: Any, table: Any) -> None:
-        self._hierarchy = scene.GetSubjectHierarchyNode()
-        item = self._hierarchy.GetItemByDataNode(table) if self._hierarchy is not None else 0
-        if not item:  # Slicer gives each node its item, as long as its subject hierarchy is at work
-            self._hierarchy = None
-            return
-        top = self._hierarchy.GetSceneItemID()
-        self._item = self._hierarchy.GetItemParent(item) or top
-        if self._item == top:
-            self._item = self._hierarchy.CreateFolderItem(top, table.GetName())
-            self.add(table)
-
-    def add(self, node: Any) -> None:
-        item = self._hierarchy.GetItemByDataNode(node) if self._hierarchy is not None else 0
-        if item:
-            self._hierarchy.SetItemParent(item, self._item)
+def _file(scene: Any, table: Any, curves: Sequence[Any]) -> None:
+    """Put curves into the study's folder in the subject hierarchy: the one in which its table lies."""
+    hierarchy = scene.GetSubjectHierarchyNode()
+    own = hierarchy.GetItemByDataNode(table) if hierarchy is not None else 0
+    if not own:  # Slicer gives each node its item, as long as its subject hierarchy is at work
+        return
+    top = hierarchy.GetSceneItemID()
+    folder = hierarchy.GetItemParent(own) or top
+    if folder == top:
+        folder = hierarchy.CreateFolderItem(top, table.GetName())
+        hierarchy.SetItemParent(own, folder)
+    for item in filter(None, map(hierarchy.GetItemByDataNode, curves)):
+        hierarchy.SetItemParent(item, folder)

@@ -58,11 +58,6 @@ def text(relationship: str, name: Code, value: str) -> Dataset:
     return item(relationship, "TEXT", name, TextValue=value)
 
 
-def uid(relationship: str, name: Code, value: str) -> Dataset:
-    """A UIDREF."""
-    return item(relationship, "UIDREF", name, UID=value)
-
-
 def percent(relationship: str, name: Code, share: float) -> Dataset:
     """A NUM in percent of a share in [0, 1]."""
     measured = Dataset()

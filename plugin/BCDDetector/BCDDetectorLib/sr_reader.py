@@ -1,19 +1,21 @@
 """Reads our Mammography CAD SR (TID 4000) into the same words as ``result.json``.
 
 What the report does not hold stays open: the threshold is given as "required" or "optional" for each
-finding, and a film has no class of its own.
+finding.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from .coordinates import from_scoord, mean_radius
+from .coordinates import from_scoord
 from .errors import InputError
 from .words import MIN_CORNERS, Film, Finding, Probability, Study
 
@@ -93,8 +95,9 @@ def _study(document: Dataset) -> Study:
     findings: dict[str, list[Finding]] = {}
     for impression in _children(summary, _IMPRESSION):
         for item in _children(impression, _FINDING):
-            film, finding = _finding(item, places, findings)
-            findings.setdefault(film, []).append(finding)
+            film = places[_target(_child(item, _CENTER))]
+            numbered = findings.setdefault(film, [])
+            numbered.append(_finding(item, film, len(numbered) + 1))
     films = tuple(
         _film(item, failed, findings)
         for item in library.get("ContentSequence", ())
@@ -109,38 +112,34 @@ def _study(document: Dataset) -> Study:
     )
 
 
-def _film(item: Dataset, failed: dict[str, bool], findings: dict[str, list[Finding]]) -> Film:
+def _film(item: Dataset, failed: set[str], findings: dict[str, list[Finding]]) -> Film:
     uid = str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
     side, view = _code(item, _LATERALITY), _code(item, _VIEW)
     return Film(
         sop_instance_uid=uid,
         laterality=_BREASTS.get(side or ""),
         view=VIEWS.get(view or ""),
-        failed=failed.get(uid, False),
-        reason="listed as a failed detection" if failed.get(uid) else "",
+        failed=uid in failed,
+        reason="listed as a failed detection" if uid in failed else "",
         findings=tuple(findings.get(uid, ())),
     )
 
 
-def _finding(
-    item: Dataset, places: dict[Position, str], known: dict[str, list[Finding]]
-) -> tuple[str, Finding]:
-    center_item, outline_item = _child(item, _CENTER), _child(item, _OUTLINE)
-    film = places[_target(center_item)]
-    (center,) = from_scoord(center_item.GraphicData)
-    outline = from_scoord(outline_item.GraphicData)
+def _finding(item: Dataset, film: str, number: int) -> Finding:
+    (center,) = from_scoord(_child(item, _CENTER).GraphicData)
+    outline = from_scoord(_child(item, _OUTLINE).GraphicData)
     if len(outline) > 1 and outline[0] == outline[-1]:
         outline = outline[:-1]
     if len(outline) < MIN_CORNERS:
         raise ValueError("an outline without an inside")
     abnormal, malignant = _number(item, _CERTAINTY) / 100, _number(item, _CANCER) / 100
     benign = max(abnormal - malignant, 0.0)
-    return film, Finding(
+    return Finding(
         tracking_uid=str(_child(item, _TRACKING_UID).UID),
         film=film,
-        number=len(known.get(film, ())) + 1,
+        number=number,
         center=center,
-        radius=mean_radius(center, outline),
+        radius=fmean(math.dist(center, corner) for corner in outline),
         outline=outline,
         label="malignant" if malignant > benign else "benign",
         probability=Probability(max(1.0 - abnormal, 0.0), benign, malignant),
@@ -148,15 +147,15 @@ def _finding(
     )
 
 
-def _failed(document: Dataset, places: dict[Position, str]) -> dict[str, bool]:
-    """The films below Failed Detections, by SOP Instance UID."""
-    found: dict[str, bool] = {}
+def _failed(document: Dataset, places: dict[Position, str]) -> set[str]:
+    """SOP Instance UIDs of the films below Failed Detections."""
+    found = set()
     for summary in _children(document, _DETECTIONS):
         for group in _children(summary, _FAILED_DETECTIONS):
             for performed in group.get("ContentSequence", ()):
                 for item in performed.get("ContentSequence", ()):
                     if "ReferencedContentItemIdentifier" in item:
-                        found[places[_position(item)]] = True
+                        found.add(places[_position(item)])
     return found
 
 

@@ -36,47 +36,32 @@ class Failed:
     error: DetectorError
 
 
-class Task:
-    """Runs ``work(task)`` in a thread; its events are ``Progress``, then one ``Done`` or ``Failed``."""
+class Task(threading.Thread):
+    """Runs ``work(task)``; its events are ``Progress``, then one ``Done`` or ``Failed``.
+
+    Attributes:
+        keep_job: whether the job at the gateway is to go on when the work is cancelled.
+    """
 
     def __init__(self, work: Callable[[Task], Any]) -> None:
+        super().__init__(name="BCD gateway", daemon=True)
         self.events: queue.Queue[Any] = queue.Queue()
+        self.keep_job = False
         self._work = work
-        self._stop = threading.Event()
-        self._keep_job = False
-        self._thread = threading.Thread(target=self._run, name="BCD gateway", daemon=True)
-
-    def start(self) -> Task:
-        """Begin; returns self."""
-        self._thread.start()
-        return self
+        self._cancelled = threading.Event()
 
     def cancel(self) -> None:
         """Ask the work to end soon, and the gateway to end the job; returns at once."""
-        self._stop.set()
+        self._cancelled.set()
 
     def abandon(self) -> None:
         """Ask the work to end soon; the job at the gateway goes on and its result can be found later."""
-        self._keep_job = True
-        self._stop.set()
+        self.keep_job = True
+        self._cancelled.set()
 
     def cancelled(self) -> bool:
         """Whether the work is to end."""
-        return self._stop.is_set()
-
-    @property
-    def keep_job(self) -> bool:
-        """Whether the job at the gateway is to go on."""
-        return self._keep_job
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread still runs."""
-        return self._thread.is_alive()
-
-    def join(self, seconds: float) -> None:
-        """Wait for the thread."""
-        self._thread.join(seconds)
+        return self._cancelled.is_set()
 
     def say(self, text: str, fraction: Any = None) -> None:
         """Report progress."""
@@ -84,19 +69,18 @@ class Task:
 
     def wait(self, seconds: float) -> None:
         """Wait, but end with ``CancelledError`` as soon as the work is cancelled."""
-        if self._stop.wait(seconds):
+        if self._cancelled.wait(seconds):
             raise CancelledError
 
     def drain(self) -> list[Any]:
-        """The events since the last call."""
+        """The events since the last call, for the one thread that asks."""
         events = []
-        while True:
-            try:
-                events.append(self.events.get_nowait())
-            except queue.Empty:
-                return events
+        while not self.events.empty():
+            events.append(self.events.get())
+        return events
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """What the thread does."""
         try:
             value = self._work(self)
             if self.cancelled():

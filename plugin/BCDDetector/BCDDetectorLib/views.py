@@ -7,6 +7,7 @@ another film.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from . import geometry, nodes, show
@@ -15,14 +16,13 @@ _APART = 1e-3  # mm; more is another place
 _ROUNDING = 2e-6  # result.json has 6 decimals, the report as many: a finding at the threshold is shown
 
 
-def slice_views(scene: Any) -> list[tuple[Any, Any]]:
-    """(slice node, composite node) of each slice view."""
+def slice_views(scene: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """(slice node, composite node, volume in the background or None) of each slice view."""
     composites = {node.GetLayoutName(): node for node in nodes.nodes(scene, "vtkMRMLSliceCompositeNode")}
-    return [
-        (node, composites[node.GetLayoutName()])
-        for node in nodes.nodes(scene, "vtkMRMLSliceNode")
-        if node.GetLayoutName() in composites
-    ]
+    for node in nodes.nodes(scene, "vtkMRMLSliceNode"):
+        composite = composites.get(node.GetLayoutName())
+        if composite is not None:
+            yield node, composite, scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
 
 
 def update(scene: Any, threshold: float) -> None:
@@ -32,8 +32,7 @@ def update(scene: Any, threshold: float) -> None:
     """
     shown_in: dict[str, list[str]] = {}
     films = {curve.GetAttribute(nodes.FILM) for curve in nodes.findings(scene)}
-    for node, composite in slice_views(scene):
-        volume = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+    for node, _, volume in slice_views(scene):
         for uid in nodes.film_uids(volume) if volume is not None else ():
             first = nodes.volume_of(scene, uid)
             if first is None or first.GetID() != volume.GetID():
@@ -48,12 +47,8 @@ def update(scene: Any, threshold: float) -> None:
         display = curve.GetDisplayNode()
         if list(display.GetViewNodeIDs()) != where:
             display.SetViewNodeIDs(where)
-        visible = bool(where) and reaches(curve, threshold)
-        if bool(display.GetVisibility()) != visible:
-            display.SetVisibility(visible)
-        faint = 0.3 if curve.GetAttribute(nodes.VERDICT) == nodes.REJECTED else 1.0
-        if display.GetOpacity() != faint:
-            display.SetOpacity(faint)
+        display.SetVisibility(bool(where) and reaches(curve, threshold))
+        display.SetOpacity(0.3 if curve.GetAttribute(nodes.VERDICT) == nodes.REJECTED else 1.0)
 
 
 def _follow(scene: Any, curve: Any) -> None:
@@ -80,12 +75,12 @@ def show_volume(application: Any, scene: Any, volume: Any) -> None:
     Args:
         application: vtkMRMLApplicationLogic.
     """
-    views = slice_views(scene)
+    views = list(slice_views(scene))
     views = [view for view in views if view[0].IsMappedInLayout()] or views
-    if any(composite.GetBackgroundVolumeID() == volume.GetID() for _, composite in views):
+    if any(composite.GetBackgroundVolumeID() == volume.GetID() for _, composite, _ in views):
         return
-    empty = [view for view in views if scene.GetNodeByID(view[1].GetBackgroundVolumeID() or "") is None]
-    for node, composite in (empty or views)[:1]:
+    empty = [view for view in views if view[2] is None]
+    for node, composite, _ in (empty or views)[:1]:
         composite.SetBackgroundVolumeID(volume.GetID())
         lay_flat(application, node)
 
@@ -109,7 +104,7 @@ def jump(application: Any, scene: Any, curve: Any) -> None:
     show_volume(application, scene, volume)
     center, _ = show.get_place(curve)
     ras = geometry.to_ras(volume, center, nodes.slice_of(volume, film))
-    for node, composite in slice_views(scene):
+    for node, composite, _ in slice_views(scene):
         if composite.GetBackgroundVolumeID() == volume.GetID():
             node.JumpSliceByCentering(*ras)
 
@@ -122,8 +117,7 @@ def show_heat_maps(scene: Any, on: bool, opacity: float) -> None:
     """
     maps = {node.GetAttribute(nodes.FILM): node for node in nodes.heat_maps(scene)}
     own = {node.GetID() for node in maps.values()}
-    for node, composite in slice_views(scene):
-        volume = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+    for node, composite, volume in slice_views(scene):
         wanted = maps.get(_film_in_view(node, volume)) if on and volume is not None else None
         if wanted is not None:
             composite.SetForegroundVolumeID(wanted.GetID())

@@ -18,9 +18,6 @@ MIN_CORNERS = 3
 Point = tuple[float, float]
 """``(row, column)``."""
 
-Size = tuple[int, int]
-"""``(rows, columns)``."""
-
 
 @dataclass(frozen=True)
 class Probability:
@@ -71,15 +68,12 @@ class Film:
 
     Attributes:
         sop_instance_uid: None if the file could not be read that far.
-        label: "normal", "benign" or "malignant" at the operating point; None if it failed or is not said.
         failed: whether it was not scanned; ``reason`` says why.
     """
 
     sop_instance_uid: str | None
     laterality: str | None = None
     view: str | None = None
-    size: Size | None = None
-    label: str | None = None
     failed: bool = False
     reason: str = ""
     warnings: tuple[str, ...] = ()

@@ -75,7 +75,6 @@ class ReadingPanel:
         self._release_button()
         if self._circle is not None:
             self._circle.stop()
-            self._circle = None
 
     def _film(self, curve: Any | None) -> str | None:
         """The film that the reader is at: the selected finding's, else the chosen volume's."""
@@ -132,7 +131,6 @@ class ReadingPanel:
         self._circle = Circle(self._session.scene, self._on_circle, self._dialogs.error, after_event)
 
     def _on_circle(self, volume: Any, film: str, center: Point, radius: float) -> None:
-        self._circle = None
         table = self._session.table
         if table is None or film not in {known.sop_instance_uid for known in nodes.info(table).films}:
             self._dialogs.error(

@@ -41,7 +41,6 @@ class RegionPanel:
         self.runner.abandon()
         if self._circle is not None:
             self._circle.stop()
-            self._circle = None
         self._ui.regionLabel.text = ""
 
     def _on_draw(self, _checked: bool = False) -> None:
@@ -59,7 +58,6 @@ class RegionPanel:
         return attempt(self._dialogs, lambda: self._session.prepare(self._scan.description()))
 
     def _on_circle(self, volume: Any, film: str, center: Point, radius: float) -> None:
-        self._circle = None
         self.runner.abandon()  # an answer to the circle before is none to this one
         drawing.add_region(self._session.scene, volume, film, center, radius)
         self._ui.regionLabel.text = (

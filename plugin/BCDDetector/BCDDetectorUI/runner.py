@@ -43,7 +43,8 @@ class Runner:
     ) -> None:
         """Begin ``work`` in a thread; the others are called on this thread."""
         self._handlers = progress, done, failed
-        self._task = Task(work).start()
+        self._task = Task(work)
+        self._task.start()
         self._timer.start()
 
     def cancel(self) -> None:

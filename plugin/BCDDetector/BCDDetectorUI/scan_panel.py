@@ -8,7 +8,7 @@ from BCDDetectorLib import rules
 from BCDDetectorLib.address import keep_address, kept_address
 from BCDDetectorLib.client import Gateway
 from BCDDetectorLib.errors import CancelledError, DetectorError, InputError
-from BCDDetectorLib.jobs import ScanOutcome, check_connection
+from BCDDetectorLib.jobs import ScanOutcome
 from BCDDetectorLib.secondary_capture import Description
 from BCDDetectorLib.session import Session
 from BCDDetectorLib.tasks import Progress
@@ -139,7 +139,7 @@ class ScanPanel:
         ui.testButton.enabled = False
         ui.connectionLabel.text = "Asking ..."
         self._tester.start(
-            lambda task: check_connection(gateway), lambda progress: None, self._on_tested, self._on_tested
+            lambda task: gateway.info(), lambda progress: None, self._on_tested, self._on_tested
         )
 
     def _on_tested(self, outcome: Any) -> None:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from BCDDetectorLib import coordinates, errors, rules
+from BCDDetectorLib.jobs import ScanOutcome
 from BCDDetectorLib.result_reader import read_result
 from BCDDetectorLib.sr_reader import read_cad_sr
 from BCDDetectorLib.words import Probability, finding_label, percent
@@ -57,12 +58,33 @@ def test_where_abnormal_films_are_rare_no_probability_looks_like_none():
     assert rules.prevalence_text(None) == ""
 
 
+def test_a_line_on_a_result_says_what_is_missing(case):
+    folder, _ = case("one-film-failed")
+    study = read_result(folder)
+    seen = next(film for film in study.films if not film.failed)
+    (unseen,) = (film for film in study.films if film.failed)
+    outcome = ScanOutcome(study, folder, earlier=True, skipped=("1.dcm: no film",))
+    line = rules.outcome_text(outcome, 1, 2, {seen.sop_instance_uid: "it cannot be read"})
+    assert line == (
+        f"1 finding shown, 2 below the threshold, {len(study.films) - 1} film scanned, "
+        f"not scanned: {unseen.name}: {unseen.reason}; 1.dcm: no film, "
+        f"without heat map: {seen.name}: it cannot be read, an earlier result, found at the gateway"
+    )
+
+
+def test_the_slider_begins_where_findings_are_presented(case):
+    told = read_result(case("above-and-below")[0])
+    assert rules.default_threshold(told) == told.threshold
+    report = read_cad_sr(case("above-and-below")[0] / "cad_sr.dcm")  # names no threshold
+    begins = rules.default_threshold(report)
+    assert {f.probability.abnormal >= begins for f in report.findings if f.presented} == {True}
+    assert {f.probability.abnormal >= begins for f in report.findings if not f.presented} == {False}
+
+
 def test_the_half_pixel():
     """PS3.3 C.18.6.1.1: (0, 0) is the corner of the top-left pixel, so its centre is (0.5, 0.5)."""
     assert coordinates.from_scoord([0.5, 0.5, 10.5, 20.0]) == ((0.0, 0.0), (19.5, 10.0))
     assert coordinates.to_scoord([(0.0, 0.0), (19.5, 10.0)]) == [0.5, 0.5, 10.5, 20.0]
-    assert coordinates.to_ijk((19.5, 10.0), 3) == (10.0, 19.5, 3.0)
-    assert coordinates.from_ijk(coordinates.to_ijk((19.5, 10.0))) == (19.5, 10.0)
 
 
 def test_a_blobs_centroid_lies_where_the_report_says(case):

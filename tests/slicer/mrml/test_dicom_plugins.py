@@ -14,6 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from BCDDetectorLib import mammogram, nodes
 from BCDDetectorLib.dicom_write import write
+from BCDDetectorLib.result_reader import read_result
 
 
 @pytest.fixture
@@ -106,7 +107,8 @@ def test_the_report_is_shown_with_its_films(world, case, database):
     assert len(nodes.volumes(world.scene)) == 2
     assert table.GetNumberOfRows() == len(nodes.findings(world.scene)) == 3
     shown = [c for c in nodes.findings(world.scene) if c.GetDisplayNode().GetVisibility()]
-    assert {c.GetAttribute(nodes.PRESENTED) for c in shown} == {"1"}
+    presented = {finding.tracking_uid for finding in read_result(folder).findings if finding.presented}
+    assert {curve.GetAttribute(nodes.TRACKING_UID) for curve in shown} == presented
     assert reader.series == [(loadable, table)]
 
 

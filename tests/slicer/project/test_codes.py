@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 from readings import WHEN
 
-from BCDDetectorLib import reading_codes, reading_sr, sr_reader
+from BCDDetectorLib import reading_sr, sr_reader
 from converters import codes
 
 GROUPS = (codes.SIDES, codes.IMPRESSIONS, codes.BREASTS, codes.VIEWS)
@@ -30,7 +30,7 @@ def coded(dataset: Dataset) -> set[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(
     ("readers", "detectors"),
-    [(reading_codes.SIDES, codes.SIDES), (reading_codes.CLASSES, codes.IMPRESSIONS)],
+    [(reading_sr.SIDES, codes.SIDES), (reading_sr.CLASSES, codes.IMPRESSIONS)],
     ids=["sides", "classes"],
 )
 def test_sides_and_classes_are_the_detectors(readers, detectors):
@@ -44,6 +44,6 @@ def test_every_side_and_view_of_the_detectors_report_is_understood():
 
 def test_a_reading_says_its_concepts_as_the_detector_does(made):
     found, headers = made
-    said = {code for code in coded(reading_sr.build(found, headers, WHEN)) if code[1] != reading_codes.SCHEME}
+    said = {code for code in coded(reading_sr.build(found, headers, WHEN)) if code[1] != reading_sr.SCHEME}
     assert len(said) > 20
     assert said - READERS <= DETECTORS

@@ -19,7 +19,7 @@ SLICER = {"qt", "slicer", "DICOMLib", "BCDDetectorUI", "bcd_detector_self_test"}
 # Without VTK, so that they run and are tested in any Python: the rest of the library works on the scene.
 PLAIN = {
     "address", "answers", "client", "coordinates", "dicom_plugins", "dicom_write", "errors", "jobs",
-    "reading", "reading_codes", "reading_sr", "result_reader",
+    "reading", "reading_sr", "result_reader",
     "rules", "secondary_capture", "sr_items", "sr_reader", "tasks", "upload", "words",
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ import pytest
 from readings import WHEN, items, name
 
 from BCDDetectorLib import reading, reading_sr, secondary_capture
+from BCDDetectorLib.dicom_write import write
 from converters.films.acceptance import judge
 from converters.films.header import laterality, spacing, view
 from converters.truth.file import read_truth
@@ -24,7 +25,7 @@ def test_dciodvfy_finds_no_fault(made, tmp_path, marks, reader):
         pytest.skip("dciodvfy is not installed")
     found, headers = made
     found = replace(found, reader=reader, marks=found.marks if marks == "all" else ())
-    reading_sr.write(found, headers, path, WHEN)
+    write(reading_sr.build(found, headers, WHEN), path)
     problems = validators.unexplained(validators.dciodvfy(path))
     # That the scheme is private is all that it may remark.
     assert [p for p in problems if p.severity == "error" or "term = <99BCD>" not in p.text] == []
@@ -40,7 +41,8 @@ def test_pixelmed_finds_no_fault(made, tmp_path, marks):
     if not validators.PIXELMED.exists():
         pytest.skip("PixelMed's validator is not installed")
     found, headers = made
-    reading_sr.write(replace(found, marks=found.marks if marks == "all" else ()), headers, path, WHEN)
+    found = replace(found, marks=found.marks if marks == "all" else ())
+    write(reading_sr.build(found, headers, WHEN), path)
     text = str(validators._pixelmed().validate(str(path), False, True, True, True, True))
     assert "Root Template Validation Complete" in text and "Comprehensive3DSR" in text.replace(" ", "")
     assert [line for line in text.splitlines() if "Error" in line or "illegal" in line] == []

@@ -113,7 +113,7 @@ def picture(panel, gateway):
     place = (60.0, 40.0)
     shares = Probability(0.1, 0.2, 0.7)
     finding = Finding("2.25.7", source.uid, 1, place, 12.0, circle(place, 12.0), "malignant", shares, True)
-    film = Film(source.uid, size=(240, 180), findings=(finding,))
+    film = Film(source.uid, findings=(finding,))
     show.show_study(panel.scene, Study(study, "job", "model", 0.5, (film,)))
     panel.spin()
     curve = panel.select(0)

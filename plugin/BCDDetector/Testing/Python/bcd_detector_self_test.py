@@ -65,7 +65,7 @@ def _study(volume: Any) -> Study:
         probability=Probability(0.2, 0.1, 0.7),
         presented=True,
     )
-    film = Film(_UID, laterality="L", view="MLO", size=(120, 90), label="malignant", findings=(finding,))
+    film = Film(_UID, laterality="L", view="MLO", findings=(finding,))
     return Study("2.25.3", "self test", "made up", 0.5, (film,))
 
 
