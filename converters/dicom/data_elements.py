@@ -572,7 +572,7 @@ def _put(dataset: Dataset, element: DataElement) -> None:
 
 
 def _name(tag: int) -> str:
-    return dictionary_description(tag)
+    return "private creator" if tag == elements.HOLOGIC_GROUP else dictionary_description(tag)
 
 
 def _one_or_list(found: Sequence[object]) -> object:

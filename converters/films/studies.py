@@ -21,9 +21,10 @@ from bcd_model.reasons import Reason
 from bcd_model.words import Projection
 from converters.dicom.file import NOT_DICOM, UNREADABLE_HEADER, Survey, survey, uid, why_no_uid
 from converters.films import header as film_header
-from converters.films.acceptance import is_for_processing, judge, may_be_film, rule, says_nothing
+from converters.films.acceptance import judge, may_be_film, rule, says_nothing
 from converters.films.facts import facts_digest
 from converters.films.identity import Identity, identity, tells_patient
+from converters.films.kinds import FOR_PROCESSING, is_for_processing, kind
 from converters.films.projection import NO_PROJECTION, projection
 from converters.films.read import why_unusable
 from converters.films.same_uid import as_films, contradiction
@@ -85,7 +86,7 @@ class _Found:
     """A film of a study with what the grouping needs of its header.
 
     Attributes:
-        position: patient, breast, view and the view's modifiers; None if they are not stated.
+        position: patient, breast, view and kind, but for what it is made for; None if they are not stated.
         patient: as `converters.results.patients.identity_of` has it.
         projection: for the comparison of the two breasts.
         times: how many times the file was given.
@@ -328,7 +329,7 @@ def _position(header: Dataset, whose: Identity) -> tuple[str, ...] | None:
     side, view = film_header.laterality(header), film_header.view(header)
     if side is None or view is None:
         return None
-    return (repr(whose), side, view, *film_header.modifiers(header))
+    return (repr(whose), side, view, *(each for each in kind(header) if each != FOR_PROCESSING))
 
 
 def _place_lost(heap: _Heap) -> None:
