@@ -25,6 +25,7 @@ from converters.films.acceptance import judge, may_be_film, rule, says_nothing
 from converters.films.facts import facts_digest
 from converters.films.identity import Identity, identity, tells_patient
 from converters.films.kinds import FOR_PROCESSING, is_for_processing, kind
+from converters.films.moments import Taken, ranks, taken
 from converters.films.projection import NO_PROJECTION, projection
 from converters.films.read import why_unusable
 from converters.films.same_uid import as_films, contradiction
@@ -90,6 +91,7 @@ class _Found:
         patient: as `converters.results.patients.identity_of` has it.
         projection: for the comparison of the two breasts.
         times: how many times the file was given.
+        taken: for the order of repeats.
     """
 
     source: FilmSource
@@ -99,6 +101,7 @@ class _Found:
     projection: Projection = NO_PROJECTION
     stated: bool = True
     times: int = 1
+    taken: Taken = ()
 
 
 _Study = defaultdict[str | None, list[_Found]]
@@ -312,6 +315,7 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
         projection(header),
         whose.stated,
         times,
+        taken(header),
     )
     heap.studies[study][sop_instance_uid].append(film)
 
@@ -405,13 +409,16 @@ def _shown(films: Sequence[_Found], patients: Sequence[Identity]) -> list[Shown]
     """What each of ``films`` shows; films that are compared have one number."""
     shared = [(film.projection.patient, film.projection.kind) for film in films]
     groups = list(dict.fromkeys(shared))
+    of_repeats = ranks([film.projection for film in films], [film.taken for film in films])
     return [
         Shown(
             patients.index(film.patient) + 1 if film.patient is not None else 0,
             film.stated,
-            Projection(str(groups.index(group) + 1), film.projection.view, film.projection.laterality),
+            Projection(
+                str(groups.index(group) + 1), film.projection.view, film.projection.laterality, rank=rank
+            ),
         )
-        for film, group in zip(films, shared, strict=True)
+        for film, group, rank in zip(films, shared, of_repeats, strict=True)
     ]
 
 
