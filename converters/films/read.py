@@ -15,6 +15,7 @@ from converters.dicom.file import FileBytes, load, parse_dicom, text, uid
 from converters.films import header as film_header
 from converters.films import kinds
 from converters.films.acceptance import Verdict, judge
+from converters.films.pixels.content import why_no_film
 from converters.films.pixels.grayscale import to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
 from converters.films.pixels.stored import StoredPixels, pixel_digest, stored_pixels, why_undecodable
@@ -59,6 +60,9 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
         FilmError: the file is not a film, or one that cannot be used; the message says why.
     """
     header, stored = dicom.header, _stored(file, dicom)
+    no_film = why_no_film(stored)
+    if no_film:
+        raise FilmError.of(no_film, file.name)
     try:
         with about(file.name):
             gray = to_unit_range(stored.values, header, stored.bits)
