@@ -1,6 +1,6 @@
 """What kind of picture of the breast an image is, by its header; and what it is compared with.
 
-Each kind is told by these places, in this order; the first that says something decides:
+These places say which kind it is, in this order; the first that says something decides:
 
 1. *A specimen*: View Code Sequence (CID 4014), a specimen's own attributes (PS3.3 C.7.6.22), else the word in
    Image Type, Body Part Examined, View Position or a description.
@@ -166,18 +166,18 @@ def technique(header: Dataset) -> Technique:
 
 def _by_image_type(image_type: tuple[str, ...], said: str) -> Technique:
     """What Image Type says, ``said`` being the descriptions."""
-    told = set(image_type)
-    if any(map(_BIOPSY.fullmatch, told)):
+    stated = set(image_type)
+    if any(map(_BIOPSY.fullmatch, stated)):
         return "stereotactic"
-    if told & _GENERATED or (told & _TOMO and "DERIVED" in told and _SAYS_SYNTHETIC.search(said)):
+    if stated & _GENERATED or (stated & _TOMO and "DERIVED" in stated and _SAYS_SYNTHETIC.search(said)):
         return "synthetic"
-    if told & _CONTRAST:
+    if stated & _CONTRAST:
         return "contrast"
-    if told & _TOMO:
+    if stated & _TOMO:
         return "tomosynthesis"
-    if "LOW_ENERGY" in told:
+    if "LOW_ENERGY" in stated:
         return "low energy"
-    return "contrast agent" if told & _AGENT else ""
+    return "contrast agent" if stated & _AGENT else ""
 
 
 def _is_specimen(header: Dataset) -> bool:
@@ -322,7 +322,7 @@ def modifiers(header: Dataset) -> tuple[str, ...]:
     """Codes of the view's modifiers, in SNOMED CT.
 
     They are nested in the view's code (PS3.3 C.8.11.7), or at the top level, where some makers put them. An
-    implant displaced is also told by View Position ("MLOID") and the descriptions.
+    implant displaced is also given by View Position ("MLOID") and the descriptions.
     """
     found = {
         text(modifier, "CodeValue")
