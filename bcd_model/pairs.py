@@ -11,7 +11,8 @@ from bcd_model.words import Projection
 def other_breasts(films: Sequence[Projection]) -> list[int | None]:
     """Return for each film the index of the film of the other breast in the same view and of the same kind.
 
-    None if there is none, if several could be it, or if view or laterality are not known.
+    Of repeats it is the one that was taken last. None if there is none, if it is not known which of several
+    was last, or if view or laterality are not known.
     """
     return [_other(film, films) for film in films]
 
@@ -21,4 +22,6 @@ def _other(film: Projection, films: Sequence[Projection]) -> int | None:
         return None
     wanted = replace(film, laterality="R" if film.laterality == "L" else "L")
     found = [index for index, each in enumerate(films) if each == wanted]
-    return found[0] if len(found) == 1 else None
+    latest = max((films[index].rank for index in found), default=0)
+    last = [index for index in found if films[index].rank == latest]
+    return last[0] if len(last) == 1 else None

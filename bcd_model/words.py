@@ -8,7 +8,7 @@ top-left **corner** of that pixel (PS3.3 C.18.6.1.1); only the DICOM writers con
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -107,13 +107,16 @@ class Projection:
 
     Attributes:
         patient: any name that the films of one patient share.
-        kind: what else two films must share to be compared, a spot view for example.
+        kind: what else two films must share to be compared: how they were taken, for example.
+        rank: of films that show the same the one with the highest was taken last; it makes no difference to
+            what a film shows.
     """
 
     patient: str
     view: str | None
     laterality: Laterality | None
     kind: tuple[str, ...] = ()
+    rank: int = field(default=0, compare=False)
 
 
 class AnnotatedFilm(Protocol):

@@ -31,6 +31,7 @@ from pydicom.valuerep import IS, DSfloat, PersonName
 from bcd_model.reasons import Reason
 from converters.dicom import character_sets, elements
 from converters.dicom.bounds import MemoryStream, Stream
+from converters.dicom.functional_groups import lift
 
 PREAMBLE = 128
 PREFIX = b"DICM"
@@ -235,6 +236,7 @@ def parse(stream: Stream) -> DicomFile:
         if body.pixel_data is not None:
             _find_fragments(stream, body)
     fits = body.decode()
+    lift(header)
     return DicomFile(header, syntax, body.pixel_data, body.fault, fits)
 
 
@@ -572,7 +574,7 @@ def _put(dataset: Dataset, element: DataElement) -> None:
 
 
 def _name(tag: int) -> str:
-    return dictionary_description(tag)
+    return "private creator" if tag == elements.HOLOGIC_GROUP else dictionary_description(tag)
 
 
 def _one_or_list(found: Sequence[object]) -> object:

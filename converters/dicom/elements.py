@@ -11,15 +11,25 @@ _META = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSynta
 
 _IMAGE = (
     # what the image is (acceptance)
+    "AnatomicRegionSequence",
     "BodyPartExamined",
     "BurnedInAnnotation",
+    "ContainerIdentifier",
+    "ContrastBolusAgent",
     "ContributingEquipmentSequence",
     "ConversionType",
+    "DerivationDescription",
     "ImageType",
     "Manufacturer",
     "ManufacturerModelName",
     "Modality",
+    "OrganExposed",
+    "PaddleDescription",
+    "PartialView",
+    "PartialViewCodeSequence",
+    "PositionerType",
     "PresentationIntentType",
+    "ProtocolName",
     "QualityControlImage",
     "SOPClassUID",
     "SOPInstanceUID",
@@ -27,6 +37,7 @@ _IMAGE = (
     "SeriesInstanceUID",
     "SeriesNumber",
     "InstanceNumber",
+    "SpecimenDescriptionSequence",
     # which breast and view, at which size (film_attributes, film_facts)
     "AcquisitionDeviceProcessingDescription",
     "BreastImplantPresent",
@@ -46,6 +57,7 @@ _IMAGE = (
     "PixelSpacing",
     "PixelSpacingCalibrationDescription",
     "PixelSpacingCalibrationType",
+    "PerFrameFunctionalGroupsSequence",
     "SharedFunctionalGroupsSequence",
     "ViewCodeSequence",
     "ViewModifierCodeSequence",
@@ -77,6 +89,7 @@ _PATIENT_AND_STUDY = (
     # of whom, in which study (provenance, report): PS3.3 C.7.1.1, C.7.1.3, C.7.2.1, C.7.2.2, C.12.1
     "AccessionNumber",
     "AcquisitionDate",
+    "AcquisitionDateTime",
     "AcquisitionTime",
     "ClinicalTrialProtocolID",
     "ClinicalTrialProtocolName",
@@ -86,6 +99,7 @@ _PATIENT_AND_STUDY = (
     "ClinicalTrialSubjectID",
     "ClinicalTrialSubjectReadingID",
     "ContentDate",
+    "ContentTime",
     "DeidentificationMethod",
     "DeidentificationMethodCodeSequence",
     "IssuerOfAccessionNumberSequence",
@@ -137,6 +151,16 @@ _IN_ITEMS = (
     # who made it, where in a frame it is, tables of grey values
     "FrameAnatomySequence",
     "FrameLaterality",
+    "FrameVOILUTSequence",
+    "PixelMeasuresSequence",
+    "PixelSpacing",
+    "PixelValueTransformationSequence",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "VOILUTFunction",
+    "WindowCenter",
+    "WindowWidth",
     "LUTData",
     "LUTDescriptor",
     "LUTExplanation",
@@ -182,5 +206,8 @@ IN_DATASET = _tags((*_IMAGE, *_PATIENT_AND_STUDY))
 """Of the data set."""
 IN_ITEM = _tags(_IN_ITEMS)
 """Of an item of one of its sequences."""
-FIRST_ITEM_ALONE = frozenset({"ModalityLUTSequence", "VOILUTSequence"})
-"""Sequences of alternatives, of which the first is taken."""
+HOLOGIC_GROUP = 0x7E010010
+"""The private creator of the group in which Hologic's secondary captures hold a tomosynthesis."""
+IN_DATASET[HOLOGIC_GROUP] = ("HologicGroup", "LO")
+FIRST_ITEM_ALONE = frozenset({"ModalityLUTSequence", "PerFrameFunctionalGroupsSequence", "VOILUTSequence"})
+"""Sequences of alternatives, of which the first is taken; of frames, of which a film has one."""

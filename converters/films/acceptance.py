@@ -1,53 +1,50 @@
 """Which images are films, and which films are scanned: judged from the header alone.
 
-Nothing here looks at file names or folders. The rules, in the order in which they are applied:
+Nothing here looks at file names or folders; what kind of picture an image is, `converters.films.kinds` tells.
+The rules, in the order in which they are applied:
 
 *No film* (skipped, never part of the study):
   objects without pixels (SR, presentation states, segmentations, ...); images of a SOP class that is
-  not on the list below, unless their modality is MG; this software's own pictures; quality control
-  images; images that state no SOP class, and neither the modality MG nor a mammographic view; secondary
-  captures and CR that are in colour, or that have neither the modality MG nor a
-  mammographic view; secondary captures and CR whose Image Type says that they are secondary, unless
-  Conversion Type says that a film was digitised (DF), or they state the breast and the view.
+  not on the list below, unless their modality is MG or they hold a tomosynthesis; this software's own
+  pictures; quality control images; images that state no SOP class, and nothing that says breast; secondary
+  captures, CR and DX that are in colour, or do not say that they show a breast (`kinds.shows_breast`);
+  secondary captures and CR that are masks, parts cut out of a film, pages or captured screens by their
+  description, or whose Image Type says that they are secondary, unless Conversion Type says that a film was
+  digitised (DF), or they state the breast and the view.
 
 *Excluded* (part of the study, listed with the rule, not scanned; :func:`rule`):
-  tomosynthesis, and images of one that are not 2-D mammograms; spot compression and magnification
-  views by their View Modifier Code, which show a part of the breast; secondary pictures that state
-  breast and view; and, once the films of a study are known (`converters.films.studies`), a For Processing
-  image whose For Presentation image of the same breast and view is in the study.
+  specimens; tomosynthesis, and images of one that are not 2-D mammograms; stereotactic images, and others of
+  a biopsy; subtraction, sum and high-energy images of a contrast examination; spot compression and
+  magnification views, which show a part of the breast; secondary pictures that state breast and view; and,
+  once the films of a study are known (`converters.films.studies`), a For Processing image whose For
+  Presentation image of the same breast and view is in the study.
 
 *A film that cannot be used* (listed as failed, with the reason):
   no SOP Instance UID; a SOP Class UID that is missing or malformed; an image with the modality MG of a
   SOP class that is not read; more than one frame, or a number of frames that cannot be read; pixels that
   are not one monochrome sample of 8 to 16 bits; burned-in annotation; For Processing without a window or
-  VOI LUT; fewer pixels than the network's window needs, or more than any detector has; and, once the
-  pixels of a study are read (`worker.study.scan`), a picture that stands under several patients.
+  VOI LUT; fewer pixels than the network's window needs, or, in a secondary capture without a spacing, than a
+  whole film has; more than any detector has; and, once the pixels of a study are read, those that are a mask
+  or a page of text (`converters.films.pixels.content`), and a picture that stands under several patients
+  (`worker.study.scan`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from pydicom import config
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    UID,
-    BreastProjectionXRayImageStorageForPresentation,
-    BreastProjectionXRayImageStorageForProcessing,
-    BreastTomosynthesisImageStorage,
-    ComputedRadiographyImageStorage,
-    DigitalMammographyXRayImageStorageForPresentation,
-    DigitalMammographyXRayImageStorageForProcessing,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    SecondaryCaptureImageStorage,
-)
+from pydicom.uid import UID
 
 from bcd_model.reasons import Reason
 from bcd_model.words import WINDOW
-from converters.dicom.file import integer, items, text, texts, uid, values, why_no_uid
+from converters.dicom.file import integer, items, text, texts, values, why_no_uid
 from converters.films import header as film_header
+from converters.films import kinds
+from converters.films.kinds import CAPTURES, GENERAL, MAMMOGRAPHY, is_for_processing, sop_class
 from converters.films.pixels.grayscale import first_window
 from converters.product import MANUFACTURER, PRODUCT
 
@@ -56,25 +53,30 @@ MAX_PIXELS = 1 << 26
 
 Kind = Literal["film", "unusable", "no film"]
 
-_TOMOSYNTHESIS = frozenset(
-    {
-        BreastProjectionXRayImageStorageForPresentation,
-        BreastProjectionXRayImageStorageForProcessing,
-        BreastTomosynthesisImageStorage,
-    }
-)
-_MAMMOGRAPHY = _TOMOSYNTHESIS | {
-    DigitalMammographyXRayImageStorageForPresentation,
-    DigitalMammographyXRayImageStorageForProcessing,
+SEND_2D = "send the 2-D or synthetic 2-D image of the view (C-View, Intelligent 2D, S-View, Insight 2D)"
+"""What is scanned in the place of a tomosynthesis."""
+
+Rule = Literal[
+    "tomosynthesis",
+    "for processing",
+    "spot view",
+    "secondary picture",
+    "specimen",
+    "stereotactic",
+    "contrast",
+]
+"""Why an image of the study is not scanned although nothing is wrong with it."""
+RULES: Final[tuple[Rule, ...]] = get_args(Rule)
+
+_BY_TECHNIQUE: Final[Mapping[kinds.Technique, Rule]] = {
+    "specimen": "specimen",
+    "tomosynthesis": "tomosynthesis",
+    "stereotactic": "stereotactic",
+    "contrast": "contrast",
 }
-_GENERAL = frozenset(
-    {
-        ComputedRadiographyImageStorage,
-        SecondaryCaptureImageStorage,
-        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-        MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    }
-)
+
+_LEAST_LONG_SIDE = int(film_header.ASSUMED_LONG_SIDE / film_header.MOST_STEP)
+"""Pixels; a film of 240 mm that has fewer has pixels of more than 1 mm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,38 +101,25 @@ def judge(header: Dataset) -> Verdict:
 
 def rule(header: Dataset) -> Rule | None:
     """By which rule a film is left out of the scan, whether it could be used or not; None if by none."""
-    if _is_tomosynthesis(header):
-        return "tomosynthesis"
-    if film_header.is_part_of_breast(header):
+    by_technique = _BY_TECHNIQUE.get(kinds.technique(header))
+    if by_technique is not None:
+        return by_technique
+    if kinds.is_part_of_breast(header):
         return "spot view"
-    if _sop_class(header) in _GENERAL and _is_secondary(header):
+    if sop_class(header) in CAPTURES and _is_secondary(header):
         return "secondary picture"
     return None
 
 
-def is_for_processing(header: Dataset) -> bool:
-    """Whether the image is raw data of the detector, made for processing (PS3.3 C.8.11.7)."""
-    return (
-        header.get("SOPClassUID") == DigitalMammographyXRayImageStorageForProcessing
-        or text(header, "PresentationIntentType") == "FOR PROCESSING"
-    )
-
-
 def says_nothing(header: Dataset) -> bool:
     """Whether a header states neither the SOP class nor the modality, as no DICOM file does that is whole."""
-    return _sop_class(header) is None and not text(header, "Modality")
+    return sop_class(header) is None and not text(header, "Modality")
 
 
 def may_be_film(header: Dataset) -> bool:
     """Whether a header of which only a part could be read may be a film's: by its SOP class."""
-    sop_class = _sop_class(header)
-    return (sop_class is None or sop_class in _MAMMOGRAPHY | _GENERAL) and not is_ours(header)
-
-
-def _sop_class(header: Dataset) -> str | None:
-    meta = getattr(header, "file_meta", Dataset())
-    # A header that is cut short may have lost its SOP class, but never the copy in front of it.
-    return uid(header, "SOPClassUID") or uid(meta, "MediaStorageSOPClassUID")
+    stated = sop_class(header)
+    return (stated is None or stated in MAMMOGRAPHY | GENERAL) and not is_ours(header)
 
 
 def _is_secondary(header: Dataset) -> bool:
@@ -149,33 +138,42 @@ def _is_unread_mammogram(header: Dataset, sop_class: str) -> bool:
 def _is_mammogram_without_class(header: Dataset) -> bool:
     """Whether it is an image of the breast by everything but its SOP class, which is missing or malformed."""
     image = "Rows" in header or "Columns" in header
-    mammographic = text(header, "Modality") == "MG" or film_header.view(header) is not None
-    return image and mammographic and not is_ours(header)
+    return image and kinds.shows_breast(header) and not is_ours(header)
 
 
 def _why_no_film(header: Dataset) -> Reason | None:
-    sop_class = _sop_class(header)
-    if sop_class is None:
+    stated = sop_class(header)
+    if stated is None:
         if _is_mammogram_without_class(header):
             return None
         return Reason("not-a-mammogram", "states no SOP class")
-    if sop_class not in _MAMMOGRAPHY | _GENERAL:
-        if _is_unread_mammogram(header, sop_class):
+    if stated not in MAMMOGRAPHY | GENERAL:
+        if kinds.is_wrapped_tomosynthesis(header) or _is_unread_mammogram(header, stated):
             return None
         # The standard's own name of the class, or the UID itself where it is private.
-        return Reason("not-a-mammogram", f"not a mammogram: {UID(sop_class, config.IGNORE).name}")
+        return Reason("not-a-mammogram", f"not a mammogram: {UID(stated, config.IGNORE).name}")
     if text(header, "QualityControlImage") == "YES":
         return Reason("not-a-mammogram", "a quality control image")
-    if sop_class in _GENERAL:
-        if is_ours(header):
-            return Reason("not-a-mammogram", "a result of this software")
-        if (integer(header, "SamplesPerPixel") or 1) != 1:
-            return Reason("not-a-mammogram", "a colour picture, not a film")
-        if text(header, "Modality") != "MG" and film_header.view(header) is None:
-            return Reason("not-a-mammogram", "states neither the modality MG nor a mammographic view")
-        stated = film_header.view(header) is not None and film_header.laterality(header) is not None
-        if _is_secondary(header) and not stated:
-            return Reason("not-a-mammogram", "a secondary picture made from others, not a film")
+    return _why_no_general_film(header) if stated in GENERAL else None
+
+
+def _why_no_general_film(header: Dataset) -> Reason | None:
+    """Why an image of a SOP class of any part of the body is no mammogram; None if it is one."""
+    if is_ours(header):
+        return Reason("not-a-mammogram", "a result of this software")
+    if (integer(header, "SamplesPerPixel") or 1) != 1:
+        return Reason("not-a-mammogram", "a colour picture, not a film")
+    if not kinds.shows_breast(header):
+        what = "another part than the breast" if kinds.names_another_part(header) else "no breast"
+        return Reason("not-a-mammogram", f"states {what}: neither the modality MG nor a view of the breast")
+    if sop_class(header) not in CAPTURES:
+        return None
+    why = kinds.why_no_capture(header)
+    if why:
+        return Reason("not-a-mammogram", why)
+    stated = film_header.view(header) is not None and film_header.laterality(header) is not None
+    if _is_secondary(header) and not stated and rule(header) in (None, "secondary picture"):
+        return Reason("not-a-mammogram", "a secondary picture made from others, not a film")
     return None
 
 
@@ -197,14 +195,15 @@ def _why_unusable(header: Dataset) -> Reason | None:
     nameless = why_no_uid(header, "SOPInstanceUID")
     if nameless:
         return nameless
-    sop_class = _sop_class(header)
-    if sop_class is None:
+    stated = sop_class(header)
+    if stated is None:
         return why_no_uid(header, "SOPClassUID")
-    if sop_class not in _MAMMOGRAPHY | _GENERAL:
-        name = UID(sop_class, config.IGNORE).name
+    how = kinds.technique(header)
+    if how == "tomosynthesis":
+        return Reason("tomosynthesis", "tomosynthesis: only 2-D mammograms are scanned", SEND_2D)
+    if stated not in MAMMOGRAPHY | GENERAL:
+        name = UID(stated, config.IGNORE).name
         return Reason("sop-class", f"images of the SOP class {name} are not read")
-    if _is_tomosynthesis(header):
-        return Reason("tomosynthesis", "tomosynthesis: only 2-D mammograms are scanned")
     frames = integer(header, "NumberOfFrames")
     if frames is None and values(header, "NumberOfFrames"):
         return Reason("frames", "its Number of Frames is not one whole number")
@@ -215,19 +214,15 @@ def _why_unusable(header: Dataset) -> Reason | None:
     return _why_unreadable_pixels(header) or _why_no_presentation(header)
 
 
-def _is_tomosynthesis(header: Dataset) -> bool:
-    if _sop_class(header) in _TOMOSYNTHESIS:
-        return True
-    image_type = set(texts(header, "ImageType"))
-    return bool({"TOMO", "TOMO_PROJ", "TOMOSYNTHESIS"} & image_type) and "GENERATED_2D" not in image_type
-
-
 def _why_unreadable_pixels(header: Dataset) -> Reason | None:
     rows, columns = integer(header, "Rows"), integer(header, "Columns")
     if rows is None or columns is None:
         return Reason("pixel-format", "states no Rows or Columns")
     if min(rows, columns) < WINDOW:
         return Reason("pixel-format", f"{rows} x {columns} pixels: at least {WINDOW} x {WINDOW} are needed")
+    if max(rows, columns) < _LEAST_LONG_SIDE and sop_class(header) in CAPTURES and not _has_spacing(header):
+        detail = f"{rows} x {columns} pixels and no pixel spacing to be believed: fewer than a whole film has"
+        return Reason("pixel-format", detail, "send the whole film")
     if rows * columns > MAX_PIXELS:
         return Reason("pixel-format", f"{rows} x {columns} pixels: more than any mammogram has")
     if integer(header, "SamplesPerPixel") != 1:
@@ -244,16 +239,13 @@ def _why_unreadable_pixels(header: Dataset) -> Reason | None:
     return None
 
 
+def _has_spacing(header: Dataset) -> bool:
+    return film_header.why_no_spacing(header) is None and not film_header.spacing(header)[1]
+
+
 def _why_no_presentation(header: Dataset) -> Reason | None:
     if is_for_processing(header) and first_window(header) is None and not items(header, "VOILUTSequence"):
         return Reason(
             "for-processing", "For Processing, without a window or VOI LUT", "send the For Presentation image"
         )
     return None
-
-
-Rule = Literal["tomosynthesis", "for processing", "spot view", "secondary picture"]
-"""Why an image of the study is not scanned although nothing is wrong with it (`films.acceptance`)."""
-
-
-RULES: Final[tuple[Rule, ...]] = get_args(Rule)

@@ -1,4 +1,4 @@
-"""Which breast, which view, which spacing, and how unlike the training films: from the header."""
+"""Which breast, which view, which spacing: from the header."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    ComputedRadiographyImageStorage,
-    SecondaryCaptureImageStorage,
-)
 
 from bcd_model.errors import FilmError
 from bcd_model.reasons import Reason
 from bcd_model.words import Laterality
 from converters.codes import VIEWS
 from converters.dicom.file import integer, items, numbers, text, texts
-
-TRAINING_SPACING = 0.2
-"""mm between the pixels of the films that the shipped model was trained on (mini-MIAS)."""
-TRAINING_BITS = 8
 
 ASSUMED_LONG_SIDE = 240.0
 """mm; the long side of an 18 x 24 cm film, taken for the image's where no spacing is stated."""
@@ -32,7 +24,6 @@ LEAST_SIDE, MOST_SIDE = 50.0, 500.0
 MOST_OBLONG = 2.0
 """How many times longer than wide a pixel may be."""
 
-_SAME_SPACING = 0.05
 _SAME_RATIO = 0.02
 _MAGNIFIED = 1.2
 
@@ -50,8 +41,6 @@ _VIEW_CODES = {code.value: name for name, code in VIEWS.items()} | {
     "R-40AAA": "ISO",
 }
 _VIEWS = frozenset(_VIEW_CODES.values())
-_PARTIAL_VIEWS = frozenset({"399055006", "R-102D7", "399163009", "R-102D6"})
-"""Spot compression and magnification (CID 4015), in SNOMED CT and in the older SNOMED-RT codes."""
 
 
 _FROM_ABOVE = frozenset({"CC", "FB", "XCCL", "XCCM"})
@@ -90,34 +79,9 @@ def view(header: Dataset) -> str | None:
     return hint if hint in _VIEWS else None
 
 
-def kind(header: Dataset) -> tuple[str, ...]:
-    """What else distinguishes films of one view: how it was taken, and what it is made for.
-
-    The codes of View Modifier Code Sequence (0054,0222), as of a spot compression or an implant
-    displaced; a magnification; Presentation Intent Type (0008,0068).
-    """
-    magnified = ("magnified",) if _magnification(header)[1] else ()
-    return (*modifiers(header), *magnified, text(header, "PresentationIntentType"))
-
-
-def is_part_of_breast(header: Dataset) -> bool:
-    """Whether the view is a spot compression or a magnification by its View Modifier Code (CID 4015)."""
-    return not _PARTIAL_VIEWS.isdisjoint(modifiers(header))
-
-
 def is_magnified(header: Dataset) -> bool:
     """Whether Estimated Radiographic Magnification Factor (0018,1114) says that it is a magnification."""
     return bool(_magnification(header)[1])
-
-
-def modifiers(header: Dataset) -> tuple[str, ...]:
-    """Codes of the view's modifiers: nested in the view's code (PS3.3 C.8.11.7), or at the top level."""
-    found = [
-        modifier
-        for item in (header, *items(header, "ViewCodeSequence"))
-        for modifier in items(item, "ViewModifierCodeSequence")
-    ]
-    return tuple(sorted({text(modifier, "CodeValue") for modifier in found} - {""}))
 
 
 def spacing(header: Dataset) -> tuple[tuple[float, float], bool, tuple[str, ...]]:
@@ -250,29 +214,3 @@ def _magnification(header: Dataset) -> tuple[float, tuple[str, ...]]:
     if _MAGNIFIED <= factor <= 3.0:
         return factor, (f"magnification view: spacing divided by {factor:g}",)
     return 1.0, ()
-
-
-def unlike_training(header: Dataset, pixel_spacing: tuple[float, float]) -> tuple[str, ...]:
-    """One sentence on how the image differs from the training films; none if it does not."""
-    differences = []
-    detector = text(header, "DetectorType")
-    sop_class = header.get("SOPClassUID")
-    if sop_class == SecondaryCaptureImageStorage:
-        differences.append("a secondary capture")
-    elif sop_class == ComputedRadiographyImageStorage:
-        differences.append("computed radiography")
-    elif not detector:
-        differences.append("detector not stated")
-    elif detector != "FILM":
-        differences.append("a digital detector")
-    if any(abs(value - TRAINING_SPACING) > _SAME_SPACING * TRAINING_SPACING for value in pixel_spacing):
-        differences.append(f"{pixel_spacing[0]:.3g} x {pixel_spacing[1]:.3g} mm pixels")
-    bits = integer(header, "BitsStored")
-    if bits != TRAINING_BITS:
-        differences.append(f"{bits} bits")
-    if not differences:
-        return ()
-    return (
-        f"unlike the training films ({', '.join(differences)};"
-        f" they are digitised, {TRAINING_SPACING} mm, {TRAINING_BITS} bits): results are less reliable",
-    )

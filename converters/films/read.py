@@ -13,7 +13,9 @@ from bcd_model.words import Film
 from converters.dicom.data_elements import DicomFile
 from converters.dicom.file import FileBytes, load, parse_dicom, text, uid
 from converters.films import header as film_header
+from converters.films import kinds
 from converters.films.acceptance import Verdict, judge
+from converters.films.pixels.content import why_no_film
 from converters.films.pixels.grayscale import to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
 from converters.films.pixels.stored import StoredPixels, pixel_digest, stored_pixels, why_undecodable
@@ -58,6 +60,9 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
         FilmError: the file is not a film, or one that cannot be used; the message says why.
     """
     header, stored = dicom.header, _stored(file, dicom)
+    no_film = why_no_film(stored)
+    if no_film:
+        raise FilmError.of(no_film, file.name)
     try:
         with about(file.name):
             gray = to_unit_range(stored.values, header, stored.bits)
@@ -74,7 +79,7 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
         sop_instance_uid=uid(header, "SOPInstanceUID"),
         file=file.name,
         warnings=(
-            *film_header.unlike_training(header, spacing),
+            *kinds.unlike_training(header, spacing),
             *remarks,
             *stored.remarks,
             *gray.warnings,
@@ -134,10 +139,12 @@ def _remarks(header: Dataset) -> tuple[str, ...]:
         remarks.append("does not say which breast it shows")
     if film_header.view(header) is None:
         remarks.append("does not say which view it is")
+    if kinds.names_another_part(header):
+        remarks.append("Body Part Examined names another part than the breast")
     if text(header, "BreastImplantPresent") == "YES":
         remarks.append("shows a breast implant")
     if text(header, "LossyImageCompression") == "01":
         remarks.append("was compressed with loss")
-    if text(header, "PresentationIntentType") == "FOR PROCESSING":
+    if kinds.is_for_processing(header):
         remarks.append("a For Processing image, shown by its own window")
     return tuple(remarks)

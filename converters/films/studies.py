@@ -21,9 +21,11 @@ from bcd_model.reasons import Reason
 from bcd_model.words import Projection
 from converters.dicom.file import NOT_DICOM, UNREADABLE_HEADER, Survey, survey, uid, why_no_uid
 from converters.films import header as film_header
-from converters.films.acceptance import is_for_processing, judge, may_be_film, rule, says_nothing
+from converters.films.acceptance import judge, may_be_film, rule, says_nothing
 from converters.films.facts import facts_digest
 from converters.films.identity import Identity, identity, tells_patient
+from converters.films.kinds import FOR_PROCESSING, is_for_processing, kind
+from converters.films.moments import Taken, ranks, taken
 from converters.films.projection import NO_PROJECTION, projection
 from converters.films.read import why_unusable
 from converters.films.same_uid import as_films, contradiction
@@ -85,10 +87,11 @@ class _Found:
     """A film of a study with what the grouping needs of its header.
 
     Attributes:
-        position: patient, breast, view and the view's modifiers; None if they are not stated.
+        position: patient, breast, view and kind, but for what it is made for; None if they are not stated.
         patient: as `converters.results.patients.identity_of` has it.
         projection: for the comparison of the two breasts.
         times: how many times the file was given.
+        taken: for the order of repeats.
     """
 
     source: FilmSource
@@ -98,6 +101,7 @@ class _Found:
     projection: Projection = NO_PROJECTION
     stated: bool = True
     times: int = 1
+    taken: Taken = ()
 
 
 _Study = defaultdict[str | None, list[_Found]]
@@ -311,6 +315,7 @@ def _sort_in_dicom(heap: _Heap, path: Path, name: PurePath, found: Survey, times
         projection(header),
         whose.stated,
         times,
+        taken(header),
     )
     heap.studies[study][sop_instance_uid].append(film)
 
@@ -328,7 +333,7 @@ def _position(header: Dataset, whose: Identity) -> tuple[str, ...] | None:
     side, view = film_header.laterality(header), film_header.view(header)
     if side is None or view is None:
         return None
-    return (repr(whose), side, view, *film_header.modifiers(header))
+    return (repr(whose), side, view, *(each for each in kind(header) if each != FOR_PROCESSING))
 
 
 def _place_lost(heap: _Heap) -> None:
@@ -404,13 +409,16 @@ def _shown(films: Sequence[_Found], patients: Sequence[Identity]) -> list[Shown]
     """What each of ``films`` shows; films that are compared have one number."""
     shared = [(film.projection.patient, film.projection.kind) for film in films]
     groups = list(dict.fromkeys(shared))
+    of_repeats = ranks([film.projection for film in films], [film.taken for film in films])
     return [
         Shown(
             patients.index(film.patient) + 1 if film.patient is not None else 0,
             film.stated,
-            Projection(str(groups.index(group) + 1), film.projection.view, film.projection.laterality),
+            Projection(
+                str(groups.index(group) + 1), film.projection.view, film.projection.laterality, rank=rank
+            ),
         )
-        for film, group in zip(films, shared, strict=True)
+        for film, group, rank in zip(films, shared, of_repeats, strict=True)
     ]
 
 

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from bcd_model.words import Laterality, Pixels, Point
 from converters.dicom.file import integer, text, texts, uid, values
 from converters.films import header as film_header
+from converters.films import kinds
 from converters.results.study_result import FilmResult, ScannedFilm
 
 _ORIENTATION = re.compile(r"(?!.*([AP].*[AP]|[HF].*[HF]|[LR].*[LR]))[APHFLR]{1,3}")
@@ -58,8 +59,7 @@ def view(film: FilmResult) -> str | None:
 
 def is_partial(film: FilmResult) -> bool:
     """Whether the film shows only a part of the breast."""
-    header = film.header
-    return header is not None and (film_header.is_part_of_breast(header) or film_header.is_magnified(header))
+    return film.header is not None and kinds.is_partial(film.header)
 
 
 def orientation(film: FilmResult) -> tuple[str, str] | None:

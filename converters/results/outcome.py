@@ -1,8 +1,8 @@
 """How far a study was looked at: the one place that decides it, for every object and every summary.
 
-A study is looked at as a whole if each of its films was scanned, or was excluded by a rule while a
-scanned film shows the same breast of the same patient in the same view. A film that failed, or a view
-that no scanned film shows, leaves it looked at in part.
+A study is looked at as a whole if each of its films was scanned, or is a specimen, which shows no view, or
+was excluded by another rule while a scanned film shows the same breast of the same patient in the same view.
+A film that failed, or a view that no scanned film shows, leaves it looked at in part.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 from converters.films.identity import Identity
 from converters.results import film_facts
 from converters.results.patients import identity_of
-from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
+from converters.results.study_result import ExcludedFilm, FilmResult, ScannedFilm, StudyResult
 
 Extent = Literal["all", "some", "none"]
 """How much of a study was looked at."""
@@ -61,10 +61,20 @@ def coverage(result: StudyResult) -> Coverage:
 
 
 def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
-    """The films that were not scanned and whose view no scanned film shows."""
-    whole = [f for f in result.films if f.outcome == "scanned" and not film_facts.is_partial(f)]
+    """The films that were not scanned and whose view no scanned film shows.
+
+    A specimen shows no view, and is none of them beside a film that was scanned.
+    """
+    scanned = [film for film in result.films if film.outcome == "scanned"]
+    whole = [film for film in scanned if not film_facts.is_partial(film)]
     shown = {_projection(film) for film in whole} - {None}  # a magnified film shows a part of its view
-    return tuple(f for f in result.films if f.outcome != "scanned" and _projection(f) not in shown)
+    return tuple(
+        film
+        for film in result.films
+        if film.outcome != "scanned"
+        and _projection(film) not in shown
+        and not (scanned and isinstance(film, ExcludedFilm) and film.rule == "specimen")
+    )
 
 
 def _projection(film: FilmResult) -> _Projection | None:

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from bcd_model.words import DISCLAIMER, Film, Finding
 from converters.dicom.file import values
-from converters.films.header import TRAINING_BITS, TRAINING_SPACING
+from converters.films.kinds import TRAINING_BITS, TRAINING_SPACING
 from converters.product import PRODUCT, SOFTWARE_VERSION
 from converters.results import film_facts, wording
 from converters.results.modules import moment, study_header

@@ -13,10 +13,15 @@ from converters.results.outcome import Coverage
 from converters.results.study_result import ExcludedFilm, FailedFilm, FilmResult, ScannedFilm, StudyResult
 
 RULES: Mapping[Rule, str] = {
-    "tomosynthesis": "tomosynthesis: only 2-D mammograms are scanned",
+    "tomosynthesis": "tomosynthesis: only the 2-D or synthetic 2-D image of a view is scanned"
+    " (C-View, Intelligent 2D, S-View, Insight 2D)",
     "for processing": "For Processing: the For Presentation image of this view is scanned",
     "spot view": "a spot compression or magnification view: it shows a part of the breast",
     "secondary picture": "a secondary picture made from others, by its Image Type",
+    "specimen": "a specimen: it is not in the breast",
+    "stereotactic": "a stereotactic image, or another one of a biopsy: it shows a part of the breast",
+    "contrast": "a subtraction or high-energy image of a contrast examination:"
+    " it shows contrast agent, not the tissue",
 }
 """Why a film was excluded, by rule."""
 

@@ -100,7 +100,8 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             for value in values(header, "PatientID"):
                 if patient_id := str(value).strip():
                     of_id.setdefault(patient_id, set()).add(known.patient)
-            shown = projection(header, study.study_instance_uid)
+            rank = source.shown.projection.rank if source.shown is not None else 0
+            shown = dataclasses.replace(projection(header, study.study_instance_uid), rank=rank)
             fields = {field.name: getattr(known, field.name) for field in dataclasses.fields(FilmTruth)}
             films.append(DicomFilm(**fields, path=source.path, projection=shown))
         if len(patients) > 1:

@@ -29,3 +29,12 @@ def test_films_of_another_kind_are_not_compared() -> None:
         Projection("a", "CC", "R", ("spot",)),
     ]
     assert other_breasts(films) == [1, 0, None, 4, 3]
+
+
+def test_of_repeats_the_last_is_the_other_breast() -> None:
+    films = [
+        Projection("a", "MLO", "L", rank=1),
+        Projection("a", "MLO", "L", rank=0),
+        Projection("a", "MLO", "R"),
+    ]
+    assert other_breasts(films) == [2, 2, 0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import SecondaryCaptureImageStorage
 
 from bcd_model.errors import FilmError
 from bcd_model.reasons import Reason
@@ -65,29 +64,6 @@ def test_view_code_decides_and_view_position_only_hints(
     assert film_header.view(header(**elements)) == expected
 
 
-def test_spot_magnified_and_raw_views_are_not_of_the_kind_of_whole_ones() -> None:
-    spot, tail, both = coded("399162004"), coded("399162004"), coded("399162004")
-    spot.ViewModifierCodeSequence = [coded("399055006")]
-    tail.ViewModifierCodeSequence = [coded("399011000")]
-    both.ViewModifierCodeSequence = [coded("399011000"), coded("399055006")]
-    kinds = [
-        film_header.kind(header(**elements))
-        for elements in (
-            {"ViewCodeSequence": [coded("399162004")]},
-            {"ViewCodeSequence": [spot]},
-            {"ViewCodeSequence": [tail]},
-            {"ViewCodeSequence": [both]},
-            {"EstimatedRadiographicMagnificationFactor": 1.8},
-            {"PresentationIntentType": "FOR PROCESSING"},
-        )
-    ]
-    assert len(set(kinds)) == len(kinds)
-    both.ViewModifierCodeSequence = both.ViewModifierCodeSequence[::-1]
-    assert film_header.kind(header(ViewCodeSequence=[both])) == kinds[3]
-    contact = header(ViewPosition="CC", EstimatedRadiographicMagnificationFactor=1.05)
-    assert film_header.kind(contact) == kinds[0]
-
-
 @pytest.mark.parametrize(
     ("elements", "expected"),
     [
@@ -128,19 +104,6 @@ def test_spacing_that_is_not_is_assumed_from_the_size_of_a_film(elements: dict[s
     assert spacing == pytest.approx((0.2, 0.2))  # 240 mm / 1200 rows
     assert assumed
     assert "assumed" in remarks[0]
-
-
-def test_film_like_those_of_the_training_has_no_remark() -> None:
-    assert film_header.unlike_training(header(DetectorType="FILM"), (0.2, 0.2)) == ()
-
-
-def test_what_is_unlike_the_training_films_is_one_sentence() -> None:
-    digital = header(DetectorType="DIRECT", BitsStored=12)
-    (remark,) = film_header.unlike_training(digital, (0.07, 0.07))
-    for word in ("digital detector", "0.07", "12 bits", "less reliable"):
-        assert word in remark
-    capture = header(SOPClassUID=SecondaryCaptureImageStorage)
-    assert "secondary capture" in film_header.unlike_training(capture, (0.2, 0.2))[0]
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_minimal_header(save_film: SaveFilm) -> None:
         ({"SOPClassUID": GrayscaleSoftcopyPresentationStateStorage}, "no film", "Presentation State"),
         ({"SOPClassUID": SegmentationStorage}, "no film", "Segmentation"),
         ({"SOPClassUID": CTImageStorage, "Modality": "CT"}, "no film", "CT Image"),
-        ({"SOPClassUID": DigitalXRayImageStorageForPresentation}, "unusable", "Digital X-Ray Image"),
+        ({"SOPClassUID": DigitalXRayImageStorageForPresentation}, "film", ""),
         (
             {
                 "SOPClassUID": SecondaryCaptureImageStorage,

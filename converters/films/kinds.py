@@ -1,0 +1,388 @@
+"""What kind of picture of the breast an image is, by its header; and what it is compared with.
+
+These places say which kind it is, in this order; the first that says something decides:
+
+1. *A specimen*: View Code Sequence (CID 4014), a specimen's own attributes (PS3.3 C.7.6.22), else the word in
+   Image Type, Body Part Examined, View Position or a description.
+2. *Image Type* (0008,0008) from its third value on (PS3.3 C.8.11.7.1.4, C.8.21.6.1.1): stereotactic and
+   biopsy; made from a tomosynthesis (GENERATED_2D, TOMO_2D); contrast (SUBTRACTION, ADDITION, HIGH_ENERGY,
+   LOW_ENERGY, PRE_CONTRAST, POST_CONTRAST); tomosynthesis. A derived image of a tomosynthesis that a
+   description names as a synthetic one is that.
+3. *SOP class*: tomosynthesis, also as some makers wrap it into another class: with Hologic's private group,
+   or as CT images of a mammography unit.
+4. *Descriptions*: Series Description, Acquisition Device Processing Description, Derivation Description; and
+   Protocol Name where there is no Series Description, as it may be that of the whole examination. The word
+   tomosynthesis counts in secondary captures, CR and DX alone: a 2-D exposure of a combined examination is
+   described so as well.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.uid import (
+    BreastProjectionXRayImageStorageForPresentation,
+    BreastProjectionXRayImageStorageForProcessing,
+    BreastTomosynthesisImageStorage,
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalMammographyXRayImageStorageForProcessing,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    EnhancedCTImageStorage,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
+
+from converters.dicom.elements import HOLOGIC_GROUP
+from converters.dicom.file import integer, items, text, texts, uid, values
+from converters.films import header as film_header
+
+Technique = Literal[
+    "specimen", "stereotactic", "contrast", "tomosynthesis", "synthetic", "low energy", "contrast agent", ""
+]
+"""How a picture came about; "" for an exposure like any other.
+
+"contrast" is a subtraction, a sum or a high-energy image; "low energy" and "contrast agent" are pictures of
+the tissue that were taken for one.
+"""
+
+TOMOSYNTHESIS: Final = frozenset(
+    {
+        BreastProjectionXRayImageStorageForPresentation,
+        BreastProjectionXRayImageStorageForProcessing,
+        BreastTomosynthesisImageStorage,
+    }
+)
+MAMMOGRAPHY: Final = TOMOSYNTHESIS | {
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalMammographyXRayImageStorageForProcessing,
+}
+CAPTURES: Final = frozenset(
+    {
+        ComputedRadiographyImageStorage,
+        SecondaryCaptureImageStorage,
+        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+        MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    }
+)
+GENERAL: Final = CAPTURES | {DigitalXRayImageStorageForPresentation, DigitalXRayImageStorageForProcessing}
+"""SOP classes of any part of the body."""
+_VOLUMES = frozenset({CTImageStorage, EnhancedCTImageStorage})
+
+FOR_PROCESSING = "for processing"
+"""In the kind of raw data of the detector."""
+
+TRAINING_SPACING = 0.2
+"""mm between the pixels of the films that the shipped model was trained on (mini-MIAS)."""
+TRAINING_BITS = 8
+TRAINING_VIEW = "MLO"
+
+_SAME_SPACING = 0.05
+
+_SPECIMEN_VIEWS = frozenset({"127457009", "G-8310"})
+_BIOPSY = re.compile(r"STEREO\w*|(PRE|POST)_?FIRE\w*|POST_?(BIOPSY|MARKER)\w*|TOMO_SCOUT")
+_GENERATED = frozenset({"GENERATED_2D", "TOMO_2D"})
+_CONTRAST = frozenset({"SUBTRACTION", "ADDITION", "HIGH_ENERGY"})
+_AGENT = frozenset({"PRE_CONTRAST", "POST_CONTRAST"})
+_TOMO = frozenset({"TOMO", "TOMO_PROJ", "TOMOSYNTHESIS"})
+
+_SAYS_SPECIMEN = re.compile(r"\bSPECIMENS?\b")
+_SAYS_STEREO = re.compile(r"\bSTEREO(TAC\w+)?\b|\b(PRE|POST)[- ]?FIRE\b")
+_SAYS_SUBTRACTED = re.compile(r"\b(SUBTRACT(ED|ION)|RECOMBINED|HIGH[- ]ENERGY)\b")
+_SAYS_LOW_ENERGY = re.compile(r"\bLOW[- ]ENERGY\b")
+_SAYS_SYNTHETIC = re.compile(
+    r"\b([CSG]-?VIEW|V-?PREVIEW|(INTELLIGENT|INSIGHT|GENERATED|SYN(TH)?|[IS])[- ]?2D|2D[- ]?GENERATED"
+    r"|SYNTH(ETIC|ESI[SZ]ED|ETISCH\w*|[EÉ]TIQUE)?|SINT[EÉ]TIC[AO])\b"
+)
+_SAYS_TOMO = re.compile(r"\b(TOMO\w*|DBT|3D)\b")
+_SAYS_SPOT = re.compile(r"\b(SPOT|MAG|MAGNIF\w+)\b")
+_SAYS_DISPLACED = re.compile(r"\bIMPLANTS?[- ]DISPLACED\b|\bEKLUND\b|\b[RL]?(CC|MLO|ML|LM|XCCL)[- ]?ID\b")
+_SAYS_CUT_OUT = re.compile(r"\b(MASKS?|ROIS?|CROP(S|PED)?|PATCH(ES)?)\b")
+_SAYS_PAGE = re.compile(
+    r"\b(REPORTS?|(DOSE|EXAM|PATIENT)[- ](SHEET|SUMMARY|PAGE|PROTOCOL|INFO\w*)"
+    r"|SCREEN[- ]?(SAVES?|SHOTS?|CAPTURES?)|WORKSHEET|REQUISITION|CAD)\b"
+)
+
+_PARTIAL = frozenset({"399055006", "399163009"})
+"""Spot compression and magnification (CID 4015)."""
+_DISPLACED = "399209000"
+_SNOMED_CT = {
+    "R-102D2": "399161006",
+    "R-102D1": "399011000",
+    "R-102D3": "399197002",
+    "R-102D4": "399226006",
+    "R-102CA": "414493004",
+    "R-102C9": "415670009",
+    "R-102D5": _DISPLACED,
+    "R-102D6": "399163009",
+    "R-102D7": "399055006",
+    "R-102C2": "399110001",
+    "R-40AB3": "442581004",
+    "P2-00161": "441752004",
+    "R-40ABE": "442593008",
+    "R-40AB2": "442580003",
+}
+"""View modifiers (CID 4015) by their older SNOMED-RT codes."""
+
+_BREAST_CODES = frozenset({"76752008", "T-04000"})
+_BREAST = re.compile(r"BREAST|MAMM|BRUST|MAMA\b|SENO\b|SEIN\b")
+_NOT_A_PART = frozenset({"", "CHEST", "THORAX", "AXILLA", "OTHER", "UNKNOWN"})
+"""What Body Part Examined may say of a mammogram beside the breast."""
+_ALSO_OF_LIMBS = frozenset({"ML", "LM"})
+
+
+def sop_class(header: Dataset) -> str | None:
+    """The SOP class; of the File Meta Information where the header was cut off before it."""
+    meta = getattr(header, "file_meta", Dataset())
+    return uid(header, "SOPClassUID") or uid(meta, "MediaStorageSOPClassUID")
+
+
+def technique(header: Dataset) -> Technique:
+    """How the picture came about; the places that tell, and their order, are in the module's docstring."""
+    if _is_specimen(header):
+        return "specimen"
+    if sop_class(header) in TOMOSYNTHESIS and (integer(header, "NumberOfFrames") or 1) > 1:
+        return "tomosynthesis"  # whatever it was made of: a 2-D picture has one frame
+    image_type, said = texts(header, "ImageType"), _descriptions(header)
+    stated = _by_image_type(image_type, said)
+    if stated:
+        return stated
+    if _is_tomosynthesis(header, said):
+        return "tomosynthesis"
+    by_description: tuple[tuple[re.Pattern[str], Technique], ...] = (
+        (_SAYS_STEREO, "stereotactic"),
+        (_SAYS_SUBTRACTED, "contrast"),
+        (_SAYS_LOW_ENERGY, "low energy"),
+        (_SAYS_SYNTHETIC, "synthetic"),
+    )
+    return next((found for pattern, found in by_description if pattern.search(said)), "")
+
+
+def _by_image_type(image_type: tuple[str, ...], said: str) -> Technique:
+    """What Image Type says, ``said`` being the descriptions."""
+    stated = set(image_type)
+    if any(map(_BIOPSY.fullmatch, stated)):
+        return "stereotactic"
+    if stated & _GENERATED or (stated & _TOMO and "DERIVED" in stated and _SAYS_SYNTHETIC.search(said)):
+        return "synthetic"
+    if stated & _CONTRAST:
+        return "contrast"
+    if stated & _TOMO:
+        return "tomosynthesis"
+    if "LOW_ENERGY" in stated:
+        return "low energy"
+    return "contrast agent" if stated & _AGENT else ""
+
+
+def _is_specimen(header: Dataset) -> bool:
+    views = {text(item, "CodeValue") for item in items(header, "ViewCodeSequence")}
+    if views & _SPECIMEN_VIEWS or items(header, "SpecimenDescriptionSequence"):
+        return True
+    if text(header, "ContainerIdentifier"):
+        return True
+    words = (*texts(header, "ImageType"), text(header, "BodyPartExamined"), text(header, "ViewPosition"))
+    return bool(_SAYS_SPECIMEN.search(" ".join((*words, _descriptions(header)))))
+
+
+def _is_tomosynthesis(header: Dataset, said: str) -> bool:
+    """Whether the SOP class, or what stands in an object of another, is a tomosynthesis."""
+    stated = sop_class(header)
+    if stated in TOMOSYNTHESIS or _has_hologic_payload(header):
+        return True
+    if stated in GENERAL:
+        return bool(_SAYS_TOMO.search(said)) and not _SAYS_SYNTHETIC.search(said)
+    by_unit = text(header, "Modality") == "MG" or "HOLOGIC" in text(header, "Manufacturer")
+    return stated in _VOLUMES and (by_unit or text(header, "PositionerType") == "MAMMOGRAPHIC")
+
+
+def _has_hologic_payload(header: Dataset) -> bool:
+    """Whether an object that states another SOP class holds a tomosynthesis in Hologic's private group."""
+    tag = Tag(HOLOGIC_GROUP)
+    return tag in header and sop_class(header) not in MAMMOGRAPHY
+
+
+def _descriptions(header: Dataset) -> str:
+    """What is said of the picture in words, in capitals, each description on a line of its own."""
+    series = text(header, "SeriesDescription")
+    found = (
+        series or text(header, "ProtocolName"),
+        text(header, "AcquisitionDeviceProcessingDescription"),
+        text(header, "DerivationDescription"),
+    )
+    return "\n".join(found).replace("_", " ")
+
+
+def is_wrapped_tomosynthesis(header: Dataset) -> bool:
+    """Whether a tomosynthesis came in a SOP class that is not read otherwise."""
+    stated = sop_class(header)
+    return stated not in MAMMOGRAPHY | GENERAL and _is_tomosynthesis(header, "")
+
+
+# --- whether it is one of the breast ---
+
+
+def shows_breast(header: Dataset) -> bool:
+    """Whether an image of a SOP class of any part of the body is one of the breast, by its header.
+
+    Modality MG says so, and a tomosynthesis in a private group; else a coded view (CID 4014); else the name
+    of a view, unless Body Part Examined names another part: ML and LM are views of limbs as well, and count
+    beside a statement of the breast alone. A CR or DX image is one by that statement, too.
+    """
+    if text(header, "Modality") == "MG" or _has_hologic_payload(header) or _coded_view(header) is not None:
+        return True
+    breast, view = _names_breast(header), film_header.view(header)
+    if breast:
+        return view is not None or sop_class(header) not in CAPTURES - {ComputedRadiographyImageStorage}
+    return view not in {None, *_ALSO_OF_LIMBS} and text(header, "BodyPartExamined") in _NOT_A_PART
+
+
+def names_another_part(header: Dataset) -> bool:
+    """Whether Body Part Examined (0018,0015) names something else than the breast."""
+    part = text(header, "BodyPartExamined")
+    return part not in _NOT_A_PART and not _BREAST.search(part)
+
+
+def _coded_view(header: Dataset) -> str | None:
+    coded = Dataset()
+    if "ViewCodeSequence" in header:
+        coded["ViewCodeSequence"] = header["ViewCodeSequence"]
+    return film_header.view(coded)
+
+
+def _names_breast(header: Dataset) -> bool:
+    codes = {text(item, "CodeValue") for item in items(header, "AnatomicRegionSequence")}
+    return (
+        bool(_BREAST.search(text(header, "BodyPartExamined")))
+        or bool(codes & _BREAST_CODES)
+        or text(header, "OrganExposed") == "BREAST"
+        or text(header, "PositionerType") == "MAMMOGRAPHIC"
+    )
+
+
+def why_no_capture(header: Dataset) -> str:
+    """Why a secondary capture or CR that says that it shows a breast is no film; "" if it may be one."""
+    said = _descriptions(header)
+    if _SAYS_CUT_OUT.search(said):
+        return "a mask, or a part cut out of a film, by its description"
+    return "a page or a captured screen, by its description" if _SAYS_PAGE.search(said) else ""
+
+
+# --- what it is compared with ---
+
+
+def kind(header: Dataset) -> tuple[str, ...]:
+    """What two films of one view share that are compared: how they were taken, and what they are made for.
+
+    `technique`; the codes of View Modifier Code Sequence (0054,0222), an implant displaced by its name as
+    well; a magnification; Partial View and its section; For Processing.
+    """
+    found = [technique(header), *modifiers(header)]
+    found += ["magnified"] * film_header.is_magnified(header)
+    if text(header, "PartialView") == "YES":
+        sections = (text(item, "CodeValue") for item in items(header, "PartialViewCodeSequence"))
+        found += ["partial", *sorted(sections)]
+    found += [FOR_PROCESSING] * is_for_processing(header)
+    return tuple(filter(None, found))
+
+
+def is_for_processing(header: Dataset) -> bool:
+    """Whether the image is raw data of the detector, made for processing (PS3.3 C.8.11.7)."""
+    return (
+        header.get("SOPClassUID")
+        in (DigitalMammographyXRayImageStorageForProcessing, DigitalXRayImageStorageForProcessing)
+        or text(header, "PresentationIntentType") == "FOR PROCESSING"
+    )
+
+
+def is_part_of_breast(header: Dataset) -> bool:
+    """Whether the view is a spot compression or a magnification.
+
+    By View Modifier Code (CID 4015), else by the word in View Position, Series Description or Paddle
+    Description (0018,11A4).
+    """
+    words = (text(header, each) for each in ("ViewPosition", "SeriesDescription", "PaddleDescription"))
+    said = "\n".join(words).replace("_", " ")
+    return not _PARTIAL.isdisjoint(modifiers(header)) or bool(_SAYS_SPOT.search(said))
+
+
+def is_partial(header: Dataset) -> bool:
+    """Whether a film shows only a part of the breast: a spot, magnified or partial view (0028,1350)."""
+    return (
+        is_part_of_breast(header) or film_header.is_magnified(header) or text(header, "PartialView") == "YES"
+    )
+
+
+def modifiers(header: Dataset) -> tuple[str, ...]:
+    """Codes of the view's modifiers, in SNOMED CT.
+
+    They are nested in the view's code (PS3.3 C.8.11.7), or at the top level, where some makers put them. An
+    implant displaced is also given by View Position ("MLOID") and the descriptions.
+    """
+    found = {
+        text(modifier, "CodeValue")
+        for item in (header, *items(header, "ViewCodeSequence"))
+        for modifier in items(item, "ViewModifierCodeSequence")
+    } - {""}
+    said = "\n".join((text(header, "ViewPosition"), _descriptions(header)))
+    if _SAYS_DISPLACED.search(said):
+        found.add(_DISPLACED)
+    return tuple(sorted({_SNOMED_CT.get(code, code) for code in found}))
+
+
+# --- how unlike the training films it is ---
+
+
+def unlike_training(header: Dataset, pixel_spacing: tuple[float, float]) -> tuple[str, ...]:
+    """One sentence on how the image differs from the training films; none if it does not.
+
+    Args:
+        pixel_spacing: mm between pixel centres, (rows, columns).
+    """
+    differences = []
+    detector = text(header, "DetectorType")
+    stated = header.get("SOPClassUID")
+    if stated == SecondaryCaptureImageStorage:
+        differences.append("a secondary capture")
+    elif stated == ComputedRadiographyImageStorage:
+        differences.append("computed radiography")
+    elif not detector:
+        differences.append("detector not stated")
+    elif detector != "FILM":
+        differences.append("a digital detector")
+    view = film_header.view(header)
+    if view not in (None, TRAINING_VIEW):
+        differences.append(f"{view} view")
+    differences += _unlike_technique(header)
+    if any(abs(value - TRAINING_SPACING) > _SAME_SPACING * TRAINING_SPACING for value in pixel_spacing):
+        differences.append(f"{pixel_spacing[0]:.3g} x {pixel_spacing[1]:.3g} mm pixels")
+    bits = integer(header, "BitsStored")
+    if bits != TRAINING_BITS:
+        differences.append(f"{bits} bits")
+    if not differences:
+        return ()
+    return (
+        f"unlike the training films ({', '.join(differences)};"
+        f" they are digitised, {TRAINING_SPACING} mm, {TRAINING_BITS} bits): results are less reliable",
+    )
+
+
+def _unlike_technique(header: Dataset) -> list[str]:
+    how = technique(header)
+    found = []
+    if how == "synthetic":
+        found.append("synthetic, made from a tomosynthesis")
+    elif how == "low energy":
+        found.append("the low-energy image of a contrast examination")
+    elif how == "contrast agent" or values(header, "ContrastBolusAgent"):
+        found.append("taken with contrast agent")
+    if _DISPLACED in modifiers(header):
+        found.append("implant displaced")
+    if is_partial(header):
+        found.append("a part of the breast")
+    return found

@@ -1,0 +1,345 @@
+"""What kind of picture an image is, what it is compared with, and how unlike the training films it is."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    BreastTomosynthesisImageStorage,
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalMammographyXRayImageStorageForProcessing,
+    DigitalXRayImageStorageForPresentation,
+    EnhancedSRStorage,
+    MammographyCADSRStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
+
+from converters.films import kinds
+from converters.films.acceptance import judge, rule
+from tests.support.mammograms import VIEW_CODES, code, mammogram
+from tests.support.reasons import said
+
+MG = DigitalMammographyXRayImageStorageForPresentation
+SC = SecondaryCaptureImageStorage
+BTO = BreastTomosynthesisImageStorage
+DX = DigitalXRayImageStorageForPresentation
+CR = ComputedRadiographyImageStorage
+
+
+def coded(value: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue = value
+    return item
+
+
+def header(**elements: object) -> Dataset:
+    """A header of 1200 x 900 pixels that says nothing of view and side."""
+    dataset = Dataset()
+    dataset.Rows, dataset.Columns, dataset.BitsStored = 1200, 900, 8
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def hologic(film: Dataset) -> Dataset:
+    """``film`` with the private group in which Hologic's secondary captures hold a tomosynthesis."""
+    film.private_block(0x7E01, "HOLOGIC, Inc.", create=True).add_new(0x10, "SQ", [Dataset()])
+    return film
+
+
+# --- Image Type, SOP class, descriptions: in this order ---
+
+TECHNIQUES: list[tuple[dict[str, object], str]] = [
+    ({}, ""),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", ""]}, ""),
+    ({"ImageType": ["DERIVED", "PRIMARY", "", "", "", "", "", "", "150000"]}, ""),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMO", "GENERATED_2D", "", "", "", "", "150000"]}, "synthetic"),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_2D"]}, "synthetic"),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMO_2D", "LEFT"]}, "synthetic"),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMO_PROJ", "RIGHT"]}, "tomosynthesis"),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMO_PROJ"], "SeriesDescription": "S-View"}, "synthetic"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "TOMO_PROJ"], "SeriesDescription": "S-View"}, "tomosynthesis"),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS", "MAXIMUM"]}, "tomosynthesis"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "STEREO_SCOUT"]}, "stereotactic"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "STEREO_MINUS"]}, "stereotactic"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "PREFIRE_PLUS"]}, "stereotactic"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "POSTBIOPSY"]}, "stereotactic"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "TOMO_SCOUT"]}, "stereotactic"),
+    ({"ImageType": ["DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"]}, "contrast"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "POST_CONTRAST", "", "HIGH_ENERGY"]}, "contrast"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "POST_CONTRAST", "", "LOW_ENERGY"]}, "low energy"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "POST_CONTRAST"]}, "contrast agent"),
+    ({"SOPClassUID": BTO, "NumberOfFrames": 60}, "tomosynthesis"),
+    (
+        {"SOPClassUID": BTO, "NumberOfFrames": 60, "ImageType": ["DERIVED", "PRIMARY", "X", "GENERATED_2D"]},
+        "tomosynthesis",
+    ),
+    (
+        {"SOPClassUID": BTO, "NumberOfFrames": 1, "ImageType": ["DERIVED", "PRIMARY", "X", "GENERATED_2D"]},
+        "synthetic",
+    ),
+    ({"SeriesDescription": "L CC C-View"}, "synthetic"),
+    ({"SeriesDescription": "RCC S-VIEW"}, "synthetic"),
+    ({"SeriesDescription": "R MLO Intelligent 2D"}, "synthetic"),
+    ({"SeriesDescription": "R_MLO_Insight2D"}, "synthetic"),
+    ({"SeriesDescription": "V-PREVIEW"}, "synthetic"),
+    ({"SeriesDescription": "L MLO synthetic"}, "synthetic"),
+    ({"AcquisitionDeviceProcessingDescription": "SYN2D"}, "synthetic"),
+    ({"SeriesDescription": "Synth 2D"}, "synthetic"),
+    ({"SeriesDescription": "Tomo synthesis"}, ""),
+    ({"DerivationDescription": "Synthesized from a tomosynthesis"}, "synthetic"),
+    ({"ProtocolName": "C-View"}, "synthetic"),
+    ({"ProtocolName": "Combo C-View", "SeriesDescription": "L CC"}, ""),  # the protocol of the examination
+    ({"SeriesDescription": "L CC view"}, ""),
+    ({"SeriesDescription": "CC-VIEW"}, ""),
+    ({"SeriesDescription": "L CC TomoHD"}, ""),  # a 2-D exposure of a combined examination
+    ({"SOPClassUID": SC, "SeriesDescription": "L CC Tomosynthesis Reconstruction"}, "tomosynthesis"),
+    ({"SOPClassUID": SC, "SeriesDescription": "L CC Tomo C-View"}, "synthetic"),
+    ({"SOPClassUID": CTImageStorage, "Modality": "MG"}, "tomosynthesis"),
+    ({"SOPClassUID": CTImageStorage, "Modality": "CT", "Manufacturer": "HOLOGIC, Inc."}, "tomosynthesis"),
+    ({"SOPClassUID": CTImageStorage, "Modality": "CT", "BodyPartExamined": "BREAST"}, ""),
+    ({"SeriesDescription": "Stereotactic pair"}, "stereotactic"),
+    ({"SeriesDescription": "L CC recombined"}, "contrast"),
+    ({"SeriesDescription": "L CC low energy"}, "low energy"),
+    ({"ViewCodeSequence": [coded("127457009")]}, "specimen"),
+    ({"ViewCodeSequence": [coded("G-8310")]}, "specimen"),
+    ({"SpecimenDescriptionSequence": [Dataset()]}, "specimen"),
+    ({"BodyPartExamined": "SPECIMEN"}, "specimen"),
+    ({"SeriesDescription": "Specimen Radiography", "ImageType": ["ORIGINAL", "PRIMARY"]}, "specimen"),
+]
+
+
+@pytest.mark.parametrize(("elements", "expected"), TECHNIQUES)
+def test_how_a_picture_came_about(elements: dict[str, object], expected: str) -> None:
+    assert kinds.technique(header(**{"SOPClassUID": MG} | elements)) == expected
+
+
+def test_a_hologic_secondary_capture_holds_a_tomosynthesis() -> None:
+    assert kinds.technique(hologic(header(SOPClassUID=SC))) == "tomosynthesis"
+    assert kinds.technique(hologic(header(SOPClassUID=MG))) == ""  # of a 2-D image it says nothing
+
+
+@given(st.text(max_size=40), st.sampled_from(["SeriesDescription", "ProtocolName", "ViewPosition"]))
+def test_no_text_is_too_odd_to_be_judged(text: str, keyword: str) -> None:
+    film = header(SOPClassUID=MG)
+    film.add_new(tag_for_keyword(keyword), "LO", text.replace("\\", ""))
+    assert rule(film) in {None, "specimen", "stereotactic", "contrast", "spot view"}
+    assert isinstance(kinds.kind(film), tuple)
+
+
+# --- which are films ---
+
+JUDGED: list[tuple[str, dict[str, object], str, str | None, str]] = [
+    ("a mammogram of class DX", {"SOPClassUID": DX}, "film", None, ""),
+    ("DX of a breast, not MG", {"SOPClassUID": DX, "Modality": "DX"}, "film", None, ""),
+    (
+        "CR of a breast without a view",
+        {"SOPClassUID": CR, "Modality": "CR", "ViewCodeSequence": None, "ViewPosition": None}
+        | {"BodyPartExamined": "BREAST"},
+        "film",
+        None,
+        "",
+    ),
+    (
+        "CR of an ankle in the view LM",
+        {"SOPClassUID": CR, "Modality": "CR", "ViewCodeSequence": None, "ViewPosition": "LM"}
+        | {"BodyPartExamined": "ANKLE"},
+        "no film",
+        None,
+        "another part than the breast",
+    ),
+    (
+        "CR in the view LM of no stated part",
+        {"SOPClassUID": CR, "Modality": "CR", "ViewCodeSequence": None, "ViewPosition": "LM"},
+        "no film",
+        None,
+        "neither the modality MG nor a view",
+    ),
+    (
+        "CR of a breast in the view LM",
+        {"SOPClassUID": CR, "Modality": "CR", "ViewCodeSequence": None, "ViewPosition": "LM"}
+        | {"BodyPartExamined": "BREAST"},
+        "film",
+        None,
+        "",
+    ),
+    (
+        "DX of a hand",
+        {"SOPClassUID": DX, "Modality": "DX", "ViewCodeSequence": None, "ViewPosition": "AP"}
+        | {"BodyPartExamined": "HAND"},
+        "no film",
+        None,
+        "another part",
+    ),
+    ("MG that says secondary", {"ImageType": ["DERIVED", "SECONDARY"]}, "film", None, ""),
+    (
+        "a mask",
+        {"SOPClassUID": SC, "SeriesDescription": "ROI mask images"},
+        "no film",
+        None,
+        "a mask",
+    ),
+    ("a crop", {"SOPClassUID": SC, "SeriesDescription": "cropped images"}, "no film", None, "cut out"),
+    ("a whole film", {"SOPClassUID": SC, "SeriesDescription": "full mammogram images"}, "film", None, ""),
+    (
+        "a crop that does not say so",
+        {"SOPClassUID": SC, "ImagerPixelSpacing": None},
+        "unusable",
+        None,
+        "fewer than a whole film has",
+    ),
+    ("a dose page", {"SOPClassUID": SC, "SeriesDescription": "Dose report"}, "no film", None, "a page"),
+    ("a screen", {"SOPClassUID": SC, "SeriesDescription": "Screen Save"}, "no film", None, "captured screen"),
+    (
+        "tomosynthesis in a CT object",
+        {"SOPClassUID": CTImageStorage, "Manufacturer": "HOLOGIC, Inc.", "Modality": "CT"},
+        "unusable",
+        "tomosynthesis",
+        "send the 2-D or synthetic 2-D image",
+    ),
+    (
+        "tomosynthesis in a capture of many frames",
+        {"SOPClassUID": MultiFrameGrayscaleWordSecondaryCaptureImageStorage, "NumberOfFrames": 50}
+        | {"SeriesDescription": "L CC Tomo"},
+        "unusable",
+        "tomosynthesis",
+        "send the 2-D",
+    ),
+    ("a CT", {"SOPClassUID": CTImageStorage, "Modality": "CT"}, "no film", None, "CT Image"),
+    ("somebody's CAD SR", {"SOPClassUID": MammographyCADSRStorage}, "no film", None, "CAD SR"),
+    ("somebody's SR", {"SOPClassUID": EnhancedSRStorage}, "no film", None, "Enhanced SR"),
+    (
+        "a 2-D picture in a tomosynthesis object",
+        {"SOPClassUID": BTO, "ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_2D"]}
+        | {"NumberOfFrames": 1},
+        "film",
+        None,
+        "",
+    ),
+    ("a spot view by its name", {"SeriesDescription": "L CC Spot"}, "film", "spot view", ""),
+    ("a spot view by its paddle", {"PaddleDescription": "7.5CM SPOT CONTACT"}, "film", "spot view", ""),
+    ("magnified by its name", {"SeriesDescription": "L ML MAG"}, "film", "spot view", ""),
+    ("a specimen", {"ViewCodeSequence": [coded("127457009")]}, "film", "specimen", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("elements", "verdict", "excluded", "word"),
+    [each[1:] for each in JUDGED],
+    ids=[each[0] for each in JUDGED],
+)
+def test_what_is_a_film(elements: dict[str, object], verdict: str, excluded: str | None, word: str) -> None:
+    film = mammogram(**{"ImagerPixelSpacing": [1.0, 1.0]} | elements)
+    found = judge(film)
+    assert (found.kind, rule(film) if found.kind != "no film" else None) == (verdict, excluded)
+    assert word in (said(found.reason) or "")
+
+
+def test_a_tomosynthesis_that_hologic_wraps_is_excluded_by_its_name_with_pixels_or_without() -> None:
+    for elements in ({}, {"Modality": "OT", "ViewCodeSequence": None, "ViewPosition": None}):
+        film = hologic(mammogram(SOPClassUID=SC, ImageType=["DERIVED", "PRIMARY"], **elements))
+        assert judge(film).kind == "unusable"
+        assert rule(film) == "tomosynthesis"
+
+
+# --- like with like ---
+
+LIKE: dict[str, dict[str, object]] = {
+    "an exposure": {},
+    "synthetic": {"ImageType": ["DERIVED", "PRIMARY", "TOMO", "GENERATED_2D"]},
+    "low energy": {"ImageType": ["ORIGINAL", "PRIMARY", "POST_CONTRAST", "", "LOW_ENERGY"]},
+    "raw": {"PresentationIntentType": "FOR PROCESSING"},
+    "implant displaced": {"ViewModifierCodeSequence": [code("399209000", "Implant Displaced")]},
+    "rolled": {"ViewModifierCodeSequence": [code("399197002", "Rolled Lateral")]},
+    "a part": {"PartialView": "YES"},
+}
+
+
+@pytest.mark.parametrize(("one", "other"), list(product(LIKE, LIKE)))
+def test_only_films_that_were_taken_alike_are_of_one_kind(one: str, other: str) -> None:
+    alike = kinds.kind(mammogram(**LIKE[one])) == kinds.kind(mammogram(laterality="R", **LIKE[other]))
+    assert alike == (one == other)
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"ViewModifierCodeSequence": [code("R-102D5", "Implant Displaced", "SRT")]},
+        {"ViewPosition": "MLOID"},
+        {"SeriesDescription": "L MLO ID"},
+        {"SeriesDescription": "L MLO, implant displaced"},
+    ],
+)
+def test_an_implant_displaced_is_one_however_it_is_said(elements: dict[str, object]) -> None:
+    assert kinds.kind(mammogram(**elements)) == kinds.kind(mammogram(**LIKE["implant displaced"]))
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_2D"]},
+        {"SeriesDescription": "L MLO C-View"},
+        {"SeriesDescription": "Intelligent 2D"},
+    ],
+)
+def test_a_synthetic_picture_is_one_however_it_is_said(elements: dict[str, object]) -> None:
+    assert kinds.kind(mammogram(**elements)) == kinds.kind(mammogram(**LIKE["synthetic"]))
+
+
+def test_a_modifier_is_one_nested_or_at_the_top_level_and_in_any_order() -> None:
+    nested = code(*VIEW_CODES["MLO"])
+    found = [code("399011000", "Axillary Tail"), code("399055006", "Spot Compression")]
+    nested.ViewModifierCodeSequence = found
+    top = mammogram(ViewModifierCodeSequence=found[::-1])
+    assert kinds.kind(mammogram(ViewCodeSequence=[nested])) == kinds.kind(top)
+    assert kinds.is_part_of_breast(top)
+
+
+def test_a_magnification_is_not_of_the_kind_of_a_contact_view() -> None:
+    contact = mammogram(EstimatedRadiographicMagnificationFactor="1.05")
+    magnified = mammogram(EstimatedRadiographicMagnificationFactor="1.8")
+    assert kinds.kind(contact) == kinds.kind(mammogram())
+    assert kinds.kind(magnified) != kinds.kind(contact)
+    assert kinds.is_partial(magnified)
+
+
+def test_raw_data_are_known_by_their_sop_class() -> None:
+    assert kinds.is_for_processing(header(SOPClassUID=DigitalMammographyXRayImageStorageForProcessing))
+
+
+# --- unlike the training films ---
+
+
+def test_film_like_those_of_the_training_has_no_remark() -> None:
+    assert kinds.unlike_training(header(DetectorType="FILM", ViewPosition="MLO"), (0.2, 0.2)) == ()
+
+
+@pytest.mark.parametrize(
+    ("elements", "words"),
+    [
+        ({"DetectorType": "DIRECT", "BitsStored": 12}, ("a digital detector", "12 bits")),
+        ({"SOPClassUID": SC}, ("a secondary capture",)),
+        ({"SOPClassUID": CR}, ("computed radiography",)),
+        ({"DetectorType": "FILM", "ViewPosition": "CC"}, ("CC view",)),
+        ({"DetectorType": "FILM", "ViewPosition": "LM"}, ("LM view",)),
+        (LIKE["synthetic"], ("synthetic, made from a tomosynthesis",)),
+        (LIKE["low energy"], ("the low-energy image of a contrast examination",)),
+        ({"ContrastBolusAgent": "Iohexol"}, ("taken with contrast agent",)),
+        (LIKE["implant displaced"], ("implant displaced",)),
+        (LIKE["a part"], ("a part of the breast",)),
+    ],
+)
+def test_what_is_unlike_the_training_films_is_one_sentence(
+    elements: dict[str, object], words: tuple[str, ...]
+) -> None:
+    (remark,) = kinds.unlike_training(header(**elements), (0.07, 0.07))
+    for word in (*words, "0.07 x 0.07 mm pixels", "results are less reliable"):
+        assert word in remark
