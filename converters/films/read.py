@@ -14,6 +14,7 @@ from converters.dicom.data_elements import DicomFile
 from converters.dicom.file import FileBytes, load, parse_dicom, text, uid
 from converters.films import header as film_header
 from converters.films.acceptance import Verdict, judge
+from converters.films.odd_values import odd_values
 from converters.films.pixels.grayscale import to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
 from converters.films.pixels.stored import StoredPixels, pixel_digest, stored_pixels, why_undecodable
@@ -76,6 +77,8 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
         warnings=(
             *film_header.unlike_training(header, spacing),
             *remarks,
+            *odd_values(header),
+            *dicom.remarks,
             *stored.remarks,
             *gray.warnings,
             *film_header.contradictions(header),

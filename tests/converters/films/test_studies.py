@@ -430,8 +430,9 @@ def test_kind_5_a_file_cut_within_its_first_elements_fails_in_the_study_of_its_f
 NO_CLASS = {
     None: "states no SOP Class UID",
     "": "states no SOP Class UID",
-    "1.2.840.10008.5.1.4.1.1.1,2": "its SOP Class UID is malformed: not digits between single dots",
-    "1." * 32 + "2": "its SOP Class UID is longer than 64 characters",
+    "1.2.840.10008.5.1.4.1.1.1,2": "its SOP Class UID is malformed: not digits between single dots;"
+    " export it with a valid one",
+    "1." * 32 + "2": "its SOP Class UID is longer than 64 characters; export it with a valid one",
 }
 
 
