@@ -196,11 +196,14 @@ def _written(start: bytes, most: int = 0x7FE0) -> _Written | None:
             continue
         for implicit in (False, True):
             vr, length, size = _head(start, order, implicit=implicit)
-            following = start[size + length : size + length + 4]
-            if (not implicit and not vr) or len(following) < 4:
+            if not implicit and not vr:  # two bytes that stand for no VR
+                (length,) = struct.unpack_from(f"{order}H", start, 6)
+            following = start[size + length : size + length + 6]
+            if len(following) < 6:
                 continue
-            after = struct.unpack(f"{order}HH", following)
-            if (group, element) < after and after[0] <= most:
+            after = struct.unpack_from(f"{order}HH", following)
+            sure = implicit or vr or following[4:] in _VR
+            if sure and (group, element) < after and after[0] <= most:
                 return _Written(order, implicit)
     return None
 

@@ -200,6 +200,17 @@ def test_a_data_set_without_meta_information_is_read_behind_whatever_is_left_of_
     assert [each.reason for each in study.films] == [None]
 
 
+@pytest.mark.parametrize("before", [b"", bytes(128) + b"DICM"])
+@pytest.mark.parametrize("vr", [b"??", b"us", b"\0\0"])
+def test_a_data_set_alone_may_begin_with_an_element_without_a_vr(
+    make_film: MakeFilm, tmp_path: Path, vr: bytes, before: bytes
+) -> None:
+    film = deep_film(make_film)
+    expected = facts(read(as_file(written(film)), tmp_path))
+    first = elements(film)[0][0]
+    assert facts(read(before + written(film, {first: Label(vr, False)}), tmp_path)) == expected
+
+
 @pytest.mark.parametrize("length", [0, 1, 10, 100_000, 0xFFFFFFFF])
 def test_a_wrong_group_length_of_the_meta_information_does_no_harm(
     make_film: MakeFilm, tmp_path: Path, length: int

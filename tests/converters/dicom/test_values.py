@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import FileDataset
 from pydicom.tag import Tag
 
+from bcd_model.errors import InputError
 from converters.dicom.bounds import MemoryStream
 from converters.dicom.data_elements import parse
 from converters.dicom.file import finite, numbers, states, uid, why_no_uid
@@ -194,4 +195,29 @@ def test_a_for_processing_film_with_a_window_that_is_none_is_not_said_to_have_no
     (found,) = find_studies([path]).studies[0].films
     assert said(found.reason) == (
         "For Processing, with a window that cannot be used; send the For Presentation image"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (b"", "states no Series Instance UID"),
+        (b"1.2.x", "its Series Instance UID is malformed: not digits between single dots"),
+        (b"1." * 40 + b"1", "its Series Instance UID is longer than 64 characters"),
+    ],
+)
+def test_a_film_that_no_object_can_point_to_says_so(
+    make_film: MakeFilm, tmp_path: Path, value: bytes, what: str
+) -> None:
+    found = warnings(make_film, tmp_path / "film.dcm", {"SeriesInstanceUID": value})
+    assert f"{what}: no DICOM object of the result can point to the film" in found
+
+
+def test_a_mammogram_without_a_uid_is_not_said_to_be_none(make_film: MakeFilm, tmp_path: Path) -> None:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(as_file(written(make_film(), values={0x0020000D: b"b8d273e8601f"})))
+    with pytest.raises(InputError) as caught:
+        find_studies([tmp_path])
+    assert "no mammogram that can be used among 1 file: its Study Instance UID is malformed" in str(
+        caught.value
     )

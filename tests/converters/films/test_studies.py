@@ -202,7 +202,7 @@ def test_films_that_cannot_be_used_are_failed_films(save_film: SaveFilm, tmp_pat
         "good.dcm": None,
         "cut.dcm": "cut short: 5144 of 6144 bytes of pixels",
         "burned.dcm": "burned-in annotation: its pixels show more than the breast",
-        "header.dcm": "holds no Pixel Data; it may be cut short",
+        "header.dcm": "holds no Pixel Data; export it again, with its pixels",
     }
 
 
