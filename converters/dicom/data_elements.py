@@ -7,15 +7,15 @@ Python's warnings or of logging: any number of threads may read at once.
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
-import numpy as np
 from pydicom import config
-from pydicom.datadict import dictionary_description
+from pydicom.datadict import dictionary_description, dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as ItemSequence
@@ -26,12 +26,12 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
-from pydicom.valuerep import IS, DSfloat, PersonName
 
 from bcd_model.reasons import Reason
-from converters.dicom import character_sets, elements
+from converters.dicom import character_sets, elements, values
 from converters.dicom.bounds import MemoryStream, Stream
 from converters.dicom.functional_groups import lift
+from converters.dicom.values import Raw
 
 PREAMBLE = 128
 PREFIX = b"DICM"
@@ -54,37 +54,27 @@ TOO_MUCH_KEPT = _too_costly(f"the data elements that are read take more than {el
 TOO_DEEP = _too_costly(f"its sequences are nested more than {elements.MOST_DEPTH} deep")
 TOO_MANY_FRAGMENTS = _too_costly("its compressed pixels come in more fragments than a picture has")
 
-_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
-_SHORT = frozenset(
-    {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST"}
-    | {"TM", "UI", "UL", "US"}
-)
-_VR = {vr.encode(): vr for vr in _LONG | _SHORT}
-_BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", ""})
-_NUMBERS = {"FD": "f8", "FL": "f4", "SL": "i4", "SS": "i2", "SV": "i8", "UL": "u4", "US": "u2", "UV": "u8"}
-_CHARACTER_SET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-_ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})
-_DECIMAL = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
-_DS_CHARACTERS = 16
+_VR = {vr.encode(): vr for vr in values.LONG | values.SHORT}
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXEL_DATA = 0x7FE00010
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, _PIXEL_DATA})
+_FIRST_GROUPS = 0x0032
+"""A data set begins with a group no higher than that."""
+_UNCOMPRESSED = frozenset(
+    {
+        DeflatedExplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        ExplicitVRLittleEndian,
+        ImplicitVRLittleEndian,
+    }
+)
 _NOWHERE = 1 << 62
+_NOT, _PERHAPS, _FAR, _SURELY = range(4)
 _LOOK_AHEAD = 1 << 16
 _DEFLATED_LOOK = 1 << 16
 _INFLATED_LOOK = 1 << 20
 _MOST_FRAGMENTS = 1 << 16
-
-
-class FileText(DataElement):
-    """A text of a file: decoded for people, and by its own bytes for copies.
-
-    Attributes:
-        raw: the value as the file has it, without padding at its end.
-    """
-
-    raw: bytes = b""
 
 
 @dataclass(slots=True)
@@ -115,12 +105,13 @@ class DicomFile:
     Attributes:
         header: the data elements of :mod:`converters.dicom.elements`, as far as they can be decoded, with
             ``file_meta``. LUT Data is in little endian words, whatever the file is.
-        transfer_syntax: Transfer Syntax UID (0002,0010); as guessed if the file states none; empty if
-            it cannot be.
+        transfer_syntax: Transfer Syntax UID (0002,0010). If that is missing, or one of uncompressed pixels,
+            the one that the data set is written in.
         pixel_data: where Pixel Data is; None if the file ends before it or holds another kind of pixels.
         fault: why the file cannot be used; None if nothing is known so far. The header holds what was read
             before.
         texts_fit: False if a text has bytes that are not possible in the character set that is stated.
+        remarks: what the file says of how it is written, and is not so.
     """
 
     header: Dataset
@@ -128,6 +119,7 @@ class DicomFile:
     pixel_data: PixelData | None
     fault: Reason | None
     texts_fit: bool
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -149,50 +141,71 @@ class _Frame:
     items: list[Dataset] | None = None
     tag: int = 0
     keyword: str = ""
-    untouched: bool = True
     stated: bool = False
     begun: bool = False
-
-
-@dataclass(slots=True)
-class _Raw:
-    """A value that is kept, still as bytes."""
-
-    target: Dataset
-    tag: int
-    keyword: str
-    vr: str
-    stated: str
-    value: bytes
 
 
 def looks_like_dicom(start: bytes) -> bool:
     """Whether a file that starts so is a DICOM file: the prefix (PS3.10 7.1), or evidently a data set.
 
-    Some writers leave out the preamble and the prefix. Such a file begins with group 0002 or 0008.
+    Some writers leave out the preamble, the prefix or both. Such a file begins with group 0002 or 0008.
     """
-    if start[PREAMBLE : PREAMBLE + len(PREFIX)] == PREFIX:
-        return True
-    return _order_without_preamble(start) is not None
+    return _before_elements(start) is not None
 
 
-def _order_without_preamble(start: bytes) -> str | None:
-    """Byte order of a file that begins with a data element; None if it does not."""
+def _before_elements(start: bytes) -> int | None:
+    """How many bytes of preamble and prefix stand before the first element; None if it is not DICOM."""
+    whole = PREAMBLE + len(PREFIX)
+    if start[PREAMBLE:whole] == PREFIX:
+        return whole
+    # A prefix without a preamble; neither; a preamble without a prefix, or with another one.
+    sizes = (len(PREFIX), 0) if start.startswith(PREFIX) else (0, PREAMBLE, whole)
+    return next((size for size in sizes if _begins(start[size:])), None)
+
+
+def _begins(start: bytes) -> bool:
+    """Whether ``start`` is the beginning of File Meta Information or of a data set."""
+    written = _written(start, most=0x0032)
+    return written is not None and struct.unpack_from(f"{written.order}H", start)[0] in (2, 8)
+
+
+class _Written(NamedTuple):
+    """How data elements are written: the order of bytes, and whether in implicit VR."""
+
+    order: str
+    implicit: bool
+
+    @property
+    def syntax(self) -> UID:
+        """The transfer syntax of uncompressed pixels that is written so."""
+        if self.order == ">":
+            return UID(ExplicitVRBigEndian)
+        return UID(ImplicitVRLittleEndian if self.implicit else ExplicitVRLittleEndian)
+
+
+def _written(start: bytes, most: int = 0x7FE0) -> _Written | None:
+    """How a data set is written that starts so, by its first two elements; None if that does not show.
+
+    Args:
+        most: the highest group that the second may be of.
+    """
+    if len(start) < 16:
+        return None
     for order in "<>":
-        if len(start) < 16:
-            return None
         group, element = struct.unpack_from(f"{order}HH", start)
-        if group not in (2, 8) or element > 0x2000:
+        if not 0 < group <= _FIRST_GROUPS or element > 0x2000:
             continue
-        vr, length, size = _head(start, order, implicit=False)
-        if not vr:
-            vr, length, size = _head(start, order, implicit=True)
-        following = start[size + length : size + length + 4]
-        if len(following) < 4:
-            continue
-        after = struct.unpack(f"{order}HH", following)
-        if (group, element) < after and after[0] <= 0x0032:
-            return order
+        for implicit in (False, True):
+            vr, length, size = _head(start, order, implicit=implicit)
+            if not implicit and not vr:  # two bytes that stand for no VR
+                (length,) = struct.unpack_from(f"{order}H", start, 6)
+            following = start[size + length : size + length + 6]
+            if len(following) < 6:
+                continue
+            after = struct.unpack_from(f"{order}HH", following)
+            sure = implicit or vr or following[4:] in _VR
+            if sure and (group, element) < after and after[0] <= most:
+                return _Written(order, implicit)
     return None
 
 
@@ -200,7 +213,7 @@ def _head(head: bytes, order: str, *, implicit: bool) -> tuple[str, int, int]:
     """Value representation, stated length and size of an element's head; "" if there is no known VR."""
     if not implicit:
         vr = _VR.get(head[4:6], "")
-        if vr in _SHORT:
+        if vr in values.SHORT:
             return vr, struct.unpack_from(f"{order}H", head, 6)[0], 8
         if vr and len(head) >= 12:
             return vr, struct.unpack_from(f"{order}L", head, 8)[0], 12
@@ -209,13 +222,11 @@ def _head(head: bytes, order: str, *, implicit: bool) -> tuple[str, int, int]:
 
 def parse(stream: Stream) -> DicomFile:
     """Read the header at the start of ``stream``, which is left behind Pixel Data or what ended the walk."""
-    start = stream.peek(PREAMBLE + len(PREFIX))
-    if start[PREAMBLE:] == PREFIX:
-        stream.skip(len(start))
-    order = _order_without_preamble(stream.peek(_LOOK_AHEAD)) or "<"
+    stream.skip(_before_elements(stream.peek(_LOOK_AHEAD)) or 0)
+    start = stream.peek(_LOOK_AHEAD)
     meta = FileMetaDataset()
-    walk = _Walk(stream, "<")
-    if stream.peek(2) == b"\x02\x00":
+    walk = _Walk(stream, ">" if start.startswith(b"\0\2") else "<")
+    if start.startswith((b"\2\0", b"\0\2")):
         walk.run(meta, elements.IN_META, implicit=False, meta=True)
     walk.decode()
     stated = meta.get("TransferSyntaxUID")
@@ -223,29 +234,28 @@ def parse(stream: Stream) -> DicomFile:
     header = Dataset()
     header.file_meta = meta
     body = walk
-    if syntax == DeflatedExplicitVRLittleEndian:
+    written = _written(stream.peek(_LOOK_AHEAD))
+    remarks: tuple[str, ...] = ()
+    if syntax == DeflatedExplicitVRLittleEndian and written is None:
         # It inflates as a whole, to a size that is not known beforehand, and images do not come in it.
         body = _Walk(MemoryStream(_inflated(stream.take(_DEFLATED_LOOK))), "<")
         body.run(header, elements.IN_DATASET, implicit=False)
         body.fault, body.pixel_data = DEFLATED, None
     elif not walk.stopped:
-        if not syntax:
-            syntax = _guessed(stream.peek(12), order)
-        body.order = ">" if syntax == ExplicitVRBigEndian else "<"
-        body.run(header, elements.IN_DATASET, implicit=syntax == ImplicitVRLittleEndian)
+        if written is not None and (not syntax or syntax in _UNCOMPRESSED) and written.syntax != syntax:
+            if syntax:
+                remarks = (f"is written in {written.syntax.name}, not in {syntax.name} as it says",)
+            syntax = written.syntax
+        elif not syntax:
+            syntax = _Written("<", stream.peek(6)[4:] not in _VR).syntax
+        labelled = _Written(">" if syntax == ExplicitVRBigEndian else "<", syntax == ImplicitVRLittleEndian)
+        body.order, implicit = written or labelled
+        body.run(header, elements.IN_DATASET, implicit=implicit)
         if body.pixel_data is not None:
             _find_fragments(stream, body)
     fits = body.decode()
     lift(header)
-    return DicomFile(header, syntax, body.pixel_data, body.fault, fits)
-
-
-def _guessed(head: bytes, order: str) -> UID:
-    """The transfer syntax of a data set that states none, from its first element."""
-    explicit = len(head) >= 8 and head[4:6] in _VR
-    if order == ">":
-        return UID(ExplicitVRBigEndian)
-    return UID(ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian)
+    return DicomFile(header, syntax, body.pixel_data, body.fault, fits, remarks)
 
 
 def _inflated(data: bytes) -> bytes:
@@ -296,10 +306,11 @@ class _Walk:
         self.fault: Reason | None = None
         self.stopped = False
         self.pixel_data: PixelData | None = None
+        self._lost: int | None = None  # the first element of which it is not known where it ends
         self._seen = 0
         self._kept = 0
         self._bytes = 0
-        self._raw: list[_Raw] = []
+        self._raw: list[Raw] = []
         self._wanted: Mapping[int, tuple[str, str]] = {}
 
     def blame(self, fault: Reason) -> None:
@@ -320,7 +331,7 @@ class _Walk:
             head = self.stream.peek(12)
             if len(head) < 8:
                 if head or len(stack) > 1:
-                    self.blame(CUT_SHORT)
+                    self.blame(self._why_ended())
                 break
             group, element = struct.unpack_from(f"{self.order}HH", head)
             tag = group << 16 | element
@@ -336,6 +347,8 @@ class _Walk:
                 self._leave_where_no_item_is(stack)
             elif self._element(stack, frame, tag, head):
                 break
+        if self._lost is not None and self.pixel_data is None:
+            self.blame(self._why_ended())
         while len(stack) > 1:
             self._leave(stack)
 
@@ -423,17 +436,15 @@ class _Walk:
 
     def _element(self, stack: list[_Frame], frame: _Frame, tag: int, head: bytes) -> bool:
         """One data element; whether it is the pixels, at which the walk ends."""
-        if frame.untouched:
-            frame.untouched = False
-            # The sequences of some writers are in the other kind of VR than the data set around them.
-            if frame.implicit and head[4:6] in _VR:
-                frame.implicit = not self._follows(tag, frame, *_head(head, self.order, implicit=False)[1:])
-        if frame.implicit:
-            vr, length, size = _head(head, self.order, implicit=True)
-        else:
-            vr, length, size = _head(head, self.order, implicit=False)
+        # The sequences of some writers are in the other kind of VR than the data set around them.
+        if frame.implicit and head[4:6] in _VR:
+            frame.implicit = not self._follows(tag, frame, *_head(head, self.order, implicit=False)[1:])
+        vr, length, size = _head(head, self.order, implicit=frame.implicit)
+        if not frame.implicit:
             if not vr:
                 length, size = self._head_without_vr(tag, frame, head)
+            elif (vr in values.LONG) != _is_long(tag, vr):
+                length, size = self._head_of_other_form(tag, frame, head, (length, size))
         self.stream.skip(size)
         if len(stack) == 1 and tag in _PIXELS:
             if tag == _PIXEL_DATA:
@@ -444,6 +455,8 @@ class _Walk:
         if frame.target is not None:
             known = (self._wanted if len(stack) == 1 else elements.IN_ITEM).get(tag)
         is_sequence = vr in ("SQ", "UN", "") and (vr == "SQ" or length == UNDEFINED or _is_sequence(known))
+        if known is not None and length != UNDEFINED and is_sequence != _is_sequence(known):
+            is_sequence = self._is_item(self.stream.peek(4))  # whatever it is labelled
         if is_sequence and (_is_sequence(known) or length == UNDEFINED):
             self._sequence(stack, frame, tag, vr, length, known)
         elif length == UNDEFINED:  # fragments of something that is passed over
@@ -484,7 +497,8 @@ class _Walk:
         if length > frame.limit - self.stream.position:  # longer than the item it is in: damaged
             self._skip(frame.limit - self.stream.position)
         elif length > most:
-            self.blame(_too_costly(f"its {_name(tag)} takes {length} bytes; {most} are read"))
+            costly = _too_costly(f"its {_name(tag)} takes {length} bytes; {most} are read")
+            self.blame(self._why_ended() if self._lost == tag else costly)
             self._skip(length)
         elif not self._room(length):
             self._skip(length)
@@ -493,15 +507,40 @@ class _Walk:
             if len(value) < length:
                 self._cut()
             elif frame.target is not None:
-                self._raw.append(_Raw(frame.target, tag, keyword, expected, vr, value))
+                self._raw.append(Raw(frame.target, tag, keyword, expected, vr, value))
 
     def _skip(self, length: int) -> None:
         if self.stream.skip(length) < length:
             self._cut()
 
     def _cut(self) -> None:
-        self.blame(CUT_SHORT)
+        self.blame(self._why_ended())
         self.stopped = True
+
+    def _why_ended(self) -> Reason:
+        """Why the file came to its end within an element, an item or a sequence."""
+        if self._lost is None:
+            return CUT_SHORT
+        where = f"({self._lost >> 16:04X},{self._lost & 0xFFFF:04X})"
+        return Reason("damaged-header", f"its header cannot be read from {where} on", "export it again")
+
+    def _is_item(self, start: bytes) -> bool:
+        return start == struct.pack(f"{self.order}HH", _ITEM >> 16, _ITEM & 0xFFFF)
+
+    def _head_of_other_form(
+        self, tag: int, frame: _Frame, head: bytes, labelled: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Length and head's size of an element whose VR has a length of another size than its own VR.
+
+        Either that is how it is written, or its VR alone was changed: what leads to another element is right.
+        """
+        if self._follows(tag, frame, *labelled) or len(head) < 12:
+            return labelled
+        (short,) = struct.unpack_from(f"{self.order}H", head, 6)
+        (long,) = struct.unpack_from(f"{self.order}L", head, 8)
+        if labelled[1] == 8:
+            return labelled if short else (long, 12)
+        return (short, 8) if short and self._follows(tag, frame, short, 8) else labelled
 
     def _head_without_vr(self, tag: int, frame: _Frame, head: bytes) -> tuple[int, int]:
         """Length and head's size of an element in explicit VR whose VR is none that is known.
@@ -511,32 +550,43 @@ class _Walk:
         """
         (implicit,) = struct.unpack_from(f"{self.order}L", head, 4)
         (short,) = struct.unpack_from(f"{self.order}H", head, 6)
-        if implicit == UNDEFINED or self._follows(tag, frame, implicit, 8):
+        if implicit == UNDEFINED:
             return implicit, 8
+        found = [(implicit, 8), (short, 8)]
         if short == 0 and len(head) >= 12:
-            (long,) = struct.unpack_from(f"{self.order}L", head, 8)
-            if self._follows(tag, frame, long, 12):
-                return long, 12
-        return (short, 8) if self._follows(tag, frame, short, 8) else (implicit, 8)
+            found.insert(1, (struct.unpack_from(f"{self.order}L", head, 8)[0], 12))
+        leads = [self._leads(tag, frame, *each) for each in found]
+        if len(found) == 3 and sum(found[1]) > _LOOK_AHEAD and _is_long(tag, ""):
+            leads[1] = _FAR  # in implicit VR its length would be one that can be looked at
+        if not any(leads):
+            self._lost = self._lost or tag
+        return found[leads.index(max(leads))]
 
     def _follows(self, tag: int, frame: _Frame, length: int, size: int) -> bool:
         """Whether another element starts behind a value of ``length`` bytes, or nothing does."""
-        if length == UNDEFINED:
-            return True
+        return self._leads(tag, frame, length, size) > _NOT
+
+    def _leads(self, tag: int, frame: _Frame, length: int, size: int) -> int:
+        """How sure it is that another element starts behind a value of ``length`` bytes, or nothing does."""
         end = size + length
-        if self.stream.position + end == frame.limit:
-            return True
+        if length == UNDEFINED or self.stream.position + end == frame.limit:
+            return _SURELY
         if end > _LOOK_AHEAD:
-            return False
-        after = self.stream.peek(end + 4)
+            return _NOT
+        after = self.stream.peek(end + 6)
         if len(after) < end + 4:
-            return len(after) == end
+            return _SURELY if len(after) == end else _NOT
         group, element = struct.unpack_from(f"{self.order}HH", after, end)
-        return tag < (group << 16 | element) and (group <= 0x7FE0 or group in (0xFFFC, 0xFFFE))
+        if tag >= (group << 16 | element) or 0x7FE0 < group not in (0xFFFC, 0xFFFE):
+            return _NOT
+        if group == 0xFFFE or after[end + 4 :] in _VR:
+            return _SURELY
+        is_known = group % 2 or element == 0 or dictionary_has_tag(group << 16 | element)
+        return _PERHAPS if is_known else _NOT
 
     def decode(self) -> bool:
         """Turn what was kept into data elements; whether its texts fit its character set."""
-        kept: dict[tuple[int, int], _Raw] = {}
+        kept: dict[tuple[int, int], Raw] = {}
         for each in self._raw:
             first = kept.setdefault((id(each.target), each.tag), each)
             if first.value.strip(b" \0") != each.value.strip(b" \0"):
@@ -546,23 +596,29 @@ class _Walk:
         signed = False
         for each in raw:
             if each.keyword == "SpecificCharacterSet":
-                terms = character_sets.known_terms(_split(each.value.decode("latin_1")))
+                terms = character_sets.known_terms(values.split(each.value.decode("latin_1")))
             elif each.keyword == "PixelRepresentation":
-                signed = each.value[:2] in (b"\1\0", b"\0\1", b"1", b"1 ")
+                signed = values.decoded(each, self.order, (), signed=False)[0].value == 1
         fits = True
         for each in raw:
             if each.keyword == "SpecificCharacterSet":
                 if terms:
-                    _put(
-                        each.target, DataElement(each.tag, "CS", _one_or_list(terms), already_converted=True)
-                    )
+                    stated = values.one_or_list(terms)
+                    _put(each.target, DataElement(each.tag, "CS", stated, already_converted=True))
                 continue
-            element, right = _decoded(each, self.order, terms, signed=signed)
+            element, right = values.decoded(each, self.order, terms, signed=signed)
             fits &= right
-            if element is not None:
-                _put(each.target, element)
+            _put(each.target, element)
         self._raw = []
         return fits
+
+
+@lru_cache(maxsize=4096)
+def _is_long(tag: int, stated: str) -> bool:
+    """Whether an element's VR by the dictionary has a length of 32 bits; the stated, if it may be either."""
+    own = dictionary_VR(tag) if dictionary_has_tag(tag) else ""
+    sizes = {vr in values.LONG for vr in own.split(" or ") if vr}
+    return sizes.pop() if len(sizes) == 1 else stated in values.LONG
 
 
 def _is_sequence(known: tuple[str, str] | None) -> bool:
@@ -575,88 +631,3 @@ def _put(dataset: Dataset, element: DataElement) -> None:
 
 def _name(tag: int) -> str:
     return "private creator" if tag == elements.HOLOGIC_GROUP else dictionary_description(tag)
-
-
-def _one_or_list(found: Sequence[object]) -> object:
-    return found[0] if len(found) == 1 else list(found)
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip(" \0") for part in text.split("\\")]
-
-
-def _decoded(
-    raw: _Raw, order: str, terms: Sequence[str] | None, *, signed: bool
-) -> tuple[DataElement | None, bool]:
-    """The data element of a value; None if it is not what its kind may be. And whether a text fits."""
-    expected = raw.vr
-    if raw.keyword == "LUTData":
-        return _words(raw, order), True
-    if " or " in expected:
-        expected = "SS" if signed else "US"
-        if raw.stated in ("US", "SS"):
-            expected = raw.stated
-    if raw.stated in _NUMBERS and (expected in _NUMBERS or expected in ("DS", "IS")):
-        return _numbers(raw, order, raw.stated), True
-    if raw.stated in _NUMBERS or raw.stated == "AT":
-        return None, True
-    if expected in _NUMBERS:
-        if raw.stated in _BYTES:
-            return _numbers(raw, order, expected), True
-        expected = "DS"  # digits in place of a number
-    return _text(raw, expected, terms)
-
-
-def _words(raw: _Raw, order: str) -> DataElement:
-    """LUT Data as little endian words, whatever they are in the file."""
-    value = raw.value
-    if order == ">" and raw.stated in ("OW", "US", "SS"):
-        value = np.frombuffer(value[: len(value) // 2 * 2], dtype=">u2").astype("<u2").tobytes()
-    return DataElement(raw.tag, "OW", value, already_converted=True)
-
-
-def _numbers(raw: _Raw, order: str, vr: str) -> DataElement | None:
-    dtype = np.dtype(f"{order}{_NUMBERS[vr]}")
-    if len(raw.value) % dtype.itemsize:
-        return None
-    found = np.frombuffer(raw.value, dtype=dtype).tolist()
-    return DataElement(raw.tag, vr, _one_or_list(found) if found else None, already_converted=True)
-
-
-def _text(raw: _Raw, vr: str, terms: Sequence[str] | None) -> tuple[DataElement, bool]:
-    value = raw.value.rstrip(b" \0")
-    if vr in _CHARACTER_SET:
-        text, fits = character_sets.decode(value, terms)
-        shown: object = text.strip() if vr in _ONE_VALUE else _one_or_list(_split(text))
-        if vr == "PN":
-            # Without an encoding of its own pydicom writes the original bytes.
-            shown = PersonName(text, None, value, config.IGNORE)
-        element = FileText(raw.tag, vr, shown, already_converted=True)
-        element.raw = value
-        return element, fits
-    text = value.decode("latin_1")
-    parts = [text.strip()] if vr in _ONE_VALUE else _split(text)
-    found: list[object] = list(parts)
-    if vr == "UI":
-        found = [UID(part, config.IGNORE) for part in parts]
-    elif vr == "DS":
-        found = [_decimal(part) for part in parts]
-    elif vr == "IS":
-        found = [_integer(part) for part in parts]
-    return DataElement(raw.tag, vr, _one_or_list(found), already_converted=True), True
-
-
-def _decimal(text: str) -> object:
-    """A Decimal String; one with a comma is meant as with a point, one that is none stays a text."""
-    if not _DECIMAL.fullmatch(text):
-        return text
-    text = text.replace(",", ".")
-    if len(text) <= _DS_CHARACTERS:
-        return DSfloat(text, validation_mode=config.IGNORE)
-    return DSfloat(float(text), auto_format=True, validation_mode=config.IGNORE)
-
-
-def _integer(text: str) -> object:
-    if re.fullmatch(r"[+-]?\d{1,12}", text):
-        return IS(text, validation_mode=config.IGNORE)
-    return _decimal(text)

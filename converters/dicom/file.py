@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import FileIO
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import SupportsFloat, TypeAlias
 
 from pydicom import config
 from pydicom.datadict import dictionary_description, tag_for_keyword
@@ -36,6 +36,7 @@ from bcd_model.errors import FilmError
 from bcd_model.reasons import Reason
 from converters.dicom.bounds import HashedFile, MemoryStream
 from converters.dicom.data_elements import DicomFile, looks_like_dicom, parse
+from converters.dicom.values import number
 
 MALFORMED = (
     ArithmeticError,
@@ -64,6 +65,8 @@ _START = 1 << 16
 _SHOWN = 512
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _UID_CHARACTERS = 64
+_VALID_UID = "export it with a valid one"
+_PADDING = " \0\t\r\n"
 _QUOTING_LOGGERS = ("pydicom", "pylibjpeg", "openjpeg")
 
 
@@ -272,59 +275,70 @@ def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
 
 
 def text(dataset: Dataset, keyword: str) -> str:
-    """The first value of a code string element; "" if there is none."""
-    return next(iter(texts(dataset, keyword)), "")
+    """The first value of a code string element that is not empty; "" if there is none."""
+    return next(filter(None, texts(dataset, keyword)), "")
+
+
+def states(dataset: Dataset, keyword: str) -> bool:
+    """Whether an element has a value, be it one that can be read or not."""
+    return any(texts(dataset, keyword))
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    """The values of a numeric element; empty if any of them is not a finite number.
-
-    Empty values at the end ("0.2\\") are none.
-    """
-    stated = list(values(dataset, keyword))
-    while stated and stated[-1] in ("", None):
-        stated.pop()
-    found = tuple(number for number in map(finite, stated) if number is not None)
-    return found if len(found) == len(stated) else ()
+    """The values of a numeric element that are finite numbers; those that are not are left out."""
+    return tuple(each for each in map(finite, values(dataset, keyword)) if each is not None)
 
 
 def finite(value: object) -> float | None:
     """A value of a numeric element; None if it is not a finite number."""
-    try:
-        number = float(cast(float, value))
-    except (TypeError, ValueError, OverflowError):
+    found = number(value.strip(_PADDING)) if isinstance(value, str) else value
+    if not isinstance(found, SupportsFloat):
         return None
-    return number if math.isfinite(number) else None
+    try:
+        as_float = float(found)
+    except (ValueError, OverflowError):
+        return None
+    return as_float if math.isfinite(as_float) else None
 
 
 def uid(dataset: Dataset, keyword: str) -> str | None:
-    """The value of a UID element; None if it is absent or no UID (PS3.5 9.1).
+    """The first value of a UID element that is a UID (PS3.5 9.1); None if there is none.
 
-    UIDs become names of folders, so nothing but digits and dots may pass.
+    Leading zeros, which the standard does not allow, are taken: they occur, and lead to no other object.
+    Everything else that is no UID is not: UIDs become names of folders, and stand in the objects that point
+    to a film.
     """
-    value = _stated_uid(dataset, keyword)
-    return value if len(value) <= _UID_CHARACTERS and _UID.fullmatch(value) else None
+    return next(filter(_is_uid, _stated_uids(dataset, keyword)), None)
 
 
-def _stated_uid(dataset: Dataset, keyword: str) -> str:
-    return str(next(iter(values(dataset, keyword)), "")).strip(" \0")
+def _is_uid(value: str) -> bool:
+    return len(value) <= _UID_CHARACTERS and _UID.fullmatch(value) is not None
+
+
+def _stated_uids(dataset: Dataset, keyword: str) -> Iterator[str]:
+    return filter(None, (str(value).strip(_PADDING) for value in values(dataset, keyword)))
 
 
 def why_no_uid(dataset: Dataset, keyword: str) -> Reason | None:
     """Why :func:`uid` gives none; None if it gives one."""
-    value = _stated_uid(dataset, keyword)
-    name = dictionary_description(tag_for_keyword(keyword) or 0)
+    if uid(dataset, keyword) is not None:
+        return None
+    value = next(_stated_uids(dataset, keyword), "")
+    name = name_of(keyword)
     if not value:
         return Reason("no-uid", f"states no {name}")
     if len(value) > _UID_CHARACTERS:
-        return Reason("no-uid", f"its {name} is longer than {_UID_CHARACTERS} characters")
-    if not _UID.fullmatch(value):
-        return Reason("no-uid", f"its {name} is malformed: not digits between single dots")
-    return None
+        return Reason("no-uid", f"its {name} is longer than {_UID_CHARACTERS} characters", _VALID_UID)
+    return Reason("no-uid", f"its {name} is malformed: not digits between single dots", _VALID_UID)
+
+
+def name_of(keyword: str) -> str:
+    """What the standard calls the element ("Pixel Spacing")."""
+    return dictionary_description(tag_for_keyword(keyword) or 0)
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:
-    """The one value of an integer element; None if it is absent or something else."""
+    """The value of an integer element that is a number; None if there is none, or several, or none whole."""
     found = numbers(dataset, keyword)
     return int(found[0]) if len(found) == 1 and found[0].is_integer() else None
 

@@ -41,7 +41,7 @@ from pydicom.uid import UID
 
 from bcd_model.reasons import Reason
 from bcd_model.words import WINDOW
-from converters.dicom.file import integer, items, text, texts, values, why_no_uid
+from converters.dicom.file import integer, items, name_of, states, text, texts, values, why_no_uid
 from converters.films import header as film_header
 from converters.films import kinds
 from converters.films.kinds import CAPTURES, GENERAL, MAMMOGRAPHY, is_for_processing, sop_class
@@ -146,7 +146,8 @@ def _why_no_film(header: Dataset) -> Reason | None:
     if stated is None:
         if _is_mammogram_without_class(header):
             return None
-        return Reason("not-a-mammogram", "states no SOP class")
+        malformed = why_no_uid(header, "SOPClassUID") if states(header, "SOPClassUID") else None
+        return Reason("not-a-mammogram", malformed.detail if malformed else "states no SOP class")
     if stated not in MAMMOGRAPHY | GENERAL:
         if kinds.is_wrapped_tomosynthesis(header) or _is_unread_mammogram(header, stated):
             return None
@@ -207,7 +208,7 @@ def _why_unusable(header: Dataset) -> Reason | None:
     frames = integer(header, "NumberOfFrames")
     if frames is None and values(header, "NumberOfFrames"):
         return Reason("frames", "its Number of Frames is not one whole number")
-    if frames is not None and frames != 1:
+    if frames not in (None, 0, 1):  # there are writers that count none where there is one
         return Reason("frames", f"{frames} frames: only single images are scanned")
     if text(header, "BurnedInAnnotation") == "YES":
         return Reason("burned-in", "burned-in annotation: its pixels show more than the breast")
@@ -215,9 +216,10 @@ def _why_unusable(header: Dataset) -> Reason | None:
 
 
 def _why_unreadable_pixels(header: Dataset) -> Reason | None:
-    rows, columns = integer(header, "Rows"), integer(header, "Columns")
-    if rows is None or columns is None:
-        return Reason("pixel-format", "states no Rows or Columns")
+    for keyword in _NEEDED:
+        if integer(header, keyword) is None:
+            return _why_none(header, keyword)
+    rows, columns = integer(header, "Rows") or 0, integer(header, "Columns") or 0
     if min(rows, columns) < WINDOW:
         return Reason("pixel-format", f"{rows} x {columns} pixels: at least {WINDOW} x {WINDOW} are needed")
     if max(rows, columns) < _LEAST_LONG_SIDE and sop_class(header) in CAPTURES and not _has_spacing(header):
@@ -227,12 +229,16 @@ def _why_unreadable_pixels(header: Dataset) -> Reason | None:
         return Reason("pixel-format", f"{rows} x {columns} pixels: more than any mammogram has")
     if integer(header, "SamplesPerPixel") != 1:
         return Reason("pixel-format", "pixels in colour")
+    if not states(header, "PhotometricInterpretation"):
+        return _why_none(header, "PhotometricInterpretation")
     if text(header, "PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
         return Reason("pixel-format", "Photometric Interpretation is not MONOCHROME1 or MONOCHROME2")
     allocated, stored = integer(header, "BitsAllocated"), integer(header, "BitsStored")
-    if allocated not in (8, 16) or stored is None or not 8 <= stored <= allocated:
+    if allocated not in (8, 16) or not 8 <= (stored or 0) <= allocated:
         return Reason("pixel-format", f"{stored} bits stored in {allocated}: 8 to 16 bits are read")
-    if values(header, "HighBit") and integer(header, "HighBit") != stored - 1:
+    if states(header, "HighBit") and integer(header, "HighBit") is None:
+        return _why_none(header, "HighBit")
+    if states(header, "HighBit") and integer(header, "HighBit") != (stored or 0) - 1:
         return Reason("pixel-format", "High Bit is not Bits Stored - 1")
     if integer(header, "PixelRepresentation") not in (0, 1):
         return Reason("pixel-format", "Pixel Representation is not 0 or 1")
@@ -243,9 +249,19 @@ def _has_spacing(header: Dataset) -> bool:
     return film_header.why_no_spacing(header) is None and not film_header.spacing(header)[1]
 
 
+_NEEDED = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
+"""Whole numbers without which pixels are not known."""
+
+
+def _why_none(header: Dataset, keyword: str) -> Reason:
+    """Why an element that pixels need has no value: it is not there, or could not be read."""
+    how = "its {} could not be read" if states(header, keyword) else "states no {}"
+    return Reason("pixel-format", how.format(name_of(keyword)))
+
+
 def _why_no_presentation(header: Dataset) -> Reason | None:
     if is_for_processing(header) and first_window(header) is None and not items(header, "VOILUTSequence"):
-        return Reason(
-            "for-processing", "For Processing, without a window or VOI LUT", "send the For Presentation image"
-        )
+        window = states(header, "WindowCenter") or states(header, "WindowWidth")
+        what = "with a window that cannot be used" if window else "without a window or VOI LUT"
+        return Reason("for-processing", f"For Processing, {what}", "send the For Presentation image")
     return None

@@ -12,7 +12,7 @@ from bcd_model.errors import FilmError
 from bcd_model.reasons import Reason
 from bcd_model.words import Laterality
 from converters.codes import VIEWS
-from converters.dicom.file import integer, items, numbers, text, texts
+from converters.dicom.file import integer, items, numbers, states, text, texts
 
 ASSUMED_LONG_SIDE = 240.0
 """mm; the long side of an 18 x 24 cm film, taken for the image's where no spacing is stated."""
@@ -106,11 +106,11 @@ def spacing(header: Dataset) -> tuple[tuple[float, float], bool, tuple[str, ...]
     """
     rows, columns = integer(header, "Rows") or 1, integer(header, "Columns") or 1
     implausible = []
+    unread = False
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         stated = numbers(header, keyword)
         if not stated:
-            if text(header, keyword):
-                implausible.append(keyword)
+            unread |= states(header, keyword)
             continue
         pair = (stated[0], stated[-1])
         factor, remarks = _magnification(header) if keyword == "ImagerPixelSpacing" else (1.0, ())
@@ -127,7 +127,8 @@ def spacing(header: Dataset) -> tuple[tuple[float, float], bool, tuple[str, ...]
             break
     else:
         raise FilmError(f"{rows} x {columns} pixels: too oblong for a mammogram", code="spacing")
-    why = "implausible pixel spacing" if implausible else "no pixel spacing"
+    why = "unreadable pixel spacing" if unread else "no pixel spacing"
+    why = "implausible pixel spacing" if implausible else why
     size = f"{found[0]:.3g}" if oblong == 1.0 else f"{found[0]:.3g} x {found[1]:.3g}"
     remark = f"{why} in the file: {size} mm assumed (long side of the image 240 mm)"
     return found, True, (remark,)

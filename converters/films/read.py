@@ -15,6 +15,7 @@ from converters.dicom.file import FileBytes, load, parse_dicom, text, uid
 from converters.films import header as film_header
 from converters.films import kinds
 from converters.films.acceptance import Verdict, judge
+from converters.films.odd_values import odd_values
 from converters.films.pixels.content import why_no_film
 from converters.films.pixels.grayscale import to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
@@ -81,6 +82,8 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
         warnings=(
             *kinds.unlike_training(header, spacing),
             *remarks,
+            *odd_values(header),
+            *dicom.remarks,
             *stored.remarks,
             *gray.warnings,
             *film_header.contradictions(header),

@@ -469,7 +469,8 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> NoStudyError:
     why = f": {reasons[0]}" if len(reasons) == 1 else f", for example: {reasons[0]}" if reasons else ""
     if not heap.folders:
         return NoStudyError(f"no DICOM file among {_count(passed)}{why}", _CONVERT, where, passed)
-    return NoStudyError(f"no mammogram among {_count(passed)}{why}", "give mammograms", where, passed)
+    what = "no mammogram that can be used" if heap.unplaced else "no mammogram"
+    return NoStudyError(f"{what} among {_count(passed)}{why}", "give mammograms", where, passed)
 
 
 def _unopened(error: OSError) -> Reason:

@@ -12,9 +12,10 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import Tag
+from pydicom.valuerep import DSfloat
 
 from bcd_model.words import Point
-from converters.dicom.file import items, numbers, text
+from converters.dicom.file import finite, items, numbers, text, values
 from converters.films.pixels.grayscale import first_window, window_function
 from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
@@ -114,8 +115,11 @@ def _add_gray_scale(state: Dataset, header: Dataset) -> None:
     if source.get("ModalityLUTSequence"):
         state.ModalityLUTSequence = source.ModalityLUTSequence
     elif numbers(source, "RescaleSlope") and numbers(source, "RescaleIntercept"):
-        state.RescaleIntercept = source.RescaleIntercept
-        state.RescaleSlope = source.RescaleSlope
+        for keyword in ("RescaleIntercept", "RescaleSlope"):
+            first = next(value for value in values(source, keyword) if finite(value) is not None)
+            setattr(
+                state, keyword, first if isinstance(first, DSfloat) else _decimal(numbers(source, keyword)[0])
+            )
         state.RescaleType = text(source, "RescaleType") or "US"
 
     voi = Dataset()

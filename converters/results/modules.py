@@ -25,7 +25,7 @@ from pydicom.uid import (
 
 from bcd_model.words import DISCLAIMER
 from converters.codes import PROCESSING_EQUIPMENT
-from converters.dicom.data_elements import FileText
+from converters.dicom.values import FileText
 from converters.product import MANUFACTURER, PRODUCT, RESEARCH, SOFTWARE_VERSION
 from converters.results import film_facts
 from converters.results.film_facts import Reference

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError
 from bcd_model.words import Pixels
-from converters.dicom.file import finite, integer, items, numbers, text, texts, values
+from converters.dicom.file import finite, integer, items, numbers, states, text, values
 
 Stored = npt.NDArray[np.integer]
 Values = npt.NDArray[np.float64]
@@ -242,7 +242,7 @@ def _stated(header: Dataset, keyword: str) -> tuple[float, ...]:
         GrayscaleError: what it has is no finite number: what it was to say is not known.
     """
     found = numbers(header, keyword)
-    if not found and any(texts(header, keyword)):
+    if not found and states(header, keyword):
         raise GrayscaleError(f"its {dictionary_description(keyword)} is not a finite number")
     return found
 
@@ -255,7 +255,8 @@ def _voi(modality: Values, header: Dataset, remarks: list[str]) -> Values | None
         return table / _voi_range(luts[0], bits, remarks)
     if not _windows(header):
         for keyword in ("WindowCenter", "WindowWidth"):
-            _stated(header, keyword)  # what is there and is no number is not passed over
+            if _stated(header, keyword):  # what is there and is no number is not passed over
+                remarks[:] = ["its Window Center and Window Width make no pair"]
         return None
     if _stated_function(header) not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         raise GrayscaleError("its VOI LUT Function is not LINEAR, LINEAR_EXACT or SIGMOID")

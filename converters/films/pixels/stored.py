@@ -32,7 +32,7 @@ from converters.films.pixels.codestream import CodestreamError, Expected
 Stored = npt.NDArray[np.integer]
 
 CONVERT = "convert it to an uncompressed transfer syntax, for example with dcmdjpeg or gdcmconv --raw"
-NO_PIXELS = Reason("no-pixels", "holds no Pixel Data; it may be cut short")
+NO_PIXELS = Reason("no-pixels", "holds no Pixel Data", "export it again, with its pixels")
 PADDED = "Pixel Data is longer than its image; the rest is zeros and was left out"
 
 _RLE_HEADER = 64

@@ -399,10 +399,19 @@ def test_kind_5_a_deflated_film_fails_inside_its_study_by_its_true_reason(
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("1." + "2" * 66, "its SOP Instance UID is longer than 64 characters"),
-        ("1.2.abc", "its SOP Instance UID is malformed: not digits between single dots"),
-        ("1.2.3.", "its SOP Instance UID is malformed: not digits between single dots"),
-        ("1..2.3", "its SOP Instance UID is malformed: not digits between single dots"),
+        ("1." + "2" * 66, "its SOP Instance UID is longer than 64 characters; export it with a valid one"),
+        (
+            "1.2.abc",
+            "its SOP Instance UID is malformed: not digits between single dots; export it with a valid one",
+        ),
+        (
+            "1.2.3.",
+            "its SOP Instance UID is malformed: not digits between single dots; export it with a valid one",
+        ),
+        (
+            "1..2.3",
+            "its SOP Instance UID is malformed: not digits between single dots; export it with a valid one",
+        ),
         ("", "states no SOP Instance UID"),
         ("1.02.003", None),
         ("1.2.3 ", None),
@@ -431,7 +440,7 @@ def test_kind_5_why_a_study_uid_is_none(make_film: MakeFilm, save_film: SaveFilm
     reasons = {film.path.name: said(film.reason) for film in study.films}
     assert reasons == {
         "good.dcm": None,
-        "long.dcm": "its Study Instance UID is longer than 64 characters",
+        "long.dcm": "its Study Instance UID is longer than 64 characters; export it with a valid one",
     }
 
 

@@ -202,7 +202,7 @@ def test_films_that_cannot_be_used_are_failed_films(save_film: SaveFilm, tmp_pat
         "good.dcm": None,
         "cut.dcm": "cut short: 5144 of 6144 bytes of pixels",
         "burned.dcm": "burned-in annotation: its pixels show more than the breast",
-        "header.dcm": "holds no Pixel Data; it may be cut short",
+        "header.dcm": "holds no Pixel Data; export it again, with its pixels",
     }
 
 
@@ -430,8 +430,9 @@ def test_kind_5_a_file_cut_within_its_first_elements_fails_in_the_study_of_its_f
 NO_CLASS = {
     None: "states no SOP Class UID",
     "": "states no SOP Class UID",
-    "1.2.840.10008.5.1.4.1.1.1,2": "its SOP Class UID is malformed: not digits between single dots",
-    "1." * 32 + "2": "its SOP Class UID is longer than 64 characters",
+    "1.2.840.10008.5.1.4.1.1.1,2": "its SOP Class UID is malformed: not digits between single dots;"
+    " export it with a valid one",
+    "1." * 32 + "2": "its SOP Class UID is longer than 64 characters; export it with a valid one",
 }
 
 

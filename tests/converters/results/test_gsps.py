@@ -8,7 +8,10 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.valuerep import DSfloat
 
+from converters.dicom.values import FileNumber
 from converters.results.gsps import build_presentation
 from tests.support import result_builder as build
 
@@ -172,3 +175,12 @@ def test_assumed_spacing_is_not_claimed():
     assert area.PresentationPixelAspectRatio == [1, 1]
     area = state(build.scanned(1, spacing=(0.1, 0.2))).DisplayedAreaSelectionSequence[0]
     assert area.PresentationPixelSpacing == [0.1, 0.2]
+
+
+def test_rescale_values_beside_ones_that_are_no_numbers_are_shown_as_they_are_read():
+    film = build.scanned(1)
+    values = {"RescaleIntercept": ["", DSfloat("-10")], "RescaleSlope": [DSfloat("2.50"), "abc"]}
+    for keyword, value in values.items():
+        film.header[keyword] = FileNumber(Tag(keyword), "DS", value, already_converted=True)
+    shown = state(film)
+    assert (str(shown.RescaleIntercept), str(shown.RescaleSlope)) == ("-10", "2.50")
