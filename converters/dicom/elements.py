@@ -182,5 +182,5 @@ IN_DATASET = _tags((*_IMAGE, *_PATIENT_AND_STUDY))
 """Of the data set."""
 IN_ITEM = _tags(_IN_ITEMS)
 """Of an item of one of its sequences."""
-FIRST_ITEM_ALONE = frozenset({"ModalityLUTSequence", "VOILUTSequence"})
-"""Sequences of alternatives, of which the first is taken."""
+FIRST_ITEMS = {"ModalityLUTSequence": 1, "VOILUTSequence": 4}
+"""How many items are kept of sequences of alternatives: the first is taken, another one if it is no good."""

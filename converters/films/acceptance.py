@@ -48,7 +48,7 @@ from bcd_model.reasons import Reason
 from bcd_model.words import WINDOW
 from converters.dicom.file import integer, items, text, texts, uid, values, why_no_uid
 from converters.films import header as film_header
-from converters.films.pixels.grayscale import first_window
+from converters.films.pixels.windows import windows
 from converters.product import MANUFACTURER, PRODUCT
 
 MAX_PIXELS = 1 << 26
@@ -245,10 +245,9 @@ def _why_unreadable_pixels(header: Dataset) -> Reason | None:
 
 
 def _why_no_presentation(header: Dataset) -> Reason | None:
-    if is_for_processing(header) and first_window(header) is None and not items(header, "VOILUTSequence"):
-        return Reason(
-            "for-processing", "For Processing, without a window or VOI LUT", "send the For Presentation image"
-        )
+    if is_for_processing(header) and not windows(header) and not items(header, "VOILUTSequence"):
+        detail = "For Processing, without a window or VOI LUT that can be used"
+        return Reason("for-processing", detail, "send the For Presentation image")
     return None
 
 

@@ -13,8 +13,8 @@ from bcd_model.words import Film
 from converters.dicom.data_elements import DicomFile
 from converters.dicom.file import FileBytes, load, parse_dicom, text, uid
 from converters.films import header as film_header
-from converters.films.acceptance import Verdict, judge
-from converters.films.pixels.grayscale import to_unit_range
+from converters.films.acceptance import Verdict, is_for_processing, judge
+from converters.films.pixels.grayscale import Transformations, to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
 from converters.films.pixels.stored import StoredPixels, pixel_digest, stored_pixels, why_undecodable
 
@@ -27,11 +27,13 @@ class DicomFilm:
 
     Attributes:
         pixel_digest: of the stored values (`converters.films.pixels.stored.pixel_digest`).
+        gray_scale: how these became the film's pixels.
     """
 
     film: Film
     header: Dataset
     pixel_digest: str
+    gray_scale: Transformations
 
 
 def read_film(path: Path) -> DicomFilm:
@@ -60,7 +62,7 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
     header, stored = dicom.header, _stored(file, dicom)
     try:
         with about(file.name):
-            gray = to_unit_range(stored.values, header, stored.bits)
+            gray = to_unit_range(stored.values, header, stored.bits, stretch=not is_for_processing(header))
             spacing, assumed, remarks = film_header.spacing(header)
     except MemoryError as error:
         detail = "there is not enough memory for its pixels"
@@ -84,7 +86,7 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
             *(() if dicom.texts_fit else (TEXTS_DO_NOT_FIT,)),
         ),
     )
-    return DicomFilm(film, header, pixel_digest(stored))
+    return DicomFilm(film, header, pixel_digest(stored), gray.transformations)
 
 
 def stored_values_of(path: Path, sha256: str) -> str:
