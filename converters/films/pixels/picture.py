@@ -14,7 +14,8 @@ Kind = Literal["blank", "no picture", "poor", "good"]
 
 _GRAY_LEVELS = 255
 # Of 254 MIAS films at least 198 gray levels are used, at least 19 % of the pixels lie between black and
-# white, and at most 1.3 % of those that are not black are white.
+# white, and at most 1.3 % of those that are not black are white; all but the outermost take at least 72 % of
+# the gray scale, and nothing of what is not air is black.
 _LEAST_LEVELS = 8
 _LEAST_BETWEEN = 0.02
 _MOST_WHITE = 0.2
