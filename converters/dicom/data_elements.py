@@ -412,7 +412,7 @@ class _Walk:
 
     def _item(self, frame: _Frame) -> Dataset | None:
         """A new item of a sequence that is kept; None if the item is passed over."""
-        if frame.items is None or (frame.items and frame.keyword in elements.FIRST_ITEM_ALONE):
+        if frame.items is None or len(frame.items) == elements.FIRST_ITEMS.get(frame.keyword):
             return None
         if len(frame.items) == elements.MOST_ITEMS:
             self.blame(_too_costly(f"its {_name(frame.tag)} has more than {elements.MOST_ITEMS} items"))

@@ -209,5 +209,6 @@ IN_ITEM = _tags(_IN_ITEMS)
 HOLOGIC_GROUP = 0x7E010010
 """The private creator of the group in which Hologic's secondary captures hold a tomosynthesis."""
 IN_DATASET[HOLOGIC_GROUP] = ("HologicGroup", "LO")
-FIRST_ITEM_ALONE = frozenset({"ModalityLUTSequence", "PerFrameFunctionalGroupsSequence", "VOILUTSequence"})
-"""Sequences of alternatives, of which the first is taken; of frames, of which a film has one."""
+FIRST_ITEMS = {"ModalityLUTSequence": 1, "PerFrameFunctionalGroupsSequence": 1, "VOILUTSequence": 4}
+"""How many items are kept of sequences of alternatives: the first is taken, another one if it is no good.
+Of sequences of frames one, as a film has one."""

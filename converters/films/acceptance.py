@@ -45,7 +45,7 @@ from converters.dicom.file import integer, items, name_of, states, text, texts, 
 from converters.films import header as film_header
 from converters.films import kinds
 from converters.films.kinds import CAPTURES, GENERAL, MAMMOGRAPHY, is_for_processing, sop_class
-from converters.films.pixels.grayscale import first_window
+from converters.films.pixels.windows import windows
 from converters.product import MANUFACTURER, PRODUCT
 
 MAX_PIXELS = 1 << 26
@@ -260,8 +260,7 @@ def _why_none(header: Dataset, keyword: str) -> Reason:
 
 
 def _why_no_presentation(header: Dataset) -> Reason | None:
-    if is_for_processing(header) and first_window(header) is None and not items(header, "VOILUTSequence"):
-        window = states(header, "WindowCenter") or states(header, "WindowWidth")
-        what = "with a window that cannot be used" if window else "without a window or VOI LUT"
-        return Reason("for-processing", f"For Processing, {what}", "send the For Presentation image")
+    if is_for_processing(header) and not windows(header) and not items(header, "VOILUTSequence"):
+        detail = "For Processing, without a window or VOI LUT that can be used"
+        return Reason("for-processing", detail, "send the For Presentation image")
     return None

@@ -17,7 +17,7 @@ from converters.films import kinds
 from converters.films.acceptance import Verdict, judge
 from converters.films.odd_values import odd_values
 from converters.films.pixels.content import why_no_film
-from converters.films.pixels.grayscale import to_unit_range
+from converters.films.pixels.grayscale import Transformations, to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
 from converters.films.pixels.stored import StoredPixels, pixel_digest, stored_pixels, why_undecodable
 
@@ -30,11 +30,13 @@ class DicomFilm:
 
     Attributes:
         pixel_digest: of the stored values (`converters.films.pixels.stored.pixel_digest`).
+        gray_scale: how these became the film's pixels.
     """
 
     film: Film
     header: Dataset
     pixel_digest: str
+    gray_scale: Transformations
 
 
 def read_film(path: Path) -> DicomFilm:
@@ -66,7 +68,9 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
         raise FilmError.of(no_film, file.name)
     try:
         with about(file.name):
-            gray = to_unit_range(stored.values, header, stored.bits)
+            gray = to_unit_range(
+                stored.values, header, stored.bits, stretch=not kinds.is_for_processing(header)
+            )
             spacing, assumed, remarks = film_header.spacing(header)
     except MemoryError as error:
         detail = "there is not enough memory for its pixels"
@@ -92,7 +96,7 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
             *(() if dicom.texts_fit else (TEXTS_DO_NOT_FIT,)),
         ),
     )
-    return DicomFilm(film, header, pixel_digest(stored))
+    return DicomFilm(film, header, pixel_digest(stored), gray.transformations)
 
 
 def stored_values_of(path: Path, sha256: str) -> str:

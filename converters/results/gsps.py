@@ -6,17 +6,13 @@ of its grey scale is repeated here: without it a viewer would show raw values.
 
 from __future__ import annotations
 
-import copy
-
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.filewriter import correct_ambiguous_vr
-from pydicom.tag import Tag
-from pydicom.valuerep import DSfloat
+from pydicom.valuerep import format_number_as_ds
 
 from bcd_model.words import Point
-from converters.dicom.file import finite, items, numbers, text, values
-from converters.films.pixels.grayscale import first_window, window_function
+from converters.dicom.file import text
+from converters.films.pixels.lookup_tables import LookUpTable
 from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
 from converters.results.labels import Box
@@ -33,7 +29,9 @@ from converters.results.modules import (
 )
 from converters.results.study_result import ScannedFilm, StudyResult
 
-_LUT_DESCRIPTOR = Tag(0x0028, 0x3002)
+_WORDS = 1 << 16
+_LONG_STRING = 64
+"""Characters that an LO holds (PS3.5 6.2)."""
 
 # Graphic layers, in drawing order: name, description, CIELab (L*, a*, b*).
 _LAYERS = {
@@ -60,7 +58,7 @@ def build_presentation(
     state.ContentCreatorName = None
     state.PresentationCreationDate, state.PresentationCreationTime = date_of(when), time_of(when)
     state.ReferencedSeriesSequence = _image_only(series_references([reference]))
-    _add_gray_scale(state, film.header)
+    _add_gray_scale(state, film)
 
     area = Dataset()
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
@@ -102,61 +100,60 @@ def _image_only(series: list[Dataset]) -> list[Dataset]:
     return series
 
 
-def _add_gray_scale(state: Dataset, header: Dataset) -> None:
+def _add_gray_scale(state: Dataset, film: ScannedFilm) -> None:
     """Modality LUT, Softcopy VOI LUT and Softcopy Presentation LUT (PS3.3 C.11.1, C.11.8, C.11.6).
 
-    The first VOI LUT, else the first window, as for the scan itself.
+    As the scan saw the film: what was corrected of its gray scale, or taken in its place, is written so.
     """
-    source = copy.deepcopy(header)
-    # Elements "US or SS" of an implicit VR file can only be distinguished beside its pixel description.
-    correct_ambiguous_vr(source, True)
-    for item in (*items(source, "ModalityLUTSequence"), *items(source, "VOILUTSequence")):
-        _with_fitting_representation(item)
-    if source.get("ModalityLUTSequence"):
-        state.ModalityLUTSequence = source.ModalityLUTSequence
-    elif numbers(source, "RescaleSlope") and numbers(source, "RescaleIntercept"):
-        for keyword in ("RescaleIntercept", "RescaleSlope"):
-            first = next(value for value in values(source, keyword) if finite(value) is not None)
-            setattr(
-                state, keyword, first if isinstance(first, DSfloat) else _decimal(numbers(source, keyword)[0])
-            )
-        state.RescaleType = text(source, "RescaleType") or "US"
+    shown = film.gray_scale
+    if isinstance(shown.modality, LookUpTable):
+        item = _table(shown.modality, shown.modality_item)
+        item.ModalityLUTType = _unit(shown.modality_item or Dataset(), "ModalityLUTType")
+        state.ModalityLUTSequence = [item]
+    elif shown.modality is not None:
+        state.RescaleIntercept = format_number_as_ds(shown.modality.intercept)
+        state.RescaleSlope = format_number_as_ds(shown.modality.slope)
+        state.RescaleType = _unit(film.header, "RescaleType")
 
     voi = Dataset()
-    if source.get("VOILUTSequence"):
-        voi.VOILUTSequence = [source.VOILUTSequence[0]]
-    elif (window := first_window(source)) is not None:
-        voi.WindowCenter, voi.WindowWidth = (_decimal(value) for value in window)
-        function = window_function(source)
-        if function != "LINEAR" or text(source, "VOILUTFunction"):
-            voi.VOILUTFunction = function
+    if isinstance(shown.voi, LookUpTable):
+        voi.VOILUTSequence = [_table(shown.voi, shown.voi_item)]
+    elif shown.voi is not None:
+        voi.WindowCenter = format_number_as_ds(shown.voi.center)
+        voi.WindowWidth = format_number_as_ds(shown.voi.width)
+        if shown.voi.function != "LINEAR" or text(film.header, "VOILUTFunction"):
+            voi.VOILUTFunction = shown.voi.function
     if voi:
         state.SoftcopyVOILUTSequence = [voi]
 
     # A presentation state's output is P-values whatever the image's photometric interpretation
     # (PS3.4 N.2.4): MONOCHROME1 needs the inversion said.
-    inverse = (
-        text(source, "PhotometricInterpretation") == "MONOCHROME1"
-        or text(source, "PresentationLUTShape") == "INVERSE"
-    )
-    state.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
+    state.PresentationLUTShape = "INVERSE" if shown.inverse else "IDENTITY"
 
 
-def _with_fitting_representation(item: Dataset) -> None:
-    """Give LUT Descriptor (0028,3002) a representation that its numbers fit in.
+def _unit(source: Dataset, keyword: str) -> str:
+    """What the modality transformation leads to; US is unspecified (PS3.3 C.11.1.1.2)."""
+    return clean(text(source, keyword))[:_LONG_STRING] or "US"
 
-    In a film of another representation they read as numbers of the other sign (PS3.3 C.11.1.1: the number of
-    entries and of bits are unsigned, the first value mapped is signed or not as the input is).
+
+def _table(table: LookUpTable, source: Dataset | None) -> Dataset:
+    """A LUT as it was read: of 16-bit words, with the number of entries and of bits that there are.
+
+    The three values of LUT Descriptor (0028,3002) have one representation: a signed one if the first value
+    mapped is negative (PS3.3 C.11.1.1).
     """
-    descriptor = numbers(item, "LUTDescriptor")
-    if len(descriptor) != 3:
-        return
-    entries, first, bits = (int(number) for number in descriptor)
-    entries %= 1 << 16
-    signed = first < 0
-    if signed and entries >= 1 << 15:
-        entries -= 1 << 16
-    item[_LUT_DESCRIPTOR] = DataElement(_LUT_DESCRIPTOR, "SS" if signed else "US", [entries, first, bits])
+    item = Dataset()
+    entries, vr = table.entries.size % _WORDS, "US"
+    if table.first < 0:
+        vr = "SS"
+        entries -= _WORDS if entries >= _WORDS // 2 else 0
+    descriptor = [entries, table.first, table.bits]
+    item.add(DataElement("LUTDescriptor", vr, descriptor, already_converted=True))
+    explanation = clean(str((source or Dataset()).get("LUTExplanation") or ""))
+    if explanation:
+        item.LUTExplanation = explanation[:_LONG_STRING]
+    item.add_new("LUTData", "OW", table.entries.astype("<u2").tobytes())
+    return item
 
 
 def _caption(film: ScannedFilm, result: StudyResult, strip: tuple[float, float]) -> Dataset:

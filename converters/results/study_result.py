@@ -17,6 +17,7 @@ from bcd_model.reasons import Reason
 from bcd_model.words import Film, FilmScan, ModelIdentity, OperatingPoint, Point
 from converters.films.acceptance import Rule
 from converters.films.identity import Identity
+from converters.films.pixels.grayscale import Transformations
 from converters.uids import UUID_ROOT, make_uid
 
 FilmOutcome = Literal["scanned", "failed", "excluded"]
@@ -75,6 +76,7 @@ class ScannedFilm(FilmResult):
         film: the pixels that were scanned.
         scan: what was found.
         pixel_digest: of its stored values (`converters.films.pixels.stored`); "" if not known.
+        gray_scale: how these became the pixels that were scanned; by default as they are.
     """
 
     outcome: ClassVar[FilmOutcome] = "scanned"
@@ -83,6 +85,7 @@ class ScannedFilm(FilmResult):
     film: Film
     scan: FilmScan
     pixel_digest: str = ""
+    gray_scale: Transformations = field(default_factory=Transformations)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -240,6 +240,7 @@ def test_results_on_converted_films(need, tmp_path):
                 header=dicom.header,
                 film=dicom.film,
                 scan=scan,
+                gray_scale=dicom.gray_scale,
             )
         )
     result = dataclasses.replace(result_builder.study(*films), study_instance_uid=study.study_instance_uid)

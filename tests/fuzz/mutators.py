@@ -830,7 +830,7 @@ def _padding(film: FilmFile, rng: random.Random) -> str:
 def _blank(film: FilmFile, rng: random.Random) -> str:
     if film.fragments is not None:
         film.put(_ds("WindowCenter", "1e9"))
-        film.put(_ds("WindowWidth", "2"))
+        film.put(_ds("WindowWidth", "1"))
         return "window beyond every value"
     value = rng.choice((0, 1, 255))
     film.pixels = bytes([value]) * len(film.pixels)

@@ -209,7 +209,12 @@ def _blank(draft: _Draft, rng: random.Random) -> None:
 
 @_kind("window beside every value", 2)
 def _windowed(draft: _Draft, rng: random.Random) -> None:
-    draft.film.WindowCenter, draft.film.WindowWidth = 100000, 2
+    draft.film.WindowCenter, draft.film.WindowWidth = 100000, 2  # its own range is shown
+
+
+@_kind("window of a width of 1 beside every value", 2)
+def _stepped(draft: _Draft, rng: random.Random) -> None:
+    draft.film.WindowCenter, draft.film.WindowWidth = 100000, 1
     draft.expected = FAILED
 
 

@@ -32,6 +32,7 @@ from bcd_model.words import (
 from converters.codes import VIEWS
 from converters.films.acceptance import Rule
 from converters.films.identity import identity
+from converters.films.pixels.grayscale import Transformations, to_unit_range
 from converters.results import film_facts
 from converters.results.film_facts import Reference
 from converters.results.modules import as_file
@@ -147,8 +148,19 @@ def scanned(
         warnings=warnings,
     )
     return ScannedFilm(
-        file=film.file, sop_instance_uid=film.sop_instance_uid, header=head, film=film, scan=scan
+        file=film.file,
+        sop_instance_uid=film.sop_instance_uid,
+        header=head,
+        film=film,
+        scan=scan,
+        gray_scale=gray_scale_of(head),
     )
+
+
+def gray_scale_of(head: Dataset) -> Transformations:
+    """How a film of ``head`` is shown that has every value of its Bits Stored once."""
+    values = np.arange(1 << head.BitsStored, dtype=np.uint8 if head.BitsStored == 8 else np.uint16)
+    return to_unit_range(values.reshape(-1, 16), head).transformations
 
 
 def reference_of(film: FilmResult) -> Reference:

@@ -190,6 +190,7 @@ def _scan_film(index: int, pictures: _Pictures, scanner: StudyScanner, patient: 
         film=picture.read.film,
         scan=scan,
         pixel_digest=picture.read.pixel_digest,
+        gray_scale=picture.read.gray_scale,
     )
 
 

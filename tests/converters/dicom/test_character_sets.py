@@ -95,6 +95,7 @@ def written(path: Path, folder: Path) -> list[Path]:
         header=read.header,
         film=read.film,
         scan=scan,
+        gray_scale=read.gray_scale,
     )
     job = JobIdentity("job", datetime(2024, 1, 1, tzinfo=timezone.utc))
     model = ModelIdentity("model", "1", "0" * 64)

@@ -123,6 +123,7 @@ def test_what_the_writers_of_results_write_is_never_input(two_studies: Path) -> 
                 header=read.header,
                 film=read.film,
                 scan=scan,
+                gray_scale=read.gray_scale,
             )
         )
     result = StudyResult(

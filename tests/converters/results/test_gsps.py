@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
+import subprocess
 from io import BytesIO
 
 import numpy as np
@@ -12,12 +15,19 @@ from pydicom.tag import Tag
 from pydicom.valuerep import DSfloat
 
 from converters.dicom.values import FileNumber
+from converters.films.read import read_film
+from converters.mias.pgm import read_graymap
 from converters.results.gsps import build_presentation
 from tests.support import result_builder as build
 
 
 def state(film, **options):
-    """The state after a trip through a file."""
+    """The state after a trip through a file; the film is shown as its header says by now."""
+    film = dataclasses.replace(film, gray_scale=build.gray_scale_of(film.header))
+    return written(film, **options)
+
+
+def written(film, **options):
     buffer = BytesIO()
     build_presentation(build.study(film, **options), film, build.reference_of(film), 1).save_as(
         buffer, enforce_file_format=True
@@ -108,13 +118,22 @@ def test_gray_scale_of_the_film_is_repeated():
     assert shown.PresentationLUTShape == "IDENTITY"
 
 
-def test_film_without_window_gets_none():
+def test_film_without_window_gets_the_range_that_the_scan_saw():
     film = build.scanned(1)
     del film.header.WindowCenter
     del film.header.RescaleSlope
     shown = state(film)
-    assert "SoftcopyVOILUTSequence" not in shown
+    (voi,) = shown.SoftcopyVOILUTSequence
+    # Of the values 0 to 4095, four lie below the 0.1 percentile and four above the 99.9.
+    assert (voi.WindowCenter, voi.WindowWidth) == (2048, 4088)
     assert "RescaleSlope" not in shown
+
+
+def test_film_of_8_bits_without_window_is_shown_by_the_full_range_of_them():
+    film = build.scanned(1)
+    film.header.BitsAllocated, film.header.BitsStored, film.header.HighBit = 8, 8, 7
+    del film.header.WindowCenter
+    assert "SoftcopyVOILUTSequence" not in state(film)
 
 
 @pytest.mark.parametrize(
@@ -136,35 +155,97 @@ def test_inverted_films_are_shown_inverted(photometric, shape, expected):
     assert state(film).PresentationLUTShape == expected
 
 
-def test_voi_lut_of_an_implicit_vr_file_survives():
-    """In implicit VR the VR of LUT Data depends on elements that a presentation state lacks."""
-    film = build.scanned(1)
-    lut = Dataset()
-    lut.LUTDescriptor = [4096, 0, 12]
-    lut.LUTExplanation = "steep"
-    lut.LUTData = np.arange(4096, dtype="<u2").tobytes()
-    film.header.VOILUTSequence = [lut]
-    buffer = BytesIO()
-    film.header.save_as(buffer, implicit_vr=True, little_endian=True)
-    head = pydicom.dcmread(BytesIO(buffer.getvalue()), force=True)
-    shown = state(build.scanned(1, head=head))
-    (voi,) = shown.SoftcopyVOILUTSequence
-    assert voi.VOILUTSequence[0].LUTDescriptor == [4096, 0, 12]
-    assert len(voi.VOILUTSequence[0].LUTData) in (4096, 8192)
-    assert "WindowCenter" not in voi
+FILM = np.add.outer(np.arange(200), np.arange(150) * 9).astype(np.uint16) * 2  # 0 to 3080
 
 
-def test_window_that_the_scan_could_not_use_is_not_shown():
-    film = build.scanned(1)
-    film.header.WindowWidth = -0.5
-    assert "SoftcopyVOILUTSequence" not in state(film)
+def table(first, entries, bits, vr="US"):
+    item = Dataset()
+    item.add_new("LUTDescriptor", vr, [len(entries) % 65536, first, bits])
+    item.add_new("LUTData", "OW", np.asarray(entries, "<u2").tobytes())
+    item.LUTExplanation = "steep"
+    return item
 
 
-@pytest.mark.parametrize("width", [0.5, 1])
+def film_and_state(save_film, pixels, implicit=False, **elements):
+    """What is read of a film, its file, and its state as it is written."""
+    path = save_film(
+        "film.dcm", pixels, **{"BitsStored": 12, "WindowCenter": None, "WindowWidth": None} | elements
+    )
+    if implicit:
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+        dataset.save_as(path, implicit_vr=True)
+    read = read_film(path)
+    scanned = build.scanned(1, head=read.header, pixels=read.film.pixels, shape=pixels.shape)
+    return read, path, written(dataclasses.replace(scanned, gray_scale=read.gray_scale))
+
+
+STEEP = np.minimum(np.arange(4096) * 2, 4095)
+KINDS = {
+    "LUT of an implicit VR file": (FILM, {"VOILUTSequence": [table(0, STEEP, 12)], "implicit": True}),
+    "first value mapped of the wrong sign": (
+        FILM + np.uint16(33000),
+        {"BitsStored": 16, "VOILUTSequence": [table(33000 - 65536, STEEP, 12, "SS")]},
+    ),
+    "negative first value mapped, as unsigned": (
+        (FILM.astype(np.int16) - 2000).view(np.uint16),
+        {"BitsStored": 16, "PixelRepresentation": 1, "VOILUTSequence": [table(65536 - 2000, STEEP, 12)]},
+    ),
+    "40,000 entries from a negative value on": (
+        (FILM.astype(np.int16) - 2000).view(np.uint16),
+        {
+            "BitsStored": 16,
+            "PixelRepresentation": 1,
+            "VOILUTSequence": [table(65536 - 2000, [*STEEP, *[4095] * 35904], 12)],
+        },
+    ),
+    "LUT narrower than declared": (FILM, {"VOILUTSequence": [table(0, STEEP, 16)]}),
+    "second LUT": (FILM, {"VOILUTSequence": [table(0, [7] * 4096, 12), table(0, STEEP, 12)]}),
+    "LUT of 65,536 entries": (FILM, {"VOILUTSequence": [table(0, np.repeat(STEEP, 16), 12)]}),
+    "modality LUT of the wrong sign": (
+        FILM + np.uint16(33000),
+        {
+            "BitsStored": 16,
+            "ModalityLUTSequence": [table(33000 - 65536, STEEP, 12, "SS")],
+            "WindowCenter": 2048,
+            "WindowWidth": 4096,
+        },
+    ),
+    "second window": (FILM, {"WindowCenter": [9000, 1500], "WindowWidth": [100, 2500]}),
+    "own range": (FILM, {"WindowCenter": 9000, "WindowWidth": 100}),
+    "own range after a rescale": (
+        FILM,
+        {"RescaleSlope": 0.25, "RescaleIntercept": -1000, "PhotometricInterpretation": "MONOCHROME1"},
+    ),
+}
+
+
+@pytest.mark.debian
+@pytest.mark.skipif(shutil.which("dcmp2pgm") is None, reason="needs dcmtk's dcmp2pgm")
+@pytest.mark.parametrize("kind", KINDS)
+def test_dcmtk_shows_a_film_by_its_state_as_the_scan_saw_it(save_film, tmp_path, kind):
+    pixels, elements = KINDS[kind]
+    read, path, state = film_and_state(save_film, pixels, **elements)
+    # The state is about another film of made-up UIDs: here it is about this one.
+    (series,) = state.ReferencedSeriesSequence
+    (image,) = series.ReferencedImageSequence
+    image.ReferencedSOPInstanceUID = read.header.SOPInstanceUID
+    state.GraphicAnnotationSequence = []
+    del state.GraphicAnnotationSequence, state.GraphicLayerSequence
+    stated, shown = tmp_path / "state.dcm", tmp_path / "shown.pgm"
+    state.save_as(stated)
+    subprocess.run(["dcmp2pgm", "-p", stated, path, shown], check=True, timeout=60, capture_output=True)
+    theirs = read_graymap(shown).pixels
+    assert theirs.shape == read.film.pixels.shape
+    assert np.abs(theirs / 255 - read.film.pixels).max() <= 2 / 255
+    assert np.ptp(read.film.pixels) > 0.5
+
+
+@pytest.mark.parametrize("width", [0.8, 1])
 def test_a_window_too_narrow_for_linear_is_shown_as_the_scan_saw_it(width: float):
     """LINEAR has no width below 1 and makes a step of 1 (PS3.3 C.11.2.1.2.1)."""
     film = build.scanned(1)
-    film.header.WindowWidth = width
+    film.header.RescaleSlope, film.header.WindowCenter, film.header.WindowWidth = 1 / 4096, 0.5, width
     window = state(film).SoftcopyVOILUTSequence[0]
     assert (window.WindowWidth, window.VOILUTFunction) == (width, "LINEAR_EXACT")
 
@@ -183,4 +264,4 @@ def test_rescale_values_beside_ones_that_are_no_numbers_are_shown_as_they_are_re
     for keyword, value in values.items():
         film.header[keyword] = FileNumber(Tag(keyword), "DS", value, already_converted=True)
     shown = state(film)
-    assert (str(shown.RescaleIntercept), str(shown.RescaleSlope)) == ("-10", "2.50")
+    assert (shown.RescaleIntercept, shown.RescaleSlope) == (-10, 2.5)
