@@ -27,9 +27,7 @@ from worker.gateway.schema import Error, Health, Info, Limits
 from worker.gateway.storage.folders import Folders, private_root
 from worker.gateway.tokens import Tokens
 from worker.gateway.upload.inspector import Inspector
-from worker.gateway.upload.late import Late
 from worker.gateway.upload.memory import give_back
-from worker.gateway.upload.submit import Intake
 from worker.logs import event
 from worker.pool.app import make_messages
 from worker.queue.records import Records
@@ -83,25 +81,19 @@ def make_gateway(settings: Settings) -> Gateway:
     """
     root = private_root(settings)
     url = settings.broker_url or ""
-    records, messages, weights = Records(url), make_messages(settings), read_info(settings.model)
-    inspector = Inspector(settings.gateway_look_seconds)
     # so much counts as age while no gateway runs: what was sent last is never too old at the next start
     away = settings.gateway_upload_hours * 3600 / 2
-    folders = Folders(root, settings.gateway_free_bytes, away)
-    grants = Grants(url, settings.record_days)
-    tokens = Tokens(root)
-    late = Late(records, folders, grants, inspector, tokens)
     return Gateway(
         settings=settings,
-        records=records,
-        messages=messages,
-        weights=weights,
-        folders=folders,
-        grants=grants,
-        tokens=tokens,
+        records=Records(url),
+        messages=make_messages(settings),
+        weights=read_info(settings.model),
+        folders=Folders(root, settings.gateway_free_bytes, away),
+        grants=Grants(url, settings.record_days),
+        tokens=Tokens(root),
         rates=Rates(settings.gateway_requests),
         slots=Slots(settings.gateway_uploads, none_left=give_back),
-        intake=Intake(records, messages, weights, settings, folders, grants, inspector, late),
+        inspector=Inspector(settings.gateway_look_seconds),
         regions=Regions(url),
         turns=Turns(_TURNS),
     )

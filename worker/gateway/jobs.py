@@ -13,9 +13,8 @@ from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.problems import ProblemError, skipped_fields
 from worker.gateway.representation import is_unchanged, validators
 from worker.gateway.schema import Accepted, Error, Job, Jobs, Submission, job_of
-from worker.gateway.tokens import Token
 from worker.gateway.upload.receive import form_body, received
-from worker.queue.job import Record
+from worker.gateway.upload.submit import take
 from worker.queue.submission import Submitted
 
 router = APIRouter(tags=["jobs"])
@@ -73,8 +72,8 @@ async def submit(request: Request, here: Here, token: Whose) -> Accepted:
         force = _FORCE.get(form.fields.get("force", "").lower())
         if force is None:
             raise ProblemError(422, "the field 'force' is true or false")
-        take = partial(here.intake.take, form.files, folder, token, force=force)
-        taken = await here.turns.run(token.id, take)
+        taking = partial(take, here, form.files, folder, token, force=force)
+        taken = await here.turns.run(token.id, taking)
     jobs = await to_thread.run_sync(partial(_answers, here, taken.submitted))
     return Accepted.model_validate({"jobs": jobs, **skipped_fields(taken.skipped)})
 
@@ -137,16 +136,10 @@ def cancel(job_id: str, here: Here, token: Whose) -> Job:
     """End a job, before its next film. One that has ended stays as it is."""
     record = here.record(job_id, token)
     if not record.final:
-        with here.intake.deciding.held(job_id):  # no other token may join it between the two
-            _check_alone(here, record, token)
+        with here.deciding.held(job_id):  # no other token may join it between the two
+            if not here.waits_alone(record, token):
+                detail = "another token, or the command line, waits for this job, too: it goes on"
+                raise ProblemError(409, detail)
             here.records.cancel(job_id, "cancelled through the gateway")
         record = here.record(job_id, token)
     return job_of(record, here.folders.results)
-
-
-def _check_alone(here: Gateway, record: Record, token: Token) -> None:
-    """Refuse to end what others wait for: another token, or the command line."""
-    others = [other.id for other in here.tokens.all() if other.id != token.id]
-    elsewhere = record.outs != (here.folders.result_root(record.job_id),)
-    if elsewhere or here.grants.shared(record.job_id, others):
-        raise ProblemError(409, "another token, or the command line, waits for this job, too: it goes on")

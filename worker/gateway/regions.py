@@ -73,7 +73,7 @@ def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
     if path.stat().st_size > here.settings.gateway_film_bytes:
         raise ProblemError(413, f"the film has more than {here.settings.gateway_film_bytes} bytes")
     try:
-        check_inside((row, column), radius, here.intake.inspector.run(partial(look_at_film, path)))
+        check_inside((row, column), radius, here.inspector.run(partial(look_at_film, path)))
     except UsageError as error:
         raise ProblemError(422, str(error.reason)) from error
     region = secrets.token_hex(16)

@@ -61,7 +61,7 @@ def running_gateway(
         keeper.start()
         address, port = settings.gateway_address, listener.getsockname()[1]
         host = f"[{address}]" if ":" in address else address
-        here.intake.inspector.start()
+        here.inspector.start()
         event("gateway ready", address=address, port=port)
 
         def check() -> None:
@@ -75,7 +75,7 @@ def running_gateway(
             server.should_exit = True
             thread.join(2 * _STOPS)
             keeper.join(_STOPS)
-            here.intake.inspector.close()
+            here.inspector.close()
             event("gateway ended")
 
 
