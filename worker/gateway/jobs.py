@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.problems import ProblemError, skipped_fields
 from worker.gateway.representation import is_unchanged, validators
-from worker.gateway.schema import Accepted, Error, Job, Jobs, Submission, job_of
+from worker.gateway.schema import Accepted, Job, Jobs, Submission, job_of
 from worker.gateway.upload.receive import form_body, received
 from worker.gateway.upload.submit import take
 from worker.queue.submission import Submitted
@@ -20,25 +20,22 @@ from worker.queue.submission import Submitted
 router = APIRouter(tags=["jobs"])
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Error, "description": "No token, or one that is not known"},
-    404: {"model": Error, "description": "No such thing, or another token's"},
-    429: {"model": Error, "description": "Too many requests; see Retry-After"},
-    503: {"model": Error, "description": "Overloaded, or the queue is away; see Retry-After"},
+    401: {"description": "No token, or one that is not known"},
+    404: {"description": "No such thing, or another token's"},
+    429: {"description": "Too many requests; see Retry-After"},
+    503: {"description": "Overloaded, or the queue is away; see Retry-After"},
 }
 UPLOAD_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Error, "description": description}
-    for status, description in (
-        (400, "The body is not a whole form"),
-        (408, "The client sent nothing for too long"),
-        (413, "Too many bytes or files"),
-        (415, "No multipart/form-data"),
-        (422, "Nothing usable in it"),
-        (507, "No room on the disk"),
-    )
+    400: {"description": "The body is not a whole form"},
+    408: {"description": "The client sent nothing for too long"},
+    413: {"description": "Too many bytes or files"},
+    415: {"description": "No multipart/form-data"},
+    422: {"description": "Nothing usable in it"},
+    507: {"description": "No room on the disk"},
 }
 CONDITIONS: dict[int | str, dict[str, Any]] = {
     304: {"description": "It is what If-None-Match or If-Modified-Since says that the client has"},
-    412: {"model": Error, "description": "It is not what If-Match or If-Unmodified-Since asks for"},
+    412: {"description": "It is not what If-Match or If-Unmodified-Since asks for"},
 }
 _FORCE = {"true": True, "1": True, "false": False, "0": False, "": False}
 _FORM = form_body(
@@ -54,13 +51,7 @@ _FORM = form_body(
 )
 
 
-@router.post(
-    "/jobs",
-    status_code=202,
-    response_model=Accepted,
-    responses=PROBLEMS | UPLOAD_PROBLEMS,
-    openapi_extra=_FORM,
-)
+@router.post("/jobs", status_code=202, responses=PROBLEMS | UPLOAD_PROBLEMS, openapi_extra=_FORM)
 async def submit(request: Request, here: Here, token: Whose) -> Accepted:
     """Submit studies: one job a study, whatever the upload's shape.
 
@@ -89,7 +80,7 @@ def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
     ]
 
 
-@router.get("/jobs", response_model=Jobs, response_model_exclude_unset=True, responses=PROBLEMS)
+@router.get("/jobs", response_model_exclude_unset=True, responses=PROBLEMS)
 def jobs(
     here: Here,
     token: Whose,
@@ -128,9 +119,7 @@ def job(job_id: str, request: Request, here: Here, token: Whose) -> Response:
 
 @router.post(
     "/jobs/{job_id}/cancel",
-    response_model=Job,
-    responses=PROBLEMS
-    | {409: {"model": Error, "description": "Another token, or the command line, waits for it, too"}},
+    responses=PROBLEMS | {409: {"description": "Another token, or the command line, waits for it, too"}},
 )
 def cancel(job_id: str, here: Here, token: Whose) -> Job:
     """End a job, before its next film. One that has ended stays as it is."""

@@ -16,13 +16,13 @@ from worker.gateway.jobs import CONDITIONS, PROBLEMS
 from worker.gateway.middleware import REPORT_POLICY
 from worker.gateway.problems import ProblemError, not_found
 from worker.gateway.representation import send_file
-from worker.gateway.schema import Error, Result, ResultFile
+from worker.gateway.schema import Result, ResultFile
 from worker.gateway.storage.result_files import OpenFile, ResultFolder, with_result, zip_of
 from worker.queue.job import Record
 
 T = TypeVar("T")
 
-router = APIRouter(tags=["results"], responses=PROBLEMS | {409: {"model": Error, "description": "None yet"}})
+router = APIRouter(tags=["results"], responses=PROBLEMS | {409: {"description": "None yet"}})
 
 _TYPES = {".json": "application/json", ".dcm": "application/dicom", ".html": "text/html"}
 _OTHER = "application/octet-stream"
@@ -35,11 +35,11 @@ def _one_file(*types: str) -> dict[int | str, dict[str, Any]]:
     return CONDITIONS | {
         200: {"content": content, "description": "The file"},
         206: {"content": content, "description": "The range of Range"},
-        416: {"model": Error, "description": "No such range; see Content-Range"},
+        416: {"description": "No such range; see Content-Range"},
     }
 
 
-@router.get("/jobs/{job_id}/results", response_model=Result)
+@router.get("/jobs/{job_id}/results")
 def results(job_id: str, here: Here, token: Whose) -> Result:
     """The files of a result."""
     record = here.record(job_id, token)
