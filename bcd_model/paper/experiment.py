@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from bcd_model.paper.runs import Options, Run, digest_of
 from bcd_model.paper.systems import SYSTEMS, Preparation, Subset
 from bcd_model.paper.training import DivergedError, Setting, predict, train
 from bcd_model.training.windows import VARIANTS
-from bcd_model.words import AnnotatedFilm, Precision
+from bcd_model.words import AnnotatedFilm
 
 Say = Callable[[str], None]
 Watch = Callable[["Step"], None]
@@ -207,7 +206,7 @@ def train_and_test(
         recipe.learning_rate,
         run.steps(options),
         run.network_seed,
-        cast(Precision, options.precision),
+        options.precision,
         options.device,
         digest_of(run, options, films),
         recipe.falling,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bcd_model.errors import BcdError, TruthError, UsageError
+from bcd_model.words import Precision
 from converters.mias.collection import INFO_FILE, MiasFilm, read_collection
 from worker.cli.shared.console import note, say
 from worker.cli.shared.figures import duration
@@ -47,7 +48,7 @@ def reproduce(
     steps: int | None = typer.Option(
         None, "--steps", metavar="N", min=1, help="Of every training; else each system's own."
     ),
-    precision: str = typer.Option(
+    precision: Precision = typer.Option(
         "float32", "--precision", metavar="float32|bfloat16", help="Of the training."
     ),
     device: str = typer.Option("cpu", "--device", metavar="NAME", help="As PyTorch names it: cpu, cuda, ..."),
@@ -75,7 +76,7 @@ def reproduce(
 
     options = Options(steps, precision, device, quick, threads)
     systems, subsets = _names("--system", system), _names("--subset", subset)
-    runs = choose(systems, subsets, _names("--protocol", protocol), 1 if quick else seeds, options)
+    runs = choose(systems, subsets, _names("--protocol", protocol), 1 if quick else seeds)
     films = _films(mias)
     with held(out):
         with _progress(sum(run.cost(options) for run in runs)) as watch:

@@ -413,7 +413,7 @@ def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) ->
         (["--mias", "a", "--truth", "b"], "--dicom and --truth belong together"),
         (["--mias", "a", "--run", "b", "--weights", "c"], "two sources of marks"),
         (["--mias", "a", "--run", "b", "--unseen"], "out of fold"),
-        (["--mias", "a", "--hit-rule", "nearly"], "--hit-rule 'nearly' is not a rule; choose centre or iou"),
+        (["--mias", "a", "--hit-rule", "nearly"], "'nearly' is not one of 'centre', 'iou'"),
         (["--mias", "a", "--least-radius", "-1"], "--least-radius"),
         (["--mias", "a", "--least-radius", "inf"], "--least-radius inf is not a radius"),
         (["--mias", "a", "--seed", "x"], "--seed"),
