@@ -9,6 +9,9 @@ from bcd_model.evaluation.tally import Bools, Floats, Indices, Tally, share
 FALSE_MARKS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """False marks per film at which sensitivity is reported."""
 
+OPERATING_FALSE_MARKS = 1.0
+"""False marks per film at the operating point of a recipe, and where groups of lesions are compared."""
+
 RATES: Floats = np.arange(201) / 40
 """False marks per film at which the curve is drawn: 0 to 5."""
 

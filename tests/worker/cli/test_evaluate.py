@@ -23,7 +23,7 @@ from bcd_model.digests import film_digest
 from bcd_model.evaluation.scored_films import ScoredFilm, ScoredMark
 from bcd_model.training.cross_validation import Validated
 from bcd_model.training.network import data_digest, prepare
-from bcd_model.training.train import figures_table, measure
+from bcd_model.training.train import measure
 from bcd_model.words import OperatingPoint
 from converters.films.studies import find_studies
 from converters.mias.collection import read_collection
@@ -77,7 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = {
         "data": {"digest": data_digest(films)},
         "folds": 3,
-        "cross_validated": figures_table(measure(Validated(scored, scored, None), 3)),
+        "cross_validated": measure(Validated(scored, scored, None), 3).figures,
     }
     save_weights(folder / "run" / "bcd-scan.safetensors", card)
     return folder
@@ -511,7 +511,7 @@ def test_a_figure_without_an_interval_is_null_in_the_card_and_told_as_such(
         label: Literal["benign", "malignant"] = "malignant" if hit and not seen else "benign"
         seen |= hit
         scored.append(replace(film, lesions=tuple(replace(x, label=label) for x in film.lesions)))
-    figures = figures_table(measure(Validated(scored, scored, None), 3))
+    figures = measure(Validated(scored, scored, None), 3).figures
     area = figures["malignant_against_benign_auc"]
     assert (area["low"], area["high"]) == (None, None)
     json.dumps(figures, allow_nan=False)
