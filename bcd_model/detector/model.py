@@ -37,6 +37,7 @@ class Model:
     Attributes:
         network: images (B, 1, H, W) -> logits (B, 3, h, w) of 48x48 windows 4 pixels apart.
         steps_mm: pixel spacings of the scan's levels.
+        operating_point: its ``prevalence`` is where all calibrated probabilities hold.
         calibration: of a mark's score to P(abnormal).
         film_calibration: of a film's highest score to P(abnormal).
         heat_calibration: of the network's own score to P(abnormal), for the heat map.
@@ -53,11 +54,6 @@ class Model:
     heat_calibration: Calibration = UNCALIBRATED
     second_stage: SecondStage | None = None
     floor: float = FLOOR
-
-    @property
-    def prevalence(self) -> float:
-        """Share of films with an abnormality where all calibrated probabilities hold."""
-        return self.operating_point.prevalence
 
 
 def load_model(path: Path | None = None) -> Model:

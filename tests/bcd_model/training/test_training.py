@@ -119,7 +119,7 @@ def test_development_gives_a_weight_file_that_finds_obvious_lesions_of_unseen_pa
     figures = info.card["cross_validated"]
     assert figures["lesions"] == 8
     assert figures["sensitivity_at_false_marks_per_film"]["1.0"]["value"] >= 0.75
-    assert info.prevalence == pytest.approx(np.mean([bool(film.lesions) for film in films]))
+    assert info.operating_point.prevalence == pytest.approx(np.mean([bool(film.lesions) for film in films]))
     assert info.card["data"]["digest"] == data_digest(films)
     assert any("fold 2 of 2" in message for message in messages)
     seen = toy_films(9)[16].film
