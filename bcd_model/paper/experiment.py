@@ -237,9 +237,7 @@ def train_and_test(
         # 9 digits distinguish any two float32.
         logits = tuple(float(f"{value:.9g}") for value in row)
         truth = int(crops.labels[index])
-        predictions.append(
-            Prediction(crops.names[index], crop.film, crop.patient, crop.kind, variant, truth, logits)
-        )
+        predictions.append(Prediction(crop.name, crop.film, crop.patient, crop.kind, variant, truth, logits))
     return Outcome(
         run,
         setting.steps,

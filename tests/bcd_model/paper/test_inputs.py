@@ -42,7 +42,7 @@ def test_samples_are_the_eight_variants_of_each_crop_in_turn(films: list[StoredF
     crops = select(prepare(films, "crops", 48), "all")
     samples = crops.samples()
     assert samples.shape == (8 * len(films), 48, 48)
-    np.testing.assert_array_equal(samples[16:24], eight_variants(crops.pixels[2]))
+    np.testing.assert_array_equal(samples[16:24], eight_variants(crops.crops[2].pixels))
 
 
 def test_normal_crops_of_one_scale_have_the_radii_of_the_lesions(films: list[StoredFilm]) -> None:
