@@ -16,14 +16,13 @@ import torch
 from bcd_model.checkpoint import Origin, read_checkpoint
 from bcd_model.errors import UsageError
 from bcd_model.paper.crops import PaperCrop
-from bcd_model.paper.environment import environment
 from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
 from bcd_model.paper.inputs import CropSet, check_films, films_digest, prepare, scale, select
 from bcd_model.paper.outcome import Outcome, Prediction, loss_curve, write_outcome
 from bcd_model.paper.protocols import Split, splits
 from bcd_model.paper.runs import Options, Run, digest_of
 from bcd_model.paper.systems import SYSTEMS, Preparation, Subset
-from bcd_model.paper.training import DivergedError, Setting, predict, train
+from bcd_model.paper.training import DivergedError, Setting, environment, predict, train
 from bcd_model.training.windows import VARIANTS
 from bcd_model.words import AnnotatedFilm
 

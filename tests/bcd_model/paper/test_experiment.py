@@ -13,14 +13,13 @@ from torch import nn
 from bcd_model.detector.network import initialise
 from bcd_model.errors import TruthError, UsageError
 from bcd_model.paper import experiment, training
-from bcd_model.paper.environment import environment
 from bcd_model.paper.experiment import Reproduction, Step, reproduce
 from bcd_model.paper.networks import build
 from bcd_model.paper.report import files
 from bcd_model.paper.report.files import write_report
 from bcd_model.paper.runs import Options, choose
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Recipe
-from bcd_model.paper.training import DivergedError, predict
+from bcd_model.paper.training import DivergedError, environment, predict
 from tests.support.made_films import flat_film
 from tests.support.toy_films import StoredFilm
 
