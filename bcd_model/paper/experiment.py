@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from bcd_model.checkpoint import Origin, read_checkpoint
+from bcd_model.duplicates import check_given_once
 from bcd_model.errors import UsageError
 from bcd_model.paper.crops import PaperCrop
 from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
-from bcd_model.paper.inputs import CropSet, check_films, films_digest, prepare, scale, select
+from bcd_model.paper.inputs import CropSet, films_digest, prepare, scale, select
 from bcd_model.paper.outcome import Outcome, Prediction, loss_curve, write_outcome
 from bcd_model.paper.protocols import Split, splits
 from bcd_model.paper.runs import Options, Run, digest_of
@@ -84,7 +85,7 @@ def reproduce(
         UsageError: ``out`` was made from other films or with other settings; an unknown device.
     """
     _check_device(options.device)
-    check_films(films)
+    check_given_once(films)
     known = films_digest(films)
     options = agree(out, options, known, torch.get_num_threads())
     if options.threads is not None:

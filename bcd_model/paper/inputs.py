@@ -53,7 +53,7 @@ def prepare(films: Sequence[AnnotatedFilm], preparation: Preparation, size: int)
         TruthError: no films; the same film twice; one picture for two patients.
         FilmError: a film cannot be read.
     """
-    check_films(films)
+    check_given_once(films)
     if preparation == "films":
         crops = [_whole(annotated, size) for annotated in films]
     elif preparation == "crops":
@@ -61,17 +61,6 @@ def prepare(films: Sequence[AnnotatedFilm], preparation: Preparation, size: int)
     else:
         crops = crops_of_one_scale(films, DRAW)
     return crops
-
-
-def check_films(films: Sequence[AnnotatedFilm]) -> None:
-    """Refuse films that cannot be split by patient.
-
-    Raises:
-        TruthError: no films, or the same film twice.
-    """
-    if not films:
-        raise TruthError("there are no films to train on", "name a folder with PGM films and Info.txt")
-    check_given_once(films)
 
 
 def films_digest(films: Sequence[AnnotatedFilm]) -> str:

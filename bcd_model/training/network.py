@@ -92,7 +92,10 @@ def prepare(
         TruthError: no films, the same film twice, or no lesion of one class.
         FilmError: a film cannot be read.
     """
-    check_truth(films)
+    check_given_once(films)
+    for wanted in ("benign", "malignant"):
+        if not any(lesion.label == wanted for film in films if not film.unlocated for lesion in film.lesions):
+            raise TruthError(f"no film has a {wanted} lesion with a place", "train on films of both classes")
     prepared = []
     for index, annotated in enumerate(films, 1):
         film = annotated.read()
@@ -112,20 +115,6 @@ def prepare(
         if index % 50 == 0 or index == len(films):
             progress(f"film {index} of {len(films)} read")
     return prepared
-
-
-def check_truth(films: Sequence[AnnotatedFilm]) -> None:
-    """Refuse what no detector can be trained on, before anything is trained.
-
-    Raises:
-        TruthError: no films, the same film twice, or no lesion of one class.
-    """
-    if not films:
-        raise TruthError("there are no films to train on", "name a folder with PGM films and Info.txt")
-    check_given_once(films)
-    for wanted in ("benign", "malignant"):
-        if not any(lesion.label == wanted for film in films if not film.unlocated for lesion in film.lesions):
-            raise TruthError(f"no film has a {wanted} lesion with a place", "train on films of both classes")
 
 
 def data_digest(films: Sequence[TrainingFilm]) -> str:

@@ -152,7 +152,7 @@ def test_cross_validation_takes_up_finished_folds_and_refuses_foreign_ones(
 
 def test_data_no_detector_can_be_trained_on_is_refused_by_name() -> None:
     films = toy_films(2)
-    with pytest.raises(TruthError, match="no films"):
+    with pytest.raises(TruthError, match="no film with truth"):
         prepare([], CONFIG.steps_mm)
     with pytest.raises(TruthError, match="film f0left is given twice"):
         prepare([*films, films[0]], CONFIG.steps_mm)
