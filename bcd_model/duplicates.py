@@ -53,8 +53,10 @@ def check_given_once(films: Sequence[AnnotatedFilm]) -> None:
     """Refuse a film that is given twice: it would count twice, or stand on both sides of a split.
 
     Raises:
-        TruthError: one is; the message names it.
+        TruthError: one is, and the message names it; or there are none.
     """
+    if not films:
+        raise TruthError("there is no film with truth", "name films and their truth")
     seen: set[str] = set()
     for film in films:
         if film.name in seen:

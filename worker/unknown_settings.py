@@ -33,9 +33,7 @@ def unknown_variables(environment: Mapping[str, object]) -> tuple[str, ...]:
 
 def unknown_settings() -> Iterator[SettingsError]:
     """A warning, with the nearest name, for each variable and each key of the file that nothing reads."""
-    for name in unknown_variables(variables_set()):
-        nearest = _nearest(name)
-        yield _unknown(name, f"{PREFIX}{nearest.upper()}" if nearest else "")
+    yield from map(_unknown, unknown_variables(variables_set()))
     try:
         file = read_settings_file()
     except SettingsError:  # a command that needs a setting says so
@@ -48,7 +46,7 @@ def unknown_settings() -> Iterator[SettingsError]:
                 file.path or "",
             )
         elif key not in Settings.model_fields:
-            yield _unknown(key, _nearest(key), str(file.path))
+            yield _unknown(key, str(file.path))
 
 
 def log_unknown_settings() -> None:
@@ -57,11 +55,11 @@ def log_unknown_settings() -> None:
         event("setting unknown", logging.WARNING, error=unknown)
 
 
-def _nearest(name: str) -> str:
+def _unknown(name: str, file: str = "") -> SettingsError:
+    """The warning of a variable, or of a key of ``file``."""
+    remedy = "remove it; bcd-admin doctor --all lists all settings"
     key = name.lower().removeprefix(PREFIX.lower())
-    return next(iter(difflib.get_close_matches(key, Settings.model_fields, 1)), "")
-
-
-def _unknown(name: str, nearest: str, place: str = "") -> SettingsError:
-    remedy = f"did you mean {nearest}?" if nearest else "remove it; bcd-admin doctor --all lists all settings"
-    return SettingsError(f"{on_one_line(name)} is not a setting", remedy, place)
+    nearest = difflib.get_close_matches(key, Settings.model_fields, 1)
+    if nearest:
+        remedy = f"did you mean {nearest[0] if file else PREFIX + nearest[0].upper()}?"
+    return SettingsError(f"{on_one_line(name)} is not a setting", remedy, file)

@@ -32,7 +32,7 @@ def to_image(pixels: npt.NDArray[np.generic], spacing: tuple[float, float]) -> s
     return image
 
 
-def resample(image: sitk.Image, spacing: tuple[float, float], *, nearest: bool = False) -> sitk.Image:
+def resample(image: sitk.Image, spacing: tuple[float, float]) -> sitk.Image:
     """Return ``image`` on a grid of ``spacing`` mm (rows, columns) over the same extent.
 
     Where the new grid is coarser, a Gaussian takes away what it cannot hold.
@@ -40,20 +40,19 @@ def resample(image: sitk.Image, spacing: tuple[float, float], *, nearest: bool =
     old = image.GetSpacing()
     new = (spacing[1], spacing[0])
     size = [max(1, int(np.ceil(n * o / s - 1e-6))) for n, o, s in zip(image.GetSize(), old, new, strict=True)]
-    if not nearest:
-        # A box of the new pixel's width has variance s^2/12; the old pixel has done its own part.
-        sigma = [np.sqrt(max(s * s - o * o, 0.0) / 12) for s, o in zip(new, old, strict=True)]
-        for axis, value in enumerate(sigma):
-            # The recursive filter needs at least 4 pixels on its axis.
-            if value > 0.2 * old[axis] and image.GetSize()[axis] >= 4:
-                image = sitk.RecursiveGaussian(
-                    image, value, False, sitk.RecursiveGaussianImageFilter.ZeroOrder, axis
-                )
+    # A box of the new pixel's width has variance s^2/12; the old pixel has done its own part.
+    sigma = [np.sqrt(max(s * s - o * o, 0.0) / 12) for s, o in zip(new, old, strict=True)]
+    for axis, value in enumerate(sigma):
+        # The recursive filter needs at least 4 pixels on its axis.
+        if value > 0.2 * old[axis] and image.GetSize()[axis] >= 4:
+            image = sitk.RecursiveGaussian(
+                image, value, False, sitk.RecursiveGaussianImageFilter.ZeroOrder, axis
+            )
     return sitk.Resample(
         image,
         size,
         sitk.Transform(2, sitk.sitkIdentity),
-        sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear,
+        sitk.sitkLinear,
         (new[0] / 2, new[1] / 2),
         new,
         image.GetDirection(),

@@ -24,7 +24,7 @@ def logistic(x: npt.ArrayLike, most: float = 40.0) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -most, most))))
 
 
-def fit_logistic(design: Floats, target: Floats, ridge: Floats) -> Floats:
+def fit_logistic(design: Floats, target: Floats, ridge: Floats, weights: Floats | float = 1.0) -> Floats:
     """Return the (k,) weights of a logistic regression of the greatest likelihood less the ridge's penalty.
 
     Newton's method.
@@ -33,17 +33,18 @@ def fit_logistic(design: Floats, target: Floats, ridge: Floats) -> Floats:
         design: (n, k).
         target: (n,) probabilities.
         ridge: (k,) the penalty is half of ridge * weight ** 2, summed.
+        weights: (n,) how often each row counts.
     """
 
     def loss(beta: Floats) -> float:
         z = design @ beta
-        return float((np.logaddexp(0, z) - target * z).sum() + (ridge * beta**2).sum() / 2)
+        return float((weights * (np.logaddexp(0, z) - target * z)).sum() + (ridge * beta**2).sum() / 2)
 
     beta = np.zeros(design.shape[1])
     for _ in range(100):
         p = logistic(design @ beta)
-        hessian = (design.T * (p * (1 - p))) @ design + np.diag(ridge)
-        change = np.linalg.solve(hessian, design.T @ (target - p) - ridge * beta)
+        hessian = (design.T * (weights * p * (1 - p))) @ design + np.diag(ridge)
+        change = np.linalg.solve(hessian, design.T @ (weights * (target - p)) - ridge * beta)
         # Newton overshoots where most probabilities are near 0 or 1: never take a step uphill.
         while loss(beta + change) > loss(beta) + 1e-12 and float(np.abs(change).max()) > 1e-10:
             change = change / 2

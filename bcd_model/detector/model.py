@@ -37,6 +37,7 @@ class Model:
     Attributes:
         network: images (B, 1, H, W) -> logits (B, 3, h, w) of 48x48 windows 4 pixels apart.
         steps_mm: pixel spacings of the scan's levels.
+        operating_point: its ``prevalence`` is where all calibrated probabilities hold.
         calibration: of a mark's score to P(abnormal).
         film_calibration: of a film's highest score to P(abnormal).
         heat_calibration: of the network's own score to P(abnormal), for the heat map.
@@ -53,11 +54,6 @@ class Model:
     heat_calibration: Calibration = UNCALIBRATED
     second_stage: SecondStage | None = None
     floor: float = FLOOR
-
-    @property
-    def prevalence(self) -> float:
-        """Share of films with an abnormality where all calibrated probabilities hold."""
-        return self.operating_point.prevalence
 
 
 def load_model(path: Path | None = None) -> Model:
@@ -139,14 +135,12 @@ def save_model(
     heat_calibration: Calibration | None = None,
     second_stage: SecondStage | None = None,
     card: dict[str, Any] | None = None,
-    half: bool = True,
 ) -> None:
     """Write a weight file; the same arguments give the same bytes.
 
     Args:
         operating_point: its ``prevalence`` is that of the films on which the calibrations were fitted.
         heat_calibration: of the network's own score; by default ``calibration``.
-        half: store float16, which halves the file; the network still computes in float32.
     """
     point = asdict(operating_point)
     metadata = {
@@ -162,14 +156,14 @@ def save_model(
         "operating_point": point,
         "card": card or {},
     }
-    dtype = torch.float16 if half else torch.float32
+    # float16 halves the file; the network still computes in float32.
     tensors: dict[str, Tensor] = {
-        key: value.detach().to(dtype).contiguous() for key, value in network.state_dict().items()
+        key: value.detach().half().contiguous() for key, value in network.state_dict().items()
     }
     if second_stage is not None:
         for key, value in second_stage.state_dict().items():
             # The heads are small, and sums of 1,488 products: they stay float32.
-            kept = dtype if key.startswith("backbone.") else torch.float32
+            kept = torch.float16 if key.startswith("backbone.") else torch.float32
             tensors[_SECOND_STAGE + key] = value.detach().to(kept).contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not save_file: it makes the file readable for its owner alone.

@@ -34,14 +34,15 @@ def at_prevalence(model: Model, prevalence: float) -> Model:
     Raises:
         UsageError: the prevalence is below ``LEAST`` or above 1 - ``LEAST``.
     """
-    if prevalence == model.prevalence:
+    own = model.operating_point
+    if prevalence == own.prevalence:
         return model
-    _check(prevalence)
-    marks = prevalence / model.prevalence
-    films = marks * (1 - model.prevalence) / (1 - prevalence)
+    point = in_force(own, prevalence, None)
+    marks = prevalence / own.prevalence
+    films = marks * (1 - own.prevalence) / (1 - prevalence)
     return replace(
         model,
-        operating_point=_moved(model.operating_point, prevalence),
+        operating_point=point,
         calibration=_grown(model.calibration, marks),
         film_calibration=_grown(model.film_calibration, films),
         heat_calibration=_grown(model.heat_calibration, marks),
@@ -61,16 +62,16 @@ def in_force(point: OperatingPoint, prevalence: float | None, threshold: float |
         UsageError: the prevalence is below ``LEAST`` or above 1 - ``LEAST``.
     """
     if prevalence is not None and prevalence != point.prevalence:
-        _check(prevalence)
-        point = _moved(point, prevalence)
+        if not LEAST <= prevalence <= 1 - LEAST:
+            raise UsageError(
+                f"a prevalence of {prevalence} cannot be used",
+                f"give the share of abnormal films, from {LEAST} to {1 - LEAST}",
+            )
+        moved = _at_odds(point.threshold, prevalence / point.prevalence)
+        point = replace(point, threshold=moved, prevalence=prevalence)
     if threshold is None or threshold == point.threshold:
         return point
     return OperatingPoint(threshold, point.prevalence, basis="set by the user; not measured")
-
-
-def _moved(point: OperatingPoint, prevalence: float) -> OperatingPoint:
-    threshold = _at_odds(point.threshold, prevalence / point.prevalence)
-    return replace(point, threshold=threshold, prevalence=prevalence)
 
 
 def _at_odds(probability: float, ratio: float) -> float:
@@ -80,11 +81,3 @@ def _at_odds(probability: float, ratio: float) -> float:
 
 def _grown(calibration: Calibration, ratio: float) -> Calibration:
     return replace(calibration, intercept=calibration.intercept + math.log(ratio))
-
-
-def _check(prevalence: float) -> None:
-    if not LEAST <= prevalence <= 1 - LEAST:
-        raise UsageError(
-            f"a prevalence of {prevalence} cannot be used",
-            f"give the share of abnormal films, from {LEAST} to {1 - LEAST}",
-        )

@@ -83,8 +83,6 @@ def check_films(films: Sequence[AnnotatedFilm]) -> None:
     Raises:
         TruthError: no film, a name twice, a class that its lesions contradict, or no lesion with a place.
     """
-    if not films:
-        raise TruthError("there is no film with truth", "name films and their truth")
     check_given_once(films)
     for film in films:
         shown = bool(film.lesions) or film.unlocated

@@ -28,9 +28,6 @@ from bcd_model.evaluation.tally import (
     intervals,
 )
 
-OPERATING_FALSE_MARKS = 1.0
-"""False marks per film at which groups of lesions are compared."""
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -109,7 +106,7 @@ class Assessment:
     @property
     def threshold(self) -> float:
         """The score at which groups are compared and errors are picked: one false mark per film."""
-        return self.curves[0].thresholds[int(np.flatnonzero(froc.RATES == OPERATING_FALSE_MARKS)[0])]
+        return self.curves[0].thresholds[int(np.flatnonzero(froc.RATES == froc.OPERATING_FALSE_MARKS)[0])]
 
 
 def assess(
@@ -140,7 +137,7 @@ def assess(
         return None if logit is None else judge(Items(logit, truth, patient), weights)
 
     marks = None if predictions.marks is None else predictions.marks[judged]
-    at_one = froc.thresholds(tally, weights, np.array([OPERATING_FALSE_MARKS]))
+    at_one = froc.thresholds(tally, weights, np.array([froc.OPERATING_FALSE_MARKS]))
     return Assessment(
         cases=tuple(cases),
         source=source,
@@ -204,6 +201,8 @@ def _shown(tally: Tally, folds: Indices) -> Bools | None:
     shown = np.zeros(len(tally.mark_score), dtype=bool)
     for fold in np.unique(folds):
         others = np.bincount(tally.film_patient[folds != fold], minlength=tally.patients) > 0
-        above = froc.thresholds(tally, others[None].astype(np.float64), np.array([OPERATING_FALSE_MARKS]))
+        above = froc.thresholds(
+            tally, others[None].astype(np.float64), np.array([froc.OPERATING_FALSE_MARKS])
+        )
         shown |= (folds[tally.mark_film] == fold) & (tally.mark_score > above[0, 0])
     return shown

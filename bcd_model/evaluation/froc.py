@@ -9,6 +9,9 @@ from bcd_model.evaluation.tally import Bools, Floats, Indices, Tally, share
 FALSE_MARKS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """False marks per film at which sensitivity is reported."""
 
+OPERATING_FALSE_MARKS = 1.0
+"""False marks per film at the operating point of a recipe, and where groups of lesions are compared."""
+
 RATES: Floats = np.arange(201) / 40
 """False marks per film at which the curve is drawn: 0 to 5."""
 
@@ -108,11 +111,11 @@ def film_roc(tally: Tally, weights: Floats) -> Floats:
     found = np.full((len(weights), len(GRID)), np.nan)
     for draw, (true, false) in enumerate(zip(*rates, strict=True)):
         if np.isfinite(true).all() and np.isfinite(false).all():
-            found[draw] = np.interp(GRID, *_steps(np.append(0, false), np.append(0, true)))
+            found[draw] = np.interp(GRID, *upper_ends(np.append(0, false), np.append(0, true)))
     return found
 
 
-def _steps(false: Floats, true: Floats) -> tuple[Floats, Floats]:
-    """The curve with one point a false positive rate: where it rises straight up, the upper end."""
+def upper_ends(false: Floats, true: Floats) -> tuple[Floats, Floats]:
+    """Return the curve with one point a false positive rate: where it rises straight up, the upper end."""
     upper = np.append(np.flatnonzero(np.diff(false)), len(false) - 1)
     return false[upper], true[upper]

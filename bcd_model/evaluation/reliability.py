@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bcd_model.detector.calibration import fit_calibration, logistic
+from bcd_model.detector.calibration import fit_calibration, fit_logistic, logistic
 from bcd_model.errors import TruthError
 from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import Bools, Floats, Indices, interval, share
@@ -18,9 +18,7 @@ from bcd_model.evaluation.tally import Bools, Floats, Indices, interval, share
 EDGES: Floats = np.array([0, 0.01, 0.02, 0.05, *np.arange(1, 11) / 10])
 """Bounds of the bins: ten of equal width, the first of them in four, because most marks are in it."""
 
-_STEPS = 50
 _MOST = 700.0  # exp(709) is the greatest
-_CHUNK = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,20 +113,22 @@ def recalibration(items: Items, weights: Floats) -> Floats:
     the slope is infinite, and the intercept with it. nan where there is none: all true or all false.
     """
     center, spread = float(items.logit.mean()), float(items.logit.std()) or 1.0
-    x, y = (items.logit - center) / spread, items.truth.astype(np.float64)
-    parts = [
-        _newton(x, y, weights[start : start + _CHUNK][:, items.patient])
-        for start in range(0, len(weights), _CHUNK)
-    ]
-    scaled = np.concatenate(parts)
-    slope = scaled[:, 0] / spread
-    line = np.stack([slope, scaled[:, 1] - slope * center], axis=1)
-    _put_infinite(line, items, weights)
+    design = np.column_stack([(items.logit - center) / spread, np.ones(len(items.logit))])
+    truth = items.truth.astype(np.float64)
+    line = np.full((len(weights), 2), np.nan)
+    for draw in _put_infinite(line, items, weights):
+        of_item = weights[draw, items.patient]
+        drawn = of_item > 0
+        scaled, there = fit_logistic(design[drawn], truth[drawn], np.zeros(2), of_item[drawn])
+        line[draw] = scaled / spread, there - scaled / spread * center
     return line
 
 
-def _put_infinite(line: Floats, items: Items, weights: Floats) -> None:
-    """Set slope and intercept (draws, 2) of the draws whose true and false items do not overlap."""
+def _put_infinite(line: Floats, items: Items, weights: Floats) -> Indices:
+    """Set slope and intercept (draws, 2) of the draws whose true and false items do not overlap.
+
+    Return the draws whose items do.
+    """
     order = np.argsort(items.logit, kind="stable")
     x = items.logit[order]
     drawn = weights[:, items.patient[order]] > 0  # (draws, n), by logit
@@ -150,53 +150,7 @@ def _put_infinite(line: Floats, items: Items, weights: Floats) -> None:
         line[which, 1] = np.where(towards == 0, np.nan, np.copysign(np.inf, -towards))
     # All logits alike leave the slope open.
     line[above & below] = np.nan
-
-
-def _newton(x: Floats, y: Floats, w: Floats) -> Floats:
-    """Slope and intercept (draws, 2) of each row of weights ``w`` (draws, n)."""
-    base = share(w @ y, w.sum(axis=1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        beta = np.stack([np.zeros_like(base), np.log(base / (1 - base))], axis=1)
-    usable = np.isfinite(beta[:, 1])
-    beta[~usable] = 0
-    change = np.full_like(beta, np.inf)
-    for _ in range(_STEPS):
-        p = logistic(beta[:, :1] * x + beta[:, 1:], _MOST)
-        rest, curve = w * (y - p), w * p * (1 - p)
-        gradient = np.stack([rest @ x, rest.sum(axis=1)], axis=1)
-        a, b, c = curve @ (x * x), curve @ x, curve.sum(axis=1)
-        determinant = a * c - b * b
-        with np.errstate(divide="ignore", invalid="ignore"):
-            change = (
-                np.stack(
-                    [c * gradient[:, 0] - b * gradient[:, 1], a * gradient[:, 1] - b * gradient[:, 0]], axis=1
-                )
-                / determinant[:, None]
-            )
-        # Two kinds without overlap: the slope grows without end and the curvature vanishes.
-        usable &= np.isfinite(change).all(axis=1) & (np.abs(beta) < 1e3).all(axis=1)
-        beta[usable] += _downhill(beta[usable], change[usable], x, y, w[usable])
-        if not usable.any() or float(np.abs(change[usable]).max()) < 1e-10:
-            break
-    settled = usable & (np.nan_to_num(np.abs(change), nan=np.inf).max(axis=1) < 1e-6)
-    beta[~settled] = np.nan
-    return beta
-
-
-def _downhill(beta: Floats, change: Floats, x: Floats, y: Floats, w: Floats) -> Floats:
-    """``change`` (draws, 2), halved where Newton overshoots and the fit would become worse."""
-
-    def loss(at: Floats) -> Floats:
-        z = at[:, :1] * x + at[:, 1:]
-        return np.asarray((w * (np.logaddexp(0, z) - y * z)).sum(axis=1), dtype=np.float64)
-
-    before = loss(beta)
-    for _ in range(_STEPS):
-        worse = loss(beta + change) > before * (1 + 1e-12) + 1e-12
-        if not worse.any():
-            break
-        change = np.where(worse[:, None], change / 2, change)
-    return change
+    return np.flatnonzero(both & ~above & ~below)
 
 
 def _binned(p: Floats, y: Floats, of_item: Floats) -> tuple[tuple[Bin, ...], Floats]:

@@ -100,6 +100,7 @@ class PaperCrop:
     Attributes:
         pixels: (48, 48) float32 in [0, 1].
         label: index into ``CLASSES``.
+        name: ``mdb005-2`` for the second of a film.
         patient: the unit of a split.
         kind: the lesion's kind, "NORM" for a normal crop.
         region: what was cut, in source pixels.
@@ -107,6 +108,7 @@ class PaperCrop:
 
     pixels: Pixels
     label: int
+    name: str
     patient: str
     film: str
     kind: str
@@ -179,12 +181,11 @@ def _crops(
         if annotated.label == "normal":
             region = _normal_region(film, inside, squares, rng)
             found = [] if region is None else [(region, "normal", "NORM")]
-        for region, label, kind in found:
-            if not leaves_film(region, inside):
-                pixels = square_crop(film.pixels, region)
-                crops.append(
-                    PaperCrop(pixels, CLASSES.index(label), annotated.patient, annotated.name, kind, region)
-                )
+        whole = [each for each in found if not leaves_film(each[0], inside)]
+        for number, (region, label, kind) in enumerate(whole, start=1):
+            pixels, name = square_crop(film.pixels, region), f"{annotated.name}-{number}"
+            of_class = CLASSES.index(label)
+            crops.append(PaperCrop(pixels, of_class, name, annotated.patient, annotated.name, kind, region))
     return crops
 
 

@@ -9,24 +9,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 
 from bcd_model.checkpoint import Origin, read_checkpoint
+from bcd_model.duplicates import check_given_once
 from bcd_model.errors import UsageError
 from bcd_model.paper.crops import PaperCrop
-from bcd_model.paper.environment import environment
 from bcd_model.paper.folder import agree, checkpoint_path, outcomes, run_path, write_settings
-from bcd_model.paper.inputs import CropSet, check_films, films_digest, prepare, scale, select
+from bcd_model.paper.inputs import CropSet, films_digest, prepare, scale, select
 from bcd_model.paper.outcome import Outcome, Prediction, loss_curve, write_outcome
 from bcd_model.paper.protocols import Split, splits
 from bcd_model.paper.runs import Options, Run, digest_of
 from bcd_model.paper.systems import SYSTEMS, Preparation, Subset
-from bcd_model.paper.training import DivergedError, Setting, predict, train
+from bcd_model.paper.training import DivergedError, Setting, environment, predict, train
 from bcd_model.training.windows import VARIANTS
-from bcd_model.words import AnnotatedFilm, Precision
+from bcd_model.words import AnnotatedFilm
 
 Say = Callable[[str], None]
 Watch = Callable[["Step"], None]
@@ -86,7 +85,7 @@ def reproduce(
         UsageError: ``out`` was made from other films or with other settings; an unknown device.
     """
     _check_device(options.device)
-    check_films(films)
+    check_given_once(films)
     known = films_digest(films)
     options = agree(out, options, known, torch.get_num_threads())
     if options.threads is not None:
@@ -207,7 +206,7 @@ def train_and_test(
         recipe.learning_rate,
         run.steps(options),
         run.network_seed,
-        cast(Precision, options.precision),
+        options.precision,
         options.device,
         digest_of(run, options, films),
         recipe.falling,
@@ -238,9 +237,7 @@ def train_and_test(
         # 9 digits distinguish any two float32.
         logits = tuple(float(f"{value:.9g}") for value in row)
         truth = int(crops.labels[index])
-        predictions.append(
-            Prediction(crops.names[index], crop.film, crop.patient, crop.kind, variant, truth, logits)
-        )
+        predictions.append(Prediction(crop.name, crop.film, crop.patient, crop.kind, variant, truth, logits))
     return Outcome(
         run,
         setting.steps,

@@ -28,17 +28,13 @@ class CropSet:
 
     Attributes:
         classes: what the labels index.
-        pixels: (n, size, size) float32 in [0, 1].
         labels: (n,).
-        crops: where each comes from.
-        names: of each crop, as ``mdb005-2`` for the second of a film.
+        crops: n, in the same order.
     """
 
     classes: tuple[Label, ...]
-    pixels: npt.NDArray[np.float32]
     labels: Labels
     crops: tuple[PaperCrop, ...]
-    names: tuple[str, ...]
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -47,7 +43,7 @@ class CropSet:
 
     def samples(self) -> npt.NDArray[np.float32]:
         """Return (8n, size, size): the 8 variants of the first crop, then those of the next."""
-        return np.concatenate([eight_variants(each) for each in self.pixels])
+        return np.concatenate([eight_variants(crop.pixels) for crop in self.crops])
 
 
 def prepare(films: Sequence[AnnotatedFilm], preparation: Preparation, size: int) -> list[PaperCrop]:
@@ -57,7 +53,7 @@ def prepare(films: Sequence[AnnotatedFilm], preparation: Preparation, size: int)
         TruthError: no films; the same film twice; one picture for two patients.
         FilmError: a film cannot be read.
     """
-    check_films(films)
+    check_given_once(films)
     if preparation == "films":
         crops = [_whole(annotated, size) for annotated in films]
     elif preparation == "crops":
@@ -65,17 +61,6 @@ def prepare(films: Sequence[AnnotatedFilm], preparation: Preparation, size: int)
     else:
         crops = crops_of_one_scale(films, DRAW)
     return crops
-
-
-def check_films(films: Sequence[AnnotatedFilm]) -> None:
-    """Refuse films that cannot be split by patient.
-
-    Raises:
-        TruthError: no films, or the same film twice.
-    """
-    if not films:
-        raise TruthError("there are no films to train on", "name a folder with PGM films and Info.txt")
-    check_given_once(films)
 
 
 def films_digest(films: Sequence[AnnotatedFilm]) -> str:
@@ -105,7 +90,8 @@ def _whole(annotated: AnnotatedFilm, size: int) -> PaperCrop:
     kinds = [lesion.kind for lesion in annotated.lesions if lesion.label == annotated.label]
     kind = kinds[0] if kinds else "NORM" if label == 0 else "unlocated"
     pixels = square_crop(film.pixels, region, size)
-    return PaperCrop(pixels, label, annotated.patient, annotated.name, kind, region)
+    name = f"{annotated.name}-1"
+    return PaperCrop(pixels, label, name, annotated.patient, annotated.name, kind, region)
 
 
 def select(crops: Sequence[PaperCrop], subset: Subset) -> CropSet:
@@ -116,26 +102,15 @@ def select(crops: Sequence[PaperCrop], subset: Subset) -> CropSet:
     """
     kinds = SUBSETS[subset]
     classes = CLASSES[1:] if kinds else CLASSES
-    numbered: dict[str, int] = {}
-    chosen, names = [], []
-    for crop in crops:
-        numbered[crop.film] = numbered.get(crop.film, 0) + 1
-        if not kinds or crop.kind in kinds:
-            chosen.append(crop)
-            names.append(f"{crop.film}-{numbered[crop.film]}")
+    chosen = [crop for crop in crops if not kinds or crop.kind in kinds]
     for label in classes:
         if not any(CLASSES[crop.label] == label for crop in chosen):
             raise TruthError(
                 f"subset {subset} has no {label} crop among its {len(chosen)}",
                 "leave it out with --subset, or give more films",
             )
-    return CropSet(
-        classes,
-        np.stack([crop.pixels for crop in chosen]),
-        np.array([classes.index(CLASSES[crop.label]) for crop in chosen], dtype=np.int64),
-        tuple(chosen),
-        tuple(names),
-    )
+    labels = np.array([classes.index(CLASSES[crop.label]) for crop in chosen], dtype=np.int64)
+    return CropSet(classes, labels, tuple(chosen))
 
 
 def scale(

@@ -15,6 +15,7 @@ import numpy as np
 from bcd_model.errors import UsageError
 from bcd_model.paper.protocols import FOLDS
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Protocol, Subset
+from bcd_model.words import Precision
 
 SCHEMA = 5
 """Of the files that a run leaves (``settings.json``, ``run.json``, the checkpoint), of what their digests
@@ -34,7 +35,7 @@ class Options:
     """
 
     steps: int | None = None
-    precision: str = "float32"
+    precision: Precision = "float32"
     device: str = "cpu"
     quick: bool = False
     threads: int | None = None
@@ -76,13 +77,7 @@ class Run:
         return self.steps(options) * SYSTEMS[self.system].cost
 
 
-def choose(
-    systems: Sequence[str],
-    subsets: Sequence[str],
-    protocols: Sequence[str],
-    seeds: int,
-    options: Options,
-) -> list[Run]:
+def choose(systems: Sequence[str], subsets: Sequence[str], protocols: Sequence[str], seeds: int) -> list[Run]:
     """Return the runs in the order in which they are done: the paper's protocol first, seed by seed.
 
     A subset that is none of a system's (S2, S3, S1r, S1u, S1fr: only all) is passed over.
@@ -94,7 +89,6 @@ def choose(
         ("system", systems, tuple(SYSTEMS)),
         ("subset", subsets, tuple(SUBSETS)),
         ("protocol", protocols, PROTOCOLS),
-        ("precision", (options.precision,), ("float32", "bfloat16")),
     ):
         for name in wanted:
             if name not in known:

@@ -6,6 +6,8 @@ as if nothing had happened.
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,6 @@ from torch.nn import functional
 
 from bcd_model.checkpoint import Origin, load_checkpoint, save_checkpoint
 from bcd_model.detector.network import initialise
-from bcd_model.paper.environment import environment
 from bcd_model.paper.inputs import Labels
 from bcd_model.paper.networks import build
 from bcd_model.paper.systems import System
@@ -30,6 +31,8 @@ Watch = Callable[[int, float], None]
 
 CHECKPOINT_EVERY = 200
 _TEST_BATCH = 256
+_OF_BFLOAT16 = ("avx512_bf16", "amx_bf16")
+_LIMIT = "ONEDNN_MAX_CPU_ISA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,30 @@ class BatchOrder:
         if number in self._rounds:
             return self._rounds[number]
         return np.random.default_rng([self._seed, number]).permutation(self._samples)
+
+
+def environment(device: str) -> dict[str, str | int]:
+    """Return version, device, threads and kind of machine, on which a training's last digits depend.
+
+    Where they agree, so do all digits.
+    """
+    return {
+        "torch": torch.__version__,
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+        "instructions": _instructions(),
+    }
+
+
+def _instructions() -> str:
+    """The processor's, as far as PyTorch sums in another order with them, and a limit set on them."""
+    known = torch.cpu.get_capabilities()
+    found = [torch.backends.cpu.get_cpu_capability()]
+    found += [name.upper() for name in _OF_BFLOAT16 if known.get(name)]
+    if os.environ.get(_LIMIT):
+        found.append(f"{_LIMIT}={os.environ[_LIMIT]}")
+    return ", ".join(found)
 
 
 def train(

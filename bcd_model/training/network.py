@@ -18,13 +18,15 @@ from torch.nn import functional
 
 from bcd_model import digests
 from bcd_model.checkpoint import Origin, load_checkpoint, save_checkpoint
+from bcd_model.detector.marks import abnormal_score
 from bcd_model.detector.network import ScanningBCDCNN, initialise
-from bcd_model.detector.pyramid import STEPS_MM, build_pyramid
+from bcd_model.detector.peaks import local_maxima
+from bcd_model.detector.pyramid import STEPS_MM, STRIDE, build_pyramid
+from bcd_model.detector.windows import scan_level
 from bcd_model.digests import film_digest, lines_digest, truth_digest
 from bcd_model.duplicates import check_given_once
 from bcd_model.errors import TruthError
-from bcd_model.training.hard_negatives import mine
-from bcd_model.training.windows import TrainingFilm, WindowSampler
+from bcd_model.training.windows import Place, TrainingFilm, WindowSampler
 from bcd_model.weights import SECOND_STAGE_KEY
 from bcd_model.words import AnnotatedFilm
 
@@ -38,6 +40,8 @@ def named(progress: Progress, network: str) -> Progress:
 
 _WARM_UP = 100
 _FINAL_RATE = 0.02
+_HARD_PER_LEVEL = 8
+_HARD_SCORE = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,10 @@ def prepare(
         TruthError: no films, the same film twice, or no lesion of one class.
         FilmError: a film cannot be read.
     """
-    check_truth(films)
+    check_given_once(films)
+    for wanted in ("benign", "malignant"):
+        if not any(lesion.label == wanted for film in films if not film.unlocated for lesion in film.lesions):
+            raise TruthError(f"no film has a {wanted} lesion with a place", "train on films of both classes")
     prepared = []
     for index, annotated in enumerate(films, 1):
         film = annotated.read()
@@ -108,20 +115,6 @@ def prepare(
         if index % 50 == 0 or index == len(films):
             progress(f"film {index} of {len(films)} read")
     return prepared
-
-
-def check_truth(films: Sequence[AnnotatedFilm]) -> None:
-    """Refuse what no detector can be trained on, before anything is trained.
-
-    Raises:
-        TruthError: no films, the same film twice, or no lesion of one class.
-    """
-    if not films:
-        raise TruthError("there are no films to train on", "name a folder with PGM films and Info.txt")
-    check_given_once(films)
-    for wanted in ("benign", "malignant"):
-        if not any(lesion.label == wanted for film in films if not film.unlocated for lesion in film.lesions):
-            raise TruthError(f"no film has a {wanted} lesion with a place", "train on films of both classes")
 
 
 def data_digest(films: Sequence[TrainingFilm]) -> str:
@@ -179,6 +172,29 @@ def train_network(
                 hard = torch.tensor(sampler.hard, dtype=torch.int32).reshape(-1, 4)
                 save_checkpoint(checkpoint, origin, done, network, optimizer, hard=hard)
     return network.eval()
+
+
+def mine(network: ScanningBCDCNN, sampler: WindowSampler, *, films: int, seed: int, step: int) -> list[Place]:
+    """Return hard negatives: the windows of normal tissue that the network holds most suspicious.
+
+    At most 8 local maxima a level of each film searched, away from every lesion.
+
+    Args:
+        films: how many are searched; which ones follows from ``seed`` and ``step``.
+    """
+    network.eval()
+    rng = np.random.default_rng([seed, step, 1])
+    count = min(films, len(sampler.films))
+    hard: list[Place] = []
+    for film in sorted(rng.choice(len(sampler.films), size=count, replace=False)):
+        for index, level in enumerate(sampler.films[film].pyramid.levels):
+            free = np.zeros_like(level.inside)
+            free[tuple(sampler.clear[film][index].T)] = True
+            score = abnormal_score(scan_level(network, level))
+            peaks = local_maxima(score, free & (score > _HARD_SCORE))
+            order = np.argsort(-score[tuple(peaks.T)], kind="stable")[:_HARD_PER_LEVEL]
+            hard += [(int(film), index, int(u) * STRIDE, int(v) * STRIDE) for u, v in peaks[order]]
+    return hard
 
 
 def _rate(step: int, steps: int) -> float:

@@ -24,7 +24,6 @@ from bcd_model.errors import TruthError
 from bcd_model.evaluation import froc
 from bcd_model.evaluation.hits import CENTRE
 from bcd_model.evaluation.report.text import plain
-from bcd_model.evaluation.statistics import Interval
 from bcd_model.evaluation.tally import Tally, count, draw_patients, interval, intervals
 from bcd_model.training.cross_validation import Validated, cross_validate
 from bcd_model.training.network import Progress, TrainingConfig, data_digest, named, train_network
@@ -32,21 +31,16 @@ from bcd_model.training.windows import TrainingFilm
 from bcd_model.weights import SHIPPED_NAME
 from bcd_model.words import OperatingPoint
 
-OPERATING_FALSE_MARKS = 1.0
-"""The operating point is where the recipe makes this many false marks per film."""
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The cross-validated figures of a recipe, and what a model takes from them."""
+    """The cross-validated figures of a recipe, and what a model takes from them.
 
-    sensitivity: dict[float, Interval]
-    film_auc: Interval
-    malignant_auc: Interval
-    at_operating_point: tuple[Interval, Interval]
-    lesions: int
-    films: int
-    patients: int
+    Attributes:
+        figures: as the model card holds them: value, low and high of each, None if there is none.
+    """
+
+    figures: dict[str, Any]
     calibration: Calibration
     film_calibration: Calibration
     heat_calibration: Calibration
@@ -63,12 +57,11 @@ def measure(validated: Validated, folds: int) -> Measured:
     weights = draw_patients(tally.patients, seed=0)
     calibration = _calibrate(tally)
     above = froc.thresholds(tally, weights, np.array(froc.FALSE_MARKS))
-    highest_left_out = float(above[0, froc.FALSE_MARKS.index(OPERATING_FALSE_MARKS)])
+    highest_left_out = float(above[0, froc.FALSE_MARKS.index(froc.OPERATING_FALSE_MARKS)])
     if not np.isfinite(highest_left_out):
         raise TruthError(
             "the network marks too little to set an operating point", "train longer, on more films"
         )
-
     point = np.full((len(weights), 1), highest_left_out)
     sensitivity = interval(froc.sensitivity(tally, weights, point)[:, 0])
     false_marks = interval(froc.false_marks(tally, weights, point))
@@ -77,14 +70,20 @@ def measure(validated: Validated, folds: int) -> Measured:
         f"{folds}-fold cross-validation by patient of the training recipe, {films} films of "
         f"{tally.patients} patients, {lesions} lesions; {CENTRE.text}"
     )
+    at_rates = zip(froc.FALSE_MARKS, intervals(froc.sensitivity(tally, weights, above)), strict=True)
+    figures = {
+        "protocol": "out of fold, by patient; 95 % intervals from a bootstrap over patients",
+        "hit_rule": CENTRE.text,
+        "films": films,
+        "patients": tally.patients,
+        "lesions": lesions,
+        "sensitivity_at_false_marks_per_film": dict(at_rates),
+        "film_auc": interval(froc.film_auc(tally, weights)),
+        "malignant_against_benign_auc": interval(froc.malignant_auc(tally, weights)),
+        "operating_point": {"sensitivity": sensitivity, "false_marks_per_film": false_marks},
+    }
     return Measured(
-        dict(zip(froc.FALSE_MARKS, intervals(froc.sensitivity(tally, weights, above)), strict=True)),
-        interval(froc.film_auc(tally, weights)),
-        interval(froc.malignant_auc(tally, weights)),
-        (sensitivity, false_marks),
-        lesions,
-        films,
-        tally.patients,
+        plain(figures),
         calibration,
         fit_calibration(np.maximum(tally.film_score, SCORE_FLOOR), tally.abnormal),
         _calibrate(count(validated.first, CENTRE)),
@@ -100,24 +99,6 @@ def measure(validated: Validated, folds: int) -> Measured:
 
 def _calibrate(tally: Tally) -> Calibration:
     return fit_calibration(tally.mark_score[tally.judged_mark], tally.on_lesion[tally.judged_mark])
-
-
-def figures_table(measured: Measured) -> dict[str, Any]:
-    """Return the figures as the model card holds them: value, low and high of each, None if there is none."""
-    figures: dict[str, Any] = {
-        "protocol": "out of fold, by patient; 95 % intervals from a bootstrap over patients",
-        "hit_rule": CENTRE.text,
-        "films": measured.films,
-        "patients": measured.patients,
-        "lesions": measured.lesions,
-        "sensitivity_at_false_marks_per_film": measured.sensitivity,
-        "film_auc": measured.film_auc,
-        "malignant_against_benign_auc": measured.malignant_auc,
-        "operating_point": dict(
-            zip(("sensitivity", "false_marks_per_film"), measured.at_operating_point, strict=True)
-        ),
-    }
-    return dict(plain(figures))
 
 
 def change_by_float16(network: ScanningBCDCNN, film: TrainingFilm) -> float:
@@ -179,13 +160,13 @@ def develop(
             **data,
             "digest": data_digest(films),
             "film_digests": sorted(film.pixel_digest for film in films),
-            "films": measured.films,
-            "patients": measured.patients,
+            "films": measured.figures["films"],
+            "patients": measured.figures["patients"],
         },
         "command": command,
         "recipe": config.as_json(),
         "folds": folds,
-        "cross_validated": figures_table(measured),
+        "cross_validated": measured.figures,
         "greatest_change_by_float16": round(change, 6),
     }
     save_model(

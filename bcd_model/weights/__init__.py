@@ -68,11 +68,6 @@ class WeightsInfo:
         return self.identity.digest == SHIPPED_DIGEST
 
     @property
-    def prevalence(self) -> float:
-        """Share of films with an abnormality where its probabilities hold."""
-        return self.operating_point.prevalence
-
-    @property
     def card(self) -> dict[str, Any]:
         """Training data, command, seed and cross-validated figures."""
         card: dict[str, Any] = self.metadata.get("card", {})

@@ -109,7 +109,7 @@ def test_a_trial_that_changes_nothing_gives_what_a_reproduction_gives(
 ) -> None:
     options = Options(3, "bfloat16", threads=torch.get_num_threads())
     for protocol in PROTOCOLS:
-        runs = choose(("S1f",), ("all",), (protocol,), 1, options)
+        runs = choose(("S1f",), ("all",), (protocol,), 1)
         (group,) = groups(reproduce(films, runs, options, tmp_path).outcomes)[-1:]
         made = trials.measure(trials.as_it_is(films), protocol, [0], 3)
         assert repr(made.figures) == repr(group.figures)  # a range over one seed is nan, which equals nothing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,24 +35,22 @@ def classify(
     scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold)
     probability = scanner.classify(film, region)
     if as_json:
-        values = {name: getattr(probability, name) for name in ("normal", "benign", "malignant")}
-        identity = scanner.identity
         say_json(
             {
                 "file": file.name,
                 "center": list(region.center),
                 "radius": region.radius,
                 "class": probability.label,
-                "probability": values,
-                "model": {"name": identity.name, "version": identity.version, "digest": identity.digest},
+                "probability": asdict(probability),
+                "model": asdict(scanner.identity),
                 "warnings": list(film.warnings),
                 "disclaimer": DISCLAIMER,
             }
         )
         return
     say(f"{probability.label}")
-    for name in ("normal", "benign", "malignant"):
-        say(f"  {name:9} {percent(getattr(probability, name)):>7}")
+    for name, value in asdict(probability).items():
+        say(f"  {name:9} {percent(value):>7}")
     for text in film.warnings:
         note(f"warning: {text}")
     note(DISCLAIMER)

@@ -11,7 +11,7 @@ import typer
 
 from bcd_model.errors import OutputError, UsageError
 from bcd_model.evaluation.evaluate import assess
-from bcd_model.evaluation.hits import RULES, HitRule, RuleName
+from bcd_model.evaluation.hits import HitRule, RuleName
 from bcd_model.evaluation.report.files import PICTURES, REPORT, draw_pictures, make_texts
 from bcd_model.evaluation.report.markdown import figure_text
 from converters.atomic import write_atomically
@@ -48,7 +48,9 @@ def evaluate(
     unseen: bool = typer.Option(
         False, "--unseen", help="Leave out the patients that the weights were trained on."
     ),
-    hit_rule: str = typer.Option("centre", "--hit-rule", metavar="centre|iou", help="When a mark is a hit."),
+    hit_rule: RuleName = typer.Option(
+        "centre", "--hit-rule", metavar="centre|iou", help="When a mark is a hit."
+    ),
     least_radius: float = typer.Option(
         15.0, "--least-radius", metavar="PX", min=0, help="Of a lesion, for the centre rule, in pixels."
     ),
@@ -64,7 +66,7 @@ def evaluate(
     """
     _check(mias, dicom, truth, weights, run, unseen=unseen)
     check_pictures_can_be_drawn()
-    rule = HitRule(_rule(hit_rule), _finite(least_radius))
+    rule = HitRule(hit_rule, _finite(least_radius))
     settings = load_settings()
     _check_there(mias, dicom, *(truth or []))
     given = films_of_mias(mias) if mias else films_of_dicom(_studies(dicom or Path()), truth or [])
@@ -117,13 +119,6 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
             raise OutputError(
                 f"cannot be replaced ({error.strerror or error})", "choose another --out", folder / name
             ) from error
-
-
-def _rule(name: str) -> RuleName:
-    for rule in RULES:
-        if rule == name:
-            return rule
-    raise UsageError(f"--hit-rule {name!r} is not a rule", f"choose {' or '.join(RULES)}")
 
 
 def _finite(least_radius: float) -> float:

@@ -14,7 +14,7 @@ from worker.cli.shared.console import note, say, say_json, table_lines
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import BATCH, JSON, WATCH
 from worker.cli.shared.selection import LOST, ids_of_batch, lost_of
-from worker.cli.shared.session import Queue, open_queue, warn_without_worker
+from worker.cli.shared.session import Queue, open_queue
 from worker.cli.shared.watching import Changes, Frame, count_of, follow, reason_of
 from worker.queue.job import Record
 from worker.settings import load_settings
@@ -144,15 +144,14 @@ def _watch(queue: Queue, batch: str | None, wanted: State | None, limit: int, *,
     records, changes = queue.patient(), Changes(wanted)
 
     def look() -> Frame:
-        queue.check()
         state_of = _state_of(queue, records, batch)
         page = _chosen(queue, records, state_of, wanted, limit)
         under_way = [job for job, state in state_of.items() if state in UNDER_WAY]
         # One whose record cannot be read may never end; the first that can be read is enough.
-        over = next(records.each(under_way), None) is None or not queue.at_work()
+        over = next(records.each(under_way), None) is None
         return Frame([page.count(), *page.table()], changes.lines(records, state_of), over)
 
-    follow(look, lambda: warn_without_worker(queue), silent=silent)
+    follow(queue, look, silent=silent)
 
 
 def _state(name: str) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from bcd_model.weights import read_info
@@ -17,20 +18,11 @@ _MANY = 12  # of these in a row, a list is not read
 def model(as_json: bool = JSON) -> None:
     """Show which model is used: its data, its figures, its limits."""
     info = read_info(load_settings().model)
-    point = info.operating_point
     facts: dict[str, Any] = {
-        "name": info.identity.name,
-        "version": info.identity.version,
-        "digest": info.identity.digest,
+        **asdict(info.identity),
         "weights": "shipped" if info.shipped else "not the shipped weights",
         "file": str(info.path),
-        "operating_point": {
-            "threshold": point.threshold,
-            "prevalence": point.prevalence,
-            "sensitivity": point.sensitivity,
-            "false_marks_per_film": point.false_marks_per_film,
-            "basis": point.basis,
-        },
+        "operating_point": asdict(info.operating_point),
         "card": info.card,
         "disclaimer": DISCLAIMER,
     }

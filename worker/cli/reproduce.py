@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import time
 from collections.abc import Iterator
@@ -11,15 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from safetensors import SafetensorError
 
+from bcd_model.errors import BcdError, TruthError, UsageError
+from bcd_model.words import Precision
+from converters.mias.collection import INFO_FILE, MiasFilm, read_collection
 from worker.cli.shared.console import note, say
 from worker.cli.shared.figures import duration
+from worker.cli.shared.folder import held
+from worker.cli.shared.pictures import check_pictures_can_be_drawn
 from worker.cli.shared.progress import Lines
 
 if TYPE_CHECKING:
     from bcd_model.paper.experiment import Step, Watch
-    from converters.mias.collection import MiasFilm
 
 
 def reproduce(
@@ -46,7 +48,7 @@ def reproduce(
     steps: int | None = typer.Option(
         None, "--steps", metavar="N", min=1, help="Of every training; else each system's own."
     ),
-    precision: str = typer.Option(
+    precision: Precision = typer.Option(
         "float32", "--precision", metavar="float32|bfloat16", help="Of the training."
     ),
     device: str = typer.Option("cpu", "--device", metavar="NAME", help="As PyTorch names it: cpu, cuda, ..."),
@@ -67,34 +69,26 @@ def reproduce(
     A run that was ended goes on where it stood when it is started again with the same --out. Further
     systems, subsets and seeds may be added to a folder; the report is about all that is done in it.
     """
-    # bcd_model brings numpy, these torch and matplotlib, too: --help does without all of them
-    from worker.cli.shared.pictures import check_pictures_can_be_drawn
-
     check_pictures_can_be_drawn()
-    from bcd_model.errors import BcdError, OutputError
-    from bcd_model.paper.experiment import reproduce as do
-    from bcd_model.paper.report.files import write_report
-    from bcd_model.paper.runs import Options, choose
-    from worker.cli.shared.folder import held
+    from bcd_model.paper.experiment import reproduce as do  # brings torch
+    from bcd_model.paper.report.files import write_report  # brings Matplotlib
+    from bcd_model.paper.runs import Options, choose  # brings SimpleITK
 
     options = Options(steps, precision, device, quick, threads)
     systems, subsets = _names("--system", system), _names("--subset", subset)
-    runs = choose(systems, subsets, _names("--protocol", protocol), 1 if quick else seeds, options)
+    runs = choose(systems, subsets, _names("--protocol", protocol), 1 if quick else seeds)
     films = _films(mias)
-    try:
-        with held(out):
-            with _progress(sum(run.cost(options) for run in runs)) as watch:
-                done = do(films, runs, options, out, note, watch)
-            facts = {
-                "digest": done.films,
-                "films": len(films),
-                "patients": len({film.patient for film in films}),
-            }
-            if done.outcomes:
-                note("networks done; writing the report")
-                say(str(write_report(out, done.outcomes, done.options, facts, done.diverged)))
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"cannot be written: {_why(error)}", _remedy(error), out) from error
+    with held(out):
+        with _progress(sum(run.cost(options) for run in runs)) as watch:
+            done = do(films, runs, options, out, note, watch)
+        facts = {
+            "digest": done.films,
+            "films": len(films),
+            "patients": len({film.patient for film in films}),
+        }
+        if done.outcomes:
+            note("networks done; writing the report")
+            say(str(write_report(out, done.outcomes, done.options, facts, done.diverged)))
     if done.diverged:
         raise BcdError(
             f"diverged whatever the start weights: {', '.join(run.name for run in done.diverged)}",
@@ -102,18 +96,7 @@ def reproduce(
         )
 
 
-def _why(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
-
-
-def _remedy(error: Exception) -> str:
-    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
-    return "make room, and start again with the same --out" if full else "name another folder with --out"
-
-
 def _names(option: str, text: str) -> list[str]:
-    from bcd_model.errors import UsageError  # brings numpy
-
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise UsageError(f"{option} {text!r} names nothing", "leave it out, to take all")
@@ -122,9 +105,6 @@ def _names(option: str, text: str) -> list[str]:
 
 def _films(folder: Path) -> tuple[MiasFilm, ...]:
     """The films of ``folder``; whatever is odd about them is refused."""
-    from bcd_model.errors import TruthError  # brings numpy
-    from converters.mias.collection import INFO_FILE, read_collection  # brings numpy
-
     collection = read_collection(folder)
     if collection.warnings:
         more = len(collection.warnings) - 1

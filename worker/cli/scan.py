@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 
 import typer
 
-from bcd_model.errors import BcdError, OutputError, exit_code_of
+from bcd_model.errors import BcdError, exit_code_of
 from converters.films.studies import StudyInput
 from converters.results.predecessor import read_predecessor
 from converters.results.result_json import to_json
@@ -73,45 +73,37 @@ def _scan(
     with film_progress(sum(len(study.films) for study in studies)) as progress:
         before = 0
         for given in studies:
-            folder = root / given.study_instance_uid
-            there = published(folder)
-            contents = there.contents if there is not None else ()
-            try:
-                given = recognised(given, [films_in_result(contents)], force=force)
-            except OutputError as error:
-                warn(f"study {given.study_instance_uid}: {error}")
-                codes.append(error.exit_code)
-                before += len(given.films)
-                continue
-            study = forced(given, films_of(contents)) if force else remembered(given, contents)
-            job = new_job(study, scanner, uid_root=settings.uid_root)
-            if there is not None and there.job_id == job.job_id:
-                job = new_job(study, scanner, uid_root=settings.uid_root, created=there.created)
+            uid = given.study_instance_uid
+            folder = root / uid
 
-            def show(
-                film: int, films: int, before: int = before, uid: str = study.study_instance_uid
-            ) -> None:
+            def show(film: int, films: int, before: int = before, uid: str = uid) -> None:
                 progress(before + film - 1, f"{uid} film {film} of {films}")
 
             write = ResultWriter()
             try:
+                there = published(folder)
+                contents = there.contents if there is not None else ()
+                known = recognised(given, [films_in_result(contents)], force=force)
+                study = forced(known, films_of(contents)) if force else remembered(known, contents)
+                job = new_job(study, scanner, uid_root=settings.uid_root)
+                if there is not None and there.job_id == job.job_id:
+                    job = new_job(study, scanner, uid_root=settings.uid_root, created=there.created)
                 check_target(folder, job.job_id, replace=force, films=contents_of(study))
                 earlier = read_predecessor(folder, job.job_id, scanner.identity)
                 result = scan_study(study, scanner, job, predecessor=earlier, progress=show)
                 publish(result, root, replace=force, mode=settings.results_mode, write=write)
                 result = write.written or result
             except BcdError as error:  # the other studies go on
-                warn(f"study {study.study_instance_uid}: {error}")
+                warn(f"study {uid}: {error}")
                 codes.append(error.exit_code)
                 continue
             except Exception as error:  # noqa: BLE001 - whatever one study brings about costs it alone
                 show_traceback(error)
-                warn(f"study {study.study_instance_uid}: {unexpected(error)}")
+                warn(f"study {uid}: {unexpected(error)}")
                 codes.append(BcdError.exit_code)
                 continue
             finally:
-                before += len(study.films)
-            outcome = outcome_of(result)
-            codes.append(outcome.exit_code)
+                before += len(given.films)
+            codes.append(outcome_of(result).exit_code)
             answers.append(to_json(result) | {"folder": str(folder)})
     return answers, codes

@@ -13,7 +13,7 @@ from worker.cli.shared.console import PROGRAM, say, say_json
 from worker.cli.shared.figures import clock, counted, duration, percent
 from worker.cli.shared.options import BATCH, JSON, WATCH
 from worker.cli.shared.selection import LOST, check_selection, ids_of_batch
-from worker.cli.shared.session import Queue, open_queue, warn_without_worker
+from worker.cli.shared.session import Queue, open_queue
 from worker.cli.shared.watching import Changes, Frame, change, count_of, follow, reason_of
 from worker.queue.job import Record
 from worker.queue.summary import Group, Summary, summarise
@@ -104,12 +104,10 @@ def _watch_batch(queue: Queue, batch: str, *, silent: bool) -> None:
     reader = _Reader(queue, queue.patient(), batch)
 
     def look() -> Frame:
-        queue.check()
         summary = reader.read()
-        over = not summary.under_way or not queue.at_work()
-        return Frame(list(_batch_lines(batch, summary)), reader.news, over)
+        return Frame(list(_batch_lines(batch, summary)), reader.news, not summary.under_way)
 
-    follow(look, lambda: warn_without_worker(queue), silent=silent)
+    follow(queue, look, silent=silent)
 
 
 def _watch_job(queue: Queue, job: str, *, silent: bool) -> None:
@@ -117,14 +115,13 @@ def _watch_job(queue: Queue, job: str, *, silent: bool) -> None:
     seen: list[str] = []
 
     def look() -> Frame:
-        queue.check()
         record = records.find(job)
         now = f"{record.description}, {reason_of(record)}"
         news = [change(record)] if [now] != seen else []
         seen[:] = [now]
-        return Frame(list(_job_lines(record)), news, record.final or not queue.at_work())
+        return Frame(list(_job_lines(record)), news, record.final)
 
-    follow(look, lambda: warn_without_worker(queue), silent=silent)
+    follow(queue, look, silent=silent)
 
 
 def _say_lines(lines: Sequence[str] | Iterator[str]) -> None:

@@ -8,13 +8,14 @@ import typer
 
 from bcd_model.errors import UsageError
 from worker.cli.shared.console import note
-from worker.cli.shared.options import JSON, OUT, PATHS, Priority, check_batch_name
+from worker.cli.shared.options import JSON, OUT, PATHS, check_batch_name
 from worker.cli.shared.report import how_to_watch, report
 from worker.cli.shared.session import open_queue, warn_without_worker
 from worker.cli.shared.studies import read_studies, results_root, unplaced_json
 from worker.cli.shared.submission import cancelled_on_interrupt, make_submitter, queue_studies, wait_for_jobs
 from worker.cli.shared.zips import make_films_folder, unpacked
 from worker.engine.client import worker_wanted
+from worker.queue.job import Priority
 from worker.settings import load_settings
 from worker.study.publish import prepare_root
 
@@ -68,7 +69,7 @@ def submit(
             waiting = settings.embedded if wait is None else wait
             films.needed = True  # by jobs, also if this command ends early
             with cancelled_on_interrupt(queue, len(studies)) as submitted:
-                wanted = priority_for(len(studies), batch or "", priority.value if priority else None)
+                wanted = priority_for(len(studies), batch or "", priority)
                 submitter = make_submitter(queue, root, wanted, batch or "", force=force)
                 queue_studies(submitter, studies, submitted, quiet=as_json)
                 if batch is not None:

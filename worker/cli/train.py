@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import typer
-from safetensors import SafetensorError
 
 import bcd_model
-from bcd_model.errors import OutputError, TruthError
+from bcd_model.errors import TruthError
 from converters.mias.collection import read_collection
 from worker.cli.shared.console import note, say, warn
 from worker.cli.shared.figures import counted
@@ -73,19 +72,15 @@ def train(
         f"bcd-admin train --mias DIR --out DIR --folds {folds} --steps {config.steps} --units {units} "
         f"{'' if second_stage else '--no-second-stage '}--threads {threads} --seed {seed}"
     )
-    try:
-        with held(out):  # before the films are prepared, which takes a while
-            path = develop(
-                prepare(collection.films, config.steps_mm, note),
-                config,
-                out,
-                folds=folds,
-                version=bcd_model.__version__,
-                data=data,
-                command=command,
-                progress=note,
-            )
-    except (OSError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise OutputError(f"cannot be written: {why}", "choose a folder with room", out) from error
+    with held(out):  # before the films are prepared, which takes a while
+        path = develop(
+            prepare(collection.films, config.steps_mm, note),
+            config,
+            out,
+            folds=folds,
+            version=bcd_model.__version__,
+            data=data,
+            command=command,
+            progress=note,
+        )
     say(str(path))

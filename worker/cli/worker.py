@@ -8,8 +8,7 @@ import typer
 
 from bcd_model.errors import QueueError, UsageError
 from worker.cli.shared.console import warn_of_unknown_settings
-from worker.cli.shared.options import Priority
-from worker.queue.job import PRIORITIES
+from worker.queue.job import PRIORITIES, Priority
 from worker.settings import Settings, load_settings
 
 
@@ -49,9 +48,7 @@ def worker(
         return
     from worker.pool.serve import run_worker  # brings Celery
 
-    raise typer.Exit(
-        run_worker(settings, alone=resume, priorities=(priority.value,) if priority else PRIORITIES)
-    )
+    raise typer.Exit(run_worker(settings, alone=resume, priorities=(priority,) if priority else PRIORITIES))
 
 
 def check_health(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from http import HTTPStatus
 
@@ -22,14 +23,12 @@ from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.limits import Rates, Slots, Turns
 from worker.gateway.middleware import Middleware
 from worker.gateway.openapi import Api
-from worker.gateway.problems import ProblemError, away, no_storage, not_found, respond
+from worker.gateway.problems import ProblemError, not_found, respond, try_again
 from worker.gateway.schema import Error, Health, Info, Limits
 from worker.gateway.storage.folders import Folders, private_root
 from worker.gateway.tokens import Tokens
 from worker.gateway.upload.inspector import Inspector
-from worker.gateway.upload.late import Late
 from worker.gateway.upload.memory import give_back
-from worker.gateway.upload.submit import Intake
 from worker.logs import event
 from worker.pool.app import make_messages
 from worker.queue.records import Records
@@ -38,23 +37,20 @@ from worker.settings import Settings
 
 BASE = "/api/v1"
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TURNS = 4  # uploads that are looked through and submitted at the same time, each of another token
 
 _router = APIRouter(tags=["gateway"])
 
 
-@_router.get(
-    "/health",
-    response_model=Health,
-    responses={503: {"model": Error, "description": "The queue cannot be reached"}},
-)
+@_router.get("/health", responses={503: {"description": "The queue cannot be reached"}})
 def health(here: Here) -> Health:
     """Whether the gateway runs and reaches its queue. Needs no token."""
     here.records.ping()
     return Health(status="ok", version=__version__)
 
 
-@_router.get("/info", response_model=Info, responses=jobs.PROBLEMS)
+@_router.get("/info", responses=jobs.PROBLEMS)
 def info(here: Here, token: Whose) -> Info:
     """What this gateway is, takes, and has to do."""
     figures = here.records.figures()
@@ -83,25 +79,19 @@ def make_gateway(settings: Settings) -> Gateway:
     """
     root = private_root(settings)
     url = settings.broker_url or ""
-    records, messages, weights = Records(url), make_messages(settings), read_info(settings.model)
-    inspector = Inspector(settings.gateway_look_seconds)
     # so much counts as age while no gateway runs: what was sent last is never too old at the next start
     away = settings.gateway_upload_hours * 3600 / 2
-    folders = Folders(root, settings.gateway_free_bytes, away)
-    grants = Grants(url, settings.record_days)
-    tokens = Tokens(root)
-    late = Late(records, folders, grants, inspector, tokens)
     return Gateway(
         settings=settings,
-        records=records,
-        messages=messages,
-        weights=weights,
-        folders=folders,
-        grants=grants,
-        tokens=tokens,
+        records=Records(url),
+        messages=make_messages(settings),
+        weights=read_info(settings.model),
+        folders=Folders(root, settings.gateway_free_bytes, away),
+        grants=Grants(url, settings.record_days),
+        tokens=Tokens(root),
         rates=Rates(settings.gateway_requests),
         slots=Slots(settings.gateway_uploads, none_left=give_back),
-        intake=Intake(records, messages, weights, settings, folders, grants, inspector, late),
+        inspector=Inspector(settings.gateway_look_seconds),
         regions=Regions(url),
         turns=Turns(_TURNS),
     )
@@ -117,6 +107,7 @@ def make_asgi(here: Gateway) -> ASGIApp:
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        responses={500: {"model": Error, "description": "The gateway is out of order"}},
     )
     api.state.gateway = here
     for router in _ROUTERS:
@@ -141,11 +132,13 @@ def _problem_of(request: Request, error: Exception) -> ProblemError:
         return ProblemError(422, "; ".join(faults))
     if isinstance(error, QueueError):
         event("queue lost", logging.ERROR, error=error)
-        return away()
+        return try_again(503, "the queue does not answer; try again in a moment")
     if isinstance(error, BcdError | OSError):  # what is none of these is logged as it leaves the application
         event("request broke", logging.ERROR, request=request.state.request_id, error=error)
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return ProblemError(507, "there is no room on the gateway's disk; report it to its administrator")
     if isinstance(error, OSError):
-        return no_storage(error)
+        return ProblemError(503, "the gateway's disk cannot be used; report it to its administrator")
     return ProblemError(500, "the gateway is out of order; report it to its administrator")
 
 

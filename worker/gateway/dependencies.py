@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,11 +11,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from bcd_model.weights import WeightsInfo
 from worker.gateway.access import Grants
-from worker.gateway.limits import Rates, Slots, Turns
+from worker.gateway.limits import Locks, Rates, Slots, Turns
 from worker.gateway.problems import ProblemError, not_found
 from worker.gateway.storage.folders import Folders
 from worker.gateway.tokens import Token, Tokens
-from worker.gateway.upload.submit import Intake
+from worker.gateway.upload.inspector import Inspector
 from worker.queue.job import Record
 from worker.queue.messages import Messages
 from worker.queue.records import Records
@@ -30,7 +30,10 @@ class Gateway:
     """One gateway.
 
     Attributes:
+        inspector: looks through uploads.
         turns: threads for what follows an upload, so that they do not keep the others from answering.
+        deciding: by job; held while it is begun, or ended because only one token waits for it: what was seen
+            must still be so.
     """
 
     settings: Settings
@@ -42,9 +45,10 @@ class Gateway:
     tokens: Tokens
     rates: Rates
     slots: Slots
-    intake: Intake
+    inspector: Inspector
     regions: Regions
     turns: Turns
+    deciding: Locks = field(default_factory=Locks)
 
     def record(self, job: str, token: Token) -> Record:
         """The record of a job that ``token`` may see.
@@ -62,6 +66,12 @@ class Gateway:
         found = self.records.listing(jobs)
         self.grants.drop(token.id, sorted(set(jobs) - {record.job_id for record in found}))
         return found
+
+    def waits_alone(self, record: Record, token: Token) -> bool:
+        """Whether only ``token`` waits for a job: no other token does, and not the command line."""
+        others = [other.id for other in self.tokens.all() if other.id != token.id]
+        ours = record.refused or record.outs == (self.folders.result_root(record.job_id),)
+        return ours and not self.grants.shared(record.job_id, others)
 
 
 def gateway(request: Request) -> Gateway:

@@ -12,34 +12,30 @@ from fastapi import APIRouter, Query, Request, Response
 from worker.gateway.dependencies import Gateway, Here, Whose
 from worker.gateway.problems import ProblemError, skipped_fields
 from worker.gateway.representation import is_unchanged, validators
-from worker.gateway.schema import Accepted, Error, Job, Jobs, Submission, job_of
-from worker.gateway.tokens import Token
+from worker.gateway.schema import Accepted, Job, Jobs, Submission, job_of
 from worker.gateway.upload.receive import form_body, received
-from worker.queue.job import Record
+from worker.gateway.upload.submit import take
 from worker.queue.submission import Submitted
 
 router = APIRouter(tags=["jobs"])
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Error, "description": "No token, or one that is not known"},
-    404: {"model": Error, "description": "No such thing, or another token's"},
-    429: {"model": Error, "description": "Too many requests; see Retry-After"},
-    503: {"model": Error, "description": "Overloaded, or the queue is away; see Retry-After"},
+    401: {"description": "No token, or one that is not known"},
+    404: {"description": "No such thing, or another token's"},
+    429: {"description": "Too many requests; see Retry-After"},
+    503: {"description": "Overloaded, or the queue is away; see Retry-After"},
 }
 UPLOAD_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Error, "description": description}
-    for status, description in (
-        (400, "The body is not a whole form"),
-        (408, "The client sent nothing for too long"),
-        (413, "Too many bytes or files"),
-        (415, "No multipart/form-data"),
-        (422, "Nothing usable in it"),
-        (507, "No room on the disk"),
-    )
+    400: {"description": "The body is not a whole form"},
+    408: {"description": "The client sent nothing for too long"},
+    413: {"description": "Too many bytes or files"},
+    415: {"description": "No multipart/form-data"},
+    422: {"description": "Nothing usable in it"},
+    507: {"description": "No room on the disk"},
 }
 CONDITIONS: dict[int | str, dict[str, Any]] = {
     304: {"description": "It is what If-None-Match or If-Modified-Since says that the client has"},
-    412: {"model": Error, "description": "It is not what If-Match or If-Unmodified-Since asks for"},
+    412: {"description": "It is not what If-Match or If-Unmodified-Since asks for"},
 }
 _FORCE = {"true": True, "1": True, "false": False, "0": False, "": False}
 _FORM = form_body(
@@ -55,13 +51,7 @@ _FORM = form_body(
 )
 
 
-@router.post(
-    "/jobs",
-    status_code=202,
-    response_model=Accepted,
-    responses=PROBLEMS | UPLOAD_PROBLEMS,
-    openapi_extra=_FORM,
-)
+@router.post("/jobs", status_code=202, responses=PROBLEMS | UPLOAD_PROBLEMS, openapi_extra=_FORM)
 async def submit(request: Request, here: Here, token: Whose) -> Accepted:
     """Submit studies: one job a study, whatever the upload's shape.
 
@@ -73,8 +63,8 @@ async def submit(request: Request, here: Here, token: Whose) -> Accepted:
         force = _FORCE.get(form.fields.get("force", "").lower())
         if force is None:
             raise ProblemError(422, "the field 'force' is true or false")
-        take = partial(here.intake.take, form.files, folder, token, force=force)
-        taken = await here.turns.run(token.id, take)
+        taking = partial(take, here, form.files, folder, token, force=force)
+        taken = await here.turns.run(token.id, taking)
     jobs = await to_thread.run_sync(partial(_answers, here, taken.submitted))
     return Accepted.model_validate({"jobs": jobs, **skipped_fields(taken.skipped)})
 
@@ -90,7 +80,7 @@ def _answers(here: Gateway, submitted: tuple[Submitted, ...]) -> list[Job]:
     ]
 
 
-@router.get("/jobs", response_model=Jobs, response_model_exclude_unset=True, responses=PROBLEMS)
+@router.get("/jobs", response_model_exclude_unset=True, responses=PROBLEMS)
 def jobs(
     here: Here,
     token: Whose,
@@ -129,24 +119,16 @@ def job(job_id: str, request: Request, here: Here, token: Whose) -> Response:
 
 @router.post(
     "/jobs/{job_id}/cancel",
-    response_model=Job,
-    responses=PROBLEMS
-    | {409: {"model": Error, "description": "Another token, or the command line, waits for it, too"}},
+    responses=PROBLEMS | {409: {"description": "Another token, or the command line, waits for it, too"}},
 )
 def cancel(job_id: str, here: Here, token: Whose) -> Job:
     """End a job, before its next film. One that has ended stays as it is."""
     record = here.record(job_id, token)
     if not record.final:
-        with here.intake.deciding.held(job_id):  # no other token may join it between the two
-            _check_alone(here, record, token)
+        with here.deciding.held(job_id):  # no other token may join it between the two
+            if not here.waits_alone(record, token):
+                detail = "another token, or the command line, waits for this job, too: it goes on"
+                raise ProblemError(409, detail)
             here.records.cancel(job_id, "cancelled through the gateway")
         record = here.record(job_id, token)
     return job_of(record, here.folders.results)
-
-
-def _check_alone(here: Gateway, record: Record, token: Token) -> None:
-    """Refuse to end what others wait for: another token, or the command line."""
-    others = [other.id for other in here.tokens.all() if other.id != token.id]
-    elsewhere = record.outs != (here.folders.result_root(record.job_id),)
-    if elsewhere or here.grants.shared(record.job_id, others):
-        raise ProblemError(409, "another token, or the command line, waits for this job, too: it goes on")

@@ -6,7 +6,6 @@ setting of this machine, and nothing that a film's header says.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -15,12 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 MEDIA_TYPE = "application/problem+json"
-AWAY_SECONDS = 5
-"""After so many seconds it is worth while to ask again what the queue could not answer."""
-
 _SHOWN = 200  # skipped files that one answer lists; the answer says how many more there are
-
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +58,9 @@ class ProblemError(Exception):
         return self.detail
 
 
-def try_again(status: int, detail: str, seconds: float = AWAY_SECONDS) -> ProblemError:
+def try_again(status: int, detail: str, seconds: float = 5) -> ProblemError:
     """A problem that may have passed after ``seconds``."""
     return ProblemError(status, detail, headers={"Retry-After": str(max(1, round(seconds)))})
-
-
-def away() -> ProblemError:
-    """The queue does not answer."""
-    return try_again(503, "the queue does not answer; try again in a moment")
-
-
-def no_storage(error: OSError) -> ProblemError:
-    """The gateway's disk is full, or fails."""
-    if error.errno in _NO_ROOM:
-        return ProblemError(507, "there is no room on the gateway's disk; report it to its administrator")
-    return ProblemError(503, "the gateway's disk cannot be used; report it to its administrator")
 
 
 def not_found() -> ProblemError:

@@ -32,13 +32,7 @@ _FORM = form_body(
 )
 
 
-@router.post(
-    "/regions",
-    status_code=202,
-    response_model=RegionAccepted,
-    responses=PROBLEMS | UPLOAD_PROBLEMS,
-    openapi_extra=_FORM,
-)
+@router.post("/regions", status_code=202, responses=PROBLEMS | UPLOAD_PROBLEMS, openapi_extra=_FORM)
 async def ask(request: Request, here: Here, token: Whose) -> RegionAccepted:
     """Have one region of a film classified: normal, benign or malignant."""
     upload = received(request, here, token, file_part="file", fields=_PLACE, most_files=1)
@@ -47,7 +41,7 @@ async def ask(request: Request, here: Here, token: Whose) -> RegionAccepted:
         return await here.turns.run(token.id, take)
 
 
-@router.get("/regions/{region_id}", response_model=RegionAnswer, responses=PROBLEMS)
+@router.get("/regions/{region_id}", responses=PROBLEMS)
 def answer(region_id: str, here: Here, token: Whose) -> RegionAnswer:
     """What a region is, once it is known; kept for an hour."""
     record = here.regions.get(region_id)
@@ -73,7 +67,7 @@ def _take(here: Gateway, form: Form, token: Token) -> RegionAccepted:
     if path.stat().st_size > here.settings.gateway_film_bytes:
         raise ProblemError(413, f"the film has more than {here.settings.gateway_film_bytes} bytes")
     try:
-        check_inside((row, column), radius, here.intake.inspector.run(partial(look_at_film, path)))
+        check_inside((row, column), radius, here.inspector.run(partial(look_at_film, path)))
     except UsageError as error:
         raise ProblemError(422, str(error.reason)) from error
     region = secrets.token_hex(16)

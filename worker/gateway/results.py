@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -15,13 +16,13 @@ from worker.gateway.jobs import CONDITIONS, PROBLEMS
 from worker.gateway.middleware import REPORT_POLICY
 from worker.gateway.problems import ProblemError, not_found
 from worker.gateway.representation import send_file
-from worker.gateway.schema import Error, Result, ResultFile
+from worker.gateway.schema import Result, ResultFile
 from worker.gateway.storage.result_files import OpenFile, ResultFolder, with_result, zip_of
 from worker.queue.job import Record
 
 T = TypeVar("T")
 
-router = APIRouter(tags=["results"], responses=PROBLEMS | {409: {"model": Error, "description": "None yet"}})
+router = APIRouter(tags=["results"], responses=PROBLEMS | {409: {"description": "None yet"}})
 
 _TYPES = {".json": "application/json", ".dcm": "application/dicom", ".html": "text/html"}
 _OTHER = "application/octet-stream"
@@ -34,11 +35,11 @@ def _one_file(*types: str) -> dict[int | str, dict[str, Any]]:
     return CONDITIONS | {
         200: {"content": content, "description": "The file"},
         206: {"content": content, "description": "The range of Range"},
-        416: {"model": Error, "description": "No such range; see Content-Range"},
+        416: {"description": "No such range; see Content-Range"},
     }
 
 
-@router.get("/jobs/{job_id}/results", response_model=Result)
+@router.get("/jobs/{job_id}/results")
 def results(job_id: str, here: Here, token: Whose) -> Result:
     """The files of a result."""
     record = here.record(job_id, token)
@@ -71,10 +72,7 @@ def results(job_id: str, here: Here, token: Whose) -> Result:
 def everything(job_id: str, request: Request, here: Here, token: Whose) -> Response:
     """All files of a result in one zip, not compressed; or a range of it."""
     record = here.record(job_id, token)
-    try:
-        content, files = zip_of(here.folders.results, record.job_id, record.study_instance_uid)
-    except FileNotFoundError as error:
-        raise _none(record) from error
+    content, files = _of_result(here, record, partial(zip_of, place=here.folders.results.parent))
     identities = [(found.path, *found.identity) for found in files]
     disposition = f'attachment; filename="{record.study_instance_uid}.zip"'
     return send_file(
@@ -136,13 +134,10 @@ def _of_result(here: Gateway, record: Record, use: Callable[[ResultFolder], T]) 
     try:
         return with_result(here.folders.results, record.job_id, record.study_instance_uid, use)
     except FileNotFoundError as error:
-        raise _none(record) from error
-
-
-def _none(record: Record) -> ProblemError:
-    if record.state in ("done", "done with failures"):
-        return ProblemError(409, "its result is not kept any more; submit the study again")
-    return ProblemError(409, f"there is no result: the job is {record.state}")
+        detail = f"there is no result: the job is {record.state}"
+        if record.state in ("done", "done with failures"):
+            detail = "its result is not kept any more; submit the study again"
+        raise ProblemError(409, detail) from error
 
 
 def _content_type(path: str) -> str:

@@ -16,7 +16,7 @@ import uvicorn
 from bcd_model.errors import QueueError, SettingsError, UsageError
 from worker.gateway.app import BASE, make_asgi, make_gateway
 from worker.gateway.dependencies import Gateway
-from worker.gateway.protocol import HEADER_BYTES, Protocol
+from worker.gateway.protocol import Protocol
 from worker.gateway.upload.memory import share_heaps
 from worker.logs import event
 from worker.settings import Settings
@@ -61,7 +61,7 @@ def running_gateway(
         keeper.start()
         address, port = settings.gateway_address, listener.getsockname()[1]
         host = f"[{address}]" if ":" in address else address
-        here.intake.inspector.start()
+        here.inspector.start()
         event("gateway ready", address=address, port=port)
 
         def check() -> None:
@@ -75,7 +75,7 @@ def running_gateway(
             server.should_exit = True
             thread.join(2 * _STOPS)
             keeper.join(_STOPS)
-            here.intake.inspector.close()
+            here.inspector.close()
             event("gateway ended")
 
 
@@ -139,7 +139,6 @@ def _configuration(here: Gateway) -> uvicorn.Config:
         limit_concurrency=_most_connections(),
         timeout_keep_alive=here.settings.gateway_idle_seconds,
         timeout_graceful_shutdown=_STOPS,
-        h11_max_incomplete_event_size=HEADER_BYTES,
     )
 
 

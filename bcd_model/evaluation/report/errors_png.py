@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,73 +22,56 @@ _NO_RADIUS = 4.0
 """mm of the circle drawn for a mark that came without a radius."""
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
-    """A lesion that no mark above the threshold is on; ``score`` of its best mark, -inf without one."""
+def worst_misses(made: Assessment) -> list[tuple[Case, Lesion, float]]:
+    """Return the lesions missed at one false mark per film, the lowest scores first, of these the largest.
 
-    case: Case
-    lesion: Lesion
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class FalseMark:
-    """A mark on no lesion."""
-
-    case: Case
-    mark: ScoredMark
-
-
-def worst_misses(made: Assessment) -> list[Miss]:
-    """Return the lesions missed at one false mark per film: the lowest scores first, of these the largest."""
+    The score is that of the best mark on the lesion, -inf without one.
+    """
     lesions = [(case, lesion) for case in made.cases for lesion in case.film.lesions]
-    missed = [
-        Miss(case, lesion, float(score))
-        for (case, lesion), score, judged in zip(
-            lesions, made.tally.lesion_score, made.tally.judged_lesion, strict=True
-        )
-        if judged and score <= made.threshold
-    ]
-    missed.sort(key=lambda m: (m.score, -m.lesion.radius * m.case.pixels.spacing, m.case.film.name))
+    scores = zip(lesions, made.tally.lesion_score, made.tally.judged_lesion, strict=True)
+    missed = [(*found, float(score)) for found, score, judged in scores if judged and score <= made.threshold]
+    missed.sort(key=lambda m: (m[2], -m[1].radius * m[0].pixels.spacing, m[0].film.name))
     return missed[:MOST]
 
 
-def worst_false_marks(made: Assessment) -> list[FalseMark]:
+def worst_false_marks(made: Assessment) -> list[tuple[Case, ScoredMark]]:
     """Return the marks on no lesion with the highest scores."""
     marks = [(case, mark) for case in made.cases for mark in case.marks]
     wrong = made.tally.judged_mark & ~made.tally.on_lesion
-    found = [FalseMark(*marks[index]) for index in np.flatnonzero(wrong)]
-    found.sort(key=lambda each: (-each.mark.score, each.case.film.name, each.mark.center))
+    found = [marks[index] for index in np.flatnonzero(wrong)]
+    found.sort(key=lambda each: (-each[1].score, each[0].film.name, each[1].center))
     return found[:MOST]
 
 
 def draw_misses(made: Assessment) -> bytes:
     """``misses.png``: the worst misses, the lesion solid, marks nearby dashed."""
 
-    def text(miss: Miss) -> str:
-        kind, millimetres = miss.lesion.kind, miss.lesion.radius * miss.case.pixels.spacing
-        score = f"score {miss.score:.1f}" if np.isfinite(miss.score) else "no mark"
-        return f"{miss.case.film.name} {kind} {miss.lesion.label}\nradius {millimetres:.1f} mm, {score}"
+    def text(case: Case, lesion: Lesion, best: float) -> str:
+        radius = f"radius {lesion.radius * case.pixels.spacing:.1f} mm"
+        score = f"score {best:.1f}" if np.isfinite(best) else "no mark"
+        return f"{case.film.name} {lesion.kind} {lesion.label}\n{radius}, {score}"
 
     return _sheet(
         made,
         "Lesions missed at 1 false mark per film, the worst first; solid: lesion, dashed: marks and scores",
-        [(each.case, each.lesion.center, each.lesion.radius, text(each)) for each in worst_misses(made)],
+        [
+            (case, lesion.center, lesion.radius, text(case, lesion, best))
+            for case, lesion, best in worst_misses(made)
+        ],
     )
 
 
 def draw_false_marks(made: Assessment) -> bytes:
     """``false-marks.png``: the worst false marks, dashed, lesions nearby solid."""
-
-    def text(case: Case, mark: ScoredMark) -> str:
-        return f"{case.film.name} ({case.film.label} film)\nscore {mark.score:.1f}"
-
     return _sheet(
         made,
         "Marks on no lesion, the highest scores first; dashed: marks and scores, solid: lesions",
         [
-            (each.case, each.mark.center, _radius(each.case, each.mark), text(each.case, each.mark))
-            for each in worst_false_marks(made)
+            (
+                *(case, mark.center, _radius(case, mark)),
+                f"{case.film.name} ({case.film.label} film)\nscore {mark.score:.1f}",
+            )
+            for case, mark in worst_false_marks(made)
         ],
     )
 

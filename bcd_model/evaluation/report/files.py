@@ -8,6 +8,7 @@ from typing import Any
 from bcd_model.evaluation.evaluate import Assessment
 from bcd_model.evaluation.report import csv_files, results_json
 from bcd_model.evaluation.report.markdown import report_text
+from bcd_model.evaluation.report.text import csv_text
 
 REPORT = "report.md"
 PICTURES = ("froc.png", "film-roc.png", "reliability.png", "misses.png", "false-marks.png")
@@ -21,10 +22,10 @@ def make_texts(made: Assessment, remarks: Sequence[str]) -> tuple[dict[str, Any]
     """
     content = results_json.results(made, remarks)
     texts = {
-        "marks.csv": csv_files.marks_csv(made),
-        "films.csv": csv_files.films_csv(made),
-        "lesions.csv": csv_files.lesions_csv(made),
-        "froc.csv": csv_files.froc_csv(made),
+        "marks.csv": csv_text(csv_files.marks_rows(made)),
+        "films.csv": csv_text(csv_files.films_rows(made)),
+        "lesions.csv": csv_text(csv_files.lesions_rows(made)),
+        "froc.csv": csv_text(csv_files.froc_rows(made)),
         REPORT: report_text(content, PICTURES),
         "results.json": results_json.results_text(content),
     }

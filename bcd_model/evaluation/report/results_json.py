@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bcd_model.detector.calibration import SCORE_FLOOR
+from bcd_model.evaluation import froc
 from bcd_model.evaluation.cases import data_digest
-from bcd_model.evaluation.evaluate import OPERATING_FALSE_MARKS, Assessment, Curve
+from bcd_model.evaluation.evaluate import Assessment, Curve
 from bcd_model.evaluation.report.text import plain
 from bcd_model.evaluation.tally import DRAWS
 from bcd_model.words import CLASSES, DISCLAIMER
@@ -46,7 +47,7 @@ def results(made: Assessment, remarks: Sequence[str]) -> dict[str, Any]:
         "froc": {curve.rule.name: _curve(curve) for curve in made.curves},
         "film_auc": made.film_auc,
         "operating_point": _operating_point(made),
-        "groups_at_false_marks_per_film": OPERATING_FALSE_MARKS,
+        "groups_at_false_marks_per_film": froc.OPERATING_FALSE_MARKS,
         "groups": made.groups,
         "density": made.densities,
         "calibration": {

@@ -5,12 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bcd_model.evaluation.statistics import auc
-
-Floats = npt.NDArray[np.float64]
-
-GRID: Floats = np.linspace(0, 1, 101)
-"""False positive rates at which curves are averaged."""
+from bcd_model.evaluation.froc import GRID, upper_ends
+from bcd_model.evaluation.statistics import Floats, auc
 
 
 def roc(scores: Floats, positive: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -27,10 +23,7 @@ def roc(scores: Floats, positive: npt.NDArray[np.bool_]) -> tuple[Floats, Floats
 
 def on_grid(scores: Floats, positive: npt.NDArray[np.bool_]) -> Floats:
     """Return the true positive rate at each false positive rate of ``GRID``, linear in between."""
-    false, true = roc(scores, positive)
-    # At a step the curve takes its upper end.
-    upper = np.append(np.flatnonzero(np.diff(false)), len(false) - 1)
-    return np.asarray(np.interp(GRID, false[upper], true[upper]), dtype=np.float64)
+    return np.asarray(np.interp(GRID, *upper_ends(*roc(scores, positive))), dtype=np.float64)
 
 
 def probabilities(logits: Floats) -> Floats:

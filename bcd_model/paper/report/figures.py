@@ -14,9 +14,10 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bcd_model.evaluation.froc import GRID
 from bcd_model.evaluation.report.curves_png import new_figure
 from bcd_model.paper.printed import printed_accuracy
-from bcd_model.paper.report.curves import GRID, log_odds, on_grid
+from bcd_model.paper.report.curves import log_odds, on_grid
 from bcd_model.paper.report.intervals import over_patients
 from bcd_model.paper.report.summary import Group
 from bcd_model.paper.report.tables import interval_text

@@ -70,7 +70,7 @@ def test_counted_marks() -> None:
 def test_there_and_back_is_where_it_was(own: float, other: float, threshold: float, score: float) -> None:
     model = made(replace(POINT, threshold=threshold, prevalence=own))
     back = at_prevalence(at_prevalence(model, other), own)
-    assert back.prevalence == own
+    assert back.operating_point.prevalence == own
     assert back.floor == pytest.approx(model.floor)
     assert back.operating_point.threshold == pytest.approx(threshold)
     for name in ("calibration", "film_calibration", "heat_calibration"):
@@ -139,7 +139,7 @@ def check_scans(model: Model, film: Film, prevalence: float) -> None:
     shown += [[moved.operating_point.presents(found) for found in after.findings]]
     assert shown[0] == shown[1]
     assert 0 < sum(shown[0]) < len(shown[0]), "some are presented, some are not"
-    own = model.prevalence
+    own = model.operating_point.prevalence
     for mine, theirs in zip(after.findings, before.findings, strict=True):
         p, q = mine.probability, theirs.probability
         assert odds(p.abnormal) / odds(q.abnormal) == pytest.approx(prevalence / own)

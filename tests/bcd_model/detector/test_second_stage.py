@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,7 +246,8 @@ def test_a_model_with_a_second_stage_comes_back_and_gives_findings_their_scores(
     backbone: Backbone, blob_model: Model, tmp_path: Path
 ) -> None:
     weight = np.zeros((2, 3, 2 + Backbone.features), dtype=np.float32)
-    second = SecondStage(backbone, Heads(weight, np.full((2, 3), 2, dtype=np.float32), 0.5))
+    as_stored = deepcopy(backbone).half().float()
+    second = SecondStage(as_stored, Heads(weight, np.full((2, 3), 2, dtype=np.float32), 0.5))
     film = blob_film((300, 150), 5.0)
     first = Scanner(blob_model).scan(film)
     again = Scanner(replace(blob_model, second_stage=second)).scan(film)
@@ -265,7 +267,7 @@ def test_a_model_with_a_second_stage_comes_back_and_gives_findings_their_scores(
     path = tmp_path / "w.safetensors"
     save_model(
         path, network, name="toy", version="1", steps_mm=(0.6,), operating_point=OperatingPoint(0.5, 0.4),
-        second_stage=second, half=False,
+        second_stage=second,
     )  # fmt: skip
     model = load_model(path)
     assert model.second_stage is not None

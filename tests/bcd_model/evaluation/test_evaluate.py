@@ -339,11 +339,11 @@ def test_the_worst_errors_come_first() -> None:
     ]
     made = of_model(cases)
     # Four judged films leave room for four false marks: only lesions without a mark are missed.
-    assert [(miss.case.film.name, miss.lesion) for miss in errors_png.worst_misses(made)] == [
+    assert [(case.film.name, lesion) for case, lesion, _ in errors_png.worst_misses(made)] == [
         ("a", big),
         ("e", small),
     ]
-    assert [each.mark.score for each in errors_png.worst_false_marks(made)] == [4.0, 3.0, 2.0]
+    assert [mark.score for _, mark in errors_png.worst_false_marks(made)] == [4.0, 3.0, 2.0]
 
 
 def test_text_of_a_file_changes_no_table() -> None:
@@ -436,8 +436,8 @@ def test_a_lesion_of_a_film_that_is_not_judged_is_no_miss() -> None:
         case("d", [mark(9, 9, 0.0)]),
     ]
     made = of_model(cases)
-    assert [miss.case.film.name for miss in errors_png.worst_misses(made)] == ["a"]
-    assert [each.case.film.name for each in errors_png.worst_false_marks(made)] == ["d"]
+    assert [case.film.name for case, _, _ in errors_png.worst_misses(made)] == ["a"]
+    assert [case.film.name for case, _ in errors_png.worst_false_marks(made)] == ["d"]
 
 
 def test_names_are_no_formulas() -> None:

@@ -13,14 +13,13 @@ from torch import nn
 from bcd_model.detector.network import initialise
 from bcd_model.errors import TruthError, UsageError
 from bcd_model.paper import experiment, training
-from bcd_model.paper.environment import environment
 from bcd_model.paper.experiment import Reproduction, Step, reproduce
 from bcd_model.paper.networks import build
 from bcd_model.paper.report import files
 from bcd_model.paper.report.files import write_report
 from bcd_model.paper.runs import Options, choose
 from bcd_model.paper.systems import PROTOCOLS, SUBSETS, SYSTEMS, Recipe
-from bcd_model.paper.training import DivergedError, predict
+from bcd_model.paper.training import DivergedError, environment, predict
 from tests.support.made_films import flat_film
 from tests.support.toy_films import StoredFilm
 
@@ -49,7 +48,7 @@ def _do(
     options: Options = OPTIONS,
     subsets: tuple[str, ...] = ("all",),
 ) -> Reproduction:
-    runs = choose(systems, subsets, PROTOCOLS, seeds, options)
+    runs = choose(systems, subsets, PROTOCOLS, seeds)
     done = reproduce(films, runs, options, out)
     facts = {"digest": done.films, "films": len(films), "patients": 12}
     write_report(out, done.outcomes, done.options, facts)
@@ -175,7 +174,7 @@ def test_a_network_that_diverges_is_begun_again_and_says_so(
     films: list[StoredFilm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = Options(steps=4)
-    runs = choose(("S5",), ("all",), ("paper",), 1, options)
+    runs = choose(("S5",), ("all",), ("paper",), 1)
     seeds: list[int] = []
 
     def initialise_badly(network: nn.Module, seed: int) -> None:
@@ -207,7 +206,7 @@ def test_a_network_that_diverges_is_begun_again_and_says_so(
         UsageError, match=r"checkpoint-1\.safetensors: the checkpoint belongs to other films or settings"
     ):
         monkeypatch.setitem(SYSTEMS, "S5", replace(SYSTEMS["S5"], dropout=0.1))
-        reproduce(films, [*choose(("S3",), ("all",), ("paper",), 1, options), *runs], options, killed)
+        reproduce(films, [*choose(("S3",), ("all",), ("paper",), 1), *runs], options, killed)
     monkeypatch.undo()
     assert not (killed / "runs" / "S3-all-paper-seed0-fold0").exists(), "it is refused before any training"
     monkeypatch.setattr(training, "initialise", initialise_badly)
@@ -223,7 +222,7 @@ def test_killed_where_a_network_diverged_late_it_comes_to_the_same(
 ) -> None:
     """It has a checkpoint by then, which stays beside that of the training after it."""
     options = Options(steps=4)
-    runs = choose(("S5",), ("all",), ("paper",), 1, options)
+    runs = choose(("S5",), ("all",), ("paper",), 1)
     train = training.functional.cross_entropy
     losses: list[float] = []
 
@@ -261,7 +260,7 @@ def test_killed_where_a_network_diverged_late_it_comes_to_the_same(
 def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused_before_any_training(
     films: list[StoredFilm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: str
 ) -> None:
-    runs = choose(("S5",), ("all",), ("paper",), 1, OPTIONS)
+    runs = choose(("S5",), ("all",), ("paper",), 1)
 
     def kill(step: Step) -> None:
         raise KeyboardInterrupt
@@ -277,7 +276,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused_before_any_training
     else:
         here = environment("cpu")
         monkeypatch.setattr(experiment, "environment", lambda _device: {**here, "torch": "9.9"})
-    other = choose(("S3",), ("all",), ("paper",), 1, OPTIONS)
+    other = choose(("S3",), ("all",), ("paper",), 1)
     with pytest.raises(UsageError, match=rf"checkpoint\.safetensors: the checkpoint (was|is) {spoilt}"):
         reproduce(films, [*other, *runs], OPTIONS, tmp_path)
     assert not list(tmp_path.glob("runs/S3-*"))
@@ -295,8 +294,8 @@ def test_a_recipe_that_only_diverges_is_left_and_named(
 ) -> None:
     wild = {subset: Recipe(1e30, 4) for subset in SUBSETS}
     monkeypatch.setitem(SYSTEMS, "S5", replace(SYSTEMS["S5"], recipes=wild))
-    runs = choose(("S5",), ("all",), ("paper",), 1, OPTIONS)
-    other = choose(("S3",), ("all",), ("paper",), 1, OPTIONS)
+    runs = choose(("S5",), ("all",), ("paper",), 1)
+    other = choose(("S3",), ("all",), ("paper",), 1)
     said: list[str] = []
     done = reproduce(films, [*runs, *other], OPTIONS, tmp_path, said.append)
     assert done.diverged == tuple(runs)
@@ -367,14 +366,12 @@ def test_a_quick_run_says_that_it_compares_with_nothing(films: list[StoredFilm],
 
 
 def test_the_plan_has_each_systems_own_subsets_and_lengths() -> None:
-    runs = choose(("S1", "S2"), tuple(SUBSETS), PROTOCOLS, 3, Options())
+    runs = choose(("S1", "S2"), tuple(SUBSETS), PROTOCOLS, 3)
     assert len(runs) == 3 * (3 + 1) * (1 + 5)
     assert len({run.name for run in runs}) == len(runs)
     assert {run.steps(Options()) for run in runs} == {20_000}
     assert len({run.network_seed for run in runs}) == 3 * 5
     with pytest.raises(UsageError, match="unknown system 'S9'"):
-        choose(("S9",), ("all",), PROTOCOLS, 1, Options())
+        choose(("S9",), ("all",), PROTOCOLS, 1)
     with pytest.raises(UsageError, match="S2 on mass: the paper has no such run"):
-        choose(("S2",), ("mass",), PROTOCOLS, 1, Options())
-    with pytest.raises(UsageError, match="unknown precision 'float8'"):
-        choose(("S1",), ("all",), PROTOCOLS, 1, Options(precision="float8"))
+        choose(("S2",), ("mass",), PROTOCOLS, 1)

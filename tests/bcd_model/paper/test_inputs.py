@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bcd_model.duplicates import check_given_once
 from bcd_model.errors import TruthError
 from bcd_model.paper.crops import eight_variants
-from bcd_model.paper.inputs import check_films, films_digest, prepare, scale, select
+from bcd_model.paper.inputs import films_digest, prepare, scale, select
 from bcd_model.words import Film
 from tests.support.made_films import flat_film
 from tests.support.toy_films import StoredFilm
@@ -42,7 +43,7 @@ def test_samples_are_the_eight_variants_of_each_crop_in_turn(films: list[StoredF
     crops = select(prepare(films, "crops", 48), "all")
     samples = crops.samples()
     assert samples.shape == (8 * len(films), 48, 48)
-    np.testing.assert_array_equal(samples[16:24], eight_variants(crops.pixels[2]))
+    np.testing.assert_array_equal(samples[16:24], eight_variants(crops.crops[2].pixels))
 
 
 def test_normal_crops_of_one_scale_have_the_radii_of_the_lesions(films: list[StoredFilm]) -> None:
@@ -88,10 +89,10 @@ def test_one_picture_of_two_patients_is_refused_by_name() -> None:
 
 
 def test_films_given_twice_or_not_at_all_are_refused() -> None:
-    with pytest.raises(TruthError, match="no films"):
-        check_films([])
+    with pytest.raises(TruthError, match="no film with truth"):
+        check_given_once([])
     with pytest.raises(TruthError, match="mdb001 is given twice"):
-        check_films([flat_film("mdb001", "a", 0.1), flat_film("mdb001", "a", 0.2)])
+        check_given_once([flat_film("mdb001", "a", 0.1), flat_film("mdb001", "a", 0.2)])
 
 
 def test_the_digest_of_the_films_follows_their_pixels_and_their_truth(films: list[StoredFilm]) -> None:

@@ -82,10 +82,9 @@ def _bare(labels: np.ndarray, patients: tuple[str, ...], classes: int = 3) -> Cr
     from bcd_model.paper.crops import PaperCrop
     from bcd_model.words import CLASSES, Region
 
-    pixels = np.zeros((len(labels), 2, 2), dtype=np.float32)
-    region = Region((0, 0), 1)
+    pixels, region = np.zeros((2, 2), dtype=np.float32), Region((0, 0), 1)
     made = tuple(
-        PaperCrop(pixels[0], int(label) + 3 - classes, patient, "f", "CALC", region)
+        PaperCrop(pixels, int(label) + 3 - classes, "f-1", patient, "f", "CALC", region)
         for label, patient in zip(labels, patients, strict=True)
     )
-    return CropSet(CLASSES[-classes:], pixels, labels, made, tuple(map(str, range(len(labels)))))
+    return CropSet(CLASSES[-classes:], labels, made)

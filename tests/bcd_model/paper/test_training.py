@@ -8,10 +8,9 @@ import torch
 from bcd_model.detector.network import initialise
 from bcd_model.errors import UsageError
 from bcd_model.paper import training
-from bcd_model.paper.environment import environment
 from bcd_model.paper.networks import build
 from bcd_model.paper.systems import SYSTEMS
-from bcd_model.paper.training import BatchOrder, Precision, Setting, predict, train
+from bcd_model.paper.training import BatchOrder, Precision, Setting, environment, predict, train
 
 
 def _samples(size: int) -> tuple[np.ndarray, np.ndarray]:

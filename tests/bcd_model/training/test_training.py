@@ -119,7 +119,7 @@ def test_development_gives_a_weight_file_that_finds_obvious_lesions_of_unseen_pa
     figures = info.card["cross_validated"]
     assert figures["lesions"] == 8
     assert figures["sensitivity_at_false_marks_per_film"]["1.0"]["value"] >= 0.75
-    assert info.prevalence == pytest.approx(np.mean([bool(film.lesions) for film in films]))
+    assert info.operating_point.prevalence == pytest.approx(np.mean([bool(film.lesions) for film in films]))
     assert info.card["data"]["digest"] == data_digest(films)
     assert any("fold 2 of 2" in message for message in messages)
     seen = toy_films(9)[16].film
@@ -152,7 +152,7 @@ def test_cross_validation_takes_up_finished_folds_and_refuses_foreign_ones(
 
 def test_data_no_detector_can_be_trained_on_is_refused_by_name() -> None:
     films = toy_films(2)
-    with pytest.raises(TruthError, match="no films"):
+    with pytest.raises(TruthError, match="no film with truth"):
         prepare([], CONFIG.steps_mm)
     with pytest.raises(TruthError, match="film f0left is given twice"):
         prepare([*films, films[0]], CONFIG.steps_mm)

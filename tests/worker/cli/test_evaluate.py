@@ -23,7 +23,7 @@ from bcd_model.digests import film_digest
 from bcd_model.evaluation.scored_films import ScoredFilm, ScoredMark
 from bcd_model.training.cross_validation import Validated
 from bcd_model.training.network import data_digest, prepare
-from bcd_model.training.train import figures_table, measure
+from bcd_model.training.train import measure
 from bcd_model.words import OperatingPoint
 from converters.films.studies import find_studies
 from converters.mias.collection import read_collection
@@ -77,7 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = {
         "data": {"digest": data_digest(films)},
         "folds": 3,
-        "cross_validated": figures_table(measure(Validated(scored, scored, None), 3)),
+        "cross_validated": measure(Validated(scored, scored, None), 3).figures,
     }
     save_weights(folder / "run" / "bcd-scan.safetensors", card)
     return folder
@@ -413,7 +413,7 @@ def test_what_train_writes_is_what_evaluate_reads(local: Any, tmp_path: Path) ->
         (["--mias", "a", "--truth", "b"], "--dicom and --truth belong together"),
         (["--mias", "a", "--run", "b", "--weights", "c"], "two sources of marks"),
         (["--mias", "a", "--run", "b", "--unseen"], "out of fold"),
-        (["--mias", "a", "--hit-rule", "nearly"], "--hit-rule 'nearly' is not a rule; choose centre or iou"),
+        (["--mias", "a", "--hit-rule", "nearly"], "'nearly' is not one of 'centre', 'iou'"),
         (["--mias", "a", "--least-radius", "-1"], "--least-radius"),
         (["--mias", "a", "--least-radius", "inf"], "--least-radius inf is not a radius"),
         (["--mias", "a", "--seed", "x"], "--seed"),
@@ -511,7 +511,7 @@ def test_a_figure_without_an_interval_is_null_in_the_card_and_told_as_such(
         label: Literal["benign", "malignant"] = "malignant" if hit and not seen else "benign"
         seen |= hit
         scored.append(replace(film, lesions=tuple(replace(x, label=label) for x in film.lesions)))
-    figures = figures_table(measure(Validated(scored, scored, None), 3))
+    figures = measure(Validated(scored, scored, None), 3).figures
     area = figures["malignant_against_benign_auc"]
     assert (area["low"], area["high"]) == (None, None)
     json.dumps(figures, allow_nan=False)

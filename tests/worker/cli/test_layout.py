@@ -81,7 +81,7 @@ def test_a_command_imports_no_other_one(admin: Any, name: str) -> None:
         (["token", "list"], {"torch", "SimpleITK", "celery", "redis", "rich", "fastapi", "uvicorn"}),
         (["serve"], {"torch", "SimpleITK", "rich"}),
         (["up", "--help"], {"torch", "SimpleITK", "celery", "redis", "fastapi", "uvicorn", "rich"}),
-        (["reproduce", "--help"], {"torch", "SimpleITK", "matplotlib", "numpy", "rich"}),
+        (["reproduce", "--help"], {"torch", "SimpleITK", "matplotlib", "rich"}),
         (["train", "--help"], {"torch", "SimpleITK"}),
         (["submit", "nowhere"], {"matplotlib"}),
     ],

@@ -215,7 +215,7 @@ def test_unusable_data_is_refused_by_name_before_any_training(
         ("--system", "S6", "unknown system 'S6'"),
         ("--subset", "asymmetry", "unknown subset 'asymmetry'"),
         ("--protocol", "fair", "unknown protocol 'fair'"),
-        ("--precision", "int8", "unknown precision 'int8'"),
+        ("--precision", "int8", "'int8' is not one of 'float32', 'bfloat16'"),
         ("--device", "abacus", "PyTorch cannot use the device 'abacus' here"),
         ("--device", "hpu", "PyTorch cannot use the device 'hpu' here"),
         ("--system", ",", "--system ',' names nothing; leave it out"),

@@ -19,6 +19,7 @@ from worker.gateway.access import Grants
 from worker.gateway.app import make_gateway
 from worker.gateway.tokens import Token, Tokens
 from worker.gateway.upload.form import Upload
+from worker.gateway.upload.submit import take
 from worker.settings import load_settings
 
 pytestmark = pytest.mark.redis
@@ -113,7 +114,7 @@ def test_no_token_joins_a_job_while_it_is_being_ended(
         folder = tmp_path / token.name
         folder.mkdir()
         sent = [Upload(Path(shutil.copy(film, folder)), film.name) for film in films]
-        (job,) = here.intake.take(sent, folder, token, force=False).submitted
+        (job,) = take(here, sent, folder, token, force=False).submitted
         return job.job_id
 
     joining = threading.Thread(target=send, args=(two,))

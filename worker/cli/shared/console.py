@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import sys
 import traceback
@@ -101,13 +100,11 @@ def say_csv(rows: Iterable[Sequence[object]]) -> None:
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay as they are.
     """
-    line = io.StringIO(newline="")
-    writer = csv.writer(line)
+    writer = csv.writer(sys.stdout)
     for row in rows:
-        writer.writerow([_no_formula(value) if isinstance(value, str) else value for value in row])
-        say(line.getvalue().removesuffix("\n"))
-        line.seek(0)
-        line.truncate()
+        cells = [_no_formula(value) if isinstance(value, str) else value for value in row]
+        with _answer_errors():
+            writer.writerow(cells)
 
 
 def _no_formula(text: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from bcd_model.errors import OutputError, UsageError
 
@@ -16,9 +19,23 @@ def held(out: Path) -> Iterator[None]:
     """Keep others out of the folder while it is worked in; new ones that stay empty are removed again.
 
     Raises:
-        OutputError: it is a file.
+        OutputError: it is a file, or cannot be written in.
         UsageError: another command works in it.
     """
+    try:
+        with _locked(out):
+            yield
+    except (OSError, SafetensorError) as error:
+        why = str(getattr(error, "strerror", None) or error)
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in why
+        remedy = (
+            "make room, and start again with the same --out" if full else "name another folder with --out"
+        )
+        raise OutputError(f"cannot be written: {why}", remedy, out) from error
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
     new = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from enum import Enum
 
 import typer
 
@@ -38,10 +37,3 @@ BATCH = typer.Option(
     None, "--batch", "-b", metavar="NAME", help="The jobs of this batch.", callback=check_batch_name
 )
 WATCH = typer.Option(False, "--watch", "-w", help="Keep showing it until nothing is left to wait for.")
-
-
-class Priority(str, Enum):
-    """Which queue a job waits in."""
-
-    INTERACTIVE = "interactive"
-    BATCH = "batch"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from worker.cli.shared.console import flush, say
 from worker.cli.shared.figures import clock
+from worker.cli.shared.session import Queue, warn_without_worker
 from worker.queue.job import Record
 from worker.study.outcome import State
 from worker.text import on_one_line
@@ -30,7 +31,7 @@ class Frame:
     Attributes:
         lines: in full, for a terminal.
         news: what has changed since the last look, for anything else.
-        over: whether nothing is left to wait for.
+        over: whether all that is watched has ended.
     """
 
     lines: Sequence[str]
@@ -38,32 +39,37 @@ class Frame:
     over: bool
 
 
-def follow(look: Callable[[], Frame], warn: Callable[[], None], *, silent: bool = False) -> None:
+def follow(queue: Queue, look: Callable[[], Frame], *, silent: bool) -> None:
     """Show what ``look`` finds until it is over: redrawn on a terminal, else a line for each change.
 
+    It also ends when nothing works on jobs any more.
+
     Args:
-        warn: called once if there is something to wait for.
         silent: show nothing, only wait.
+
+    Raises:
+        QueueError: the queue has gone.
     """
     if silent:
-        _follow(look, warn, lambda _: None)
+        _follow(queue, look, lambda _: None)
     elif sys.stdout.isatty():
         with redrawn() as show:
-            _follow(look, warn, lambda frame: show(frame.lines))
+            _follow(queue, look, lambda frame: show(frame.lines))
     else:
-        _follow(look, warn, _say_news)
+        _follow(queue, look, _say_news)
 
 
-def _follow(look: Callable[[], Frame], warn: Callable[[], None], show: Callable[[Frame], None]) -> None:
+def _follow(queue: Queue, look: Callable[[], Frame], show: Callable[[Frame], None]) -> None:
     warned = False
     while True:
         since = time.monotonic()
+        queue.check()
         frame = look()
         show(frame)
-        if frame.over:
+        if frame.over or not queue.at_work():
             return
         if not warned:
-            warn()
+            warn_without_worker(queue)
             warned = True
         time.sleep(max(_PAUSE, _SHARE * (time.monotonic() - since)))
 

@@ -10,13 +10,12 @@ nothing older either. What bears a time that is still to come is as old as if it
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
-_STAGED = ".new"
+from bcd_model.atomic import replacing
 
 
 class Clock:
@@ -49,12 +48,8 @@ class Clock:
         Raises:
             OSError: it cannot be written.
         """
-        content = json.dumps({"system": time.time(), "now": self.now()}).encode()
-        staged = self._path.with_name(self._path.name + _STAGED)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(staged, flags, 0o600), "wb") as stream:
-            stream.write(content)
-        staged.replace(self._path)
+        with replacing(self._path) as staged:
+            staged.write_text(json.dumps({"system": time.time(), "now": self.now()}))
 
     def _kept(self) -> tuple[float, float] | None:
         with suppress(OSError, ValueError, KeyError, TypeError, OverflowError):

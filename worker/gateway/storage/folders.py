@@ -84,6 +84,7 @@ class Folders:
         self.results = root / "results"
         self.regions = self.uploads / "regions"
         self._incoming = self.uploads / ".incoming"
+        self._lock = self.uploads / ".lock"
         self._incoming_lock = self.uploads / ".incoming.lock"
         folders = (self.uploads, self.results, self.regions, self._incoming)
         with _errors(root):
@@ -136,7 +137,7 @@ class Folders:
             else:
                 self.check_room(film.path.stat().st_size)
                 shutil.copyfile(film.path, staged / path.name, follow_symlinks=False)
-        with self._locked():
+        with _lock(self._lock):
             with suppress(FileNotFoundError):
                 os.utime(self.results / job, times, follow_symlinks=False)  # kept for longer
             if target.is_dir() and not target.is_symlink():
@@ -209,10 +210,9 @@ class Folders:
     def _expire_in(self, root: Path, under_way: Callable[[list[str]], Iterable[str]], seconds: float) -> int:
         removed = 0
         with opened(root) as folder:
-            old = self._older(folder, _JOB, stat.S_IFDIR, seconds)
-            with self._locked():  # no upload may come to rely on what is about to be removed
-                still = set(self._older(folder, _JOB, stat.S_IFDIR, seconds)) & set(old)
-                for job in still - set(under_way(sorted(still))) if still else ():
+            with _lock(self._lock):  # no upload may come to rely on what is about to be removed
+                old = self._older(folder, _JOB, stat.S_IFDIR, seconds)
+                for job in set(old) - set(under_way(sorted(old))) if old else ():
                     os.rename(job, f".gone-{secrets.token_hex(8)}", src_dir_fd=folder, dst_dir_fd=folder)
                     removed += 1
             # what takes long is done when no upload waits for it
@@ -248,11 +248,6 @@ class Folders:
                 left = [name for name in names_in(incoming) if _abandoned(incoming, name)]
             for name in left:
                 remove_folder(incoming, name)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with _lock(self.uploads / ".lock"):
-            yield
 
 
 @contextmanager

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import starmap
+from typing import TYPE_CHECKING
 
 from bcd_model.errors import OutputError
 from bcd_model.reasons import Reason
 from converters.films.studies import FilmSource, StudyInput
-from worker.gateway.access import Grants
-from worker.gateway.storage.folders import Folders
 from worker.gateway.storage.result_files import stands
-from worker.gateway.tokens import Token, Tokens
-from worker.gateway.upload.inspector import Inspector
+from worker.gateway.tokens import Token
 from worker.queue.job import Record
-from worker.queue.records import Records
 from worker.study.growth import MissingFilmsError, contents_of, forced, grown, holds, is_held
 from worker.study.published import published
 from worker.study.same_film import (
@@ -25,6 +23,9 @@ from worker.study.same_film import (
     films_submitted,
     recognised,
 )
+
+if TYPE_CHECKING:  # the processes of the inspector, which import this module, need no FastAPI
+    from worker.gateway.dependencies import Gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,141 +47,121 @@ class Together:
     refused: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
-    """Puts late films together with the earlier ones of their study, of one token."""
+def together(here: Gateway, studies: Sequence[StudyInput], token: Token) -> list[Together]:
+    """Each of ``studies`` with the films that ``token`` has sent of it before, if they still count.
 
-    records: Records
-    folders: Folders
-    grants: Grants
-    inspector: Inspector
-    tokens: Tokens
+    What has to be read of earlier films is read in one go: a night that is sent anew has hundreds.
 
-    def together(self, studies: Sequence[StudyInput], token: Token) -> list[Together]:
-        """Each of ``studies`` with the films that ``token`` has sent of it before, if they still count.
+    Raises:
+        ProblemError: from looking through them.
+        QueueError: the queue cannot be reached.
+    """
+    found = [_found(here, study, token) for study in studies]
+    plans = [
+        _planned(here, study, parts) if isinstance(study, StudyInput) else (Together(None, refused=study), ())
+        for study, parts in zip(_recognised(here, studies, found, force=False), found, strict=True)
+    ]
+    due = [(plan.study, earlier) for plan, earlier in plans if plan.study is not None and earlier]
+    wholes = iter(here.inspector.run(partial(_all_grown, due)) if due else ())
+    return [replace(plan, study=next(wholes)) if earlier else plan for plan, earlier in plans]
 
-        What has to be read of earlier films is read in one go: a night that is sent anew has hundreds.
 
-        Raises:
-            ProblemError: from looking through them.
-            QueueError: the queue cannot be reached.
-        """
-        known = self._recognised(studies, token, force=False)
-        plans = [
-            self._planned(study, token)
-            if isinstance(study, StudyInput)
-            else (Together(None, refused=study), ())
-            for study in known
-        ]
-        due = [
-            (study, earlier)
-            for study, (_, earlier) in zip(known, plans, strict=True)
-            if earlier and isinstance(study, StudyInput)
-        ]
-        wholes = iter(self.inspector.run(partial(_all_grown, due)) if due else ())
-        return [replace(plan, study=next(wholes)) if earlier else plan for plan, earlier in plans]
+def alone(here: Gateway, studies: Sequence[StudyInput], token: Token) -> list[Together]:
+    """Each of ``studies`` as it is (``force``), in the place of the token's jobs of it that have failed.
 
-    def _recognised(
-        self, studies: Sequence[StudyInput], token: Token, *, force: bool
-    ) -> Sequence[StudyInput | Reason]:
-        """``studies``; a film that ``token`` has sent before in another file is described as it was then.
+    Raises:
+        ProblemError: from looking through them.
+        QueueError: the queue cannot be reached.
+    """
+    found = [_found(here, study, token) for study in studies]
+    answers = _recognised(here, studies, found, force=True)
+    studies = [study for study in answers if isinstance(study, StudyInput)]  # by force none is refused
+    known = [
+        [film for part in parts if part.study and not part.refused for film in part.study.films]
+        for parts in found
+    ]
+    if any(known):
+        studies = here.inspector.run(partial(_all_forced, list(zip(studies, known, strict=True))))
+    return [
+        Together(study, tuple(part for part in parts if part.state == "failed" and not _is_of(part, study)))
+        for study, parts in zip(studies, found, strict=True)
+    ]
 
-        In the place of a study whose film comes with other pixels, the reason why it is refused.
-        """
-        found = [self._found(study, token.id) for study in studies]
-        known = [self._known(study, parts) for study, parts in zip(studies, found, strict=True)]
-        if not any(map(comes_in_other_files, studies, known)):
-            return [recognised(study, each) for study, each in zip(studies, known, strict=True)]
-        return self.inspector.run(
-            partial(_all_recognised, list(zip(studies, known, strict=True)), force=force)
-        )
 
-    def _known(self, study: StudyInput, parts: Sequence[Record]) -> tuple[KnownFilms, KnownFilms]:
-        """The films of the results, and of the submissions, of the jobs ``parts``."""
-        folders = [self.folders.result_root(part.job_id) / study.study_instance_uid for part in parts]
-        results = [found.contents for folder in folders if (found := published(folder)) is not None]
-        return (
-            films_in_result([film for contents in results for film in contents]),
-            films_submitted(part.study for part in parts if part.study is not None and not part.refused),
-        )
+def _found(here: Gateway, study: StudyInput, token: Token) -> list[Record]:
+    """The token's jobs of the study that are wanted, the newest first.
 
-    def _planned(self, study: StudyInput, token: Token) -> tuple[Together, tuple[StudyInput, ...]]:
-        """What is to be done with ``study``, and the earlier ones that it has to be put together with."""
-        found = self._found(study, token.id)
-        repaired = (part for part in found if part.refused and part.study and _holds(study, part.study))
-        kept = _without_held([part for part in found if not part.refused])
-        parts = (*(part for part in kept if not _is_of(part, study)), *repaired)
-        for part in parts:
-            held = part.study is not None and is_held(contents_of(study), contents_of(part.study))
-            if held and part.state != "failed":
-                return Together(study, parts, part.job_id), ()
-        earlier = tuple(part.study for part in kept if part.study is not None)
-        if all(_is_included(each, study) for each in earlier):
-            return Together(study, parts), ()  # also if there is none: no file need be looked at
-        results, uid = self.folders.results, study.study_instance_uid
-        standing = (
-            part.job_id for part in found if not _is_of(part, study) and stands(results, part.job_id, uid)
-        )
-        return Together(study, parts, replaced=next(standing, "")), earlier
+    They are under way, have failed, or have a result.
+    """
+    found = []
+    uid = study.study_instance_uid
+    for job in here.records.of_study(uid):
+        record = here.records.get(job) if here.grants.has(token.id, job) else None
+        if record is not None and (record.wanted or stands(here.folders.results, job, uid)):
+            found.append(record)
+    return sorted(found, key=lambda record: record.created, reverse=True)
 
-    def alone(self, studies: Sequence[StudyInput], token: Token) -> list[Together]:
-        """Each of ``studies`` as it is (``force``), in the place of the token's jobs of it that have failed.
 
-        Raises:
-            ProblemError: from looking through them.
-            QueueError: the queue cannot be reached.
-        """
-        answers = self._recognised(studies, token, force=True)
-        studies = [study for study in answers if isinstance(study, StudyInput)]
-        found = [self._found(study, token.id) for study in studies]
-        known = [
-            [film for part in parts if part.study and not part.refused for film in part.study.films]
-            for parts in found
-        ]
-        if any(known):
-            studies = self.inspector.run(partial(_all_forced, list(zip(studies, known, strict=True))))
-        return [
-            Together(
-                study, tuple(part for part in parts if part.state == "failed" and not _is_of(part, study))
-            )
-            for study, parts in zip(studies, found, strict=True)
-        ]
+def _recognised(
+    here: Gateway, studies: Sequence[StudyInput], found: Sequence[Sequence[Record]], *, force: bool
+) -> Sequence[StudyInput | Reason]:
+    """``studies``; a film that the token has sent before in another file is described as it was then.
 
-    def take_place(self, parts: Sequence[Record], job: str, token: Token) -> None:
-        """Let ``job`` stand for those of ``parts`` that are not done, unless others wait for them."""
-        others = [other.id for other in self.tokens.all() if other.id != token.id]
-        for part in parts:
-            ours_alone = part.refused or part.outs == (self.folders.result_root(part.job_id),)
-            if part.job_id != job and ours_alone and not self.grants.shared(part.job_id, others):
-                self.records.supersede(part.job_id, job)
+    In the place of a study whose film comes with other pixels, the reason why it is refused.
 
-    def _found(self, study: StudyInput, token: str) -> list[Record]:
-        """The token's jobs of the study that are wanted, the newest first.
+    Args:
+        found: the token's jobs of each of them.
+    """
+    known = [(study, _known(here, study, parts)) for study, parts in zip(studies, found, strict=True)]
+    look = partial(_all_recognised, known, force=force)
+    return here.inspector.run(look) if any(starmap(comes_in_other_files, known)) else look()
 
-        They are under way, have failed, or have a result.
-        """
-        found = []
-        for job in self.records.of_study(study.study_instance_uid):
-            record = self.records.get(job) if self.grants.has(token, job) else None
-            if record is None:
-                continue
-            result = stands(self.folders.results, job, study.study_instance_uid)
-            if record.wanted or result:
-                found.append(record)
-        return sorted(found, key=lambda record: record.created, reverse=True)
+
+def _known(here: Gateway, study: StudyInput, parts: Sequence[Record]) -> tuple[KnownFilms, KnownFilms]:
+    """The films of the results, and of the submissions, of the jobs ``parts``."""
+    folders = [here.folders.result_root(part.job_id) / study.study_instance_uid for part in parts]
+    results = [found.contents for folder in folders if (found := published(folder)) is not None]
+    return (
+        films_in_result([film for contents in results for film in contents]),
+        films_submitted(part.study for part in parts if part.study is not None and not part.refused),
+    )
+
+
+def _planned(
+    here: Gateway, study: StudyInput, found: Sequence[Record]
+) -> tuple[Together, tuple[StudyInput, ...]]:
+    """What is to be done with ``study``, and the earlier ones that it has to be put together with.
+
+    Args:
+        found: the token's jobs of it.
+    """
+    repaired = (part for part in found if part.refused and part.study and _holds(study, part.study))
+    kept = _without_held([part for part in found if not part.refused])
+    parts = (*(part for part in kept if not _is_of(part, study)), *repaired)
+    for part in parts:
+        held = part.study is not None and is_held(contents_of(study), contents_of(part.study))
+        if held and part.state != "failed":
+            return Together(study, parts, part.job_id), ()
+    earlier = tuple(part.study for part in kept if part.study is not None)
+    if all(_is_included(each, study) for each in earlier):
+        return Together(study, parts), ()  # also if there is none: no file need be looked at
+    results, uid = here.folders.results, study.study_instance_uid
+    standing = (
+        part.job_id for part in found if not _is_of(part, study) and stands(results, part.job_id, uid)
+    )
+    return Together(study, parts, replaced=next(standing, "")), earlier
 
 
 def _all_recognised(
     studies: Sequence[tuple[StudyInput, Sequence[KnownFilms]]], *, force: bool
 ) -> list[StudyInput | Reason]:
-    return [_recognised(study, known, force=force) for study, known in studies]
-
-
-def _recognised(study: StudyInput, known: Sequence[KnownFilms], *, force: bool) -> StudyInput | Reason:
-    try:
-        return recognised(study, known, force=force)
-    except OutputError as error:
-        return error.reason
+    answers: list[StudyInput | Reason] = []
+    for study, known in studies:
+        try:
+            answers.append(recognised(study, known, force=force))
+        except OutputError as error:
+            answers.append(error.reason)
+    return answers
 
 
 def _without_held(found: Sequence[Record]) -> tuple[Record, ...]:
@@ -223,18 +204,15 @@ def _holds(study: StudyInput, other: StudyInput) -> bool:
     return holds(contents_of(study), contents_of(other))
 
 
-def _all_grown(
-    studies: Sequence[tuple[StudyInput, Sequence[StudyInput]]],
-) -> list[StudyInput | None]:
-    return [_grown(study, earlier) for study, earlier in studies]
+def _all_grown(studies: Sequence[tuple[StudyInput, Sequence[StudyInput]]]) -> list[StudyInput | None]:
+    wholes: list[StudyInput | None] = []
+    for study, earlier in studies:
+        try:
+            wholes.append(grown(study, earlier))
+        except MissingFilmsError:
+            wholes.append(None)
+    return wholes
 
 
 def _all_forced(studies: Sequence[tuple[StudyInput, Sequence[FilmSource]]]) -> list[StudyInput]:
     return [forced(study, known) if known else study for study, known in studies]
-
-
-def _grown(study: StudyInput, earlier: Sequence[StudyInput]) -> StudyInput | None:
-    try:
-        return grown(study, earlier)
-    except MissingFilmsError:
-        return None
