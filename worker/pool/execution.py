@@ -29,7 +29,7 @@ from worker.study.growth import contents_of
 from worker.study.outcome import Outcome, outcome_of
 from worker.study.publish import ResultWriter, check_target, prepare_root, publish
 from worker.study.scan import may_pass, scan_study
-from worker.study.scanner import check_roots, make_scanner
+from worker.study.scanner import check_roots, load_scanner
 from worker.study.staging import FILMS
 
 if TYPE_CHECKING:
@@ -308,7 +308,9 @@ def _scanner_for(record: Record, settings: Settings) -> Scanner:
             code="other-version",
         )
     threshold, prevalence = (float(record.settings[name]) for name in ("threshold", "prevalence"))
-    scanner = make_scanner(settings.model, settings.threads_per_scan, threshold, prevalence)
+    scanner = load_scanner(
+        settings.model, threads=settings.threads_per_scan, threshold=threshold, prevalence=prevalence
+    )
     if scanner.identity != record.model:
         ours, wanted = scanner.identity, record.model
         raise ModelError(

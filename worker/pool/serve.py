@@ -28,7 +28,7 @@ from worker.queue.job import PRIORITIES, Priority
 from worker.queue.messages import queue_name
 from worker.queue.records import Records
 from worker.settings import Settings
-from worker.study.scanner import make_scanner
+from worker.study.scanner import load_scanner
 from worker.unknown_settings import log_unknown_settings
 
 
@@ -65,7 +65,8 @@ def run_worker(
     def set_up_child(**_: Any) -> None:
         die_with_parent()
         try:
-            make_scanner(settings.model, settings.threads_per_scan)  # not at the cost of the first study
+            # not at the cost of the first study
+            load_scanner(settings.model, threads=settings.threads_per_scan)
         except ModelError as error:
             event("model lost", logging.ERROR, error=str(error))  # every job says so too
 

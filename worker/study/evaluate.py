@@ -21,7 +21,7 @@ from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, Film
 from converters.mias.collection import read_collection
 from converters.truth.annotated_films import match_truth
-from worker.study.scanner import make_scanner
+from worker.study.scanner import load_scanner
 
 if TYPE_CHECKING:
     from converters.films.studies import StudyInput
@@ -114,7 +114,7 @@ def scan_films(
     every = films  # the other breast of a film to be measured
     if unseen:
         films, remarks = _unseen(films, film_digests(info.card))
-    model = make_scanner(weights, threads).model
+    model = load_scanner(weights, threads=threads).model
     pairs = _Pairs(every, compared=model.second_stage is not None)
     scanner = CaseScanner(model)
     cases, unusable = _each(
