@@ -27,7 +27,7 @@ from bcd_model.errors import FilmError, InputError
 from bcd_model.words import Laterality
 from converters import codes
 from converters.atomic import write_atomically
-from converters.mias.collection import SPACING, MiasFilm, SkippedFilm, read_collection
+from converters.mias.collection import SPACING, MiasFilm, left_out, read_collection
 from converters.mias.orientation import chest_wall, patient_orientation, usual_wall
 from converters.mias.pgm import Graymap, read_graymap
 from converters.truth.file import TRUTH_FILE, FilmTruth, write_truth
@@ -57,13 +57,13 @@ class Conversion:
     Attributes:
         studies: number of studies, one for each patient with a film that could be read.
         films: number of DICOM files.
-        skipped: PGM files that were not converted, each with its reason.
+        skipped: one line for every PGM file that was not converted.
         warnings: what else was odd about the collection, one line each.
     """
 
     studies: int
     films: int
-    skipped: tuple[SkippedFilm, ...]
+    skipped: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -89,7 +89,7 @@ def convert_mias(
     """
     check_root(uid_root)
     collection = read_collection(src)
-    skipped = list(collection.skipped)
+    skipped = list(collection.unusable)
     truth: dict[str, FilmTruth] = {}
     studies = 0
     for _, of_patient in groupby(collection.films, key=lambda film: film.patient):
@@ -98,7 +98,7 @@ def convert_mias(
             try:
                 readable.append((film, read_graymap(film.path)))
             except FilmError as error:
-                skipped.append(SkippedFilm(film.path, error.reason))
+                skipped.append(left_out(film.path, error.reason))
         for film, header in _study(readable, uid_root):
             file = f"{film.patient}/{film.name}.dcm"
             write_atomically(out / file, _encode(header))
@@ -111,9 +111,7 @@ def convert_mias(
             f"none of its films can be converted ({skipped[0]})", "put readable PGM films of MIAS there", src
         )
     write_truth(out / TRUTH_FILE, truth)
-    said = {str(item) for item in skipped}
-    warnings = tuple(line for line in collection.warnings if line not in said)
-    return Conversion(studies, len(truth), tuple(skipped), warnings)
+    return Conversion(studies, len(truth), tuple(skipped), collection.warnings)
 
 
 def _study(films: Sequence[tuple[MiasFilm, Graymap]], uid_root: str) -> list[tuple[MiasFilm, Dataset]]:

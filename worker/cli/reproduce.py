@@ -126,10 +126,11 @@ def _films(folder: Path) -> tuple[MiasFilm, ...]:
     from converters.mias.collection import INFO_FILE, read_collection  # brings numpy
 
     collection = read_collection(folder)
-    if collection.warnings:
-        more = len(collection.warnings) - 1
+    odd = (*collection.warnings, *collection.unusable)
+    if odd:
+        more = len(odd) - 1
         raise TruthError(
-            collection.warnings[0] + (f" (and {more} more of such)" if more else ""),
+            odd[0] + (f" (and {more} more of such)" if more else ""),
             f"make {INFO_FILE} and the films agree: nothing is reproduced from a part of them",
         )
     return collection.films
