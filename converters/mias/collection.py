@@ -25,9 +25,10 @@ import numpy as np
 
 from bcd_model.errors import FilmError, InputError, TruthError, UsageError
 from bcd_model.reasons import Reason
-from bcd_model.words import CLASSES, Film, Label, Laterality, Lesion, Projection
+from bcd_model.words import CLASSES, Film, Laterality, Lesion, Projection
 from converters.mias.pgm import read_graymap, read_size
 from converters.truth.annotated_films import AnnotatedFilms
+from converters.truth.file import FilmTruth
 
 INFO_FILE = "Info.txt"
 SPACING = (0.2, 0.2)
@@ -44,29 +45,20 @@ _WHOLE = re.compile(r"[0-9]{1,6}")
 _INFO_REMEDY = f"correct the line, or take {INFO_FILE} from the MIAS distribution again"
 
 
-@dataclass(frozen=True, slots=True)
-class MiasFilm:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiasFilm(FilmTruth):
     """One film with its truth; a :class:`bcd_model.words.AnnotatedFilm`.
+
+    Its ``name`` is in lower case, as ``mdb001``; ``patient`` is ``mias-001`` for films 1 and 2, and so on;
+    ``label`` is the worst of its rows in ``Info.txt``, and ``lesions`` are in the order there.
 
     Attributes:
         path: the PGM file.
-        name: the film's name in lower case, as ``mdb001``.
         number: its number in the collection.
-        patient: ``mias-001`` for films 1 and 2, and so on.
-        tissue: F, G or D.
-        lesions: those with a place, in the order of ``Info.txt``.
-        unlocated: True if the film has an abnormality without a place.
-        label: the worst of its rows.
     """
 
     path: Path
-    name: str
     number: int
-    patient: str
-    tissue: str
-    label: Label
-    lesions: tuple[Lesion, ...]
-    unlocated: bool
 
     @property
     def projection(self) -> Projection:

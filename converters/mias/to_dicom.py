@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def convert_mias(
         for film, header in _study(readable, uid_root):
             file = f"{film.patient}/{film.name}.dcm"
             write_atomically(out / file, _encode(header))
-            truth[header.SOPInstanceUID] = _truth(file, film)
+            truth[header.SOPInstanceUID] = replace(film, file=file)
             if progress is not None:
                 progress(file)
         studies += bool(readable)
@@ -234,15 +234,3 @@ def _encode(header: Dataset) -> bytes:
     file = FileDataset(buffer, header, file_meta=meta, preamble=b"\0" * 128)
     file.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
-
-
-def _truth(file: str, film: MiasFilm) -> FilmTruth:
-    return FilmTruth(
-        file=file,
-        name=film.name,
-        patient=film.patient,
-        label=film.label,
-        tissue=film.tissue,
-        lesions=film.lesions,
-        unlocated=film.unlocated,
-    )
