@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from pydicom.dataset import Dataset
 
 from bcd_model.reasons import Reason
@@ -21,6 +22,21 @@ from converters.uids import UUID_ROOT, make_uid
 
 FilmOutcome = Literal["scanned", "failed", "excluded"]
 """What became of a film."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """The settings that shape a result, as they stand in the job's id and in ``result.json``.
+
+    Attributes:
+        prevalence: share of abnormal films where its probabilities hold.
+        threshold: on P(abnormal), from where its findings are presented.
+        uid_root: below which every UID of it is made.
+    """
+
+    prevalence: Annotated[float, Field(gt=0, lt=1, strict=True)]
+    threshold: Annotated[float, Field(ge=0, le=1, strict=True)]
+    uid_root: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +163,6 @@ class StudyResult:
     """Everything one job found out about one study, or about one patient's films in it.
 
     Attributes:
-        settings: the settings that shaped the result, as they stand in ``result.json``.
         input_digest: SHA-256 over the study's films (see ``converters.films.studies``).
         warnings: what concerns the study as a whole (a film given twice, films of several patients).
         numbers: what people call the films, from 1 in the study; by default their order here.
@@ -162,7 +177,6 @@ class StudyResult:
     model: ModelIdentity
     operating_point: OperatingPoint
     films: tuple[FilmResult, ...]
-    settings: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     patient: int = 1

@@ -220,7 +220,6 @@ def study(
         model=ModelIdentity("bcdcnn-test", "1.2", "cd" * 32),
         operating_point=point or OperatingPoint(threshold, 0.4),
         films=films,
-        settings={"stride": 4},
         warnings=warnings,
     )
 
