@@ -29,7 +29,7 @@ from worker.study.growth import (
     not_held,
     remembered,
 )
-from worker.study.outcome import ENDINGS, Tally
+from worker.study.outcome import ENDINGS
 from worker.study.publish import check_target
 from worker.study.published import Published, published
 from worker.study.same_film import comes_in_other_files, films_in_result, films_submitted, recognised
@@ -204,7 +204,7 @@ class Submitter:
             return None
         given = {film.digest: film for film in study.films}
         films = films_of(standing.contents)
-        if not is_held(contents_of(study), standing.contents) or len(films) < standing.films:
+        if not is_held(contents_of(study), standing.contents) or len(films) < len(standing.contents):
             return None
         if given.keys() == {film.digest for film in films}:
             return None
@@ -315,9 +315,7 @@ def priority_for(studies: int, batch: str, priority: Priority | None) -> Priorit
 def restored(record: Record, ours: Published) -> Record:
     """The record of a job whose result stands."""
     state, code = ENDINGS[ours.looked_at]
-    scanned = ours.films - ours.failed - ours.excluded
-    tally = Tally(scanned, ours.failed, ours.flagged, round(ours.highest, 6), ours.excluded)
-    return replace(record, state=state, film=ours.films, exit_code=code, tally=tally)
+    return replace(record, state=state, film=len(ours.contents), exit_code=code, tally=ours.tally)
 
 
 def wait(
