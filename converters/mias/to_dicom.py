@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
     DigitalMammographyXRayImageStorageForPresentation,
@@ -224,13 +224,10 @@ def _add_geometry(header: Dataset, laterality: Laterality, image: Graymap) -> No
 
 def _encode(header: Dataset) -> bytes:
     """The object as a DICOM file (PS3.10), Explicit VR Little Endian."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = header.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = _IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = _IMPLEMENTATION_VERSION_NAME
+    header.file_meta = FileMetaDataset()  # saving adds the SOP class and instance
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.file_meta.ImplementationClassUID = _IMPLEMENTATION_CLASS_UID
+    header.file_meta.ImplementationVersionName = _IMPLEMENTATION_VERSION_NAME
     buffer = io.BytesIO()
-    file = FileDataset(buffer, header, file_meta=meta, preamble=b"\0" * 128)
-    file.save_as(buffer, enforce_file_format=True)
+    header.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import Tag
 
@@ -21,7 +21,6 @@ from converters.results.film_facts import Reference
 from converters.results.labels import Box
 from converters.results.modules import (
     PRESENTATION,
-    as_file,
     clean,
     content_description,
     date_of,
@@ -46,9 +45,7 @@ _CAPTION = {"top": (0.01, 0.08), "bottom": (0.92, 0.99)}
 _CAPTION_HEIGHT = 0.08
 
 
-def build_presentation(
-    result: StudyResult, film: ScannedFilm, reference: Reference, number: int
-) -> FileDataset:
+def build_presentation(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> Dataset:
     """The presentation state of ``film``, to which ``reference`` points; ``number`` its Instance Number."""
     size = rows, columns = film.film.shape
     when = moment(result, film)
@@ -90,7 +87,7 @@ def build_presentation(
         for annotation in annotations[name]:
             annotation.GraphicLayer = name
             state.GraphicAnnotationSequence.append(annotation)
-    return as_file(state)
+    return state
 
 
 def _image_only(series: list[Dataset]) -> list[Dataset]:

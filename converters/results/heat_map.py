@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
 from bcd_model.words import HeatMap
@@ -22,7 +22,6 @@ from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
 from converters.results.modules import (
     HEAT_MAP,
-    as_file,
     clean,
     content_description,
     date_of,
@@ -46,7 +45,7 @@ def on_film(heat: HeatMap, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
     return scaled[np.ix_(rows, columns)]
 
 
-def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> FileDataset:
+def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> Dataset:
     """The heat map of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     when = moment(result, film)
     heat = new_object(result, HEAT_MAP, film, number)
@@ -72,9 +71,8 @@ def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference,
     heat.BitsAllocated = heat.BitsStored = 8
     heat.HighBit = 7
     heat.PixelRepresentation = 0
-    file = as_file(heat)
-    file.compress(RLELossless, on_film(film.scan.heat_map, film.film.shape), generate_instance_uid=False)
-    return file
+    heat.compress(RLELossless, on_film(film.scan.heat_map, film.film.shape), generate_instance_uid=False)
+    return heat
 
 
 def _segment(result: StudyResult, film: FilmResult) -> Dataset:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
@@ -152,7 +152,7 @@ HEAT_MAP = Kind("heatmap", SegmentationStorage, "SEG", 9040, "BCD probability of
 def new_object(
     result: StudyResult, kind: Kind, film: FilmResult | None = None, instance_number: int = 1
 ) -> Dataset:
-    """A dataset with the patient, study, series, equipment and SOP common modules filled.
+    """A file's dataset with the patient, study, series, equipment and SOP common modules filled.
 
     Args:
         film: the film the object belongs to; films of one side make up one series.
@@ -194,6 +194,8 @@ def new_object(
         if zone is not None:
             new.TimezoneOffsetFromUTC = zone
     new.ContributingEquipmentSequence = [_contribution(result, when)]
+    new.file_meta = FileMetaDataset()  # saving adds the rest of it (PS3.10 7.1)
+    new.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return new
 
 
@@ -284,12 +286,3 @@ def series_references(references: Iterable[Reference]) -> list[Dataset]:
         ]
         items.append(item)
     return items
-
-
-def as_file(dataset: Dataset, transfer_syntax: UID = ExplicitVRLittleEndian) -> FileDataset:
-    """``dataset`` with the File Meta Information of a DICOM file (PS3.10 7.1)."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = transfer_syntax
-    return FileDataset("", dataset, preamble=b"\0" * 128, file_meta=meta)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLSLossless
 
 from bcd_model.words import Film, Finding, Point
@@ -21,7 +21,7 @@ from converters.product import RESEARCH
 from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
 from converters.results.labels import Box
-from converters.results.modules import OVERLAY, as_file, clean, date_of, moment, new_object, time_of
+from converters.results.modules import OVERLAY, clean, date_of, moment, new_object, time_of
 from converters.results.study_result import ScannedFilm, StudyResult
 
 Picture = npt.NDArray[np.uint8]
@@ -108,7 +108,7 @@ def _reduced(point: Point, factor: int) -> Point:
     return (point[0] + 0.5) / factor - 0.5, (point[1] + 0.5) / factor - 0.5
 
 
-def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> FileDataset:
+def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> Dataset:
     """The Secondary Capture of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     caption = wording.film_caption(film, result)
     when = moment(result, film)
@@ -140,9 +140,8 @@ def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, 
     capture.PixelRepresentation = 0
     capture.PixelData = picture.tobytes()
     del picture  # the encoder sets aside four more of them
-    file = as_file(capture)
-    file.compress(JPEGLSLossless, generate_instance_uid=False)
-    return file
+    capture.compress(JPEGLSLossless, generate_instance_uid=False)
+    return capture
 
 
 def _add_spacing(capture: Dataset, film: Film, header: Dataset) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from bcd_model.words import DISCLAIMER, Finding, Laterality
@@ -15,7 +15,6 @@ from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
 from converters.results.modules import (
     Kind,
-    as_file,
     clean,
     date_of,
     evidence,
@@ -31,7 +30,7 @@ from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 _LINE = "\r\n"
 
 
-def build_document(result: StudyResult, kind: Kind, root: Item) -> FileDataset:
+def build_document(result: StudyResult, kind: Kind, root: Item) -> Dataset:
     """The document whose content is ``root``; every film that can be pointed to is its evidence."""
     when = moment(result)
     document = new_object(result, kind)
@@ -48,7 +47,7 @@ def build_document(result: StudyResult, kind: Kind, root: Item) -> FileDataset:
     if replaced:
         document.PredecessorDocumentsSequence = replaced
     document.update(encode(root))
-    return as_file(document)
+    return document
 
 
 def _predecessors(result: StudyResult, sop_class_uid: UID) -> list[Dataset]:

@@ -22,7 +22,7 @@ first, as viewers take the first coordinates of a group for its shape.
 
 from __future__ import annotations
 
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset
 
 from bcd_model.words import Finding
 from converters import codes
@@ -44,7 +44,7 @@ from converters.results.study_result import ScannedFilm, StudyResult
 from converters.uids import make_uid
 
 
-def build_measurement_sr(result: StudyResult) -> FileDataset | None:
+def build_measurement_sr(result: StudyResult) -> Dataset | None:
     """The measurement report of the study; None if no film's header gives the UIDs to point to it."""
     known = [
         (number, film, reference)
