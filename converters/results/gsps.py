@@ -23,11 +23,8 @@ from converters.results.modules import (
     PRESENTATION,
     clean,
     content_description,
-    date_of,
-    moment,
     new_object,
     series_references,
-    time_of,
 )
 from converters.results.study_result import ScannedFilm, StudyResult
 
@@ -48,13 +45,12 @@ _CAPTION_HEIGHT = 0.08
 def build_presentation(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> Dataset:
     """The presentation state of ``film``, to which ``reference`` points; ``number`` its Instance Number."""
     size = rows, columns = film.film.shape
-    when = moment(result, film)
     state = new_object(result, PRESENTATION, film, number)
     state.Laterality = film_facts.laterality(film)
     state.ContentLabel = "BCD_CAD"
     state.ContentDescription = content_description("BCD findings", film)
     state.ContentCreatorName = None
-    state.PresentationCreationDate, state.PresentationCreationTime = date_of(when), time_of(when)
+    state.PresentationCreationDate, state.PresentationCreationTime = state.SeriesDate, state.SeriesTime
     state.ReferencedSeriesSequence = _image_only(series_references([reference]))
     _add_gray_scale(state, film.header)
 

@@ -20,15 +20,7 @@ from converters import codes
 from converters.product import RESEARCH
 from converters.results import film_facts, wording
 from converters.results.film_facts import Reference
-from converters.results.modules import (
-    HEAT_MAP,
-    clean,
-    content_description,
-    date_of,
-    moment,
-    new_object,
-    time_of,
-)
+from converters.results.modules import HEAT_MAP, clean, content_description, new_object
 from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 MAXIMUM = 255
@@ -47,11 +39,10 @@ def on_film(heat: HeatMap, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
 
 def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> Dataset:
     """The heat map of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
-    when = moment(result, film)
     heat = new_object(result, HEAT_MAP, film, number)
     heat.DeviceSerialNumber = clean(result.model.digest)[:64]
     heat.ImageType = ["DERIVED", "PRIMARY"]
-    heat.ContentDate, heat.ContentTime = date_of(when), time_of(when)
+    heat.ContentDate, heat.ContentTime = heat.SeriesDate, heat.SeriesTime
     heat.PatientOrientation = list(film_facts.orientation(film) or ()) or None
     heat.BurnedInAnnotation = "NO"
     heat.ContentLabel = "BCD_HEATMAP"

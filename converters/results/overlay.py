@@ -21,7 +21,7 @@ from converters.product import RESEARCH
 from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
 from converters.results.labels import Box
-from converters.results.modules import OVERLAY, clean, date_of, moment, new_object, time_of
+from converters.results.modules import OVERLAY, clean, new_object
 from converters.results.study_result import ScannedFilm, StudyResult
 
 Picture = npt.NDArray[np.uint8]
@@ -111,11 +111,10 @@ def _reduced(point: Point, factor: int) -> Point:
 def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> Dataset:
     """The Secondary Capture of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     caption = wording.film_caption(film, result)
-    when = moment(result, film)
     capture = new_object(result, OVERLAY, film, number)
     capture.ConversionType = "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY"]
-    capture.ContentDate, capture.ContentTime = date_of(when), time_of(when)
+    capture.ContentDate, capture.ContentTime = capture.SeriesDate, capture.SeriesTime
     capture.PatientOrientation = list(film_facts.orientation(film) or ()) or None
     if film.film.laterality is not None:
         capture.ImageLaterality = film.film.laterality

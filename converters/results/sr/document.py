@@ -16,12 +16,9 @@ from converters.results.film_facts import Reference
 from converters.results.modules import (
     Kind,
     clean,
-    date_of,
     evidence,
-    moment,
     new_object,
     study_header,
-    time_of,
 )
 from converters.results.outcome import coverage
 from converters.results.sr.content_tree import Item, code, coordinates, encode, image, number, text, uid
@@ -32,11 +29,10 @@ _LINE = "\r\n"
 
 def build_document(result: StudyResult, kind: Kind, root: Item) -> Dataset:
     """The document whose content is ``root``; every film that can be pointed to is its evidence."""
-    when = moment(result)
     document = new_object(result, kind)
     document.ReferencedPerformedProcedureStepSequence = []
     document.PerformedProcedureCodeSequence = []
-    document.ContentDate, document.ContentTime = date_of(when), time_of(when)
+    document.ContentDate, document.ContentTime = document.SeriesDate, document.SeriesTime
     document.CompletionFlag = "COMPLETE"
     document.VerificationFlag = "UNVERIFIED"
     references = [film_facts.reference(film) for film in result.films]
