@@ -17,7 +17,6 @@ from bcd_model.words import Point
 from converters.dicom.file import items, numbers, text
 from converters.films.pixels.grayscale import first_window, window_function
 from converters.results import film_facts, labels, wording
-from converters.results.film_facts import Reference
 from converters.results.labels import Box
 from converters.results.modules import (
     PRESENTATION,
@@ -26,7 +25,7 @@ from converters.results.modules import (
     new_object,
     series_references,
 )
-from converters.results.study_result import ScannedFilm, StudyResult
+from converters.results.study_result import Reference, ScannedFilm, StudyResult
 
 _LUT_DESCRIPTOR = Tag(0x0028, 0x3002)
 

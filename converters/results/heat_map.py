@@ -19,9 +19,8 @@ from bcd_model.words import HeatMap
 from converters import codes
 from converters.product import RESEARCH
 from converters.results import film_facts, wording
-from converters.results.film_facts import Reference
 from converters.results.modules import HEAT_MAP, clean, content_description, new_object
-from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
+from converters.results.study_result import FilmResult, Reference, ScannedFilm, StudyResult
 
 MAXIMUM = 255
 """Maximum Fractional Value (0062,000E): what stands for a probability of 1."""

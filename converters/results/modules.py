@@ -28,9 +28,8 @@ from converters.codes import PROCESSING_EQUIPMENT
 from converters.dicom.data_elements import FileText
 from converters.product import MANUFACTURER, PRODUCT, RESEARCH, SOFTWARE_VERSION
 from converters.results import film_facts
-from converters.results.film_facts import Reference
 from converters.results.patients import identity_of
-from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
+from converters.results.study_result import FilmResult, Reference, ScannedFilm, StudyResult
 
 # Attributes of the Patient, Clinical Trial Subject, General Study and Patient Study modules
 # (PS3.3 C.7.1.1, C.7.1.3, C.7.2.1, C.7.2.2) that hold text or sequences; Type 2 ones are

@@ -19,10 +19,9 @@ from converters import codes
 from converters.dicom.file import text
 from converters.product import RESEARCH
 from converters.results import film_facts, labels, wording
-from converters.results.film_facts import Reference
 from converters.results.labels import Box
 from converters.results.modules import OVERLAY, clean, new_object
-from converters.results.study_result import ScannedFilm, StudyResult
+from converters.results.study_result import Reference, ScannedFilm, StudyResult
 
 Picture = npt.NDArray[np.uint8]
 """(rows, columns, 3), RGB."""

@@ -126,12 +126,25 @@ def failed(film: FilmResult, reason: Reason) -> FailedFilm:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierDocument:
-    """A structured report of the result that this one replaces, and the patient it names."""
+class Reference:
+    """What DICOM needs in order to point to an object (PS3.3 10.3 and C.17.2.1)."""
 
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str
+
+    def item(self) -> Dataset:
+        """The item of a Referenced SOP or image sequence."""
+        item = Dataset()
+        item.ReferencedSOPClassUID = self.sop_class_uid
+        item.ReferencedSOPInstanceUID = self.sop_instance_uid
+        return item
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierDocument(Reference):
+    """A structured report of the result that this one replaces, and the patient it names."""
+
     patient: Identity
 
 

@@ -34,7 +34,6 @@ from converters.codes import VIEWS
 from converters.films.acceptance import Rule
 from converters.films.identity import identity
 from converters.results import film_facts
-from converters.results.film_facts import Reference
 from converters.results.study_result import (
     EarlierDocument,
     ExcludedFilm,
@@ -42,6 +41,7 @@ from converters.results.study_result import (
     FilmResult,
     JobIdentity,
     Predecessor,
+    Reference,
     ScannedFilm,
     StudyResult,
 )

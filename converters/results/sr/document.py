@@ -12,7 +12,6 @@ from converters import codes
 from converters.codes import Code
 from converters.films.identity import identity
 from converters.results import film_facts, wording
-from converters.results.film_facts import Reference
 from converters.results.modules import (
     Kind,
     clean,
@@ -22,7 +21,7 @@ from converters.results.modules import (
 )
 from converters.results.outcome import coverage
 from converters.results.sr.content_tree import Item, code, coordinates, encode, image, number, text, uid
-from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
+from converters.results.study_result import FilmResult, Reference, ScannedFilm, StudyResult
 
 _LINE = "\r\n"
 
@@ -52,10 +51,7 @@ def _predecessors(result: StudyResult, sop_class_uid: UID) -> list[Dataset]:
     if result.predecessor is None or header is None:
         return []
     return [
-        evidence(
-            result,
-            [Reference(earlier.sop_class_uid, earlier.sop_instance_uid, earlier.series_instance_uid)],
-        )
+        evidence(result, [earlier])
         for earlier in result.predecessor.documents
         if (earlier.sop_class_uid, earlier.patient) == (sop_class_uid, identity(header))
     ]

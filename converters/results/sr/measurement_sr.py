@@ -28,7 +28,6 @@ from bcd_model.words import Finding
 from converters import codes
 from converters.product import MANUFACTURER, PRODUCT
 from converters.results import film_facts, wording
-from converters.results.film_facts import Reference
 from converters.results.modules import MEASUREMENT_SR, study_header
 from converters.results.sr.content_tree import Item, code, container, image, text, uid
 from converters.results.sr.document import (
@@ -40,7 +39,7 @@ from converters.results.sr.document import (
     library_entry,
     tracking,
 )
-from converters.results.study_result import ScannedFilm, StudyResult
+from converters.results.study_result import Reference, ScannedFilm, StudyResult
 from converters.uids import make_uid
 
 
