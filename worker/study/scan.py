@@ -208,27 +208,21 @@ def _not_scanned(source: FilmSource, reason: Reason | None, header: Header | Non
 
 def _with_doubles_named(films: Sequence[FilmResult]) -> tuple[FilmResult, ...]:
     """The films; those whose pixels another film has as well are given a warning."""
-    alike: defaultdict[str, list[int]] = defaultdict(list)
-    for index, film in enumerate(films):
+    alike: defaultdict[str, list[tuple[int, ScannedFilm]]] = defaultdict(list)
+    for number, film in enumerate(films, start=1):
         if isinstance(film, ScannedFilm):
-            alike[film_digest(film.film)].append(index)
+            alike[film_digest(film.film)].append((number, film))
     named = list(films)
-    for indices in alike.values():
-        for index in indices if len(indices) > 1 else ():
-            film = films[index]
-            others = [films[other] for other in indices if other != index]
-            numbers = ", ".join(str(other + 1) for other in indices if other != index)
+    for doubles in alike.values():
+        shown = {(double.film.laterality, double.film.view) for _, double in doubles}
+        for number, double in doubles if len(doubles) > 1 else ():
+            numbers = ", ".join(str(other) for other, _ in doubles if other != number)
             text = f"film {numbers} of this study has the same pixels"
-            if any(_label(other) != _label(films[index]) for other in others):
+            if len(shown) > 1:
                 text += " under another side or view: one of them is labelled wrongly"
-            if isinstance(film, ScannedFilm):
-                scan = replace(film.scan, warnings=(*film.scan.warnings, text))
-                named[index] = replace(film, scan=scan)
+            scan = replace(double.scan, warnings=(*double.scan.warnings, text))
+            named[number - 1] = replace(double, scan=scan)
     return tuple(named)
-
-
-def _label(film: FilmResult) -> tuple[str | None, str | None]:
-    return (film.film.laterality, film.film.view) if isinstance(film, ScannedFilm) else (None, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
