@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -67,9 +67,7 @@ class Conversion:
     warnings: tuple[str, ...] = ()
 
 
-def convert_mias(
-    src: Path, out: Path, *, uid_root: str = UUID_ROOT, progress: Callable[[str], None] | None = None
-) -> Conversion:
+def convert_mias(src: Path, out: Path, *, uid_root: str = UUID_ROOT) -> Conversion:
     """Convert the films of ``src`` (PGM and ``Info.txt``) to ``out``/<patient>/<film>.dcm.
 
     Files of an earlier conversion are replaced; nothing else in ``out`` is touched. Each file appears
@@ -79,7 +77,6 @@ def convert_mias(
         src: folder of the collection; not searched for folders below it.
         out: folder to write to; made if need be.
         uid_root: below which all UIDs are made.
-        progress: called with the path of each DICOM file, relative to ``out``, when it is there.
 
     Raises:
         InputError: ``src`` holds no film, or none that can be converted.
@@ -103,8 +100,6 @@ def convert_mias(
             file = f"{film.patient}/{film.name}.dcm"
             write_atomically(out / file, _encode(header))
             truth[header.SOPInstanceUID] = replace(film, file=file)
-            if progress is not None:
-                progress(file)
         studies += bool(readable)
     if not truth:
         raise InputError(

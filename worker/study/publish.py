@@ -21,7 +21,7 @@ from converters.results.study_result import StudyResult
 from converters.results.write import write_results
 from worker.study.growth import Contents, contents_of, grows
 from worker.study.published import job_at, published_at
-from worker.study.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync
+from worker.study.staging import ResultsMode, ResultsRoot, check_name, finish, open_folder, staged, sync
 
 Writer = Callable[[StudyResult, Path], object]
 
@@ -166,7 +166,7 @@ def publish(
             _close(_checked(opened, name, job, replace=replace, films=films))
         with _output_errors(target), staged(opened) as stage:
             write(result, stage.path)
-            stage.finish(mode)
+            finish(stage.fd, mode)
             with stage.alone():
                 there = _checked(opened, name, job, replace=replace, films=films)
                 try:

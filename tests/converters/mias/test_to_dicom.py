@@ -57,11 +57,10 @@ def complaints(path: Path) -> list[str]:
 
 
 def test_one_study_a_patient_with_two_films(films: Path, tmp_path: Path) -> None:
-    told: list[str] = []
-    done = convert_mias(films, tmp_path, progress=told.append)
+    done = convert_mias(films, tmp_path)
     assert done == Conversion(studies=2, films=4, skipped=(), warnings=())
-    assert told == [f"phantom-00{(n + 1) // 2}/phantom00{n}.dcm" for n in range(1, 5)]
-    assert sorted(contents(tmp_path)) == [*told, "truth.json"]
+    written = [f"phantom-00{(n + 1) // 2}/phantom00{n}.dcm" for n in range(1, 5)]
+    assert sorted(contents(tmp_path)) == [*written, "truth.json"]
     studies = {name: header.StudyInstanceUID for name, header in objects(tmp_path).items()}
     assert studies["phantom001"] == studies["phantom002"] != studies["phantom003"] == studies["phantom004"]
 
