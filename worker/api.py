@@ -5,44 +5,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from bcd_model.words import StudyScanner
 from converters.films.studies import StudyInput, find_studies
 from converters.results.study_result import StudyResult
 from converters.uids import UUID_ROOT
 from worker.study import scan
 from worker.study.publish import publish
-
-if TYPE_CHECKING:
-    from bcd_model.detector.scan import Scanner
+from worker.study.scanner import load_scanner
 
 __all__ = ["find_studies", "load_scanner", "publish", "scan_study"]
-
-
-def load_scanner(
-    weights: Path | None = None,
-    *,
-    threads: int | None = None,
-    threshold: float | None = None,
-    prevalence: float | None = None,
-) -> Scanner:
-    """Return a scanner; several with the same weights share them.
-
-    Args:
-        weights: a file made by ``bcd-admin train``; by default the shipped one.
-        threads: of PyTorch, for the whole process; its own default if None.
-        threshold: on P(abnormal), in place of the model's operating point, whose figures then do not apply.
-        prevalence: share of abnormal films where it is used; by default the model's own.
-
-    Raises:
-        ModelError: the weight file cannot be used.
-        UsageError: the prevalence cannot be used.
-    """
-    from worker.study.scanner import make_scanner  # brings torch when it makes one
-
-    return make_scanner(weights, threads, threshold, prevalence)
 
 
 def scan_study(

@@ -25,8 +25,10 @@ import numpy as np
 
 from bcd_model.errors import FilmError, InputError, TruthError, UsageError
 from bcd_model.reasons import Reason
-from bcd_model.words import CLASSES, Film, Label, Laterality, Lesion, Projection
+from bcd_model.words import CLASSES, Film, Laterality, Lesion, Projection
 from converters.mias.pgm import read_graymap, read_size
+from converters.truth.annotated_films import AnnotatedFilms
+from converters.truth.file import FilmTruth
 
 INFO_FILE = "Info.txt"
 SPACING = (0.2, 0.2)
@@ -39,35 +41,24 @@ KINDS = ("CALC", "CIRC", "SPIC", "MISC", "ARCH", "ASYM")
 _LABELS: Mapping[str, Literal["benign", "malignant"]] = {"B": "benign", "M": "malignant"}
 _COLLECTIONS = {"mdb": "mias", "phantom": "phantom"}
 _NAME = re.compile(r"(mdb|phantom)([0-9]{1,6})", re.IGNORECASE)
-_OTHER_NAME = Reason("file-name", "its name is not of the form mdb001.pgm")
-_NO_ROW = Reason("no-truth", f"{INFO_FILE} has no row for it")
 _WHOLE = re.compile(r"[0-9]{1,6}")
 _INFO_REMEDY = f"correct the line, or take {INFO_FILE} from the MIAS distribution again"
 
 
-@dataclass(frozen=True, slots=True)
-class MiasFilm:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiasFilm(FilmTruth):
     """One film with its truth; a :class:`bcd_model.words.AnnotatedFilm`.
+
+    Its ``name`` is in lower case, as ``mdb001``; ``patient`` is ``mias-001`` for films 1 and 2, and so on;
+    ``label`` is the worst of its rows in ``Info.txt``, and ``lesions`` are in the order there.
 
     Attributes:
         path: the PGM file.
-        name: the film's name in lower case, as ``mdb001``.
         number: its number in the collection.
-        patient: ``mias-001`` for films 1 and 2, and so on.
-        tissue: F, G or D.
-        lesions: those with a place, in the order of ``Info.txt``.
-        unlocated: True if the film has an abnormality without a place.
-        label: the worst of its rows.
     """
 
     path: Path
-    name: str
     number: int
-    patient: str
-    tissue: str
-    label: Label
-    lesions: tuple[Lesion, ...]
-    unlocated: bool
 
     @property
     def projection(self) -> Projection:
@@ -101,27 +92,9 @@ class MiasFilm:
 
 
 @dataclass(frozen=True, slots=True)
-class SkippedFilm:
-    """A PGM file that is not part of the collection, and why, in one line."""
+class MiasCollection(AnnotatedFilms[MiasFilm]):
+    """The films of one folder; ``missing`` are those that have truth and cannot be used, or are not there."""
 
-    path: Path
-    reason: Reason
-
-    def __str__(self) -> str:
-        return f"{self.path.name}: left out: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class MiasCollection:
-    """The films of one folder that have truth, in the order of their names.
-
-    ``warnings`` tell in one line each what was odd; everything in ``skipped`` is among them. ``missing``
-    are the names of films that have truth and cannot be used, or are not there.
-    """
-
-    films: tuple[MiasFilm, ...]
-    warnings: tuple[str, ...] = ()
-    skipped: tuple[SkippedFilm, ...] = ()
     missing: tuple[str, ...] = ()
 
 
@@ -143,8 +116,8 @@ class _Row:
 def read_collection(folder: Path) -> MiasCollection:
     """Read ``Info.txt`` of ``folder`` and match it with the PGM files there.
 
-    Only the header of each film is read. A row without a film and a film without a row are in
-    the collection's warnings.
+    Only the header of each film is read. Rows without a film are in the collection's warnings; a film
+    without a row cannot be used.
 
     Raises:
         UsageError: ``folder`` does not exist, or is not a folder.
@@ -158,7 +131,7 @@ def read_collection(folder: Path) -> MiasCollection:
             "not found", f"put {INFO_FILE} of the MIAS distribution beside the films", folder / INFO_FILE
         )
     table = _read_info(info)
-    found, skipped = _find_films(files, table)
+    found, unusable = _find_films(files, table)
 
     films: list[MiasFilm] = []
     warnings: list[str] = []
@@ -166,7 +139,7 @@ def read_collection(folder: Path) -> MiasCollection:
         try:
             rows, columns = read_size(path)
         except FilmError as error:
-            skipped.append(SkippedFilm(path, error.reason))
+            unusable.append(left_out(path, error.reason))
             continue
         film, outside = _film(name, path, table[name], (rows, columns))
         films.append(film)
@@ -175,14 +148,13 @@ def read_collection(folder: Path) -> MiasCollection:
                 f"{info}: a lesion of {name} lies outside the film and is taken as without a place"
             )
     missing = sorted(set(table) - set(found))
-    if not films and not skipped:
+    if not films and not unusable:
         raise InputError("holds no PGM film", "name the folder that holds mdb001.pgm and so on", folder)
     if missing:
         some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         warnings.append(f"{info}: {len(missing)} of the films it lists are not in the folder ({some})")
-    warnings += map(str, skipped)
     absent = sorted(set(table) - {film.name for film in films})
-    return MiasCollection(tuple(films), tuple(warnings), tuple(skipped), tuple(absent))
+    return MiasCollection(tuple(films), tuple(unusable), tuple(warnings), tuple(absent))
 
 
 def info_line(name: str, tissue: str, rows: int, lesion: Lesion | None = None) -> str:
@@ -213,25 +185,28 @@ def _files(folder: Path) -> list[Path]:
         ) from error
 
 
-def _find_films(
-    files: Iterable[Path], table: Mapping[str, list[_Row]]
-) -> tuple[dict[str, Path], list[SkippedFilm]]:
-    """The PGM files that have rows, by film name, and the PGM files that cannot be matched."""
+def _find_films(files: Iterable[Path], table: Mapping[str, list[_Row]]) -> tuple[dict[str, Path], list[str]]:
+    """The PGM files that have rows, by film name; a line for every PGM file that cannot be matched."""
     found: dict[str, Path] = {}
-    skipped: list[SkippedFilm] = []
+    unusable: list[str] = []
     for path in files:
         if path.suffix.lower() != ".pgm":
             continue
         name = _film_name(path.stem)
         if name is None:
-            skipped.append(SkippedFilm(path, _OTHER_NAME))
+            unusable.append(left_out(path, "its name is not of the form mdb001.pgm"))
         elif name not in table:
-            skipped.append(SkippedFilm(path, _NO_ROW))
+            unusable.append(left_out(path, f"{INFO_FILE} has no row for it"))
         elif name in found:
-            skipped.append(SkippedFilm(path, Reason("twice", f"it is the same film as {found[name].name}")))
+            unusable.append(left_out(path, f"it is the same film as {found[name].name}"))
         else:
             found[name] = path
-    return dict(sorted(found.items())), skipped
+    return dict(sorted(found.items())), unusable
+
+
+def left_out(path: Path, why: Reason | str) -> str:
+    """The line for a film that cannot be used."""
+    return f"{path.name}: left out: {why}"
 
 
 def _film_name(word: str) -> str | None:

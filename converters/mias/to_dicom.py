@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
     DigitalMammographyXRayImageStorageForPresentation,
@@ -27,7 +27,7 @@ from bcd_model.errors import FilmError, InputError
 from bcd_model.words import Laterality
 from converters import codes
 from converters.atomic import write_atomically
-from converters.mias.collection import SPACING, MiasFilm, SkippedFilm, read_collection
+from converters.mias.collection import SPACING, MiasFilm, left_out, read_collection
 from converters.mias.orientation import chest_wall, patient_orientation, usual_wall
 from converters.mias.pgm import Graymap, read_graymap
 from converters.truth.file import TRUTH_FILE, FilmTruth, write_truth
@@ -57,19 +57,17 @@ class Conversion:
     Attributes:
         studies: number of studies, one for each patient with a film that could be read.
         films: number of DICOM files.
-        skipped: PGM files that were not converted, each with its reason.
+        skipped: one line for every PGM file that was not converted.
         warnings: what else was odd about the collection, one line each.
     """
 
     studies: int
     films: int
-    skipped: tuple[SkippedFilm, ...]
+    skipped: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
 
-def convert_mias(
-    src: Path, out: Path, *, uid_root: str = UUID_ROOT, progress: Callable[[str], None] | None = None
-) -> Conversion:
+def convert_mias(src: Path, out: Path, *, uid_root: str = UUID_ROOT) -> Conversion:
     """Convert the films of ``src`` (PGM and ``Info.txt``) to ``out``/<patient>/<film>.dcm.
 
     Files of an earlier conversion are replaced; nothing else in ``out`` is touched. Each file appears
@@ -79,7 +77,6 @@ def convert_mias(
         src: folder of the collection; not searched for folders below it.
         out: folder to write to; made if need be.
         uid_root: below which all UIDs are made.
-        progress: called with the path of each DICOM file, relative to ``out``, when it is there.
 
     Raises:
         InputError: ``src`` holds no film, or none that can be converted.
@@ -89,7 +86,7 @@ def convert_mias(
     """
     check_root(uid_root)
     collection = read_collection(src)
-    skipped = list(collection.skipped)
+    skipped = list(collection.unusable)
     truth: dict[str, FilmTruth] = {}
     studies = 0
     for _, of_patient in groupby(collection.films, key=lambda film: film.patient):
@@ -98,22 +95,18 @@ def convert_mias(
             try:
                 readable.append((film, read_graymap(film.path)))
             except FilmError as error:
-                skipped.append(SkippedFilm(film.path, error.reason))
+                skipped.append(left_out(film.path, error.reason))
         for film, header in _study(readable, uid_root):
             file = f"{film.patient}/{film.name}.dcm"
             write_atomically(out / file, _encode(header))
-            truth[header.SOPInstanceUID] = _truth(file, film)
-            if progress is not None:
-                progress(file)
+            truth[header.SOPInstanceUID] = replace(film, file=file)
         studies += bool(readable)
     if not truth:
         raise InputError(
             f"none of its films can be converted ({skipped[0]})", "put readable PGM films of MIAS there", src
         )
     write_truth(out / TRUTH_FILE, truth)
-    said = {str(item) for item in skipped}
-    warnings = tuple(line for line in collection.warnings if line not in said)
-    return Conversion(studies, len(truth), tuple(skipped), warnings)
+    return Conversion(studies, len(truth), tuple(skipped), collection.warnings)
 
 
 def _study(films: Sequence[tuple[MiasFilm, Graymap]], uid_root: str) -> list[tuple[MiasFilm, Dataset]]:
@@ -226,25 +219,10 @@ def _add_geometry(header: Dataset, laterality: Laterality, image: Graymap) -> No
 
 def _encode(header: Dataset) -> bytes:
     """The object as a DICOM file (PS3.10), Explicit VR Little Endian."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = header.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = _IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = _IMPLEMENTATION_VERSION_NAME
+    header.file_meta = FileMetaDataset()  # saving adds the SOP class and instance
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.file_meta.ImplementationClassUID = _IMPLEMENTATION_CLASS_UID
+    header.file_meta.ImplementationVersionName = _IMPLEMENTATION_VERSION_NAME
     buffer = io.BytesIO()
-    file = FileDataset(buffer, header, file_meta=meta, preamble=b"\0" * 128)
-    file.save_as(buffer, enforce_file_format=True)
+    header.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
-
-
-def _truth(file: str, film: MiasFilm) -> FilmTruth:
-    return FilmTruth(
-        file=file,
-        name=film.name,
-        patient=film.patient,
-        label=film.label,
-        tissue=film.tissue,
-        lesions=film.lesions,
-        unlocated=film.unlocated,
-    )

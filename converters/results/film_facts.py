@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,25 +12,9 @@ from bcd_model.words import Laterality, Pixels, Point
 from converters.dicom.file import integer, text, texts, uid, values
 from converters.films import header as film_header
 from converters.films import kinds
-from converters.results.study_result import FilmResult, ScannedFilm
+from converters.results.study_result import FilmResult, Reference, ScannedFilm
 
 _ORIENTATION = re.compile(r"(?!.*([AP].*[AP]|[HF].*[HF]|[LR].*[LR]))[APHFLR]{1,3}")
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What DICOM needs in order to point to an image (PS3.3 10.3 and C.17.2.1)."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    series_instance_uid: str
-
-    def item(self) -> Dataset:
-        """The item of a Referenced SOP or image sequence."""
-        item = Dataset()
-        item.ReferencedSOPClassUID = self.sop_class_uid
-        item.ReferencedSOPInstanceUID = self.sop_instance_uid
-        return item
 
 
 def reference(film: FilmResult) -> Reference | None:

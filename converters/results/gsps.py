@@ -7,27 +7,22 @@ of its grey scale is repeated here: without it a viewer would show raw values.
 from __future__ import annotations
 
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.valuerep import format_number_as_ds
 
 from bcd_model.words import Point
 from converters.dicom.file import text
 from converters.films.pixels.lookup_tables import LookUpTable
 from converters.results import film_facts, labels, wording
-from converters.results.film_facts import Reference
 from converters.results.labels import Box
 from converters.results.modules import (
     PRESENTATION,
-    as_file,
     clean,
     content_description,
-    date_of,
-    moment,
     new_object,
     series_references,
-    time_of,
 )
-from converters.results.study_result import ScannedFilm, StudyResult
+from converters.results.study_result import Reference, ScannedFilm, StudyResult
 
 _WORDS = 1 << 16
 _LONG_STRING = 64
@@ -45,18 +40,15 @@ _CAPTION = {"top": (0.01, 0.08), "bottom": (0.92, 0.99)}
 _CAPTION_HEIGHT = 0.08
 
 
-def build_presentation(
-    result: StudyResult, film: ScannedFilm, reference: Reference, number: int
-) -> FileDataset:
+def build_presentation(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> Dataset:
     """The presentation state of ``film``, to which ``reference`` points; ``number`` its Instance Number."""
     size = rows, columns = film.film.shape
-    when = moment(result, film)
     state = new_object(result, PRESENTATION, film, number)
     state.Laterality = film_facts.laterality(film)
     state.ContentLabel = "BCD_CAD"
     state.ContentDescription = content_description("BCD findings", film)
     state.ContentCreatorName = None
-    state.PresentationCreationDate, state.PresentationCreationTime = date_of(when), time_of(when)
+    state.PresentationCreationDate, state.PresentationCreationTime = state.SeriesDate, state.SeriesTime
     state.ReferencedSeriesSequence = _image_only(series_references([reference]))
     _add_gray_scale(state, film)
 
@@ -89,7 +81,7 @@ def build_presentation(
         for annotation in annotations[name]:
             annotation.GraphicLayer = name
             state.GraphicAnnotationSequence.append(annotation)
-    return as_file(state)
+    return state
 
 
 def _image_only(series: list[Dataset]) -> list[Dataset]:

@@ -12,25 +12,15 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
 from bcd_model.words import HeatMap
 from converters import codes
 from converters.product import RESEARCH
 from converters.results import film_facts, wording
-from converters.results.film_facts import Reference
-from converters.results.modules import (
-    HEAT_MAP,
-    as_file,
-    clean,
-    content_description,
-    date_of,
-    moment,
-    new_object,
-    time_of,
-)
-from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
+from converters.results.modules import HEAT_MAP, clean, content_description, new_object
+from converters.results.study_result import FilmResult, Reference, ScannedFilm, StudyResult
 
 MAXIMUM = 255
 """Maximum Fractional Value (0062,000E): what stands for a probability of 1."""
@@ -46,13 +36,12 @@ def on_film(heat: HeatMap, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
     return scaled[np.ix_(rows, columns)]
 
 
-def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> FileDataset:
+def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> Dataset:
     """The heat map of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
-    when = moment(result, film)
     heat = new_object(result, HEAT_MAP, film, number)
     heat.DeviceSerialNumber = clean(result.model.digest)[:64]
     heat.ImageType = ["DERIVED", "PRIMARY"]
-    heat.ContentDate, heat.ContentTime = date_of(when), time_of(when)
+    heat.ContentDate, heat.ContentTime = heat.SeriesDate, heat.SeriesTime
     heat.PatientOrientation = list(film_facts.orientation(film) or ()) or None
     heat.BurnedInAnnotation = "NO"
     heat.ContentLabel = "BCD_HEATMAP"
@@ -72,9 +61,8 @@ def build_heat_map(result: StudyResult, film: ScannedFilm, reference: Reference,
     heat.BitsAllocated = heat.BitsStored = 8
     heat.HighBit = 7
     heat.PixelRepresentation = 0
-    file = as_file(heat)
-    file.compress(RLELossless, on_film(film.scan.heat_map, film.film.shape), generate_instance_uid=False)
-    return file
+    heat.compress(RLELossless, on_film(film.scan.heat_map, film.film.shape), generate_instance_uid=False)
+    return heat
 
 
 def _segment(result: StudyResult, film: FilmResult) -> Dataset:

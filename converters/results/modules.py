@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
@@ -28,9 +28,8 @@ from converters.codes import PROCESSING_EQUIPMENT
 from converters.dicom.values import FileText
 from converters.product import MANUFACTURER, PRODUCT, RESEARCH, SOFTWARE_VERSION
 from converters.results import film_facts
-from converters.results.film_facts import Reference
 from converters.results.patients import identity_of
-from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
+from converters.results.study_result import FilmResult, Reference, ScannedFilm, StudyResult
 
 # Attributes of the Patient, Clinical Trial Subject, General Study and Patient Study modules
 # (PS3.3 C.7.1.1, C.7.1.3, C.7.2.1, C.7.2.2) that hold text or sequences; Type 2 ones are
@@ -108,24 +107,6 @@ def _stated_zone(header: Dataset) -> tzinfo | None:
         return None
 
 
-def date_of(when: datetime) -> str:
-    """DICOM DA."""
-    return when.strftime("%Y%m%d")
-
-
-def time_of(when: datetime) -> str:
-    """DICOM TM, whole seconds."""
-    return when.strftime("%H%M%S")
-
-
-def offset_of(when: datetime) -> str | None:
-    """DICOM's +HHMM; None if ``when`` has no zone, or one that is not whole minutes."""
-    offset = when.utcoffset()
-    if offset is None or offset % timedelta(minutes=1):
-        return None
-    return when.strftime("%z")
-
-
 class Kind(NamedTuple):
     """What is written of a study or of each film, and the series it goes into.
 
@@ -152,7 +133,7 @@ HEAT_MAP = Kind("heatmap", SegmentationStorage, "SEG", 9040, "BCD probability of
 def new_object(
     result: StudyResult, kind: Kind, film: FilmResult | None = None, instance_number: int = 1
 ) -> Dataset:
-    """A dataset with the patient, study, series, equipment and SOP common modules filled.
+    """A file's dataset with the patient, study, series, equipment and SOP common modules filled.
 
     Args:
         film: the film the object belongs to; films of one side make up one series.
@@ -175,7 +156,7 @@ def new_object(
     new.SeriesInstanceUID = result.uid("series", kind.name, side or "")
     new.SeriesNumber = kind.series_number + {None: 0, "L": 1, "R": 2}[side]
     new.SeriesDescription = _series_description(result, film, kind.description)
-    new.SeriesDate, new.SeriesTime = date_of(when), time_of(when)
+    new.SeriesDate, new.SeriesTime = when.strftime("%Y%m%d"), when.strftime("%H%M%S")
     new.InstanceNumber = instance_number
 
     new.Manufacturer = MANUFACTURER
@@ -183,17 +164,19 @@ def new_object(
     new.SoftwareVersions = SOFTWARE_VERSION
 
     new.SOPClassUID = kind.sop_class_uid
-    # What the object comes to say is added to the name when it is written (result_objects).
+    # What the object comes to say is added to the name when it is written (`results.write`).
     film_uid = film.sop_instance_uid if film is not None else None
     new.SOPInstanceUID = result.uid("object", kind.name, film_uid or "")
-    new.InstanceCreationDate, new.InstanceCreationTime = date_of(when), time_of(when)
+    new.InstanceCreationDate, new.InstanceCreationTime = new.SeriesDate, new.SeriesTime
     if _stated_zone(header) is not None or not (header.get("StudyDate") or header.get("StudyTime")):
         # The offset holds for the study's date and time too (PS3.3 C.12.1.1): of a time whose
-        # zone the input leaves open, the result claims none.
-        zone = offset_of(when)
-        if zone is not None:
-            new.TimezoneOffsetFromUTC = zone
+        # zone the input leaves open, the result claims none; nor can it say one of odd seconds.
+        offset = when.utcoffset()
+        if offset is not None and not offset % timedelta(minutes=1):
+            new.TimezoneOffsetFromUTC = when.strftime("%z")
     new.ContributingEquipmentSequence = [_contribution(result, when)]
+    new.file_meta = FileMetaDataset()  # saving adds the rest of it (PS3.10 7.1)
+    new.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return new
 
 
@@ -255,7 +238,7 @@ def _contribution(result: StudyResult, when: datetime) -> Dataset:
     item.SoftwareVersions = clean(model.version)[:64]
     item.DeviceSerialNumber = clean(model.digest)[:64]
     # Without an offset, in the same zone as the object's other times: dcmpschk takes "+0000" for an error.
-    item.ContributionDateTime = date_of(when) + time_of(when)
+    item.ContributionDateTime = when.strftime("%Y%m%d%H%M%S")
     item.ContributionDescription = clean(
         f"Model {model.name}, version {model.version}, SHA-256 of its weights {model.digest}. {DISCLAIMER}"
     )[:1024]
@@ -284,12 +267,3 @@ def series_references(references: Iterable[Reference]) -> list[Dataset]:
         ]
         items.append(item)
     return items
-
-
-def as_file(dataset: Dataset, transfer_syntax: UID = ExplicitVRLittleEndian) -> FileDataset:
-    """``dataset`` with the File Meta Information of a DICOM file (PS3.10 7.1)."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = transfer_syntax
-    return FileDataset("", dataset, preamble=b"\0" * 128, file_meta=meta)

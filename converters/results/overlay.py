@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLSLossless
 
 from bcd_model.words import Film, Finding, Point
@@ -19,10 +19,9 @@ from converters import codes
 from converters.dicom.file import text
 from converters.product import RESEARCH
 from converters.results import film_facts, labels, wording
-from converters.results.film_facts import Reference
 from converters.results.labels import Box
-from converters.results.modules import OVERLAY, as_file, clean, date_of, moment, new_object, time_of
-from converters.results.study_result import ScannedFilm, StudyResult
+from converters.results.modules import OVERLAY, clean, new_object
+from converters.results.study_result import Reference, ScannedFilm, StudyResult
 
 Picture = npt.NDArray[np.uint8]
 """(rows, columns, 3), RGB."""
@@ -108,14 +107,13 @@ def _reduced(point: Point, factor: int) -> Point:
     return (point[0] + 0.5) / factor - 0.5, (point[1] + 0.5) / factor - 0.5
 
 
-def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> FileDataset:
+def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, number: int) -> Dataset:
     """The Secondary Capture of ``film``, which ``reference`` points to; ``number`` is its Instance Number."""
     caption = wording.film_caption(film, result)
-    when = moment(result, film)
     capture = new_object(result, OVERLAY, film, number)
     capture.ConversionType = "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY"]
-    capture.ContentDate, capture.ContentTime = date_of(when), time_of(when)
+    capture.ContentDate, capture.ContentTime = capture.SeriesDate, capture.SeriesTime
     capture.PatientOrientation = list(film_facts.orientation(film) or ()) or None
     if film.film.laterality is not None:
         capture.ImageLaterality = film.film.laterality
@@ -140,9 +138,8 @@ def build_overlay(result: StudyResult, film: ScannedFilm, reference: Reference, 
     capture.PixelRepresentation = 0
     capture.PixelData = picture.tobytes()
     del picture  # the encoder sets aside four more of them
-    file = as_file(capture)
-    file.compress(JPEGLSLossless, generate_instance_uid=False)
-    return file
+    capture.compress(JPEGLSLossless, generate_instance_uid=False)
+    return capture
 
 
 def _add_spacing(capture: Dataset, film: Film, header: Dataset) -> None:

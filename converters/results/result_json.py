@@ -20,6 +20,7 @@ from converters.results.study_result import (
     FailedFilm,
     FilmResult,
     ScannedFilm,
+    Shaping,
     StudyResult,
 )
 
@@ -51,7 +52,7 @@ def to_json(result: StudyResult) -> dict[str, Any]:
         "input_digest": result.input_digest,
         "software_version": SOFTWARE_VERSION,
         "model": asdict(result.model),
-        "settings": dict(result.settings),
+        "settings": asdict(Shaping(point.prevalence, point.threshold, result.job.uid_root)),
         "operating_point": {
             "threshold": _rounded(point.threshold),
             "prevalence": point.prevalence,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from pydicom.dataset import Dataset
 
 from bcd_model.reasons import Reason
@@ -22,6 +23,21 @@ from converters.uids import UUID_ROOT, make_uid
 
 FilmOutcome = Literal["scanned", "failed", "excluded"]
 """What became of a film."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """The settings that shape a result, as they stand in the job's id and in ``result.json``.
+
+    Attributes:
+        prevalence: share of abnormal films where its probabilities hold.
+        threshold: on P(abnormal), from where its findings are presented.
+        uid_root: below which every UID of it is made.
+    """
+
+    prevalence: Annotated[float, Field(gt=0, lt=1, strict=True)]
+    threshold: Annotated[float, Field(ge=0, le=1, strict=True)]
+    uid_root: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +129,25 @@ def failed(film: FilmResult, reason: Reason) -> FailedFilm:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierDocument:
-    """A structured report of the result that this one replaces, and the patient it names."""
+class Reference:
+    """What DICOM needs in order to point to an object (PS3.3 10.3 and C.17.2.1)."""
 
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str
+
+    def item(self) -> Dataset:
+        """The item of a Referenced SOP or image sequence."""
+        item = Dataset()
+        item.ReferencedSOPClassUID = self.sop_class_uid
+        item.ReferencedSOPInstanceUID = self.sop_instance_uid
+        return item
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierDocument(Reference):
+    """A structured report of the result that this one replaces, and the patient it names."""
+
     patient: Identity
 
 
@@ -150,7 +179,6 @@ class StudyResult:
     """Everything one job found out about one study, or about one patient's films in it.
 
     Attributes:
-        settings: the settings that shaped the result, as they stand in ``result.json``.
         input_digest: SHA-256 over the study's films (see ``converters.films.studies``).
         warnings: what concerns the study as a whole (a film given twice, films of several patients).
         numbers: what people call the films, from 1 in the study; by default their order here.
@@ -165,7 +193,6 @@ class StudyResult:
     model: ModelIdentity
     operating_point: OperatingPoint
     films: tuple[FilmResult, ...]
-    settings: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     patient: int = 1

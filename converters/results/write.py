@@ -8,7 +8,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset
 
 from bcd_model.errors import OutputError
 from bcd_model.reasons import Reason
@@ -107,7 +107,7 @@ def _write(path: Path, data: bytes) -> None:
         ) from error
 
 
-def _named(result: StudyResult, file: FileDataset) -> bytes:
+def _named(result: StudyResult, file: Dataset) -> bytes:
     """``file`` as bytes, with a SOP Instance UID that follows from the job and from all they say.
 
     One job may come to say something else: a film can be read the second time, a file bears
@@ -115,11 +115,10 @@ def _named(result: StudyResult, file: FileDataset) -> bytes:
     """
     content = hashlib.sha256(_encode(file)).hexdigest()
     file.SOPInstanceUID = result.uid("object", str(file.SOPInstanceUID), content)
-    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID
     return _encode(file)
 
 
-def _encode(file: FileDataset) -> bytes:
+def _encode(file: Dataset) -> bytes:
     buffer = BytesIO()
     file.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()

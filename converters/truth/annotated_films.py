@@ -6,17 +6,20 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pydicom.dataset import Dataset
 
 from bcd_model.errors import FilmError, InputError, TruthError
-from bcd_model.words import Film, Projection
+from bcd_model.words import AnnotatedFilm, Film, Projection
 from converters.dicom.file import integer, read_header, values
 from converters.films.projection import projection
 from converters.films.read import read_film
 from converters.films.studies import StudyInput
 from converters.results.wording import RULES
 from converters.truth.file import FilmTruth, read_truth
+
+F_co = TypeVar("F_co", bound=AnnotatedFilm, covariant=True)
 
 _NAMED = 3
 
@@ -46,15 +49,21 @@ class DicomFilm(FilmTruth):
 
 
 @dataclass(frozen=True, slots=True)
-class AnnotatedFilms:
-    """Films that have truth, by name; those that cannot be read; and one line for everything odd."""
+class AnnotatedFilms(Generic[F_co]):
+    """Films that have truth.
 
-    films: tuple[DicomFilm, ...]
+    Attributes:
+        films: in the order of their names.
+        unusable: one line for every film that cannot be used; it is not among ``films``.
+        warnings: what else was odd, one line each.
+    """
+
+    films: tuple[F_co, ...]
     unusable: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> AnnotatedFilms:
+def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> AnnotatedFilms[DicomFilm]:
     """Give the films of ``studies`` the truth in the files ``paths``: one of a collection, or one a study.
 
     Raises:

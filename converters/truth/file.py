@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -76,6 +76,8 @@ class TruthFile:
 TRUTH: TypeAdapter[TruthFile] = TypeAdapter(TruthFile)
 """Reads the file, and gives its JSON Schema."""
 
+_FILMS = TypeAdapter(dict[str, FilmTruth])  # without what a kind of film has beside its truth
+
 
 def write_truth(path: Path, films: Mapping[str, FilmTruth]) -> None:
     """Write ``films``, by SOP Instance UID, as JSON; the same films always give the same bytes.
@@ -83,11 +85,8 @@ def write_truth(path: Path, films: Mapping[str, FilmTruth]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "notice": DISCLAIMER,
-        "films": {uid: asdict(film) for uid, film in sorted(films.items(), key=lambda item: item[1].file)},
-    }
+    in_order = dict(sorted(films.items(), key=lambda item: item[1].file))
+    content = {"schema_version": SCHEMA_VERSION, "notice": DISCLAIMER, "films": _FILMS.dump_python(in_order)}
     write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
 
 

@@ -9,13 +9,14 @@ import redis
 
 from bcd_model.words import ModelIdentity
 from converters.films.studies import FilmSource, StudyInput
+from converters.results.study_result import Shaping
 from worker.queue.fields import to_json
 from worker.queue.job import Record, from_fields, to_fields
 from worker.study.scan import job_id
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))
 MODEL = ModelIdentity("m", "1", "digest")
-SHAPE = {"prevalence": 0.4, "threshold": 0.3, "uid_root": "2.25"}
+SHAPE = Shaping(prevalence=0.4, threshold=0.3, uid_root="2.25")
 
 
 def make_study(uid: str, films: int = 3) -> StudyInput:

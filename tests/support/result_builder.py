@@ -10,10 +10,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     Comprehensive3DSRStorage,
     DigitalMammographyXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
     MammographyCADSRStorage,
 )
 
@@ -34,8 +35,6 @@ from converters.films.acceptance import Rule
 from converters.films.identity import identity
 from converters.films.pixels.grayscale import Transformations, to_unit_range
 from converters.results import film_facts
-from converters.results.film_facts import Reference
-from converters.results.modules import as_file
 from converters.results.study_result import (
     EarlierDocument,
     ExcludedFilm,
@@ -43,6 +42,7 @@ from converters.results.study_result import (
     FilmResult,
     JobIdentity,
     Predecessor,
+    Reference,
     ScannedFilm,
     StudyResult,
 )
@@ -232,7 +232,6 @@ def study(
         model=ModelIdentity("bcdcnn-test", "1.2", "cd" * 32),
         operating_point=point or OperatingPoint(threshold, 0.4),
         films=films,
-        settings={"stride": 4},
         warnings=warnings,
     )
 
@@ -327,4 +326,6 @@ def write_film(film: FilmResult, path: Path) -> None:
     dataset = copy.deepcopy(film.header)
     dataset.PixelData = stored.tobytes()
     dataset["PixelData"].VR = "OW"
-    as_file(dataset).save_as(path, enforce_file_format=True)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)

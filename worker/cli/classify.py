@@ -17,7 +17,7 @@ from worker.cli.shared.console import note, say, say_json
 from worker.cli.shared.figures import percent
 from worker.cli.shared.options import JSON
 from worker.settings import load_settings
-from worker.study.scanner import make_scanner
+from worker.study.scanner import load_scanner
 
 _REMEDY = "name one film, PGM or DICOM"
 
@@ -32,7 +32,7 @@ def classify(
     settings = load_settings()
     film = _read(file)
     region = _region(center, radius, film)
-    scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold)
+    scanner = load_scanner(settings.model, threads=settings.torch_threads, threshold=settings.threshold)
     probability = scanner.classify(film, region)
     if as_json:
         say_json(

@@ -24,16 +24,14 @@ def convert_mias(
 ) -> None:
     """Convert mini-MIAS films to DICOM: one study a patient, the pixels bit for bit."""
     conversion = to_dicom.convert_mias(source, out, uid_root=load_settings().uid_root)
-    for skipped in conversion.skipped:
-        warn(str(skipped))
-    for text in conversion.warnings:
+    for text in (*conversion.skipped, *conversion.warnings):
         warn(text)
     if as_json:
         say_json(
             {
                 "studies": conversion.studies,
                 "films": conversion.films,
-                "skipped": [str(item) for item in conversion.skipped],
+                "skipped": list(conversion.skipped),
                 "warnings": list(conversion.warnings),
                 "out": str(out.absolute()),
             }

@@ -70,7 +70,7 @@ def evaluate(
     settings = load_settings()
     _check_there(mias, dicom, *(truth or []))
     given = films_of_mias(mias) if mias else films_of_dicom(_studies(dicom or Path()), truth or [])
-    for text in (*given.unusable, *given.remarks):
+    for text in (*given.unusable, *given.warnings):
         warn(text)
     prepare_root(out.absolute())
     with film_progress(len(given.films), lines=not as_json) as progress:
@@ -84,7 +84,7 @@ def evaluate(
     if as_json:
         note(marked.overlap.text)
     # Where the films lie is no part of the answer: the same films, the same bytes.
-    odd = (*given.unusable, *marked.unusable, *given.remarks, *marked.remarks)
+    odd = (*given.unusable, *marked.unusable, *given.warnings, *marked.remarks)
     remarks = [text.replace(f"{mias}/", "") for text in odd]
     figures = assess(marked.cases, marked.source, marked.overlap, rule, seed)
     content, texts = make_texts(figures, remarks)

@@ -106,10 +106,11 @@ def _names(option: str, text: str) -> list[str]:
 def _films(folder: Path) -> tuple[MiasFilm, ...]:
     """The films of ``folder``; whatever is odd about them is refused."""
     collection = read_collection(folder)
-    if collection.warnings:
-        more = len(collection.warnings) - 1
+    odd = (*collection.warnings, *collection.unusable)
+    if odd:
+        more = len(odd) - 1
         raise TruthError(
-            collection.warnings[0] + (f" (and {more} more of such)" if more else ""),
+            odd[0] + (f" (and {more} more of such)" if more else ""),
             f"make {INFO_FILE} and the films agree: nothing is reproduced from a part of them",
         )
     return collection.films

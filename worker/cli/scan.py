@@ -26,7 +26,7 @@ from worker.study.publish import ResultWriter, check_target, prepare_root, publi
 from worker.study.published import published
 from worker.study.same_film import films_in_result, recognised
 from worker.study.scan import new_job, scan_study
-from worker.study.scanner import make_scanner
+from worker.study.scanner import load_scanner
 
 
 def scan(
@@ -67,7 +67,12 @@ def _scan(
     studies: Sequence[StudyInput], root: Path, settings: Settings, *, force: bool
 ) -> tuple[list[dict[str, object]], list[int]]:
     """The results of ``studies``, and the exit codes of all."""
-    scanner = make_scanner(settings.model, settings.torch_threads, settings.threshold, settings.prevalence)
+    scanner = load_scanner(
+        settings.model,
+        threads=settings.torch_threads,
+        threshold=settings.threshold,
+        prevalence=settings.prevalence,
+    )
     answers: list[dict[str, object]] = []
     codes: list[int] = []
     with film_progress(sum(len(study.films) for study in studies)) as progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -153,7 +154,7 @@ def _job_lines(record: Record) -> Iterator[str]:
         "attempts": record.attempts,
         "model": f"{record.model.name} {record.model.version} ({record.model.digest[:12]})",
         "software": record.software_version,
-        "settings": ", ".join(f"{name} {_rounded(value)}" for name, value in record.settings.items()),
+        "settings": ", ".join(f"{name} {_rounded(value)}" for name, value in asdict(record.settings).items()),
         "result": standing.folder or (standing.explained() if record.final else "") or "none",
     }
     return (on_one_line(f"{name:9} {value}") for name, value in lines.items() if value != "")

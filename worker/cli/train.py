@@ -53,7 +53,7 @@ def train(
     if second_stage:
         imagenet_backbone()  # if it is not installed, that is said before the films are read
     collection = read_collection(mias)
-    for text in collection.warnings:  # what was skipped is among them
+    for text in (*collection.warnings, *collection.unusable):
         warn(text)
     if collection.missing:
         more = ", ..." if len(collection.missing) > _NAMED else ""

@@ -152,6 +152,6 @@ def job_of(record: Record, results: Path, submission: Submission | None = None) 
         reason_code=record.reason.code if record.reason else None,
         superseded_by=record.superseded_by or None,
         highest_probability=record.tally.highest,
-        prevalence=float(record.settings["prevalence"]),
+        prevalence=record.settings.prevalence,
         result=stands(results, record.job_id, record.study_instance_uid),
     )

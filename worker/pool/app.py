@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 from bcd_model.errors import QueueError
 from worker.environment import ignore_variables
 from worker.queue.job import PRIORITIES, Priority
-from worker.queue.messages import Messages, queue_name
+from worker.queue.messages import queue_name
 from worker.settings import Settings, hide_secrets
 
 TASK = "bcd.scan_study"
@@ -92,41 +92,34 @@ class CeleryMessages:
 
     app: Celery
 
-    def send(self, job_id: str, priority: Priority) -> None:
-        """Put a message for the job on its priority queue."""
-        send(self.app, job_id, priority)
+    def send(self, job_id: str, priority: Priority, *, is_next: bool = False) -> None:
+        """Put a message for the job on its priority queue.
+
+        Args:
+            is_next: whether it goes in front of all that waits, as the job has been begun before; in workers,
+                which have the transport for it (`worker.pool.transport`).
+        """
+        self._send(TASK, job_id, priority, {"redelivered": True} if is_next else {})
 
     def send_region(self, region_id: str) -> None:
         """Put a message for a region that is to be classified on the interactive priority queue."""
-        _send(self.app, REGION_TASK, region_id, "interactive", {})
+        self._send(REGION_TASK, region_id, "interactive", {})
+
+    def _send(self, task: str, identifier: str, priority: Priority, headers: dict[str, object]) -> None:
+        queue = queue_name(priority)
+        try:
+            self.app.send_task(task, args=[identifier], queue=queue, retry=False, headers=headers)
+        except OperationalError as error:
+            shown = hide_secrets(self.app.conf.broker_url)
+            reason = " ".join(str(error).split())
+            message = f"the queue at {shown} takes no job: {reason}"
+            raise QueueError(message, "see bcd-admin doctor") from error
 
 
-def make_messages(settings: Settings) -> Messages:
+def make_messages(settings: Settings) -> CeleryMessages:
     """What sends messages to the broker in ``settings``.
 
     Raises:
         ValueError: ``settings`` names no broker.
     """
     return CeleryMessages(make_app(settings))
-
-
-def send(app: Celery, job_id: str, priority: Priority, *, is_next: bool = False) -> None:
-    """Put a message for the job on its priority queue.
-
-    Args:
-        is_next: whether it goes in front of all that waits, as the job has been begun before; in workers,
-            which have the transport for it (`worker.pool.transport`).
-
-    Raises:
-        QueueError: the broker does not take it.
-    """
-    _send(app, TASK, job_id, priority, {"redelivered": True} if is_next else {})
-
-
-def _send(app: Celery, task: str, identifier: str, priority: Priority, headers: dict[str, object]) -> None:
-    try:
-        app.send_task(task, args=[identifier], queue=queue_name(priority), retry=False, headers=headers)
-    except OperationalError as error:
-        shown = hide_secrets(app.conf.broker_url)
-        reason = " ".join(str(error).split())
-        raise QueueError(f"the queue at {shown} takes no job: {reason}", "see bcd-admin doctor") from error

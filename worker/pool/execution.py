@@ -29,7 +29,7 @@ from worker.study.growth import contents_of
 from worker.study.outcome import Outcome, outcome_of
 from worker.study.publish import ResultWriter, check_target, prepare_root, publish
 from worker.study.scan import may_pass, scan_study
-from worker.study.scanner import check_roots, make_scanner
+from worker.study.scanner import check_roots, load_scanner
 from worker.study.staging import FILMS
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _work(attempt: _Attempt) -> Outcome:
         roots += tuple(out / FILMS for out in record.outs)  # of zips; `_check_targets` checks the folders
     check_roots("read", [film.path for film in study.films], roots, "BCD_INPUT_ROOTS")
     scanner = _scanner_for(record, settings)
-    job = JobIdentity(record.job_id, record.created, str(record.settings["uid_root"]))
+    job = JobIdentity(record.job_id, record.created, record.settings.uid_root)
 
     def progress(film: int, _: int) -> None:
         if not records.renew(record.job_id, attempt.holder, settings.lease_seconds, film):
@@ -166,7 +166,6 @@ def _work(attempt: _Attempt) -> Outcome:
         study,
         scanner,
         job,
-        settings=record.settings,
         predecessor=_predecessor(record),
         progress=progress,
         scanned=scanned,
@@ -307,8 +306,12 @@ def _scanner_for(record: Record, settings: Settings) -> Scanner:
             "submit the study again, with the version of the worker",
             code="other-version",
         )
-    threshold, prevalence = (float(record.settings[name]) for name in ("threshold", "prevalence"))
-    scanner = make_scanner(settings.model, settings.threads_per_scan, threshold, prevalence)
+    scanner = load_scanner(
+        settings.model,
+        threads=settings.threads_per_scan,
+        threshold=record.settings.threshold,
+        prevalence=record.settings.prevalence,
+    )
     if scanner.identity != record.model:
         ours, wanted = scanner.identity, record.model
         raise ModelError(

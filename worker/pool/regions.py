@@ -15,7 +15,7 @@ from worker.logs import event
 from worker.queue.records import Records
 from worker.queue.regions import RegionRecord, Regions, State, check_inside
 from worker.settings import Settings
-from worker.study.scanner import check_roots, make_scanner
+from worker.study.scanner import check_roots, load_scanner
 
 _MOST_ATTEMPTS = 3  # to classify it, each of which ended its process
 
@@ -62,6 +62,6 @@ def _classify(record: RegionRecord, settings: Settings) -> tuple[Probability, Mo
     check_roots("read", [record.film], settings.input_roots, "BCD_INPUT_ROOTS")
     film = read_film(record.film).film
     check_inside(record.center, record.radius, film.shape)
-    scanner = make_scanner(settings.model, settings.threads_per_scan)
+    scanner = load_scanner(settings.model, threads=settings.threads_per_scan)
     probability = scanner.classify(film, Region(record.center, record.radius))
     return probability, scanner.identity, film.warnings

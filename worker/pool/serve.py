@@ -20,7 +20,7 @@ from bcd_model.weights import read_info
 from worker import metrics
 from worker.engine.host import die_with_parent
 from worker.logs import event, set_up_logging
-from worker.pool.app import make_app, send
+from worker.pool.app import CeleryMessages, make_app
 from worker.pool.tasks import register
 from worker.pool.transport import use_transport
 from worker.pool.upkeep import add_upkeep, resume
@@ -28,7 +28,7 @@ from worker.queue.job import PRIORITIES, Priority
 from worker.queue.messages import queue_name
 from worker.queue.records import Records
 from worker.settings import Settings
-from worker.study.scanner import make_scanner
+from worker.study.scanner import load_scanner
 from worker.unknown_settings import log_unknown_settings
 
 
@@ -57,15 +57,17 @@ def run_worker(
     records.ping()
     use_transport(settings.broker_url or "")
     app = make_app(settings)
+    messages = CeleryMessages(app)
     register(app, settings)
     add_upkeep(app, settings, {"priorities": list(priorities), "model": model.digest})
     if alone:
-        resume(app, records)
+        resume(messages, records)
 
     def set_up_child(**_: Any) -> None:
         die_with_parent()
         try:
-            make_scanner(settings.model, settings.threads_per_scan)  # not at the cost of the first study
+            # not at the cost of the first study
+            load_scanner(settings.model, threads=settings.threads_per_scan)
         except ModelError as error:
             event("model lost", logging.ERROR, error=str(error))  # every job says so too
 
@@ -86,7 +88,7 @@ def run_worker(
             f"the worker lost its queue: {error.strerror or error}", "see bcd-admin doctor"
         ) from error
     finally:
-        _hand_back(app, records, worker.hostname)
+        _hand_back(messages, records, worker.hostname)
         metrics.stop()
     return int(worker.exitcode or 0)
 
@@ -105,14 +107,14 @@ def _make_worker(app: Celery, settings: Settings, priorities: Sequence[Priority]
     )
 
 
-def _hand_back(app: Celery, records: Records, node: str) -> None:
+def _hand_back(messages: CeleryMessages, records: Records, node: str) -> None:
     """Queue again what this worker's processes were at; that they were ended was not the studies' fault."""
     try:
         for job, holder in records.held_by(node).items():
             if records.release(job, holder, lost=False):
                 event("job handed back", job=job)
                 for record in records.listing([job]):  # one that cannot be read is logged
-                    send(app, job, record.priority, is_next=True)
+                    messages.send(job, record.priority, is_next=True)
         records.leave(node)
     except QueueError as error:
         event("queue lost", logging.ERROR, error=str(error))  # their leases run out instead

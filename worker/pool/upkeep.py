@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 from bcd_model.errors import QueueError
 from worker import metrics
 from worker.logs import event
-from worker.pool.app import send
+from worker.pool.app import CeleryMessages
 from worker.queue.reader import log_damage
 from worker.queue.records import Records, Swept
 from worker.settings import Settings
@@ -30,7 +30,7 @@ def add_upkeep(app: Celery, settings: Settings, about: dict[str, object]) -> Non
     Args:
         about: what a worker says of itself beside its host and process.
     """
-    records = Records(settings.broker_url or "")
+    records, messages = Records(settings.broker_url or ""), CeleryMessages(app)
     interval = sweep_interval(settings)
     facts = {"host": platform.node(), "pid": os.getpid(), "processes": settings.worker_processes, **about}
 
@@ -64,7 +64,7 @@ def add_upkeep(app: Celery, settings: Settings, about: dict[str, object]) -> Non
         def _look_after(self, node: str) -> None:
             try:
                 records.beat(node, facts, settings.lease_seconds)
-                sweep(records, app, settings)
+                sweep(records, messages, settings)
             except (QueueError, OperationalError) as error:
                 if not self._lost:
                     event("queue lost", logging.ERROR, error=str(error))
@@ -82,29 +82,27 @@ def sweep_interval(settings: Settings) -> float:
     return max(0.5, settings.lease_seconds / 4)
 
 
-def sweep(records: Records, app: Celery, settings: Settings) -> Swept:
+def sweep(records: Records, messages: CeleryMessages, settings: Settings) -> Swept:
     """Put right what went wrong on the queue unnoticed.
 
     Raises:
         QueueError: the queue cannot be reached.
     """
     found = records.sweep(sweep_interval(settings), settings.lease_seconds, settings.record_days)
-    for job in found.requeued:
-        metrics.attempt_lost("its worker was gone")
-        event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="queued")
-    for job in found.quarantined:
-        metrics.attempt_lost("its worker was gone")
-        event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state="failed")
+    for jobs, state in ((found.requeued, "queued"), (found.quarantined, "failed")):
+        for job in jobs:
+            metrics.attempt_lost("its worker was gone")
+            event("attempt lost", logging.ERROR, job=job, cause="its worker was gone", state=state)
     for job in found.damaged:
         log_damage(job)
     for job, priority, is_next in found.send:
-        send(app, job, priority, is_next=is_next)
+        messages.send(job, priority, is_next=is_next)
     if found.send:
         event("sweep", sent=len(found.send), requeued=len(found.requeued), quarantined=len(found.quarantined))
     return found
 
 
-def resume(app: Celery, records: Records) -> int:
+def resume(messages: CeleryMessages, records: Records) -> int:
     """Queue again what a worker that is gone left unfinished; returns how many jobs.
 
     Only for a worker that has the queue to itself, as in the embedded engine: the messages that are
@@ -117,5 +115,5 @@ def resume(app: Celery, records: Records) -> int:
     for record in unfinished:
         # that it was interrupted is not the job's fault: the attempt does not count
         records.release(record.job_id, "", lost=False)
-        send(app, record.job_id, record.priority)
+        messages.send(record.job_id, record.priority)
     return len(unfinished)

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter
 
 from bcd_model.reasons import Reason
 from bcd_model.words import ModelIdentity
 from converters.films.studies import StudyInput
 from converters.product import SOFTWARE_VERSION
+from converters.results.study_result import Shaping
 from worker.queue.earlier_versions import in_todays_form, is_earlier
 from worker.queue.fields import Flag, Seconds, Stored, to_json
 from worker.study.outcome import NOTHING, UNDER_WAY, Count, State, Tally, in_one_line
@@ -30,21 +31,6 @@ PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
 
 KEY = "bcd:job:"
 """What the key of a record in Redis begins with; the job's id follows."""
-
-
-class _Shaping(BaseModel):
-    """The settings that shape a result (`worker.study.scan.shaping`)."""
-
-    model_config = ConfigDict(strict=True)
-
-    prevalence: float = Field(gt=0, lt=1)
-    threshold: float = Field(ge=0, le=1)
-    uid_root: str
-
-
-def _shaping(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    _Shaping.model_validate(settings)
-    return settings
 
 
 def _absolute(path: Path) -> Path:
@@ -110,7 +96,7 @@ class Record:
     study_instance_uid: str
     input_digest: str
     model: Stored[ModelIdentity]
-    settings: Stored[Annotated[Mapping[str, Any], AfterValidator(_shaping)]]
+    settings: Stored[Shaping]
     created: AwareDatetime
     updated: AwareDatetime
     films: Annotated[Count, Field(ge=1)]
@@ -210,7 +196,7 @@ class Record:
             "highest_probability": self.tally.highest,
             "model": asdict(self.model),
             "software_version": self.software_version,
-            "settings": dict(self.settings),
+            "settings": asdict(self.settings),
             "input_digest": self.input_digest,
             "result": str(standing.folder) if standing.folder else None,
             "result_replaced_by": standing.other_job or None,

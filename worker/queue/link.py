@@ -26,7 +26,6 @@ from worker.settings import hide_secrets
 
 T = TypeVar("T")
 
-_MAY_PASS = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
 _FIRST_PAUSE = 0.05  # seconds
 _LONGEST_PAUSE = 2.0  # seconds: so soon is work taken up again when Redis is back
 
@@ -57,60 +56,37 @@ class RedisLink:
                 return action()
             except RedisError as error:
                 last = time.monotonic() + pause > deadline
+                trouble, remedy, may_pass = _trouble(error)
                 # a dropped connection is noticed by the first call after it: once more is always right
-                if (last and pause > _FIRST_PAUSE) or not _may_pass(error):
-                    raise self._explained(error) from None
+                if (last and pause > _FIRST_PAUSE) or not may_pass:
+                    raise QueueError(f"the queue at {self._shown_url} {trouble}", remedy) from None
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _explained(self, error: RedisError) -> QueueError:
-        where = f"the queue at {self._shown_url}"
-        if _is_login(error):
-            return QueueError(f"{where} refuses the password", "correct BCD_BROKER_URL")
-        if _is_full(error):
-            remedy = "raise maxmemory, then submit again; a lower BCD_RECORD_DAYS on a worker keeps it so"
-            return QueueError(f"{where} is full and takes no more", remedy)
-        if _is_disk(error):
-            message = f"{where} cannot write to its disk and takes no more"
-            return QueueError(message, "free space there; see Redis's log")
-        if _is_read_only(error):
-            return QueueError(f"{where} is a read-only replica", "name the primary in BCD_BROKER_URL")
-        if _may_pass(error):
-            message = f"{where} does not answer: {_one_line(error)}"
-            return QueueError(message, "start Redis or correct BCD_BROKER_URL")
-        return QueueError(f"{where} refuses: {_one_line(error)}", "see bcd-admin doctor and Redis's log")
 
-
-def _is_login(error: RedisError) -> bool:
-    return isinstance(error, AuthenticationError | NoPermissionError)
-
-
-# Where a script fails, Redis 6 says why in its text only.
-
-
-def _is_full(error: RedisError) -> bool:
-    return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)
-
-
-def _is_disk(error: RedisError) -> bool:
-    return "MISCONF" in str(error)
-
-
-def _is_read_only(error: RedisError) -> bool:
-    return isinstance(error, ReadOnlyError) or "-READONLY" in str(error)
-
-
-def _may_pass(error: RedisError) -> bool:
-    passing = isinstance(error, _MAY_PASS) or _is_full(error) or _is_disk(error) or _is_read_only(error)
-    return passing and not _is_login(error)
+def _trouble(error: RedisError) -> tuple[str, str, bool]:
+    """What is wrong with the queue, what to do about it, and whether it may pass."""
+    text = str(error)  # where a script fails, Redis 6 says why in its text only
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return "refuses the password", "correct BCD_BROKER_URL", False
+    if isinstance(error, OutOfMemoryError) or "OOM command not allowed" in text:
+        remedy = "raise maxmemory, then submit again; a lower BCD_RECORD_DAYS on a worker keeps it so"
+        return "is full and takes no more", remedy, True
+    if "MISCONF" in text:
+        return "cannot write to its disk and takes no more", "free space there; see Redis's log", True
+    if isinstance(error, ReadOnlyError) or "-READONLY" in text:
+        return "is a read-only replica", "name the primary in BCD_BROKER_URL", True
+    line = " ".join(text.split()).rstrip(".") or type(error).__name__
+    if isinstance(error, RedisConnectionError | RedisTimeoutError | BusyLoadingError):
+        return f"does not answer: {line}", "start Redis or correct BCD_BROKER_URL", True
+    return f"refuses: {line}", "see bcd-admin doctor and Redis's log", False
 
 
 def _client(url: str) -> redis.Redis:
     parts = urlsplit(url)
     if parts.scheme == "redis+socket":  # Celery's form; redis-py's is unix://PATH?db=N
         database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
-        login = f"{parts.netloc}" if parts.netloc else ""
-        url = f"unix://{login}{parts.path}?db={database}"
+        url = f"unix://{parts.netloc}{parts.path}?db={database}"
     return redis.Redis.from_url(
         url,
         decode_responses=True,
@@ -119,7 +95,3 @@ def _client(url: str) -> redis.Redis:
         socket_connect_timeout=5,
         retry=Retry(NoBackoff(), 0),  # RedisLink.call does that
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

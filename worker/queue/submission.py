@@ -13,6 +13,7 @@ from bcd_model.errors import OutputError, QueueError, exit_code_of
 from bcd_model.reasons import Reason
 from bcd_model.weights import WeightsInfo
 from converters.films.studies import StudyInput
+from converters.results.study_result import Shaping
 from worker.queue.job import Priority, Record, refusal_id
 from worker.queue.messages import Messages
 from worker.queue.records import Answer, Records
@@ -28,11 +29,11 @@ from worker.study.growth import (
     not_held,
     remembered,
 )
-from worker.study.outcome import ENDINGS, Tally
+from worker.study.outcome import ENDINGS
 from worker.study.publish import check_target
 from worker.study.published import Published, published
 from worker.study.same_film import comes_in_other_files, films_in_result, films_submitted, recognised
-from worker.study.scan import job_id, now, shaping
+from worker.study.scan import job_id, now
 from worker.study.staging import make_results_folder
 
 _POLL = 0.2  # seconds
@@ -203,7 +204,7 @@ class Submitter:
             return None
         given = {film.digest: film for film in study.films}
         films = films_of(standing.contents)
-        if not is_held(contents_of(study), standing.contents) or len(films) < standing.films:
+        if not is_held(contents_of(study), standing.contents) or len(films) < len(standing.contents):
             return None
         if given.keys() == {film.digest for film in films}:
             return None
@@ -282,14 +283,14 @@ class Submitter:
         """The record of a job that is new."""
         settings, weights = self.settings, self.weights
         point = in_force(weights.operating_point, settings.prevalence, settings.threshold)
-        shape = shaping(settings.uid_root, point)
+        shaping = Shaping(point.prevalence, point.threshold, settings.uid_root)
         time_now = now()
         return Record(
-            job_id=job_id(study, weights.identity, shape),
+            job_id=job_id(study, weights.identity, shaping),
             study_instance_uid=study.study_instance_uid,
             input_digest=study.digest,
             model=weights.identity,
-            settings=shape,
+            settings=shaping,
             created=time_now,
             updated=time_now,
             films=len(study.films),
@@ -314,9 +315,7 @@ def priority_for(studies: int, batch: str, priority: Priority | None) -> Priorit
 def restored(record: Record, ours: Published) -> Record:
     """The record of a job whose result stands."""
     state, code = ENDINGS[ours.looked_at]
-    scanned = ours.films - ours.failed - ours.excluded
-    tally = Tally(scanned, ours.failed, ours.flagged, round(ours.highest, 6), ours.excluded)
-    return replace(record, state=state, film=ours.films, exit_code=code, tally=tally)
+    return replace(record, state=state, film=len(ours.contents), exit_code=code, tally=ours.tally)
 
 
 def wait(

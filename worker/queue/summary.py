@@ -192,7 +192,7 @@ def summarise(
 
 def values_of(records: Iterable[Record], setting: str) -> tuple[float, ...]:
     """The different values that a setting has in jobs, the least first."""
-    return tuple(sorted({float(record.settings[setting]) for record in records}))
+    return tuple(sorted({getattr(record.settings, setting) for record in records}))
 
 
 def grouped(records: Iterable[Record]) -> tuple[Group, ...]:

@@ -20,8 +20,8 @@ from bcd_model.pairs import other_breasts
 from bcd_model.weights import read_info
 from bcd_model.words import AnnotatedFilm, Film
 from converters.mias.collection import read_collection
-from converters.truth.annotated_films import match_truth
-from worker.study.scanner import make_scanner
+from converters.truth.annotated_films import AnnotatedFilms, match_truth
+from worker.study.scanner import load_scanner
 
 if TYPE_CHECKING:
     from converters.films.studies import StudyInput
@@ -33,22 +33,13 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class TruthFilms:
-    """Films with truth by name.
+class Marked:
+    """Films with their marks, and what is known of where these come from.
 
     Attributes:
-        unusable: one line for every film that cannot be read; it is not among ``films``.
-        remarks: what else was odd about the input.
+        unusable: one line for every film that cannot be read; it is not among ``cases``.
+        remarks: what else was odd about the films, one line each.
     """
-
-    films: tuple[AnnotatedFilm, ...]
-    unusable: tuple[str, ...]
-    remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """Films with their marks, and what is known of where these come from; see ``TruthFilms``."""
 
     cases: list[Case]
     source: Source
@@ -57,35 +48,29 @@ class Marked:
     remarks: list[str]
 
 
-def films_of_mias(folder: Path) -> TruthFilms:
+def films_of_mias(folder: Path) -> AnnotatedFilms[AnnotatedFilm]:
     """The films of a folder with PGM files and ``Info.txt``.
 
     Raises:
         InputError: there is none; TruthError among them.
     """
-    collection = read_collection(folder)
-    unusable = tuple(str(film) for film in collection.skipped)
-    remarks = tuple(text for text in collection.warnings if text not in unusable)
-    return _checked(collection.films, unusable, remarks)
+    return _checked(read_collection(folder))
 
 
-def films_of_dicom(studies: Iterable[StudyInput], truth: Sequence[Path]) -> TruthFilms:
+def films_of_dicom(studies: Iterable[StudyInput], truth: Sequence[Path]) -> AnnotatedFilms[AnnotatedFilm]:
     """DICOM films with the truth in the files ``truth``.
 
     Raises:
         InputError: there is none; TruthError among them.
     """
-    matched = match_truth(studies, truth)
-    return _checked(matched.films, matched.unusable, matched.warnings)
+    return _checked(match_truth(studies, truth))
 
 
-def _checked(
-    films: Sequence[AnnotatedFilm], unusable: tuple[str, ...], remarks: tuple[str, ...]
-) -> TruthFilms:
-    if unusable and not films:
-        raise _none_left(unusable)
-    check_films(films)
-    return TruthFilms(tuple(sorted(films, key=lambda film: film.name)), unusable, remarks)
+def _checked(given: AnnotatedFilms[AnnotatedFilm]) -> AnnotatedFilms[AnnotatedFilm]:
+    if given.unusable and not given.films:
+        raise _none_left(given.unusable)
+    check_films(given.films)
+    return given
 
 
 def scan_films(
@@ -114,7 +99,7 @@ def scan_films(
     every = films  # the other breast of a film to be measured
     if unseen:
         films, remarks = _unseen(films, film_digests(info.card))
-    model = make_scanner(weights, threads).model
+    model = load_scanner(weights, threads=threads).model
     pairs = _Pairs(every, compared=model.second_stage is not None)
     scanner = CaseScanner(model)
     cases, unusable = _each(

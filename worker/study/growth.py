@@ -30,6 +30,7 @@ from converters.dicom.file import integer, load, parse_dicom, survey
 from converters.films import header as film_header
 from converters.films.identity import Identity, identity_in
 from converters.films.studies import FilmSource, StudyInput, contradiction, find_studies
+from converters.results.study_result import StudyResult
 from worker.study.published import Content
 
 Contents = Collection[Content]
@@ -50,9 +51,12 @@ class MissingFilmsError(Exception):
         self.count = count
 
 
-def contents_of(study: StudyInput) -> Contents:
+def contents_of(study: StudyInput | StudyResult) -> Contents:
     """What identifies the films of ``study``."""
-    return [Content(film.sop_instance_uid, film.digest, film.all_sha256, film.sha256) for film in study.films]
+    return [
+        Content(film.sop_instance_uid, film.digest or None, film.all_sha256, film.sha256)
+        for film in study.films
+    ]
 
 
 def films_of(contents: Contents) -> list[FilmSource]:

@@ -19,9 +19,9 @@ from pathlib import Path
 from bcd_model.errors import OutputError
 from converters.results.study_result import StudyResult
 from converters.results.write import write_results
-from worker.study.growth import Contents, grows
-from worker.study.published import Content, job_at, published_at
-from worker.study.staging import ResultsMode, ResultsRoot, check_name, open_folder, staged, sync
+from worker.study.growth import Contents, contents_of, grows
+from worker.study.published import job_at, published_at
+from worker.study.staging import ResultsMode, ResultsRoot, check_name, finish, open_folder, staged, sync
 
 Writer = Callable[[StudyResult, Path], object]
 
@@ -155,10 +155,7 @@ def publish(
         OutputError: it cannot be written, or another job's result is in the way.
     """
     name, job = result.study_instance_uid, result.job.job_id
-    films = [
-        Content(film.sop_instance_uid, film.digest or None, film.all_sha256, film.sha256)
-        for film in result.films
-    ]
+    films = contents_of(result)
     check_name(name)
     target = root / name
     with _output_errors(root):
@@ -169,7 +166,7 @@ def publish(
             _close(_checked(opened, name, job, replace=replace, films=films))
         with _output_errors(target), staged(opened) as stage:
             write(result, stage.path)
-            stage.finish(mode)
+            finish(stage.fd, mode)
             with stage.alone():
                 there = _checked(opened, name, job, replace=replace, films=films)
                 try:

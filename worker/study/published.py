@@ -15,6 +15,7 @@ from typing import NamedTuple
 from converters.results.outcome import Extent
 from converters.results.result_json import FILE_NAME
 from converters.results.result_schema import AnyFilm, AnyResult, checked
+from worker.study.outcome import Tally
 
 _MOST = 64 << 20  # bytes of a result.json that is read
 _LOOKS = 100  # at a folder that others replace all the time
@@ -51,22 +52,16 @@ class Published:
 
     Attributes:
         created: the time of the job from which the UIDs and dates of its objects follow.
-        films: how many there are; of these, ``failed`` could not be scanned, ``excluded`` were left out by a
-            rule, and ``flagged`` have a finding at or above the operating point.
         looked_at: how much of the study was looked at.
-        highest: the highest probability of abnormality of any finding; 0 if there is none.
+        tally: what was found.
         contents: what identifies its films.
     """
 
     job_id: str
     created: datetime | None
-    films: int
-    failed: int
-    excluded: int
     looked_at: Extent
-    flagged: int
-    highest: float
-    contents: tuple[Content, ...] = ()
+    tally: Tally
+    contents: tuple[Content, ...]
 
 
 def published(folder: Path) -> Published | None:
@@ -91,13 +86,15 @@ def published_at(folder: int) -> Published | None:
     return Published(
         result.job_id,
         created if created is not None and created.tzinfo is not None else None,
-        len(result.films),
-        failed=outcomes.count("failed"),
-        excluded=outcomes.count("excluded"),
-        looked_at=result.looked_at or _looked_at(outcomes),
-        flagged=sum(any(finding.presented for finding in film.findings) for film in result.films),
-        highest=max((1.0 - finding.probability.normal for finding in findings), default=0.0),
-        contents=tuple(map(_content, result.films)),
+        result.looked_at or _looked_at(outcomes),
+        Tally(
+            scanned=outcomes.count("scanned"),
+            failed=outcomes.count("failed"),
+            excluded=outcomes.count("excluded"),
+            flagged=sum(any(finding.presented for finding in film.findings) for film in result.films),
+            highest=round(max((1.0 - finding.probability.normal for finding in findings), default=0.0), 6),
+        ),
+        tuple(map(_content, result.films)),
     )
 
 

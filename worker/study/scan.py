@@ -10,8 +10,8 @@ import hashlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from bcd_model.digests import film_digest
 from bcd_model.errors import BcdError, FilmError, OutputError
 from bcd_model.pairs import other_breasts
 from bcd_model.reasons import Reason
-from bcd_model.words import Film, ModelIdentity, OperatingPoint, StudyScanner
+from bcd_model.words import Film, ModelIdentity, StudyScanner
 from converters.dicom.file import FileBytes, Header, load, parse_dicom, survey, uid
 from converters.films.pixels.stored import picture_digest, stored_pixels
 from converters.films.projection import NO_PROJECTION
@@ -38,6 +38,7 @@ from converters.results.study_result import (
     JobIdentity,
     Predecessor,
     ScannedFilm,
+    Shaping,
     StudyResult,
 )
 from converters.uids import UUID_ROOT
@@ -99,17 +100,13 @@ def may_pass(error: BaseException) -> bool:
     return False
 
 
-def shaping(uid_root: str, point: OperatingPoint) -> dict[str, object]:
-    """The settings that shape a result, as they stand in the job's id and in ``result.json``."""
-    return {"prevalence": point.prevalence, "threshold": point.threshold, "uid_root": uid_root}
-
-
 def new_job(
     study: StudyInput, scanner: StudyScanner, *, uid_root: str = UUID_ROOT, created: datetime | None = None
 ) -> JobIdentity:
     """The identity of the job that scans ``study`` with ``scanner``; ``created`` is now if not given."""
-    settings = shaping(uid_root, scanner.operating_point)
-    return JobIdentity(job_id(study, scanner.identity, settings), created or now(), uid_root)
+    point = scanner.operating_point
+    shaping = Shaping(point.prevalence, point.threshold, uid_root)
+    return JobIdentity(job_id(study, scanner.identity, shaping), created or now(), uid_root)
 
 
 def scan_study(
@@ -117,7 +114,6 @@ def scan_study(
     scanner: StudyScanner,
     job: JobIdentity,
     *,
-    settings: Mapping[str, object] | None = None,
     predecessor: Predecessor | None = None,
     progress: Progress | None = None,
     scanned: Scanned | None = None,
@@ -128,7 +124,6 @@ def scan_study(
     """Read and scan every film of ``study``; whatever one film brings about costs that film alone.
 
     Args:
-        settings: as they are to stand in the result; by default those of ``shaping``.
         predecessor: the result that this one is to replace.
         progress: see `Progress`.
         scanned: see `Scanned`.
@@ -165,7 +160,6 @@ def scan_study(
         model=scanner.identity,
         operating_point=scanner.operating_point,
         films=found,
-        settings=shaping(job.uid_root, scanner.operating_point) if settings is None else dict(settings),
         warnings=(*study.warnings, *patients_warning(len(patients_of(found))), *pictures.remarks()),
         predecessor=predecessor,
     )
@@ -215,27 +209,21 @@ def _not_scanned(source: FilmSource, reason: Reason | None, header: Header | Non
 
 def _with_doubles_named(films: Sequence[FilmResult]) -> tuple[FilmResult, ...]:
     """The films; those whose pixels another film has as well are given a warning."""
-    alike: defaultdict[str, list[int]] = defaultdict(list)
-    for index, film in enumerate(films):
+    alike: defaultdict[str, list[tuple[int, ScannedFilm]]] = defaultdict(list)
+    for number, film in enumerate(films, start=1):
         if isinstance(film, ScannedFilm):
-            alike[film_digest(film.film)].append(index)
+            alike[film_digest(film.film)].append((number, film))
     named = list(films)
-    for indices in alike.values():
-        for index in indices if len(indices) > 1 else ():
-            film = films[index]
-            others = [films[other] for other in indices if other != index]
-            numbers = ", ".join(str(other + 1) for other in indices if other != index)
+    for doubles in alike.values():
+        shown = {(double.film.laterality, double.film.view) for _, double in doubles}
+        for number, double in doubles if len(doubles) > 1 else ():
+            numbers = ", ".join(str(other) for other, _ in doubles if other != number)
             text = f"film {numbers} of this study has the same pixels"
-            if any(_label(other) != _label(films[index]) for other in others):
+            if len(shown) > 1:
                 text += " under another side or view: one of them is labelled wrongly"
-            if isinstance(film, ScannedFilm):
-                scan = replace(film.scan, warnings=(*film.scan.warnings, text))
-                named[index] = replace(film, scan=scan)
+            scan = replace(double.scan, warnings=(*double.scan.warnings, text))
+            named[number - 1] = replace(double, scan=scan)
     return tuple(named)
-
-
-def _label(film: FilmResult) -> tuple[str | None, str | None]:
-    return (film.film.laterality, film.film.view) if isinstance(film, ScannedFilm) else (None, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -430,10 +418,10 @@ _ID_LENGTH = 16  # hex digits: 64 bits, so that even 40 million jobs hardly ever
 def job_id(
     study: StudyInput,
     model: ModelIdentity,
-    settings: Mapping[str, object],
+    shaping: Shaping,
     software_version: str = SOFTWARE_VERSION,
 ) -> str:
-    """The id of the job: it follows from the study's content, the model, ``settings`` and this software.
+    """The id of the job: it follows from the study's content, the model, ``shaping`` and this software.
 
     Another version of the software may find other places with the same weights: that is another job, whose
     objects and findings have other UIDs.
@@ -447,7 +435,7 @@ def job_id(
         model.name,
         model.version,
         model.digest,
-        json.dumps(dict(settings), sort_keys=True),
+        json.dumps(asdict(shaping), sort_keys=True),
         software_version,
     ]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_ID_LENGTH]

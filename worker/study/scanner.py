@@ -28,29 +28,35 @@ def check_roots(what: str, paths: Sequence[Path], roots: Sequence[Path], variabl
             raise UsageError(detail, f"correct {variable} or move the files", path.parent, "outside-roots")
 
 
-def make_scanner(
-    path: Path | None, threads: int | None, threshold: float | None = None, prevalence: float | None = None
+def load_scanner(
+    weights: Path | None = None,
+    *,
+    threads: int | None = None,
+    threshold: float | None = None,
+    prevalence: float | None = None,
 ) -> Scanner:
-    """A scanner with the model of this process, which is loaded once and kept.
+    """Return a scanner with the model of this process, which is loaded once and kept.
 
     Args:
-        threshold: in place of the model's own operating point, whose figures then do not apply.
-        prevalence: where the probabilities and the threshold hold, if not at the model's own.
+        weights: a file made by ``bcd-admin train``; by default the shipped one.
+        threads: of PyTorch, for the whole process; its own default if None.
+        threshold: on P(abnormal), in place of the model's operating point, whose figures then do not apply.
+        prevalence: share of abnormal films where it is used; by default the model's own.
 
     Raises:
         ModelError: the weight file cannot be used.
-        UsageError: there is no shift to such a prevalence.
+        UsageError: the prevalence cannot be used.
     """
     from bcd_model.detector.scan import Scanner
 
-    model = _model(path)
+    model = _model(weights)
     point = in_force(model.operating_point, prevalence, threshold)
     model = replace(at_prevalence(model, point.prevalence), operating_point=point)
     return Scanner(model, threads=threads)
 
 
 @lru_cache(maxsize=1)
-def _model(path: Path | None) -> Model:
+def _model(weights: Path | None) -> Model:
     from bcd_model.detector.model import load_model
 
-    return load_model(path)
+    return load_model(weights)

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from bcd_model.errors import OutputError
 from worker.study.removal import FOLDER, is_of, opened, remove_opened
@@ -32,7 +32,6 @@ FILMS = ".bcd-films"
 """Likewise: films from zips whose jobs have not ended (`worker.cli.shared.zips`)."""
 
 ResultsMode = Literal["private", "group", "umask"]
-RESULTS_MODES: Final[tuple[ResultsMode, ...]] = get_args(ResultsMode)
 """Who may read a published result: its owner, the folder's group too, or those whom the umask lets."""
 
 _STAGE = re.compile(r"stage-[0-9a-f]{32}(-old)?")
@@ -125,10 +124,6 @@ class Stage:
         """A path that leads into the folder, whatever becomes of its names, where the system has one."""
         by_descriptor = Path(f"/proc/self/fd/{self.fd}")
         return by_descriptor if by_descriptor.is_dir() else self.root.path / NAME / self._name
-
-    def finish(self, mode: ResultsMode) -> None:
-        """Set who may read it, and flush it to the disk."""
-        finish(self.fd, mode)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset
 
 from bcd_model.words import Finding
 from converters import codes
@@ -45,7 +45,7 @@ from converters.results.sr.document import (
 from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 
-def build_cad_sr(result: StudyResult) -> FileDataset | None:
+def build_cad_sr(result: StudyResult) -> Dataset | None:
     """The CAD SR of the study; None if no film's header gives the UIDs to point to it.
 
     Raises:

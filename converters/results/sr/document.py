@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from bcd_model.words import DISCLAIMER, Finding, Laterality
@@ -12,32 +12,26 @@ from converters import codes
 from converters.codes import Code
 from converters.films.identity import identity
 from converters.results import film_facts, wording
-from converters.results.film_facts import Reference
 from converters.results.modules import (
     Kind,
-    as_file,
     clean,
-    date_of,
     evidence,
-    moment,
     new_object,
     study_header,
-    time_of,
 )
 from converters.results.outcome import coverage
 from converters.results.sr.content_tree import Item, code, coordinates, encode, image, number, text, uid
-from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
+from converters.results.study_result import FilmResult, Reference, ScannedFilm, StudyResult
 
 _LINE = "\r\n"
 
 
-def build_document(result: StudyResult, kind: Kind, root: Item) -> FileDataset:
+def build_document(result: StudyResult, kind: Kind, root: Item) -> Dataset:
     """The document whose content is ``root``; every film that can be pointed to is its evidence."""
-    when = moment(result)
     document = new_object(result, kind)
     document.ReferencedPerformedProcedureStepSequence = []
     document.PerformedProcedureCodeSequence = []
-    document.ContentDate, document.ContentTime = date_of(when), time_of(when)
+    document.ContentDate, document.ContentTime = document.SeriesDate, document.SeriesTime
     document.CompletionFlag = "COMPLETE"
     document.VerificationFlag = "UNVERIFIED"
     references = [film_facts.reference(film) for film in result.films]
@@ -48,7 +42,7 @@ def build_document(result: StudyResult, kind: Kind, root: Item) -> FileDataset:
     if replaced:
         document.PredecessorDocumentsSequence = replaced
     document.update(encode(root))
-    return as_file(document)
+    return document
 
 
 def _predecessors(result: StudyResult, sop_class_uid: UID) -> list[Dataset]:
@@ -57,10 +51,7 @@ def _predecessors(result: StudyResult, sop_class_uid: UID) -> list[Dataset]:
     if result.predecessor is None or header is None:
         return []
     return [
-        evidence(
-            result,
-            [Reference(earlier.sop_class_uid, earlier.sop_instance_uid, earlier.series_instance_uid)],
-        )
+        evidence(result, [earlier])
         for earlier in result.predecessor.documents
         if (earlier.sop_class_uid, earlier.patient) == (sop_class_uid, identity(header))
     ]

@@ -22,13 +22,12 @@ first, as viewers take the first coordinates of a group for its shape.
 
 from __future__ import annotations
 
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset
 
 from bcd_model.words import Finding
 from converters import codes
 from converters.product import MANUFACTURER, PRODUCT
 from converters.results import film_facts, wording
-from converters.results.film_facts import Reference
 from converters.results.modules import MEASUREMENT_SR, study_header
 from converters.results.sr.content_tree import Item, code, container, image, text, uid
 from converters.results.sr.document import (
@@ -40,11 +39,11 @@ from converters.results.sr.document import (
     library_entry,
     tracking,
 )
-from converters.results.study_result import ScannedFilm, StudyResult
+from converters.results.study_result import Reference, ScannedFilm, StudyResult
 from converters.uids import make_uid
 
 
-def build_measurement_sr(result: StudyResult) -> FileDataset | None:
+def build_measurement_sr(result: StudyResult) -> Dataset | None:
     """The measurement report of the study; None if no film's header gives the UIDs to point to it."""
     known = [
         (number, film, reference)

@@ -39,7 +39,7 @@ def collection(
 
 def only(films: MiasCollection) -> MiasFilm:
     (film,) = films.films
-    assert not films.warnings
+    assert not films.warnings + films.unusable
     return film
 
 
@@ -116,7 +116,7 @@ def test_letter_case_of_names_and_files(tmp_path: Path) -> None:
         write_pgm(tmp_path / name, np.zeros((64, 64), np.uint8))
     (tmp_path / "INFO.TXT").write_text("MDB003 d norm\nmdb004 D CIRC b 3 4 5")
     films = read_collection(tmp_path)
-    assert not films.warnings
+    assert not films.warnings + films.unusable
     assert [(film.name, film.path.name, film.label) for film in films.films] == [
         ("mdb003", "MDB003.PGM", "normal"),
         ("mdb004", "Mdb004.pgm", "benign"),
@@ -185,30 +185,28 @@ def test_rows_without_films_and_films_without_rows_are_told(tmp_path: Path) -> N
     table = "".join(f"mdb{number:03d} G NORM\n" for number in range(1, 9))
     films = collection(tmp_path, table, "mdb001", "mdb009", "holiday")
     assert [film.name for film in films.films] == ["mdb001"]
-    assert [(item.path.name, str(item.reason)) for item in films.skipped] == [
-        ("holiday.pgm", "its name is not of the form mdb001.pgm"),
-        ("mdb009.pgm", "Info.txt has no row for it"),
-    ]
-    missing, holiday, unlisted = films.warnings
+    assert films.unusable == (
+        "holiday.pgm: left out: its name is not of the form mdb001.pgm",
+        "mdb009.pgm: left out: Info.txt has no row for it",
+    )
+    (missing,) = films.warnings
     assert (
         "7 of the films it lists are not in the folder (mdb002, mdb003, mdb004, mdb005, mdb006, ...)"
         in missing
     )
-    assert holiday.startswith("holiday.pgm: left out")
-    assert unlisted.startswith("mdb009.pgm: left out")
 
 
 def test_a_film_twice_is_taken_once(tmp_path: Path) -> None:
     films = collection(tmp_path, "mdb001 G NORM", "mdb001", "mdb1")
     assert [film.path.name for film in films.films] == ["mdb001.pgm"]
-    assert films.warnings == ("mdb1.pgm: left out: it is the same film as mdb001.pgm",)
+    assert films.unusable == ("mdb1.pgm: left out: it is the same film as mdb001.pgm",)
 
 
 def test_a_broken_film_does_not_cost_the_others(tmp_path: Path) -> None:
     (tmp_path / "mdb001.pgm").write_text("not a film")
     films = collection(tmp_path, "mdb001 G NORM\nmdb002 G NORM", "mdb002")
     assert [film.name for film in films.films] == ["mdb002"]
-    assert "mdb001.pgm: left out: not a PGM file" in films.warnings[0]
+    assert "mdb001.pgm: left out: not a PGM file" in films.unusable[0]
 
 
 def test_a_cut_film_is_told_when_it_is_read(tmp_path: Path) -> None:
@@ -254,7 +252,7 @@ def test_any_row_is_known_or_refused(tmp_path: Path, tail: str) -> None:
 def test_the_real_collection() -> None:
     films = read_collection(Path(os.environ["BCD_MIAS_DIR"]))
     by_name = {film.name: film for film in films.films}
-    assert not films.skipped
+    assert not films.unusable
     assert max(Counter(film.patient for film in films.films).values()) == 2
     assert len(by_name["mdb226"].lesions) == 3
     assert {name for name, film in by_name.items() if film.unlocated} >= {"mdb216", "mdb233", "mdb245"}

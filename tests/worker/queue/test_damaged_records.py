@@ -12,7 +12,7 @@ from tests.support.made_records import CREATED, make_study, record_of, write_as_
 from tests.support.reasons import because
 from worker.cli.shared.session import open_queue
 from worker.cli.shared.submission import wait_for_jobs
-from worker.pool.app import make_app
+from worker.pool.app import make_messages
 from worker.pool.upkeep import resume, sweep
 from worker.queue.job import Record
 from worker.queue.records import Records, Swept
@@ -314,7 +314,7 @@ def test_a_worker_logs_once_what_its_sweep_forgot(
         client.zadd(f"bcd:waiting:{priority}", {damaged.job_id: 1}, xx=True)
     for _ in range(2):
         client.delete("bcd:swept")
-        sweep(records, make_app(settings), settings)
+        sweep(records, make_messages(settings), settings)
     assert told_of(caplog) == [damaged.job_id]
 
 
@@ -339,7 +339,7 @@ def test_a_worker_that_is_alone_takes_up_the_jobs_beside_it(
 ) -> None:
     damaged, good = pair
     spoil(client, damaged.job_id, "settings", "{}")
-    assert resume(make_app(Settings(broker_url=url)), records) == 1
+    assert resume(make_messages(Settings(broker_url=url)), records) == 1
     waiting = [name for name in client.scan_iter() if client.type(name) == "list"]
     messages = "".join(message for name in waiting for message in client.lrange(name, 0, -1))
     assert good.job_id in messages

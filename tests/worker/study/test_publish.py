@@ -17,6 +17,7 @@ from converters.results.study_result import StudyResult
 from converters.results.write import write_results
 from tests.support import result_builder as build
 from tests.support.made_results import CREATED, content, make_result
+from worker.study.outcome import Tally
 from worker.study.publish import check_target, publish
 from worker.study.published import job_of, published
 from worker.study.staging import ResultsMode
@@ -27,7 +28,8 @@ def test_a_result_says_whose_it_is(tmp_path: Path) -> None:
     there = published(folder)
     assert folder == tmp_path / "new" / "root" / "1.2.3"
     assert there is not None
-    assert (there.job_id, there.created, there.films, there.failed) == ("job1", CREATED, 1, 1)
+    assert (there.job_id, there.created, there.tally) == ("job1", CREATED, Tally(failed=1))
+    assert len(there.contents) == 1
     assert content(folder.parent) == ["1.2.3", "1.2.3/report.html", "1.2.3/result.json"]
 
 
@@ -251,7 +253,8 @@ def test_a_result_of_version_0_1_is_known_for_what_it_is(tmp_path: Path) -> None
     there = published(tmp_path)
     assert there is not None
     assert (there.job_id, there.looked_at) == (job_of(tmp_path), "some")
-    assert (there.films, there.failed, there.excluded, there.flagged) == (2, 1, 0, 1)
+    assert (len(there.contents), there.tally.scanned, there.tally.failed) == (2, 1, 1)
+    assert (there.tally.excluded, there.tally.flagged) == (0, 1)
     assert {(film.digest, film.sha256, film.facts) for film in there.contents} == {(None, None, "")}
     with pytest.raises(InputError, match="schema_version should be 2"):
         read_result(tmp_path)

@@ -129,7 +129,7 @@ def _say_json(
             "films_excluded": record.tally.excluded,
             "films_flagged": record.tally.flagged,
             "highest_probability": record.tally.highest,
-            "prevalence": record.settings["prevalence"],
+            "prevalence": record.settings.prevalence,
             "result": str(places[record.job_id].folder) if places[record.job_id].folder else None,
             "result_replaced_by": places[record.job_id].other_job or None,
         }
