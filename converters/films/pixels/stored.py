@@ -31,6 +31,7 @@ HIGH_BIT = "its High Bit is not that of its pixels, which lie in the low bits"
 
 _AGAIN = "export it again"
 _JPEG_BLOCK = 8
+_OVERSHOOT = 4  # a 16th of the range
 _BITS_OF_BASELINE = 8
 _ROWS = 256
 """Rows that are looked at together, for the sake of memory."""
@@ -317,10 +318,22 @@ def _decoded(frame: Frame, true: Encoding, header: Dataset, expected: Expected) 
     if high is not None and checked.precision == high + 1 > stored:
         lowered = _lowered(StoredPixels(values.view(f"u{values.dtype.itemsize}"), stored), header)
         return StoredPixels(lowered.values, stored, (*remarks, *lowered.remarks))
+    if checked.precision > stored:
+        values = _without_overshoot(values, stored)
     if checked.precision > stored and layout.takes_more_bits(values, stored):
         stored = checked.precision
         remarks.append(f"its Bits Stored is less than the {stored} bits of its compressed image")
     return StoredPixels(values, stored, tuple(remarks))
+
+
+def _without_overshoot(values: Stored, bits: int) -> Stored:
+    """Values that lossy compression has carried a little beyond the greatest of ``bits``, at that.
+
+    Without the bits above they would be black.
+    """
+    most = (1 << bits) - 1
+    farthest = int(values.max())
+    return np.minimum(values, most) if most < farthest <= most + (most >> _OVERSHOOT) else values
 
 
 def _by_decoder(
