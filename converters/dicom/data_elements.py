@@ -8,7 +8,6 @@ Python's warnings or of logging: any number of threads may read at once.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -29,7 +28,7 @@ from pydicom.uid import (
 
 from bcd_model.reasons import Reason
 from converters.dicom import character_sets, elements, values
-from converters.dicom.bounds import MemoryStream, Stream
+from converters.dicom.bounds import INFLATED_BYTES, InflatedStream, MemoryStream, Stream
 from converters.dicom.functional_groups import lift
 from converters.dicom.values import Raw
 
@@ -39,7 +38,9 @@ UNDEFINED = 0xFFFFFFFF
 
 DAMAGED = Reason("damaged-header", "its header is damaged: an item stands in no sequence")
 CUT_SHORT = Reason("cut-short", "cut short: it ends within its header")
-DEFLATED = Reason("transfer-syntax", "deflated data sets are not read", "convert it with dcmconv +te")
+NOT_DEFLATED = Reason(
+    "damaged-header", "its deflated data set cannot be inflated to its end", "export it again"
+)
 
 
 def _too_costly(detail: str) -> Reason:
@@ -52,11 +53,14 @@ TOO_MANY_KEPT = _too_costly(
 )
 TOO_MUCH_KEPT = _too_costly(f"the data elements that are read take more than {elements.KEPT_BYTES} bytes")
 TOO_DEEP = _too_costly(f"its sequences are nested more than {elements.MOST_DEPTH} deep")
+INFLATES_TOO_FAR = _too_costly(f"its deflated data set takes more than {INFLATED_BYTES} bytes")
 TOO_MANY_FRAGMENTS = _too_costly("its compressed pixels come in more fragments than a picture has")
 
 _VR = {vr.encode(): vr for vr in values.LONG | values.SHORT}
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_PADDING = 0xFFFCFFFC
 _PIXEL_DATA = 0x7FE00010
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, _PIXEL_DATA})
 _FIRST_GROUPS = 0x0032
@@ -72,8 +76,7 @@ _UNCOMPRESSED = frozenset(
 _NOWHERE = 1 << 62
 _NOT, _PERHAPS, _FAR, _SURELY = range(4)
 _LOOK_AHEAD = 1 << 16
-_DEFLATED_LOOK = 1 << 16
-_INFLATED_LOOK = 1 << 20
+_START = 16
 _MOST_FRAGMENTS = 1 << 16
 
 
@@ -82,11 +85,12 @@ class PixelData:
     """Where the value of Pixel Data (7FE0,0010) is in the file.
 
     Attributes:
-        offset: of its first byte.
+        offset: of its first byte: in the file, or in what a deflated data set inflates to.
         length: in bytes as the file says; None if it is undefined, which stands for fragments (PS3.5 A.4).
         present: how many of them are in the file.
-        whole: whether all of it is there.
+        whole: whether all of it is there, and ends as it should.
         fragments: (offset, length) of the fragments, the first of which is the Basic Offset Table.
+        start: the first bytes of the value.
         vr: "" in implicit VR.
     """
 
@@ -96,6 +100,7 @@ class PixelData:
     present: int = 0
     whole: bool = True
     fragments: list[tuple[int, int]] = field(default_factory=list)
+    start: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +112,7 @@ class DicomFile:
             ``file_meta``. LUT Data is in little endian words, whatever the file is.
         transfer_syntax: Transfer Syntax UID (0002,0010). If that is missing, or one of uncompressed pixels,
             the one that the data set is written in.
+        data_set: the position in the file at which the data set starts, behind the File Meta Information.
         pixel_data: where Pixel Data is; None if the file ends before it or holds another kind of pixels.
         fault: why the file cannot be used; None if nothing is known so far. The header holds what was read
             before.
@@ -120,6 +126,7 @@ class DicomFile:
     fault: Reason | None
     texts_fit: bool
     remarks: tuple[str, ...] = ()
+    data_set: int = 0
 
 
 @dataclass(slots=True)
@@ -236,11 +243,17 @@ def parse(stream: Stream) -> DicomFile:
     body = walk
     written = _written(stream.peek(_LOOK_AHEAD))
     remarks: tuple[str, ...] = ()
+    data_set = stream.position
     if syntax == DeflatedExplicitVRLittleEndian and written is None:
-        # It inflates as a whole, to a size that is not known beforehand, and images do not come in it.
-        body = _Walk(MemoryStream(_inflated(stream.take(_DEFLATED_LOOK))), "<")
+        inflated = InflatedStream(stream)
+        body = _Walk(inflated, "<")
         body.run(header, elements.IN_DATASET, implicit=False)
-        body.fault, body.pixel_data = DEFLATED, None
+        if body.pixel_data is not None:
+            _pass_pixels(inflated, body)
+        if inflated.is_too_long:
+            body.fault = INFLATES_TOO_FAR
+        elif inflated.is_damaged and (body.pixel_data is None or not body.pixel_data.whole):
+            body.fault = NOT_DEFLATED
     elif not walk.stopped:
         if written is not None and (not syntax or syntax in _UNCOMPRESSED) and written.syntax != syntax:
             if syntax:
@@ -252,49 +265,61 @@ def parse(stream: Stream) -> DicomFile:
         body.order, implicit = written or labelled
         body.run(header, elements.IN_DATASET, implicit=implicit)
         if body.pixel_data is not None:
-            _find_fragments(stream, body)
+            _pass_pixels(stream, body)
     fits = body.decode()
     lift(header)
-    return DicomFile(header, syntax, body.pixel_data, body.fault, fits, remarks)
+    return DicomFile(header, syntax, body.pixel_data, body.fault, fits, remarks, data_set)
 
 
-def _inflated(data: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _INFLATED_LOOK)
-    except zlib.error:
+def inflated(data: bytes, dicom: DicomFile) -> bytes:
+    """What the data set of a deflated file inflates to, up to the end of Pixel Data: the bytes that the
+    offsets of ``dicom`` are in.
+
+    Args:
+        data: the whole file that was parsed to ``dicom``.
+    """
+    pixel_data = dicom.pixel_data
+    if pixel_data is None:
         return b""
+    ends = [pixel_data.offset + pixel_data.present, *(at + length for at, length in pixel_data.fragments)]
+    return InflatedStream(MemoryStream(data[dicom.data_set :])).take(max(ends))
 
 
-def _find_fragments(stream: Stream, walk: _Walk) -> None:
+def _pass_pixels(stream: Stream, walk: _Walk) -> None:
     """Pass over Pixel Data and note what of it is there."""
     pixel_data = walk.pixel_data
     if pixel_data is None:
         return
+    pixel_data.start = stream.peek(_START)
     if pixel_data.length is not None:
         pixel_data.present = stream.skip(pixel_data.length)
         pixel_data.whole = pixel_data.present == pixel_data.length
-        return
+    elif not find_fragments(stream, pixel_data):
+        walk.blame(TOO_MANY_FRAGMENTS)
+
+
+def find_fragments(stream: Stream, pixel_data: PixelData) -> bool:
+    """Pass over fragments and enter them in ``pixel_data``; False if they are more than a picture has."""
     while True:
         head = stream.peek(8)
-        if len(head) < 8:  # the delimiter alone is missing: some writers forget it
-            pixel_data.whole = not head
-            return
+        if len(head) < 8:  # the delimiter alone, or a part of it, is missing: some writers forget it
+            pixel_data.whole = _DELIMITER.startswith(head) or not any(head)
+            return True
         group, element, length = struct.unpack("<HHL", head)
-        if (group << 16 | element) == _ITEM and length != UNDEFINED:
-            stream.skip(8)
-            if len(pixel_data.fragments) == _MOST_FRAGMENTS:
-                walk.blame(TOO_MANY_FRAGMENTS)
-                return
-            pixel_data.fragments.append((stream.position, length))
-            there = stream.skip(length)
-            pixel_data.present += there
-            if there < length:
-                pixel_data.whole = False
-                return
-            continue
-        # There are archives that write zeros in place of the delimiter.
-        pixel_data.whole = (group << 16 | element) == _SEQUENCE_END or head == bytes(8)
-        return
+        tag = group << 16 | element
+        if tag != _ITEM or length == UNDEFINED:
+            # Some archives write zeros in place of the delimiter, and some writers another element.
+            pixel_data.whole = tag in (_SEQUENCE_END, _ITEM_END, _PADDING) or head == bytes(8)
+            return True
+        stream.skip(8)
+        if len(pixel_data.fragments) == _MOST_FRAGMENTS:
+            return False
+        pixel_data.fragments.append((stream.position, length))
+        there = stream.skip(length)
+        pixel_data.present += there
+        if there < length:
+            pixel_data.whole = False
+            return True
 
 
 class _Walk:

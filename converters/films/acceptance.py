@@ -236,10 +236,12 @@ def _why_unreadable_pixels(header: Dataset) -> Reason | None:
     allocated, stored = integer(header, "BitsAllocated"), integer(header, "BitsStored")
     if allocated not in (8, 16) or not 8 <= (stored or 0) <= allocated:
         return Reason("pixel-format", f"{stored} bits stored in {allocated}: 8 to 16 bits are read")
-    if states(header, "HighBit") and integer(header, "HighBit") is None:
-        return _why_none(header, "HighBit")
-    if states(header, "HighBit") and integer(header, "HighBit") != (stored or 0) - 1:
-        return Reason("pixel-format", "High Bit is not Bits Stored - 1")
+    if states(header, "HighBit"):
+        high = integer(header, "HighBit")
+        if high is None:
+            return _why_none(header, "HighBit")
+        if not (stored or 0) <= high + 1 <= allocated:
+            return Reason("pixel-format", f"its High Bit does not fit {stored} bits stored in {allocated}")
     if integer(header, "PixelRepresentation") not in (0, 1):
         return Reason("pixel-format", "Pixel Representation is not 0 or 1")
     return None

@@ -32,6 +32,7 @@ from pydicom.uid import (
 from bcd_model.words import Film, FilmScan
 from tests.fuzz.children import each
 from tests.fuzz.mutators import Mutant, _frame_header
+from tests.fuzz.seeds import seed
 from tests.fuzz.target import examine, prepare
 from tests.support.film_tree import Element, FilmFile, Items, encode, nested, tree_of
 from tests.support.mammograms import breast, mammogram, recoded
@@ -298,6 +299,24 @@ def _deflated(megabytes: int, *, what: str) -> bytes:
         if element.tag == 0x00020010:
             element.value = str(DeflatedExplicitVRLittleEndian).encode()
     return encode(film)
+
+
+def _promised(rows: int, columns: int, seed_name: str) -> bytes:
+    """A film of a few KB whose header and codestream promise millions of pixels."""
+    film = seed(seed_name).copy()
+    for keyword, value in (("Rows", rows), ("Columns", columns)):
+        film.put(Element(tag_for_keyword(keyword) or 0, "US", struct.pack("<H", value)))
+    fragments = film.fragments or []
+    if fragments[1].startswith(b"\xff\x4f"):
+        fragments[1] = _siz(fragments[1], width=columns, height=rows, tile_width=columns, tile_height=rows)
+    else:
+        fragments[1] = _sof(fragments[1], rows, columns)
+    return encode(film)
+
+
+for _name in ("jpeg lossless 16", "jpeg process 14", "jpeg extended", "high throughput jpeg 2000"):
+    for _rows, _columns in ((50_000, 50_000), (8190, 8190), (1000, 1040)):
+        BOMBS[f"{_name} of {_rows} x {_columns} pixels in 8 KB"] = partial(_promised, _rows, _columns, _name)
 
 
 for _what in ("element", "pixels", "items"):

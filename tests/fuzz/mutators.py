@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.uid import ImplicitVRLittleEndian
 
+from tests.fuzz import reasons
 from tests.fuzz.edge_values import CHARACTER_SETS, OFFSETS, TEXT_VRS, edge_value
 from tests.fuzz.seeds import NAMES, seed
 from tests.support.film_tree import (
@@ -55,6 +56,11 @@ class Mutant:
     steps: tuple[str, ...]
     same_sop: bool
 
+    @property
+    def may(self) -> frozenset[str]:
+        """The codes of the reasons that its damage may cause."""
+        return frozenset().union(*(reasons.MAY.get(kind, reasons.ANY) for kind in self.kinds or ("",)))
+
 
 def mutant(number: int, seed_number: int) -> Mutant:
     """Mutant ``number`` of the campaign ``seed_number``; the first kinds of damage take turns."""
@@ -67,6 +73,10 @@ def mutant(number: int, seed_number: int) -> Mutant:
         name = rng.choice([each for each in NAMES if seed(each).fragments is not None])
     if wanted[0] == "pixels: rle":
         name = rng.choice(("rle 8", "rle 16"))
+    if wanted[0] == "pixels: jpeg":
+        name = rng.choice([each for each in NAMES if each.startswith("jpeg") and "2000" not in each])
+    if wanted[0] == "pixels: jpeg 2000":
+        name = rng.choice([each for each in NAMES if "2000" in each])
     film = seed(name).copy()
     steps = tuple(f"{kind}: {MUTATORS[kind](film, rng)}" for kind in wanted)
     same = any("as the film beside it" in step for step in steps)
@@ -343,7 +353,8 @@ _SYNTAXES = (
     b"1.2.840.10008.1.2.5", b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.4.51", b"1.2.840.10008.1.2.4.57",
     b"1.2.840.10008.1.2.4.70", b"1.2.840.10008.1.2.4.80", b"1.2.840.10008.1.2.4.90",
     b"1.2.840.10008.1.2.4.91", b"1.2.840.10008.1.2.4.100", b"1.2.840.10008.1.2.4.201",
-    b"1.2.840.10008.1.2.4.94", b"1.2.3", b"SECRET", b"1.2.840.10008.1.2.1\\1.2.840.10008.1.2",
+    b"1.2.840.10008.1.2.4.94", b"1.2.840.10008.1.2.1.98", b"1.2.840.10008.1.2.4.202", b"1.2.3", b"SECRET",
+    b"1.2.840.10008.1.2.1\\1.2.840.10008.1.2",
 )  # fmt: skip
 
 
@@ -662,10 +673,107 @@ def _damaged(film: FilmFile, rng: random.Random) -> str:
             + rng.randbytes(6)
         )
     else:
-        other = seed(rng.choice(("jpeg", "jpeg-ls 16", "jpeg 2000 8", "rle 8")))
+        other = seed(rng.choice([each for each in NAMES if seed(each).fragments is not None]))
         data = bytearray((other.fragments or [b"", b""])[1])
     film.fragments[at] = bytes(data)
     return f"{how} ({len(data)} bytes)"
+
+
+@mutator("pixels: end")
+def _end(film: FilmFile, rng: random.Random) -> str:
+    at = _codestream(film)
+    if at is None or film.fragments is None:
+        return _pixel_length(film, rng)
+    how = rng.choice(("no end marker", "delimiter", "no table", "native", "stated length"))
+    if how == "no end marker":
+        film.fragments[at] = film.fragments[at].rstrip(b"\0").removesuffix(b"\xff\xd9")
+    elif how == "delimiter":
+        film.with_delimiter = False
+        film.tail = rng.choice((b"", bytes(3), bytes(8), bytes(500), b"\xfe\xff\x0d\xe0" + bytes(4)))
+    elif how == "no table":
+        del film.fragments[0]
+    elif how == "native":
+        film.pixels, film.fragments = film.fragments[at], None
+    else:
+        film.pixel_length = rng.choice((sum(map(len, film.fragments)) + 8 * len(film.fragments) + 8, 100, 0))
+    return how
+
+
+_SEGMENTS = (0xC3, 0xC0, 0xC1, 0xF7, 0xC4, 0xDB, 0xDA, 0xDD)
+
+
+@mutator("pixels: jpeg")
+def _jpeg(film: FilmFile, rng: random.Random) -> str:
+    """Tables and parameters: of SOF, DHT, DQT, SOS, DRI (ISO/IEC 10918-1 B.2)."""
+    at = _codestream(film)
+    if at is None or film.fragments is None:
+        return _pixel_length(film, rng)
+    data = bytearray(film.fragments[at])
+    places = [i for i in range(2, min(len(data) - 8, 800)) if data[i] == 0xFF and data[i + 1] in _SEGMENTS]
+    if not places:
+        return _codestream_header(film, rng)
+    how = rng.choice(("parameter", "length", "twice", "gone", "restart", "marker", "scan twice"))
+    place = rng.choice(places)
+    (length,) = struct.unpack_from(">H", data, place + 2)
+    end = min(place + 2 + length, len(data) - 1)
+    if how == "parameter":
+        for _ in range(rng.choice((1, 1, 3))):
+            data[rng.randrange(place + 4, max(place + 5, end))] = rng.choice(
+                (0, 1, 2, 7, 8, 15, 16, 127, 255)
+            )
+    elif how == "length":
+        struct.pack_into(">H", data, place + 2, rng.choice((0, 1, 2, 3, length - 1, length + 1, 65535)))
+    elif how == "twice":
+        data[end:end] = data[place:end]
+    elif how == "gone":
+        del data[place:end]
+    elif how == "restart":
+        data[place:place] = struct.pack(">4H", 0xFFDD, 4, rng.choice((0, 1, 80, 81, 65535)), 0xFFFE)
+        data[place + 6 : place + 8] = b""
+    elif how == "marker":
+        data[place + 1] = rng.choice((0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC9, 0xCB, 0xF7, 0xF8, 0xDC, 0xDE))
+    else:
+        data[-2:] = data[place:]
+    film.fragments[at] = bytes(data)
+    return f"{how} of {data[place + 1] if place + 1 < len(data) else 0:02X}"
+
+
+@mutator("pixels: jpeg 2000")
+def _jpeg_2000(film: FilmFile, rng: random.Random) -> str:
+    """Capabilities, coding styles, quantisation and tile-parts (ISO/IEC 15444-1 A, 15444-15 A)."""
+    at = _codestream(film)
+    if at is None or film.fragments is None:
+        return _pixel_length(film, rng)
+    data = bytearray(film.fragments[at])
+    markers = (0x50, 0x51, 0x52, 0x5C, 0x90, 0x93, 0x55, 0x64)
+    places = [i for i in range(2, min(len(data) - 16, 300)) if data[i] == 0xFF and data[i + 1] in markers]
+    if not places:
+        return _codestream_header(film, rng)
+    place = rng.choice(places)
+    how = rng.choice(("parameter", "parameter", "gone", "twice", "high throughput or not", "length"))
+    (length,) = struct.unpack_from(">H", data, place + 2)
+    end = min(place + 2 + length, len(data) - 1)
+    if how == "parameter":
+        data[rng.randrange(place + 4, max(place + 5, end))] = rng.choice((0, 1, 2, 4, 8, 32, 64, 127, 255))
+    elif how == "gone":
+        del data[place:end]
+    elif how == "twice":
+        data[end:end] = data[place:end]
+    elif how == "length":
+        struct.pack_into(">H", data, place + 2, rng.choice((0, 2, length - 1, length + 1, 65535)))
+    else:
+        data[6] ^= 0x40
+    film.fragments[at] = bytes(data)
+    return f"{how} of {data[place + 1] if place + 1 < len(data) else 0:02X}"
+
+
+@mutator("pixels: label")
+def _label(film: FilmFile, rng: random.Random) -> str:
+    value = rng.choice([each for each in _SYNTAXES if each.startswith(b"1.2.840")])
+    for element in film.meta:
+        if element.tag == 0x00020010:
+            element.value = value
+    return f"states {value!r}"
 
 
 # --- what the image says of itself ---

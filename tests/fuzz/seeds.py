@@ -14,14 +14,20 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     DigitalMammographyXRayImageStorageForProcessing,
     ExplicitVRBigEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
     SecondaryCaptureImageStorage,
 )
 
+from tests.support import jpegs
+from tests.support.codestreams import htj2k_12, with_stream
 from tests.support.film_tree import FilmFile, tree_of
 from tests.support.mammograms import breast, encoded, mammogram, recoded
 
@@ -158,13 +164,26 @@ _SEEDS: dict[str, Callable[[], FileDataset]] = {
     "jpeg 2000 16": _as(_raw16, JPEG2000Lossless),
 }
 
-NAMES = tuple(_SEEDS)
+_STREAMS: dict[str, Callable[[], FilmFile]] = {
+    "jpeg lossless 8": lambda: _with(_raw8, JPEGLosslessSV1, jpegs.lossless(breast(), 8)),
+    "jpeg lossless 16": lambda: _with(_raw16, JPEGLosslessSV1, jpegs.lossless(breast(bits=12), 12)),
+    "jpeg process 14": lambda: _with(_raw16, JPEGLossless, jpegs.lossless(breast(bits=12), 12, predictor=6)),
+    "jpeg restarts": lambda: _with(_raw16, JPEGLosslessSV1, jpegs.lossless(breast(bits=12), 12, restart=16)),
+    "jpeg extended": lambda: _with(_raw16, JPEGExtended12Bit, jpegs.extended(breast(bits=12))),
+    "high throughput jpeg 2000": lambda: _with(_raw16, HTJ2KLossless, htj2k_12()),
+    "encapsulated": lambda: _with(_raw16, UID("1.2.840.10008.1.2.1.98"), breast(bits=12).tobytes()),
+}
+NAMES = (*_SEEDS, *_STREAMS)
+
+
+def _with(make: Callable[[], FileDataset], syntax: UID, stream: bytes) -> FilmFile:
+    return with_stream(tree_of(make()), syntax, stream)
 
 
 @lru_cache
 def seed(name: str) -> FilmFile:
     """A film to be copied and changed."""
-    return tree_of(_SEEDS[name]())
+    return _STREAMS[name]() if name in _STREAMS else tree_of(_SEEDS[name]())
 
 
 @lru_cache

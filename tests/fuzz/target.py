@@ -5,6 +5,7 @@ wrong with it may cost only itself: the good film is scanned and its objects are
 
 * an exception of another kind than the documented ones, or one at a place that documents none;
 * a file that is in no result and in no list of what was passed over;
+* a reason that nothing that was done to the mutant may cause (`reasons`);
 * the good film not scanned, or one of its objects missing;
 * an object that pydicom cannot read again, or that names another patient than its film;
 * the patient in an exception, in the log, on the terminal, in ``result.json`` or in a file's name;
@@ -42,8 +43,9 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import RLELossless
 
 from bcd_model.errors import BcdError, InputError
+from converters.films.pixels.encoding import of_bytes
 from converters.films.studies import Discovery, find_studies
-from converters.results.study_result import FilmResult
+from converters.results.study_result import FailedFilm, FilmResult
 from tests.fuzz.mutators import Mutant
 from tests.fuzz.seeds import good_film
 from tests.support.mammograms import MARKER
@@ -78,6 +80,7 @@ class Verdict:
 
     Attributes:
         outcome: "scanned", "failed", "excluded", or "refused": in no study.
+        reason: the code of why it was not scanned; "" if it was, or no reason is needed.
         faults: (where it showed, what it was), of no fixed wording.
         cpu: seconds of processor time that it took alone or beside the good film, whichever was more.
         memory: bytes that it took, or asked for, likewise.
@@ -85,6 +88,7 @@ class Verdict:
 
     number: int
     outcome: str = "refused"
+    reason: str = ""
     faults: list[tuple[str, str]] = field(default_factory=list)
     cpu: float = 0.0
     memory: int = 0
@@ -228,6 +232,14 @@ def _check_outcomes(
         return
     left_over = () if found is None else (*found.skipped, *found.unplaced)
     passed_over = any(skipped.path.name == MUTANT for skipped in left_over)
+    reasons = [film.reason.code for film in films if film.file == MUTANT and isinstance(film, FailedFilm)]
+    reasons += [skipped.reason.code for skipped in left_over if skipped.path.name == MUTANT]
+    verdict.reason = next(iter(reasons), "")
+    unlikely = set(reasons) - mutant.may
+    if unlikely:
+        verdict.fault(
+            "reason beside", f"{', '.join(mutant.kinds)} cannot cause {', '.join(sorted(unlikely))}"
+        )
     directory = _class_of(own) == _DIRECTORY
     if MUTANT not in outcome and not passed_over and not directory:
         verdict.fault("result beside", "the mutant is in no result and not passed over either")
@@ -243,13 +255,20 @@ def _check_pixels(data: bytes, verdict: Verdict) -> None:
         film = pydicom.dcmread(io.BytesIO(data))
         syntax, stored = film.file_meta.TransferSyntaxUID, film.PixelData
         count, size = film.Rows * film.Columns, film.BitsAllocated // 8
-        if syntax == RLELossless:
-            lengths = _rle_lengths(next(generate_frames(stored, number_of_frames=1)))
+        if film["PixelData"].is_undefined_length != syntax.is_encapsulated or not syntax.is_encapsulated:
+            frame = stored
+        else:
+            frame = next(generate_frames(stored, number_of_frames=1))
+        if of_bytes(frame) is not None or film["PixelData"].is_undefined_length != syntax.is_encapsulated:
+            return  # it was read as what its bytes are
+        if syntax == RLELossless and len(frame) != count * size:
+            lengths = _rle_lengths(frame)
             right = lengths == [count] * size
         else:
             lengths = [len(stored)]
             right = len(stored) in (count * size, count * size + count * size % 2)
-        counted = syntax == RLELossless or (isinstance(stored, bytes) and not syntax.is_encapsulated)
+        is_rle = syntax == RLELossless and len(frame) != count * size
+        counted = is_rle or (isinstance(stored, bytes) and not syntax.is_encapsulated)
     except Exception:  # noqa: BLE001 - pydicom may raise anything on a mutant
         return
     if counted and not right:

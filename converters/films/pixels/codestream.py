@@ -2,7 +2,7 @@
 
 A decoder reserves the memory that the codestream asks for: in a damaged or hostile one up to 16 exabytes.
 So everything that a decoder plans its memory by is read and bounded here first, by the standards of the
-codestreams: ISO/IEC 10918-1 (JPEG), 14495-1 (JPEG-LS), 15444-1 (JPEG 2000).
+codestreams: ISO/IEC 10918-1 (JPEG), 14495-1 (JPEG-LS), 15444-1 (JPEG 2000), 15444-15 (High-Throughput).
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bcd_model.errors import FilmError
+from bcd_model.reasons import Reason
 
 SAME_SIZE = "its compressed image has another size than its header"
 DAMAGED = "its compressed image is damaged"
 TOO_COSTLY = "its compressed image is cut into more parts than a mammogram"
+CUT_SHORT = Reason("cut-short", "cut short: its last compressed pixels are missing", "export it again")
+
+END = b"\xff\xd9"
+"""The marker at the end of an image: EOI of JPEG and JPEG-LS, EOC of JPEG 2000."""
 
 _SOI, _SOS, _EOI = 0xD8, 0xDA, 0xD9
 JPEG = frozenset({0xC0, 0xC1})
@@ -35,6 +41,8 @@ _SOC, _SIZ, _COD, _COC, _SOT, _SOD, _EOC = 0xFF4F, 0xFF51, 0xFF52, 0xFF53, 0xFF9
 _OTHERS = frozenset({0xFF50, 0xFF55, 0xFF57, 0xFF58, 0xFF59, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60, 0xFF61})
 _OTHERS |= {0xFF63, 0xFF64}
 _JP2 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+_HIGH_THROUGHPUT = 1 << 14
+"""Of Rsiz: capabilities of ISO/IEC 15444-15, described in a CAP marker segment (A.2)."""
 
 _MOST_TILES = 1 << 13
 _FEW_TILES, _LEAST_TILE = 64, 1 << 10  # pixels
@@ -65,26 +73,67 @@ class Expected:
     bits_allocated: int
 
 
-def checked_jpeg(data: bytes, expected: Expected, allowed: frozenset[int]) -> int:
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A codestream that a decoder may be given.
+
+    Attributes:
+        precision: in bits.
+        is_ended: whether the marker of its end is there.
+        length: of the codestream without padding behind it, as far as it tells; without the marker, too.
+    """
+
+    precision: int
+    is_ended: bool
+    length: int
+
+
+def is_jpeg(data: bytes) -> bool:
+    """Whether ``data`` begins as JPEG and JPEG-LS do: SOI and another marker."""
+    return data[:3] == b"\xff\xd8\xff"
+
+
+def is_j2k(data: bytes) -> bool:
+    """Whether ``data`` begins as a JPEG 2000 codestream does, or as the file around one."""
+    return data[:4] == b"\xff\x4f\xff\x51" or data.startswith(_JP2)
+
+
+def is_high_throughput(data: bytes) -> bool:
+    """Whether a JPEG 2000 codestream, or the one in a file, says that it needs Part 15."""
+    try:
+        stream = unwrapped(data)
+    except CodestreamError:
+        return False
+    return len(stream) >= 8 and bool(struct.unpack_from(">H", stream, 6)[0] & _HIGH_THROUGHPUT)
+
+
+def jpeg_frame(data: bytes) -> int | None:
+    """The marker of the first frame header (SOF) of a JPEG or JPEG-LS codestream; None if there is none."""
+    with suppress(CodestreamError):
+        for marker, _, _ in _jpeg_segments(data):
+            if _is_frame(marker):
+                return marker
+    return None
+
+
+def checked_jpeg(data: bytes, expected: Expected) -> Checked:
     """Check a JPEG or JPEG-LS codestream that starts with the first byte of ``data``.
 
-    Args:
-        allowed: the markers of the frames that are taken, one of the three sets above.
-
-    Returns:
-        Its precision in bits.
-
     Raises:
-        CodestreamError: it is damaged, or another image than expected.
+        CodestreamError: it is damaged, another image than expected, or of a kind that is not read.
     """
-    frames = [(marker, at, size) for marker, at, size in _jpeg_segments(data) if _is_frame(marker)]
+    frames, end = [], 0
+    for marker, at, size in _jpeg_segments(data):
+        end = at + size
+        if _is_frame(marker):
+            frames.append((marker, at, size))
     if len(frames) != 1 or frames[0][2] < 8:
         raise CodestreamError(DAMAGED)
-    if frames[0][0] not in allowed:
-        raise CodestreamError("its compressed image is of another kind than its transfer syntax")
+    if frames[0][0] not in JPEG | JPEG_LOSSLESS | JPEG_LS:
+        raise CodestreamError("its compressed image is a progressive, arithmetic or hierarchical JPEG")
     precision, rows, columns, components = struct.unpack_from(">BHHB", data, frames[0][1])
     _check(expected, rows, columns, components, precision, len(data))
-    return int(precision)
+    return Checked(int(precision), data.find(END, end) >= 0, len(data))
 
 
 def _is_frame(marker: int) -> bool:
@@ -181,17 +230,15 @@ class _Grid:
     tiles: int
 
 
-def checked_j2k(data: bytes, expected: Expected) -> int:
+def checked_j2k(data: bytes, expected: Expected) -> Checked:
     """Check a JPEG 2000 codestream that starts with the first byte of ``data``.
 
     Its main header and the header of every tile-part are looked through, for each may say anew how finely
     the image is cut up.
 
-    Returns:
-        Its precision in bits.
-
     Raises:
-        CodestreamError: it is damaged, another image than expected, or cut into more parts than sensible.
+        CodestreamError: it is damaged, cut short, another image than expected, or cut into more parts than
+            sensible.
     """
     if len(data) < 44 or struct.unpack_from(">HH", data) != (_SOC, _SIZ):
         raise CodestreamError(DAMAGED)
@@ -218,13 +265,15 @@ def checked_j2k(data: bytes, expected: Expected) -> int:
     if tiles > min(_MOST_TILES, sensible) or max(right, bottom) >= 1 << 31:
         raise CodestreamError(TOO_COSTLY)
     grid = _Grid(right - left, bottom - top, tile_width, tile_height, tiles)
-    _check_parts(data, 4 + size, grid)
-    return precision
+    is_ended = data.rstrip(b"\0").endswith(END)
+    end = _check_parts(data, 4 + size, grid, is_ended=is_ended)
+    return Checked(precision, is_ended, len(data) if any(data[end:]) else end)
 
 
-def _check_parts(data: bytes, at: int, grid: _Grid) -> None:
-    """Check the coding styles in the main header and in each tile-part's."""
+def _check_parts(data: bytes, at: int, grid: _Grid, *, is_ended: bool) -> int:
+    """Check the coding styles in the main header and in each tile-part's; returns where the last one ends."""
     styles = 0
+    tiles = set()
     for _ in range(_MOST_TILE_PARTS):
         marker, at, found = _coding_styles(data, at, grid)
         styles += found
@@ -232,16 +281,22 @@ def _check_parts(data: bytes, at: int, grid: _Grid) -> None:
             break
         if at + 12 > len(data):
             break
-        (length,) = struct.unpack_from(">L", data, at + 6)  # Psot, from the SOT marker on (A.4.2)
+        tile, length = struct.unpack_from(">HL", data, at + 4)  # Isot; Psot, from the SOT marker on (A.4.2)
+        tiles.add(tile)
         header, end, found = _coding_styles(data, at + 12, grid)
         styles += found
         at = len(data) if length == 0 else at + length
         if header not in (_SOD, 0) or at < end:
             raise CodestreamError(DAMAGED)
+        if at > len(data) and not is_ended:
+            raise CodestreamError.of(CUT_SHORT)
     else:
         raise CodestreamError(TOO_COSTLY)
     if not styles:
         raise CodestreamError(DAMAGED)
+    if len(tiles) < grid.tiles:
+        raise CodestreamError.of(CUT_SHORT)
+    return min(at, len(data))
 
 
 def _coding_styles(data: bytes, at: int, grid: _Grid) -> tuple[int, int, int]:

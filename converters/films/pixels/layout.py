@@ -73,6 +73,11 @@ def why_other_size(stored: Stored, bits: int) -> str | None:
     return None
 
 
+def takes_more_bits(stored: Stored, bits: int) -> bool:
+    """Whether what lies above the ``bits`` low bits of ``stored`` is a part of the picture."""
+    return min(stored.shape) >= _LEAST_SIDE and _wraps(_Pixels(stored.reshape(-1), bits))
+
+
 def has_other_sign(stored: Stored, bits: int) -> bool:
     """Whether ``stored``, of which ``bits`` low bits count, is signed but read as unsigned, or the reverse.
 

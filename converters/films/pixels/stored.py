@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import struct
-from dataclasses import dataclass
-from itertools import pairwise
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import (
-    UID,
-    JPEG2000TransferSyntaxes,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLSTransferSyntaxes,
-    JPEGTransferSyntaxes,
-    RLELossless,
-)
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from bcd_model.errors import FilmError, about
 from bcd_model.reasons import Reason
-from converters.dicom.data_elements import DicomFile, PixelData
+from converters.dicom.data_elements import DicomFile, PixelData, inflated
 from converters.dicom.file import MALFORMED, FileBytes, integer, quiet
-from converters.films.pixels import codestream, decoding, layout
-from converters.films.pixels.codestream import CodestreamError, Expected
+from converters.films.pixels import codestream, decoding, encoding, layout, rle
+from converters.films.pixels.codestream import CUT_SHORT, CodestreamError, Expected
+from converters.films.pixels.encoding import Encoding
+from converters.films.pixels.frame import ITEM, Frame, frame_of
+from converters.films.pixels.gdcm import IncompleteError
 
 Stored = npt.NDArray[np.integer]
 
-CONVERT = "convert it to an uncompressed transfer syntax, for example with dcmdjpeg or gdcmconv --raw"
 NO_PIXELS = Reason("no-pixels", "holds no Pixel Data", "export it again, with its pixels")
 PADDED = "Pixel Data is longer than its image; the rest is zeros and was left out"
+NO_END = "its compressed image has no end marker; all of the image is there"
+HIGH_BIT = "its High Bit is not that of its pixels, which lie in the low bits"
 
-_RLE_HEADER = 64
-_RLE_SEGMENTS = 15
-_NO_RUN = 128
+_AGAIN = "export it again"
 _JPEG_BLOCK = 8
+_OVERSHOOT = 4  # a 16th of the range
+_BITS_OF_BASELINE = 8
 _ROWS = 256
 """Rows that are looked at together, for the sake of memory."""
 
@@ -49,7 +43,7 @@ class StoredPixels:
 
     Attributes:
         values: (rows, columns), 8 or 16 bits, signed or not; bits above ``bits`` may be anything.
-        bits: how many bits of each value are the image's.
+        bits: how many low bits of each value are the image's.
         remarks: what was odd about it.
     """
 
@@ -78,32 +72,30 @@ def _digest(stored: StoredPixels, *, signed: bool) -> str:
 
 
 def why_undecodable(dicom: DicomFile) -> Reason | None:
-    """Why the pixels cannot be decoded, as far as header and length tell; None if they can.
+    """Why the pixels cannot be decoded, as far as header and length tell; None if they may be.
 
-    Uncompressed pixels are counted; of compressed ones it is known whether they are all there and whether a
-    decoder is installed.
+    Uncompressed pixels are counted. Of others the bytes have to be looked at.
     """
     pixel_data, syntax = dicom.pixel_data, dicom.transfer_syntax
     if pixel_data is None:
         return NO_PIXELS
     if not syntax.is_transfer_syntax:
         return Reason("transfer-syntax", "states no transfer syntax that is known")
-    if not _decodable(syntax):
-        return Reason("transfer-syntax", f"no decoder here for {syntax.name}", CONVERT)
-    if syntax.is_encapsulated == (pixel_data.length is not None):
-        how = "not encapsulated" if syntax.is_encapsulated else "encapsulated"
-        detail = f"its pixels are {how}, though its transfer syntax is {syntax.name}"
-        return Reason("transfer-syntax", detail)
-    if syntax.is_encapsulated:
-        return None if pixel_data.whole else Reason("cut-short", "cut short: compressed pixels are missing")
-    return _why_another_length(pixel_data, dicom.header)
+    if pixel_data.length is None:
+        return None
+    if pixel_data.present < _size(_expected(dicom.header)) and _may_be_codestream(pixel_data.start):
+        return None
+    if encoding.of_label(syntax) is Encoding.NATIVE:
+        return _why_another_length(pixel_data, dicom.header)
+    if pixel_data.start.startswith(ITEM) or not _why_another_length(pixel_data, dicom.header):
+        return None
+    return Reason(
+        "transfer-syntax", f"its pixels are not encapsulated, though its transfer syntax is {syntax.name}"
+    )
 
 
-def _decodable(syntax: UID) -> bool:
-    try:
-        return bool(get_decoder(syntax).is_available)
-    except NotImplementedError:  # pydicom's answer for a syntax that it has no decoder for at all
-        return False
+def _may_be_codestream(start: bytes) -> bool:
+    return start.startswith(ITEM) or codestream.is_jpeg(start) or codestream.is_j2k(start)
 
 
 def _expected(header: Dataset) -> Expected:
@@ -112,22 +104,28 @@ def _expected(header: Dataset) -> Expected:
     )
 
 
+def _size(image: Expected) -> int:
+    """The bytes of an uncompressed image."""
+    return image.rows * image.columns * (image.bits_allocated // 8)
+
+
 def _why_another_length(pixel_data: PixelData, header: Dataset) -> Reason | None:
     """Uncompressed pixels are as many bytes as the image has, padded to an even number (PS3.5 8.1.1)."""
     image = _expected(header)
-    width = image.bits_allocated // 8
-    expected = image.rows * image.columns * width
+    expected = _size(image)
     if pixel_data.present < expected:
         return Reason("cut-short", f"cut short: {pixel_data.present} of {expected} bytes of pixels")
     excess = (pixel_data.length or 0) - expected - expected % 2
-    if excess > min(image.rows, image.columns) * width:
+    if excess > min(image.rows, image.columns) * (image.bits_allocated // 8):
         there = f"has {pixel_data.length} bytes of pixels where its image takes {expected}"
         return Reason("pixel-length", f"{there}: another size or depth")
     return None
 
 
 def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
-    """Decode Pixel Data of ``dicom``, which was parsed from ``file`` and is decodable.
+    """Decode Pixel Data of ``dicom``, which was parsed from ``file`` and may be decodable.
+
+    The bytes are believed before the transfer syntax, with a remark.
 
     Raises:
         FilmError: the pixels cannot be decoded, or are not what the header says.
@@ -136,61 +134,141 @@ def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
     if pixel_data is None:
         raise FilmError.of(NO_PIXELS, file.name)
     syntax, expected = dicom.transfer_syntax, _expected(dicom.header)
+    label = encoding.of_label(syntax)
+    true = label
+    data = inflated(file.data, dicom) if syntax == DeflatedExplicitVRLittleEndian else file.data
     try:
         with about(file.name):
-            if not syntax.is_encapsulated:
-                stored = _native(file.data, pixel_data, dicom, expected)
-            else:
-                frame = b"".join(file.data[at : at + length] for at, length in pixel_data.fragments[1:])
-                if syntax == RLELossless:
-                    stored = StoredPixels(_rle(frame, dicom.header, expected), _bits_stored(dicom.header))
-                else:
-                    stored = _decoded(frame, dicom, expected)
+            native = label is Encoding.NATIVE and pixel_data.present >= _size(expected)
+            frame = frame_of(data, pixel_data, native=native)
+            true = _encoding(frame, expected, label)
+            if true is None:
+                raise FilmError.of(_no_decoder(dicom))
+            try:
+                stored = _as(true, frame, dicom, expected)
+            except CodestreamError as error:
+                raise error if frame.whole else CodestreamError.of(CUT_SHORT) from error
     except (*MALFORMED, OSError) as error:
-        detail = f"its pixels ({syntax.name}) cannot be decoded"
-        raise FilmError(detail, CONVERT, file.name, "compressed-image") from error
+        what = syntax.name if true is None else true.value
+        detail = f"its pixels ({what}) cannot be decoded"
+        raise FilmError(detail, _AGAIN, file.name, "compressed-image") from error
     values, why = stored.values, None
     if values.shape != (expected.rows, expected.columns) or values.dtype.itemsize > 2:
         why = "its pixels do not come out as its header says"
-    elif not syntax.is_encapsulated or syntax == RLELossless:
+    elif true in (Encoding.NATIVE, Encoding.RLE):
         why = layout.why_other_size(values, stored.bits)
     if why is None and layout.has_other_sign(values, stored.bits):
         why = "its Pixel Representation is not that of its pixels"
     if why is not None:
-        raise FilmError(why, "export it again", file.name, "pixel-layout")
-    return stored
+        raise FilmError(why, _AGAIN, file.name, "pixel-layout")
+    odd = (*frame.remarks, *_mislabelled(dicom, frame, label, true))
+    return StoredPixels(stored.values, stored.bits, (*odd, *stored.remarks))
+
+
+def _no_decoder(dicom: DicomFile) -> Reason:
+    remedy = "convert it to an uncompressed transfer syntax"
+    return Reason("transfer-syntax", f"no decoder here for {dicom.transfer_syntax.name}", remedy)
+
+
+def _encoding(frame: Frame, expected: Expected, label: Encoding | None) -> Encoding | None:
+    """How the bytes of ``frame`` are encoded; what ``label`` says where they do not tell."""
+    size, width = _size(expected), expected.bits_allocated // 8
+    is_native = frame.length - size in (0, size % 2) if frame.encapsulated else frame.length >= size
+    if label is Encoding.NATIVE and is_native:
+        return label
+    start = frame.bytes
+    found = encoding.of_bytes(start)
+    if found is not None:
+        return found
+    if frame.encapsulated and rle.is_rle(start, width):
+        return Encoding.RLE
+    return Encoding.NATIVE if is_native else label
+
+
+def _mislabelled(dicom: DicomFile, frame: Frame, label: Encoding | None, true: Encoding) -> tuple[str, ...]:
+    """What to say where the transfer syntax is not that of the pixels."""
+    syntax = dicom.transfer_syntax
+    if true is not label:
+        what = true.value
+    elif frame.encapsulated != syntax.is_encapsulated:
+        what = "encapsulated" if frame.encapsulated else "not encapsulated"
+    else:
+        return ()
+    return (f"its pixels are {what}, though its transfer syntax is {syntax.name}; read as they are",)
+
+
+def _as(true: Encoding, frame: Frame, dicom: DicomFile, expected: Expected) -> StoredPixels:
+    header = dicom.header
+    if true is Encoding.NATIVE:
+        stored = _lowered(_native(frame, dicom, expected), header)
+    elif true is Encoding.RLE:
+        stored = _lowered(StoredPixels(rle.decode(frame.bytes, expected), _bits_stored(header)), header)
+    else:
+        stored = _decoded(frame, true, header, expected)
+    return _with_sign(stored, header)
+
+
+def _lowered(stored: StoredPixels, header: Dataset) -> StoredPixels:
+    """Pixels whose bits begin at the lowest (PS3.5 8.1.1): moved there if High Bit says that they do not.
+
+    They are not moved if they are there already: the bits below are not empty, and those above only repeat
+    the sign.
+    """
+    high = integer(header, "HighBit")
+    up = 0 if high is None else high - stored.bits + 1
+    if up <= 0:
+        return stored
+    values = stored.values
+    if (values & ((1 << up) - 1)).any() and _is_in_low_bits(values, stored.bits, header):
+        return StoredPixels(values, stored.bits, (*stored.remarks, HIGH_BIT))
+    return StoredPixels(values >> up, stored.bits, stored.remarks)
+
+
+def _is_in_low_bits(values: Stored, bits: int, header: Dataset) -> bool:
+    above = values >> bits
+    if not integer(header, "PixelRepresentation"):
+        return not above.any()
+    negative = (values >> (bits - 1)) & 1
+    return bool((above == negative * ((1 << (8 * values.dtype.itemsize - bits)) - 1)).all())
+
+
+def _with_sign(stored: StoredPixels, header: Dataset) -> StoredPixels:
+    """Pixels whose values are signed if Pixel Representation says so."""
+    kind = "i" if integer(header, "PixelRepresentation") else "u"
+    values = stored.values
+    return StoredPixels(values.view(f"{kind}{values.dtype.itemsize}"), stored.bits, stored.remarks)
 
 
 def _bits_stored(header: Dataset) -> int:
     return integer(header, "BitsStored") or 16
 
 
-def _dtype(header: Dataset, order: str = "<") -> np.dtype[np.integer]:
-    kind = "i" if integer(header, "PixelRepresentation") else "u"
-    return np.dtype(f"{order}{kind}{1 if integer(header, 'BitsAllocated') == 8 else 2}")
-
-
-def _native(data: bytes, pixel_data: PixelData, dicom: DicomFile, expected: Expected) -> StoredPixels:
+def _native(frame: Frame, dicom: DicomFile, expected: Expected) -> StoredPixels:
     """Uncompressed pixels (PS3.5 8.1)."""
-    header = dicom.header
-    big_endian = not dicom.transfer_syntax.is_little_endian
-    dtype = _dtype(header, ">" if big_endian else "<")
+    header, pixel_data = dicom.header, dicom.pixel_data
+    big_endian = not frame.encapsulated and not dicom.transfer_syntax.is_little_endian
+    width = 1 if expected.bits_allocated == 8 else 2
+    dtype = np.dtype(f"{'>' if big_endian else '<'}u{width}")
     count = expected.rows * expected.columns
-    size = count * dtype.itemsize
-    excess = (pixel_data.length or 0) - size - size % 2
+    size = count * width
+    data, offset = frame.data, frame.offset
+    if frame.length < size:
+        detail = f"cut short: {frame.length} of {size} bytes of pixels"
+        raise FilmError(detail, _AGAIN, code="cut-short")
+    excess = frame.length - size - size % 2
     remarks: tuple[str, ...] = ()
     if excess > 0:
-        rest = data[pixel_data.offset + size : pixel_data.offset + pixel_data.present]
-        if any(rest) or _fits_one_more_column(data, pixel_data.offset, dtype, expected, excess):
-            detail = f"has {pixel_data.length} bytes of pixels where its image takes {size}"
-            raise FilmError(detail, "export it again", code="pixel-length")
+        rest = data[offset + size : offset + frame.length]
+        if any(rest) or _fits_one_more_column(data, offset, dtype, expected, excess):
+            detail = f"has {frame.length} bytes of pixels where its image takes {size}"
+            raise FilmError(detail, _AGAIN, code="pixel-length")
         remarks = (PADDED,)
-    if big_endian and dtype.itemsize == 1 and pixel_data.vr == "OW":
+    if big_endian and width == 1 and pixel_data is not None and pixel_data.vr == "OW":
         # Bytes in big endian words: every two have changed places (PS3.5 Annex D).
-        words = data[pixel_data.offset : pixel_data.offset + size + size % 2]
+        words = data[offset : offset + size + size % 2]
         values = np.frombuffer(words, dtype=">u2").astype("<u2").view(dtype)[:count]
     else:
-        values = np.frombuffer(data, dtype=dtype, count=count, offset=pixel_data.offset)
+        values = np.frombuffer(data, dtype=dtype, count=count, offset=offset)
     native = values.astype(dtype.newbyteorder("="), copy=False)
     return StoredPixels(native.reshape(expected.rows, expected.columns), _bits_stored(header), remarks)
 
@@ -209,97 +287,85 @@ def _fits_one_more_column(
     return bool(beside < below)
 
 
-def _rle(frame: bytes, header: Dataset, expected: Expected) -> Stored:
-    """RLE (PS3.5 Annex G): one segment for each byte of a pixel, the most significant first."""
-    width = expected.bits_allocated // 8
-    count = expected.rows * expected.columns
-    if len(frame) < _RLE_HEADER:
-        raise CodestreamError(codestream.DAMAGED)
-    segments, *offsets = struct.unpack_from(f"<L{_RLE_SEGMENTS}L", frame)
-    if segments != width:
-        raise CodestreamError(
-            f"its compressed image has {segments} RLE segments where its header needs {width}"
-        )
-    starts = [*offsets[:segments], len(frame)]
-    if starts[0] != _RLE_HEADER or any(low >= high for low, high in pairwise(starts)):
-        raise CodestreamError(codestream.DAMAGED)
-    if count * width > len(frame) * _NO_RUN:  # a run takes two bytes and gives 128
-        raise CodestreamError(codestream.DAMAGED)
-    planes = np.empty((count, width), dtype=np.uint8)
-    for number, (low, high) in enumerate(pairwise(starts)):
-        planes[:, width - 1 - number] = np.frombuffer(_unpacked(frame[low:high], count), dtype=np.uint8)
-    return planes.view(_dtype(header)).reshape(expected.rows, expected.columns)
-
-
-def _unpacked(segment: bytes, count: int) -> bytearray:
-    """A PackBits segment (G.3.2) that gives exactly ``count`` bytes.
-
-    Raises:
-        CodestreamError: it gives fewer, or more.
-    """
-    found = bytearray()
-    at, size = 0, len(segment)
-    while len(found) < count and at < size:
-        control = segment[at]
-        if control < _NO_RUN:
-            end = at + control + 2
-            if end > size:
-                break
-            found += segment[at + 1 : end]
-            at = end
-        elif control > _NO_RUN:
-            if at + 1 >= size:
-                break
-            found += segment[at + 1 : at + 2] * (257 - control)
-            at += 2
-        else:
-            at += 1
-    if len(found) != count or any(byte not in (0, _NO_RUN) for byte in segment[at:]):
-        raise CodestreamError(codestream.DAMAGED)
-    return found
-
-
-def _decoded(frame: bytes, dicom: DicomFile, expected: Expected) -> StoredPixels:
-    """JPEG, JPEG-LS or JPEG 2000, by the decoder that pydicom finds: of these very bytes and no others."""
-    syntax, header = dicom.transfer_syntax, dicom.header
-    codestream.check_single(frame)
-    if syntax in JPEG2000TransferSyntaxes:
-        frame = codestream.unwrapped(frame)
-        precision = codestream.checked_j2k(frame, expected)
-    elif syntax in JPEGLSTransferSyntaxes:
-        precision = codestream.checked_jpeg(frame, expected, codestream.JPEG_LS)
-    elif syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
-        precision = codestream.checked_jpeg(frame, expected, codestream.JPEG)
-    elif syntax in JPEGTransferSyntaxes:
-        precision = codestream.checked_jpeg(frame, expected, codestream.JPEG_LOSSLESS)
+def _decoded(frame: Frame, true: Encoding, header: Dataset, expected: Expected) -> StoredPixels:
+    """JPEG, JPEG-LS or JPEG 2000, by a decoder that is given these very bytes and no others."""
+    data, remarks = frame.bytes, []
+    codestream.check_single(data)
+    if true in (Encoding.JPEG_2000, Encoding.HTJ2K):
+        data = codestream.unwrapped(data)
+        checked = codestream.checked_j2k(data, expected)
     else:
-        raise FilmError(f"no check here for {syntax.name}", CONVERT, code="transfer-syntax")
-    stored = _bits_stored(header)
-    options: dict[str, Any] = {
-        "rows": expected.rows,
-        "columns": expected.columns,
+        checked = codestream.checked_jpeg(data, expected)
+    if not checked.is_ended:
+        if not frame.whole:
+            raise CodestreamError.of(CUT_SHORT)
+        remarks.append(NO_END)
+    try:
+        found = _by_decoder(data, true, header, expected, checked)
+    except IncompleteError as error:
+        if checked.is_ended:
+            raise CodestreamError(codestream.DAMAGED) from error
+        raise CodestreamError.of(CUT_SHORT) from error
+    if found.dtype.kind not in "iu":
+        raise CodestreamError(codestream.DAMAGED)
+    values = cast(Stored, found)
+    if true is Encoding.JPEG and _ends_in_nothing(values, checked.precision):
+        raise CodestreamError.of(CUT_SHORT)
+    stored, width = _bits_stored(header), expected.bits_allocated // 8
+    if values.dtype.itemsize < width:
+        values = values.astype(f"{values.dtype.kind}{width}")
+    high = integer(header, "HighBit")
+    if high is not None and checked.precision == high + 1 > stored:
+        lowered = _lowered(StoredPixels(values.view(f"u{values.dtype.itemsize}"), stored), header)
+        return StoredPixels(lowered.values, stored, (*remarks, *lowered.remarks))
+    if checked.precision > stored:
+        values = _without_overshoot(values, stored)
+    if checked.precision > stored and layout.takes_more_bits(values, stored):
+        stored = checked.precision
+        remarks.append(f"its Bits Stored is less than the {stored} bits of its compressed image")
+    return StoredPixels(values, stored, tuple(remarks))
+
+
+def _without_overshoot(values: Stored, bits: int) -> Stored:
+    """Values that lossy compression has carried a little beyond the greatest of ``bits``, at that.
+
+    Without the bits above they would be black.
+    """
+    most = (1 << bits) - 1
+    farthest = int(values.max())
+    return np.minimum(values, most) if most < farthest <= most + (most >> _OVERSHOOT) else values
+
+
+def _by_decoder(
+    data: bytes, true: Encoding, header: Dataset, expected: Expected, checked: codestream.Checked
+) -> npt.NDArray[Any]:
+    if not checked.is_ended:
+        ended = replace(checked, is_ended=True)
+        if true is Encoding.JPEG_LS and data.endswith(b"\0"):
+            # Its decoder wants the end right behind the image; the zero may be of the image, or padding.
+            with suppress(ValueError):
+                return _by_decoder(data[:-1] + codestream.END, true, header, expected, ended)
+        data = data[: checked.length] + codestream.END
+    size = {"rows": expected.rows, "columns": expected.columns}
+    baseline = true is Encoding.JPEG and checked.precision == _BITS_OF_BASELINE and checked.is_ended
+    if true is Encoding.JPEG_LOSSLESS or (true is Encoding.JPEG and not baseline):
+        lossless = true is Encoding.JPEG_LOSSLESS
+        options: dict[str, Any] = {**size, "precision": checked.precision, "lossless": lossless}
+        return decoding.decode_apart(data, decoding.GDCM, options)
+    options = {
+        **size,
         "samples_per_pixel": 1,
         "number_of_frames": 1,
         "photometric_interpretation": str(header.PhotometricInterpretation),
         "bits_allocated": expected.bits_allocated,
-        "bits_stored": stored,
+        "bits_stored": _bits_stored(header),
         "pixel_representation": integer(header, "PixelRepresentation") or 0,
         "pixel_keyword": "PixelData",
     }
-    found: npt.NDArray[Any]
-    if syntax in JPEGLSTransferSyntaxes:
-        found = decoding.decode_apart(frame, str(syntax), options)
-    else:
-        with quiet():
-            found = decoding.decode(frame, str(syntax), options)
-    if found.dtype.kind not in "iu":
-        raise CodestreamError(codestream.DAMAGED)
-    values = cast(Stored, found)
-    if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and _ends_in_nothing(values, precision):
-        raise FilmError(
-            "cut short: its last compressed pixels are missing", "export it again", code="cut-short"
-        )
-    return StoredPixels(values, min(max(stored, precision), 8 * values.dtype.itemsize))
+    if true in (Encoding.JPEG_LS, Encoding.HTJ2K):
+        return decoding.decode_apart(data, str(true.syntax), options)
+    with quiet():
+        return decoding.decode(data, str(true.syntax), options)
 
 
 def _ends_in_nothing(values: Stored, precision: int) -> bool:

@@ -381,18 +381,20 @@ def test_kind_5_a_header_that_is_cut_off_fails_inside_its_study(
     }
 
 
-def test_kind_5_a_deflated_film_fails_inside_its_study_by_its_true_reason(
+def test_kind_5_a_deflated_film_that_breaks_off_fails_inside_its_study_by_its_true_reason(
     make_film: MakeFilm, save_film: SaveFilm, tmp_path: Path
 ) -> None:
     save_film("in/whole.dcm", SOPInstanceUID="1.2.3.9")
     film = make_film(np.random.default_rng(1).integers(0, 255, (900, 900), dtype=np.uint8))
     film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = "1.2.3.8"
     film.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    film.save_as(tmp_path / "in" / "deflated.dcm", enforce_file_format=True)
+    path = tmp_path / "in" / "deflated.dcm"
+    film.save_as(path, enforce_file_format=True)
+    path.write_bytes(path.read_bytes()[:-10_000])
     (study,) = find_studies([tmp_path / "in"]).studies
     assert {film.sop_instance_uid: said(film.reason) for film in study.films} == {
         "1.2.3.9": None,
-        "1.2.3.8": "deflated data sets are not read; convert it with dcmconv +te",
+        "1.2.3.8": "its deflated data set cannot be inflated to its end; export it again",
     }
 
 

@@ -25,6 +25,7 @@ MakeFilm = Callable[..., FileDataset]
 
 SYNTAXES = {"raw": None, "rle": RLELossless, "jpeg-ls": JPEGLSLossless, "jpeg 2000": JPEG2000Lossless}
 SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"  # (FFFE,E0DD), PS3.5 A.4
+END_MARKER = b"\xff\xd9"
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -65,7 +66,10 @@ def test_cut_off_anywhere(whole: bytes, tmp_path: Path, share: float) -> None:
     path = tmp_path / "film.dcm"
     left = whole[: int(share * (len(whole) - 1))]
     path.write_bytes(left)
-    if left == whole.removesuffix(SEQUENCE_DELIMITER):
+    pixels = whole.removesuffix(SEQUENCE_DELIMITER)
+    if pixels.rstrip(b"\0").endswith(END_MARKER):
+        pixels = pixels.rstrip(b"\0")
+    if left.startswith(pixels):
         read_film(path)  # every pixel is there; some writers forget the delimiter
         return
     with pytest.raises(FilmError):

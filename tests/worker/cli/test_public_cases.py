@@ -33,7 +33,7 @@ def case(name: str) -> Path:
         ("42-native-pixels-too-long-and-trailing/in_pad", 0, {"scanned": 1}),
         ("42-native-pixels-too-long-and-trailing/in_short", 3, {"failed": 1}),
         ("44-all-zero-pixels/in", 1, {"failed": 1, "scanned": 1}),
-        ("58-deflated/in", 1, {"failed": 1, "scanned": 1}),
+        ("58-deflated/in", 0, {"scanned": 2}),
         ("62-long-sop-uid-in-a-study/in", 1, {"failed": 1, "scanned": 1}),
     ],
 )
