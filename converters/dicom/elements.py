@@ -38,8 +38,9 @@ _IMAGE = (
     "SeriesNumber",
     "InstanceNumber",
     "SpecimenDescriptionSequence",
-    # which breast and view, at which size (film_attributes, film_facts)
+    # which breast and view, at which size (films.header, film_facts)
     "AcquisitionDeviceProcessingDescription",
+    "AcquisitionProtocolDescription",
     "BreastImplantPresent",
     "DetectorType",
     "DistanceSourceToDetector",
@@ -149,6 +150,7 @@ _IN_ITEMS = (
     "UniversalEntityID",
     "UniversalEntityIDType",
     # who made it, where in a frame it is, tables of grey values
+    "AnatomicRegionModifierSequence",
     "FrameAnatomySequence",
     "FrameLaterality",
     "FrameVOILUTSequence",

@@ -134,7 +134,7 @@ _BREAST_CODES = frozenset({"76752008", "T-04000"})
 _BREAST = re.compile(r"BREAST|MAMM|BRUST|MAMA\b|SENO\b|SEIN\b")
 _NOT_A_PART = frozenset({"", "CHEST", "THORAX", "AXILLA", "OTHER", "UNKNOWN"})
 """What Body Part Examined may say of a mammogram beside the breast."""
-_ALSO_OF_LIMBS = frozenset({"ML", "LM"})
+_ALSO_OF_LIMBS = frozenset({"ML", "LM", "AT", "CV", "TAN"})
 
 
 def sop_class(header: Dataset) -> str | None:
@@ -230,15 +230,17 @@ def is_wrapped_tomosynthesis(header: Dataset) -> bool:
 def shows_breast(header: Dataset) -> bool:
     """Whether an image of a SOP class of any part of the body is one of the breast, by its header.
 
-    Modality MG says so, and a tomosynthesis in a private group; else a coded view (CID 4014); else the name
-    of a view, unless Body Part Examined names another part: ML and LM are views of limbs as well, and count
-    beside a statement of the breast alone. A CR or DX image is one by that statement, too.
+    Modality MG says so, and a tomosynthesis in a private group; else the view, by its code (CID 4014) or
+    name, unless Body Part Examined names another part: ML and LM are views of limbs as well (CID 4010), and
+    count beside a statement of the breast alone. Beside one, a description may name the view. A CR or DX
+    image is one by that statement, too.
     """
-    if text(header, "Modality") == "MG" or _has_hologic_payload(header) or _coded_view(header) is not None:
+    if text(header, "Modality") == "MG" or _has_hologic_payload(header):
         return True
-    breast, view = _names_breast(header), film_header.view(header)
-    if breast:
-        return view is not None or sop_class(header) not in CAPTURES - {ComputedRadiographyImageStorage}
+    if _names_breast(header):
+        of_any_part = CAPTURES - {ComputedRadiographyImageStorage}
+        return film_header.view(header) is not None or sop_class(header) not in of_any_part
+    view = film_header.view_of_exposure(header)
     return view not in {None, *_ALSO_OF_LIMBS} and text(header, "BodyPartExamined") in _NOT_A_PART
 
 
@@ -246,13 +248,6 @@ def names_another_part(header: Dataset) -> bool:
     """Whether Body Part Examined (0018,0015) names something else than the breast."""
     part = text(header, "BodyPartExamined")
     return part not in _NOT_A_PART and not _BREAST.search(part)
-
-
-def _coded_view(header: Dataset) -> str | None:
-    coded = Dataset()
-    if "ViewCodeSequence" in header:
-        coded["ViewCodeSequence"] = header["ViewCodeSequence"]
-    return film_header.view(coded)
 
 
 def _names_breast(header: Dataset) -> bool:

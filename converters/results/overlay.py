@@ -17,6 +17,7 @@ from pydicom.uid import JPEGLSLossless
 from bcd_model.words import Film, Finding, Point
 from converters import codes
 from converters.dicom.file import text
+from converters.films import header as film_header
 from converters.product import RESEARCH
 from converters.results import film_facts, labels, wording
 from converters.results.labels import Box
@@ -148,6 +149,11 @@ def _add_spacing(capture: Dataset, film: Film, header: Dataset) -> None:
         return
     factor = reduction(film.shape)
     capture.PixelSpacing = [f"{value * factor:.6g}" for value in film.spacing]
-    for keyword in ("PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"):
-        if "PixelSpacing" in header and text(header, keyword):
-            capture[keyword] = header[keyword]
+    source = film_header.spacing_source(header)
+    if source.divided_by != 1.0:
+        capture.PixelSpacingCalibrationType = "GEOMETRY"
+        capture.PixelSpacingCalibrationDescription = f"Divided by a magnification of {source.divided_by:.3g}"
+    elif source.keyword == "PixelSpacing":
+        for keyword in ("PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"):
+            if text(header, keyword):
+                capture[keyword] = header[keyword]

@@ -6,15 +6,16 @@ values but the wrong window: ITK turns the stored values round (PS3.3 C.7.6.3.1.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from pydicom import uid
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
-from . import films, nodes
+from . import films, nodes, side_rules, spacing_rules
 from .errors import InputError
-from .sr_reader import VIEWS
 
 _MAMMOGRAPHY = (
     uid.DigitalMammographyXRayImageStorageForPresentation,
@@ -33,21 +34,96 @@ def is_mammogram(header: Dataset) -> bool:
 
 
 def name(header: Dataset) -> str:
-    """What the volume is called: "L MLO", as far as the header says it."""
-    side = str(header.get("ImageLaterality") or header.get("Laterality") or "")
-    codes = header.get("ViewCodeSequence") or []
-    view = VIEWS.get(str(codes[0].get("CodeValue", ""))) if codes else None
-    parts = [part for part in (side, view or str(header.get("ViewPosition") or "")) if part]
+    """What the volume is called: "L MLO", as far as the header says it (`side_rules`)."""
+    places = side_rules.said(_stated_of_side(header))
+    parts = [part for part in (side_rules.side(places), side_rules.view(places)) if part]
     return " ".join(parts) or "mammogram"
 
 
 def spacing(header: Dataset) -> tuple[float, float] | None:
-    """mm between pixel centres, (rows, columns); None if the header does not say (PS3.3 10.7.1.3)."""
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        stated = header.get(keyword)
-        if stated is not None and len(stated) == 2 and min(stated) > 0:
-            return float(stated[0]), float(stated[1])
-    return None
+    """mm between pixel centres, (rows, columns), by `spacing_rules`; None if the header does not say."""
+    found = spacing_rules.spacing(_sizes(header))
+    return found.pair if found is not None and found.keyword else None
+
+
+def _stated_of_side(header: Dataset) -> side_rules.Stated:
+    frames = [
+        anatomy
+        for group in _items(header, "SharedFunctionalGroupsSequence")
+        for anatomy in _items(group, "FrameAnatomySequence")
+    ]
+    regions = _items(header, "AnatomicRegionSequence")
+    modifiers = [each for region in regions for each in _items(region, "AnatomicRegionModifierSequence")]
+    return side_rules.Stated(
+        image_laterality=_text(header, "ImageLaterality"),
+        frame_lateralities=tuple(_text(anatomy, "FrameLaterality") for anatomy in frames),
+        laterality=_text(header, "Laterality"),
+        regions=tuple(map(_coded, [*regions, *modifiers])),
+        body_part=_text(header, "BodyPartExamined"),
+        views=tuple(map(_coded, _items(header, "ViewCodeSequence"))),
+        view_position=_text(header, "ViewPosition"),
+        processing=_text(header, "AcquisitionDeviceProcessingDescription"),
+        orientation=tuple(str(value).strip().upper() for value in _values(header, "PatientOrientation")),
+        series=_text(header, "SeriesDescription"),
+        protocol=_text(header, "ProtocolName"),
+        acquisition=_text(header, "AcquisitionProtocolDescription"),
+    )
+
+
+def _coded(item: Dataset) -> side_rules.Coded:
+    return side_rules.Coded(_text(item, "CodeValue"), _text(item, "CodeMeaning"))
+
+
+def _sizes(header: Dataset) -> spacing_rules.Sizes:
+    ratio = _numbers(header, "PixelAspectRatio")
+    return spacing_rules.Sizes(
+        rows=int(_number(header, "Rows") or 1),
+        columns=int(_number(header, "Columns") or 1),
+        spacings={
+            keyword: _numbers(header, keyword) or (None if _values(header, keyword) else ())
+            for keyword in spacing_rules.KEYWORDS
+            if keyword in header
+        },
+        calibrated=bool(_text(header, "PixelSpacingCalibrationType")),
+        factor=_number(header, "EstimatedRadiographicMagnificationFactor"),
+        to_detector=_number(header, "DistanceSourceToDetector"),
+        to_patient=_number(header, "DistanceSourceToPatient"),
+        aspect_ratio=ratio[0] / ratio[1] if len(ratio) == 2 and min(ratio) > 0 else None,
+    )
+
+
+def _values(header: Dataset, keyword: str) -> list[Any]:
+    """The values of an element, empty ones at its end left out; none if pydicom cannot read it."""
+    try:
+        value = header.get(keyword)
+    except (ValueError, TypeError, ArithmeticError):
+        return []
+    found = list(value) if isinstance(value, (MultiValue, list)) else [value]
+    while found and found[-1] in (None, ""):
+        found.pop()
+    return found
+
+
+def _items(header: Dataset, keyword: str) -> list[Dataset]:
+    return [item for item in header.get(keyword) or () if isinstance(item, Dataset)]
+
+
+def _text(header: Dataset, keyword: str) -> str:
+    return " ".join(str(value).strip() for value in _values(header, keyword))
+
+
+def _numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
+    """The values of a numeric element; none if one of them is not a finite number."""
+    try:
+        found = tuple(float(value) for value in _values(header, keyword))
+    except (TypeError, ValueError, OverflowError):
+        return ()
+    return found if all(map(math.isfinite, found)) else ()
+
+
+def _number(header: Dataset, keyword: str) -> float | None:
+    found = _numbers(header, keyword)
+    return found[0] if found else None
 
 
 def window(header: Dataset) -> tuple[float, float] | None:

@@ -97,7 +97,7 @@ def test_spacing_that_is_stated(elements: dict[str, object], expected: tuple[flo
 
 
 @pytest.mark.parametrize(
-    "elements", [{}, {"PixelSpacing": [1000, 1000]}, {"ImagerPixelSpacing": [0.1, 0.1, 0.1]}]
+    "elements", [{}, {"PixelSpacing": [10_000, 10_000]}, {"ImagerPixelSpacing": [0.1, 0.1, 0.1]}]
 )
 def test_spacing_that_is_not_is_assumed_from_the_size_of_a_film(elements: dict[str, object]) -> None:
     spacing, assumed, remarks = film_header.spacing(header(**elements))
@@ -116,7 +116,8 @@ def test_spacing_that_is_not_is_assumed_from_the_size_of_a_film(elements: dict[s
         [0.21, 0.1],
         [-0.1, 0.1],
         [1e-300, 1e-300],
-        [400, 400],  # microns
+        [0.4, 0.4, 0.4],
+        [40_000, 40_000],
     ],
 )
 @pytest.mark.parametrize("keyword", ["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"])
