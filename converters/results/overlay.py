@@ -16,7 +16,7 @@ from pydicom.uid import JPEGLSLossless
 
 from bcd_model.words import Film, Finding, Point
 from converters import codes
-from converters.dicom.file import text
+from converters.dicom.copied import CALIBRATION, as_stored, copied
 from converters.product import RESEARCH
 from converters.results import film_facts, labels, wording
 from converters.results.film_facts import Reference
@@ -151,6 +151,7 @@ def _add_spacing(capture: Dataset, film: Film, header: Dataset) -> None:
         return
     factor = reduction(film.shape)
     capture.PixelSpacing = [f"{value * factor:.6g}" for value in film.spacing]
-    for keyword in ("PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"):
-        if "PixelSpacing" in header and text(header, keyword):
-            capture[keyword] = header[keyword]
+    elements = copied(header).elements
+    for keyword in CALIBRATION:
+        if "PixelSpacing" in header and keyword in elements:
+            capture.add(as_stored(elements[keyword]))

@@ -157,7 +157,7 @@ def test_kind_10_no_other_codec_of_pythons_decodes(make_film: MakeFilm, tmp_path
     assert time.process_time() - since < 5
     assert character_sets.known_terms([label]) is None
     for each in objects:
-        assert raw(each, "PatientName") == name
+        assert raw(each, "PatientName") == b""  # of 4,000 letters, which no name has
         assert "SpecificCharacterSet" not in pydicom.dcmread(each)
 
 
