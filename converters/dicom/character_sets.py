@@ -12,12 +12,14 @@ from collections.abc import Sequence
 
 from pydicom import charset
 
-_DEFAULT = "latin_1"  # of a text without a stated character set: what is not ASCII is mostly this
+_UNSTATED = ""  # stands for ASCII (PS3.3 C.12.1.1.2); what is in such texts and not ASCII is mostly Latin 1
 
 # Defined terms of Tables C.12-2 to C.12-5, and the escape sequences of C.12-3 and C.12-4, to Python's codecs.
 # What pydicom 3 does not have of them: Latin 9, and that G0 of ISO 2022 IR 6 is ASCII.
 _CODECS = {
     **charset.python_encoding,
+    "ISO_IR 6": _UNSTATED,
+    "ISO 2022 IR 6": _UNSTATED,
     "ISO_IR 203": "iso8859_15",
     "ISO 2022 IR 203": "iso8859_15",
 }
@@ -25,6 +27,8 @@ del _CODECS[""]
 _ESCAPES = {**charset.CODES_TO_ENCODINGS, b"\x1b(B": "ascii", b"\x1b-b": "iso8859_15"}
 _UNESCAPED = frozenset(_CODECS[term] for term in ("ISO_IR 192", "GB18030", "GBK"))
 _SELF_ESCAPED = frozenset({"iso2022_jp", "iso2022_jp_2"})  # Python's codecs want to see the escape
+_TWO_BYTES_IN_G0 = (b"\x1b$B", b"\x1b$@", b"\x1b$(D")
+_C1 = re.compile("[\x80-\x9f]")  # DICOM has none of them; Windows has quotation marks there
 _FRAGMENT = re.compile(rb"\x1b?[^\x1b]*")
 _DELIMITER = re.compile(rb"[\\^=\r\n\f\t]")
 _MOST_TERMS = 16
@@ -40,7 +44,8 @@ def known_terms(stated: Sequence[str]) -> tuple[str, ...] | None:
     terms = tuple(_corrected(term) for term in stated[: _MOST_TERMS + 1])
     if len(terms) > _MOST_TERMS or any(term not in _CODECS and (term or at) for at, term in enumerate(terms)):
         return None
-    return terms
+    # UTF-8 and GB18030 stand alone (PS3.3 C.12.1.1.2): readers pass over what is stated beside them.
+    return terms[:1] if _CODECS.get(terms[0] if terms else "") in _UNESCAPED else terms
 
 
 def _corrected(term: str) -> str:
@@ -72,8 +77,15 @@ def decode(value: bytes, terms: Sequence[str] | None) -> tuple[str, bool]:
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii"), True
     if terms is None:
-        return value.decode("ascii", "replace"), False
-    codecs = [_CODECS.get(term, _DEFAULT) for term in terms] or [_DEFAULT]
+        # A label that is none mostly means UTF-8; what is valid as such is hardly anything else.
+        text, is_utf8 = _decoded(value, "utf_8")
+        return text if is_utf8 else value.decode("ascii", "replace"), False
+    text, fits = _by_terms(value, terms)
+    return text, fits and _C1.search(text) is None
+
+
+def _by_terms(value: bytes, terms: Sequence[str]) -> tuple[str, bool]:
+    codecs = [_CODECS.get(term, _UNSTATED) for term in terms] or [_UNSTATED]
     if b"\x1b" not in value or codecs[0] in _UNESCAPED:
         return _decoded(value, codecs[0])
     if value.count(b"\x1b") > _MOST_ESCAPES:
@@ -84,7 +96,8 @@ def decode(value: bytes, terms: Sequence[str] | None) -> tuple[str, bool]:
         text, right = _escaped(fragment, codecs)
         texts.append(text)
         fits &= right
-    return "".join(texts), fits
+    # A text ends in the character set that it began in (PS3.5 6.1.2.5.3).
+    return "".join(texts), fits and not value[value.rindex(b"\x1b") :].startswith(_TWO_BYTES_IN_G0)
 
 
 def _escaped(fragment: bytes, codecs: Sequence[str]) -> tuple[str, bool]:
@@ -106,6 +119,8 @@ def _escaped(fragment: bytes, codecs: Sequence[str]) -> tuple[str, bool]:
 
 
 def _decoded(value: bytes, codec: str) -> tuple[str, bool]:
+    if codec == _UNSTATED:
+        return value.decode("latin_1"), value.isascii()
     try:
         return value.decode(codec), True
     except UnicodeDecodeError:

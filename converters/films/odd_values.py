@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pydicom.dataset import Dataset
 
+from converters.dicom.copied import copied
 from converters.dicom.file import finite, integer, name_of, numbers, values, why_no_uid
 from converters.dicom.values import FileNumber
 
@@ -51,7 +52,13 @@ def odd_values(header: Dataset) -> tuple[str, ...]:
     for keyword in ("SOPClassUID", "SeriesInstanceUID"):  # that of the film itself is needed (acceptance)
         if why := why_no_uid(header, keyword):
             found.append(f"{why.detail}: no DICOM object of the result can point to the film")
-    return tuple(found)
+    return (*found, *not_copied(header))
+
+
+def not_copied(header: Dataset) -> tuple[str, ...]:
+    """What of patient and study the results leave out; without the values."""
+    left_out = copied(header).left_out
+    return (f"{_listed(left_out)}: not valid in DICOM, left out of the result's objects",) if left_out else ()
 
 
 def _listed(keywords: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from converters.films.pixels.grayscale import Transformations, to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
 from converters.films.pixels.stored import StoredPixels, pixel_digest, stored_pixels, why_undecodable
 
-TEXTS_DO_NOT_FIT = "holds texts that are not in the character set that it states; they are copied as they are"
+TEXTS_DO_NOT_FIT = "holds texts that are not in its character set; they are copied as they are"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,9 +9,11 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from bcd_model.words import Laterality, Pixels, Point
-from converters.dicom.file import integer, text, texts, uid, values
+from converters.dicom.copied import LOSS, as_stored, copied
+from converters.dicom.file import integer, text, texts, uid
 from converters.films import header as film_header
 from converters.films import kinds
+from converters.films.odd_values import not_copied
 from converters.results.study_result import FilmResult, Reference, ScannedFilm
 
 _ORIENTATION = re.compile(r"(?!.*([AP].*[AP]|[HF].*[HF]|[LR].*[LR]))[APHFLR]{1,3}")
@@ -75,7 +77,11 @@ def projection(film: FilmResult) -> str:
 
 def warnings(film: FilmResult) -> tuple[str, ...]:
     """What the reader of the result must know about this film, each once."""
-    found = (*film.film.warnings, *film.scan.warnings) if isinstance(film, ScannedFilm) else ()
+    found: tuple[str, ...] = ()
+    if isinstance(film, ScannedFilm):
+        found = (*film.film.warnings, *film.scan.warnings)
+    elif film.header is not None:  # documents of the study may have her name from it
+        found = not_copied(film.header)
     return tuple(dict.fromkeys((*found, *_replaced(film))))
 
 
@@ -129,9 +135,10 @@ def add_loss(derived: Dataset, header: Dataset) -> None:
     """Lossy compression of the source stays a fact of the derived image (PS3.3 C.7.6.1.1.5)."""
     derived.LossyImageCompression = "01" if text(header, "LossyImageCompression") == "01" else "00"
     if derived.LossyImageCompression == "01":
-        for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-            if values(header, keyword):
-                derived[keyword] = header[keyword]
+        elements = copied(header).elements
+        for keyword in LOSS:
+            if keyword in elements:
+                derived.add(as_stored(elements[keyword]))
 
 
 def eight_bits(pixels: Pixels) -> npt.NDArray[np.uint8]:

@@ -5,14 +5,11 @@ Patient and study come from the input; series, equipment, dates, times and UIDs 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
     Comprehensive3DSRStorage,
@@ -25,47 +22,11 @@ from pydicom.uid import (
 
 from bcd_model.words import DISCLAIMER
 from converters.codes import PROCESSING_EQUIPMENT
-from converters.dicom.values import FileText
+from converters.dicom.copied import TYPE_2, TYPE_3, as_stored, copied
 from converters.product import MANUFACTURER, PRODUCT, RESEARCH, SOFTWARE_VERSION
 from converters.results import film_facts
 from converters.results.patients import identity_of
 from converters.results.study_result import FilmResult, Reference, ScannedFilm, StudyResult
-
-# Attributes of the Patient, Clinical Trial Subject, General Study and Patient Study modules
-# (PS3.3 C.7.1.1, C.7.1.3, C.7.2.1, C.7.2.2) that hold text or sequences; Type 2 ones are
-# written even if the input has none.
-_TYPE_2 = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "ReferringPhysicianName",
-    "StudyID",
-    "AccessionNumber",
-)
-_TYPE_3 = (
-    "IssuerOfPatientID",
-    "IssuerOfPatientIDQualifiersSequence",
-    "TypeOfPatientID",
-    "PatientBirthTime",
-    "OtherPatientIDsSequence",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    "ClinicalTrialSponsorName",
-    "ClinicalTrialProtocolID",
-    "ClinicalTrialProtocolName",
-    "ClinicalTrialSiteID",
-    "ClinicalTrialSiteName",
-    "ClinicalTrialSubjectID",
-    "ClinicalTrialSubjectReadingID",
-    "IssuerOfAccessionNumberSequence",
-    "StudyDescription",
-    "ProcedureCodeSequence",
-    "PatientAge",
-)
 
 _LONGEST = 64  # characters of LO (PS3.5 6.2)
 
@@ -147,9 +108,7 @@ def new_object(
     when = moment(result, film)
     side = film_facts.laterality(film) if film is not None else None
     new = Dataset()
-    _copy(header, new, ("SpecificCharacterSet",))
-    _copy(header, new, _TYPE_3)
-    _copy(header, new, _TYPE_2, empty=True)
+    _copy(header, new)
     new.StudyInstanceUID = result.study_instance_uid
 
     new.Modality = kind.modality
@@ -206,26 +165,14 @@ def _series_description(result: StudyResult, film: FilmResult | None, descriptio
     return shown
 
 
-def _copy(source: Dataset, target: Dataset, keywords: Iterable[str], *, empty: bool = False) -> None:
-    """Copy elements of a film's header; a text keeps the film's own bytes, whatever its character set."""
-    for keyword in keywords:
-        if keyword in source:
-            target.add(_copied(source[keyword]))
-        elif empty:
+def _copy(header: Dataset, target: Dataset) -> None:
+    """What is valid of a film's header; a text keeps the film's own bytes, whatever its character set."""
+    elements = copied(header).elements
+    for keyword in ("SpecificCharacterSet", *TYPE_3, *TYPE_2):
+        if keyword in elements:
+            target.add(as_stored(elements[keyword]))
+        elif keyword in TYPE_2:
             setattr(target, keyword, None)
-
-
-def _copied(element: DataElement) -> DataElement:
-    if element.VR == "SQ":
-        items = []
-        for item in element.value:
-            items.append(Dataset())
-            for inner in item:
-                items[-1].add(_copied(inner))
-        return DataElement(element.tag, "SQ", Sequence(items), already_converted=True)
-    if isinstance(element, FileText) and element.VR != "PN":  # a name of pydicom's keeps its bytes itself
-        return DataElement(element.tag, element.VR, element.raw, already_converted=True)
-    return copy.deepcopy(element)
 
 
 def _contribution(result: StudyResult, when: datetime) -> Dataset:

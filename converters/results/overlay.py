@@ -16,7 +16,7 @@ from pydicom.uid import JPEGLSLossless
 
 from bcd_model.words import Film, Finding, Point
 from converters import codes
-from converters.dicom.file import text
+from converters.dicom.copied import CALIBRATION, as_stored, copied
 from converters.films import header as film_header
 from converters.product import RESEARCH
 from converters.results import film_facts, labels, wording
@@ -154,6 +154,7 @@ def _add_spacing(capture: Dataset, film: Film, header: Dataset) -> None:
         capture.PixelSpacingCalibrationType = "GEOMETRY"
         capture.PixelSpacingCalibrationDescription = f"Divided by a magnification of {source.divided_by:.3g}"
     elif source.keyword == "PixelSpacing":
-        for keyword in ("PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"):
-            if text(header, keyword):
-                capture[keyword] = header[keyword]
+        elements = copied(header).elements
+        for keyword in CALIBRATION:
+            if keyword in elements:
+                capture.add(as_stored(elements[keyword]))

@@ -10,6 +10,7 @@ from pydicom.uid import UID
 from bcd_model.words import DISCLAIMER, Finding, Laterality
 from converters import codes
 from converters.codes import Code
+from converters.dicom.copied import copied
 from converters.films.identity import identity
 from converters.results import film_facts, wording
 from converters.results.modules import (
@@ -50,10 +51,14 @@ def _predecessors(result: StudyResult, sop_class_uid: UID) -> list[Dataset]:
     header = study_header(result)
     if result.predecessor is None or header is None:
         return []
+    patients = {identity(header)}
+    written = copied(header)
+    if not {"PatientID", "PatientName"} & set(written.left_out):
+        patients.add(identity(written.elements))  # as the earlier report has her
     return [
         evidence(result, [earlier])
         for earlier in result.predecessor.documents
-        if (earlier.sop_class_uid, earlier.patient) == (sop_class_uid, identity(header))
+        if earlier.sop_class_uid == sop_class_uid and earlier.patient in patients
     ]
 
 

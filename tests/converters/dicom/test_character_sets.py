@@ -56,6 +56,12 @@ WRONG = [
     ("ISO_IR 6\\" * 40 + "ISO_IR 100", LATIN),
     ("\\ISO 2022 IR 87", b"\x1b$Bodd\xff\xfe"),
     ("\\ISO 2022 IR 87", b"\x1b%Gunknown escape"),
+    ("\\ISO 2022 IR 87", b"Yamada^Tarou=\x1b$B;3ED"),  # it does not return to ASCII
+    ("\\ISO 2022 IR 87", LATIN),
+    ("ISO_IR 192\\ISO_IR 100", LATIN),
+    ("ISO_IR 100", b"O\x92Brien^Ann"),  # Windows-1252
+    ("", LATIN),
+    ("ISO_IR 6", LATIN),
 ]
 # Python has codecs for all of these.
 HOSTILE = ["idna", "punycode", "unicode_escape", "raw_unicode_escape", "zip", "zlib", "bz2", "rot13", "utf_7"]
@@ -151,7 +157,7 @@ def test_kind_10_no_other_codec_of_pythons_decodes(make_film: MakeFilm, tmp_path
     assert time.process_time() - since < 5
     assert character_sets.known_terms([label]) is None
     for each in objects:
-        assert raw(each, "PatientName") == name
+        assert raw(each, "PatientName") == b""  # of 4,000 letters, which no name has
         assert "SpecificCharacterSet" not in pydicom.dcmread(each)
 
 
