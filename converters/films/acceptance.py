@@ -172,7 +172,8 @@ def _why_no_general_film(header: Dataset) -> Reason | None:
     why = kinds.why_no_capture(header)
     if why:
         return Reason("not-a-mammogram", why)
-    stated = film_header.view(header) is not None and film_header.laterality(header) is not None
+    # A picture made from a film may be described by its view as well.
+    stated = film_header.view_of_exposure(header) is not None and film_header.laterality(header) is not None
     if _is_secondary(header) and not stated and rule(header) in (None, "secondary picture"):
         return Reason("not-a-mammogram", "a secondary picture made from others, not a film")
     return None
