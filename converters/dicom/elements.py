@@ -161,6 +161,7 @@ _IN_ITEMS = (
     "RescaleSlope",
     "RescaleType",
     "VOILUTFunction",
+    "VOILUTSequence",
     "WindowCenter",
     "WindowWidth",
     "LUTData",

@@ -24,6 +24,7 @@ from typing import Final, Literal
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import (
+    UID,
     BreastProjectionXRayImageStorageForPresentation,
     BreastProjectionXRayImageStorageForProcessing,
     BreastTomosynthesisImageStorage,
@@ -97,11 +98,15 @@ _SAYS_STEREO = re.compile(r"\bSTEREO(TAC\w+)?\b|\b(PRE|POST)[- ]?FIRE\b")
 _SAYS_SUBTRACTED = re.compile(r"\b(SUBTRACT(ED|ION)|RECOMBINED|HIGH[- ]ENERGY)\b")
 _SAYS_LOW_ENERGY = re.compile(r"\bLOW[- ]ENERGY\b")
 _SAYS_SYNTHETIC = re.compile(
-    r"\b([CSG]-?VIEW|V-?PREVIEW|(INTELLIGENT|INSIGHT|GENERATED|SYN(TH)?|[IS])[- ]?2D|2D[- ]?GENERATED"
+    r"\b([CSG][- ]?VIEW|V-?PREVIEW|(INTELLIGENT|INSIGHT|GENERATED|SYN(TH)?|[IS])[- ]?2D|2D[- ]?GENERATED"
     r"|SYNTH(ETIC|ESI[SZ]ED|ETISCH\w*|[EÉ]TIQUE)?|SINT[EÉ]TIC[AO])\b"
 )
 _SAYS_TOMO = re.compile(r"\b(TOMO\w*|DBT|3D)\b")
-_SAYS_SPOT = re.compile(r"\b(SPOT|MAG|MAGNIF\w+)\b")
+_SAYS_2D = re.compile(r"\b2D\b")
+_SAYS_SPOT = re.compile(
+    r"\b(LEFT|RIGHT|LT|RT|L|R)?(XCC[LM]?|MLO|LMO|CC|ML|LM)?(SPOT\w*|MAG(S|VIEW\w*|NIF\w+)?)\b"
+)
+"""Also behind a view, as in View Position "RCCSPOT"."""
 _SAYS_DISPLACED = re.compile(r"\bIMPLANTS?[- ]DISPLACED\b|\bEKLUND\b|\b[RL]?(CC|MLO|ML|LM|XCCL)[- ]?ID\b")
 _SAYS_CUT_OUT = re.compile(r"\b(MASKS?|ROIS?|CROP(S|PED)?|PATCH(ES)?)\b")
 _SAYS_PAGE = re.compile(
@@ -155,9 +160,10 @@ def technique(header: Dataset) -> Technique:
         return stated
     if _is_tomosynthesis(header, said):
         return "tomosynthesis"
+    if _SAYS_SUBTRACTED.search(_series_description(header)):  # "scatter subtraction" is a processing
+        return "contrast"
     by_description: tuple[tuple[re.Pattern[str], Technique], ...] = (
         (_SAYS_STEREO, "stereotactic"),
-        (_SAYS_SUBTRACTED, "contrast"),
         (_SAYS_LOW_ENERGY, "low energy"),
         (_SAYS_SYNTHETIC, "synthetic"),
     )
@@ -196,15 +202,25 @@ def _is_tomosynthesis(header: Dataset, said: str) -> bool:
     if stated in TOMOSYNTHESIS or _has_hologic_payload(header):
         return True
     if stated in GENERAL:
-        return bool(_SAYS_TOMO.search(said)) and not _SAYS_SYNTHETIC.search(said)
+        series = _series_description(header)  # a protocol names a whole examination: "2D/3D combo"
+        is_2d = _SAYS_SYNTHETIC.search(said) or _SAYS_2D.search(series)
+        return bool(_SAYS_TOMO.search(series)) and not is_2d
     by_unit = text(header, "Modality") == "MG" or "HOLOGIC" in text(header, "Manufacturer")
     return stated in _VOLUMES and (by_unit or text(header, "PositionerType") == "MAMMOGRAPHIC")
 
 
 def _has_hologic_payload(header: Dataset) -> bool:
-    """Whether an object that states another SOP class holds a tomosynthesis in Hologic's private group."""
+    """Whether an image that states another SOP class holds a tomosynthesis in Hologic's private group."""
     tag = Tag(HOLOGIC_GROUP)
-    return tag in header and sop_class(header) not in MAMMOGRAPHY
+    if tag not in header or "HOLOGIC" not in str(header[tag].value).upper():
+        return False
+    stated = sop_class(header)
+    is_image = "Rows" in header or (stated is not None and "Image Storage" in UID(stated).name)
+    return is_image and stated not in MAMMOGRAPHY
+
+
+def _series_description(header: Dataset) -> str:
+    return text(header, "SeriesDescription").replace("_", " ")
 
 
 def _descriptions(header: Dataset) -> str:
@@ -261,8 +277,14 @@ def _names_breast(header: Dataset) -> bool:
 
 
 def why_no_capture(header: Dataset) -> str:
-    """Why a secondary capture or CR that says that it shows a breast is no film; "" if it may be one."""
-    said = _descriptions(header)
+    """Why a secondary capture or CR that says that it shows a breast is no film; "" if it may be one.
+
+    By its Series Description, unless it states a breast and its view apart from any description: then it
+    belongs to the study, and its pixels tell.
+    """
+    if film_header.view_of_exposure(header) is not None and film_header.laterality(header) is not None:
+        return ""
+    said = _series_description(header)
     if _SAYS_CUT_OUT.search(said):
         return "a mask, or a part cut out of a film, by its description"
     return "a page or a captured screen, by its description" if _SAYS_PAGE.search(said) else ""
@@ -289,7 +311,7 @@ def kind(header: Dataset) -> tuple[str, ...]:
 def is_for_processing(header: Dataset) -> bool:
     """Whether the image is raw data of the detector, made for processing (PS3.3 C.8.11.7)."""
     return (
-        header.get("SOPClassUID")
+        sop_class(header)
         in (DigitalMammographyXRayImageStorageForProcessing, DigitalXRayImageStorageForProcessing)
         or text(header, "PresentationIntentType") == "FOR PROCESSING"
     )
@@ -341,7 +363,7 @@ def unlike_training(header: Dataset, pixel_spacing: tuple[float, float]) -> tupl
     """
     differences = []
     detector = text(header, "DetectorType")
-    stated = header.get("SOPClassUID")
+    stated = sop_class(header)
     if stated == SecondaryCaptureImageStorage:
         differences.append("a secondary capture")
     elif stated == ComputedRadiographyImageStorage:

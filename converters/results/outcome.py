@@ -1,7 +1,7 @@
 """How far a study was looked at: the one place that decides it, for every object and every summary.
 
-A study is looked at as a whole if each of its films was scanned, or is a specimen, which shows no view, or
-was excluded by another rule while a scanned film shows the same breast of the same patient in the same view.
+A study is looked at as a whole if each of its films was scanned, or is a specimen that states no view, or was
+excluded by a rule while a scanned film shows the same breast of the same patient in the same view.
 A film that failed, or a view that no scanned film shows, leaves it looked at in part.
 """
 
@@ -63,7 +63,7 @@ def coverage(result: StudyResult) -> Coverage:
 def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
     """The films that were not scanned and whose view no scanned film shows.
 
-    A specimen shows no view, and is none of them beside a film that was scanned.
+    A specimen that states no view of a breast is none of them beside a film that was scanned.
     """
     scanned = [film for film in result.films if film.outcome == "scanned"]
     whole = [film for film in scanned if not film_facts.is_partial(film)]
@@ -73,8 +73,13 @@ def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
         for film in result.films
         if film.outcome != "scanned"
         and _projection(film) not in shown
-        and not (scanned and isinstance(film, ExcludedFilm) and film.rule == "specimen")
+        and not (scanned and _is_plain_specimen(film))
     )
+
+
+def _is_plain_specimen(film: FilmResult) -> bool:
+    """Whether it was excluded as a specimen and names no view: a word in a description hides no breast."""
+    return isinstance(film, ExcludedFilm) and film.rule == "specimen" and film_facts.view(film) is None
 
 
 def _projection(film: FilmResult) -> _Projection | None:

@@ -15,7 +15,7 @@ from converters.results.study_result import ExcludedFilm, FailedFilm, FilmResult
 RULES: Mapping[Rule, str] = {
     "tomosynthesis": "tomosynthesis: only the 2-D or synthetic 2-D image of a view is scanned"
     " (C-View, Intelligent 2D, S-View, Insight 2D)",
-    "for processing": "For Processing: the For Presentation image of this view is scanned",
+    "for processing": "For Processing: the For Presentation image of this view is taken in its place",
     "spot view": "a spot compression or magnification view: it shows a part of the breast",
     "secondary picture": "a secondary picture made from others, by its Image Type",
     "specimen": "a specimen: it is not in the breast",

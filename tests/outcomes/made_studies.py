@@ -178,6 +178,7 @@ def _no_series(draft: _Draft, rng: random.Random) -> None:
 def _no_view(draft: _Draft, rng: random.Random) -> None:
     if rng.random() < 0.5:
         del draft.film.ImageLaterality
+        draft.film.PatientOrientation = []  # it tells the breast of an oblique view
         draft.side = None
     else:
         del draft.film.ViewCodeSequence, draft.film.ViewPosition

@@ -96,8 +96,8 @@ def _all(header: Dataset, keyword: str) -> str:
 
 
 def is_magnified(header: Dataset) -> bool:
-    """Whether its factor, or the distances of the source, say that it is a magnification view."""
-    return spacing_rules.magnification(_sizes(header)).factor > 1.0
+    """Whether its factor or the distances of the source say that it is a magnification view."""
+    return spacing_rules.may_be_magnified(_sizes(header))
 
 
 def spacing(header: Dataset) -> tuple[tuple[float, float], bool, tuple[str, ...]]:

@@ -117,10 +117,12 @@ _NEED_A_SIDE = frozenset({"ML", "LM", "FB", "ISO"})
 """In a description: millilitres, the name of a standard and the like."""
 _VOLUMES = frozenset({"CC", "ML"})
 
-_CC = r"[CK]RANIO[- ]?[CK]AUDAL[EIS]*"
+_CC = r"[CK]R[AÁ]N[IE]O[- ]?[CK]AUDAL[EIS]*"
 _ML = r"MEDI(?:O|AL)[- ]?LATERALE?"
 _LM = r"LATER(?:O|AL)[- ]?MEDIALE?"
-_OBLIQUE = r"OBLI[QC]U\w*"
+_OBLIQUE = r"(?:OBL(?:I[QCK]\w*)?|SCHR(?:Ä|AE?)G\w*)"
+_THEN = r"[-\s,;/(]{1,3}"
+"""Between a view and that it is oblique."""
 _TO = r"(?:LATERAL|MEDIAL)"
 _SL, _IM = r"SUPERO[- ]?LATERAL", r"INFERO[- ]?MEDIAL"
 _PHRASES = tuple(
@@ -133,8 +135,8 @@ _PHRASES = tuple(
         (rf"{_CC} EXAGGERATED LATERAL(?:LY)?|X-?CC[- ]L(?:ATERAL)?", "XCCL"),
         (rf"{_CC} EXAGGERATED MEDIAL(?:LY)?|X-?CC[- ]M(?:EDIAL)?", "XCCM"),
         (rf"EXAGGERATED (?:{_CC}|CC)|(?:{_CC}|CC) EXAGGERATED|X-CC", "XCC"),
-        (rf"{_ML}[- ]{_OBLIQUE}|{_OBLIQUE} {_ML}", "MLO"),
-        (rf"{_LM}[- ]{_OBLIQUE}|{_OBLIQUE} {_LM}", "LMO"),
+        (rf"(?:{_ML}|ML){_THEN}(?:{_OBLIQUE}|O\b)|{_OBLIQUE} {_ML}", "MLO"),
+        (rf"(?:{_LM}|LM){_THEN}(?:{_OBLIQUE}|O\b)|{_OBLIQUE} {_LM}", "LMO"),
         (_ML, "ML"),
         (_LM, "LM"),
         (_CC, "CC"),

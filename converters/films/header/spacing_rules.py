@@ -52,6 +52,8 @@ MAGNIFIED, MOST_MAGNIFIED = 1.2, 3.0
 
 _LEAST_FACTOR = 0.9
 """A factor below 1 by more than rounding is none of a projection."""
+_SURELY_MAGNIFIED = 1.4
+"""By the distances, against a factor: below the 1.5 of the least magnification stand."""
 _SAME = 0.01
 _SAME_FACTOR = 0.2
 _UNITS = ((0.001, "micrometres"), (1000.0, "metres"))
@@ -128,6 +130,19 @@ def magnification(sizes: Sizes) -> Magnification:
 
 def _is_large(factor: float) -> bool:
     return factor >= MAGNIFIED
+
+
+def may_be_magnified(sizes: Sizes) -> bool:
+    """Whether the film is a magnification view, or the distances say so where the factor denies it.
+
+    A factor of 1 may be a default that was never set. Then the spacing is left, and the film is not taken
+    for one of the whole breast.
+    """
+    if magnification(sizes).factor > 1.0:
+        return True
+    if not sizes.to_detector or not sizes.to_patient or min(sizes.to_detector, sizes.to_patient) <= 0:
+        return False
+    return _SURELY_MAGNIFIED <= sizes.to_detector / sizes.to_patient <= MOST_MAGNIFIED
 
 
 def spacing(sizes: Sizes) -> Spacing | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from converters.dicom.bounds import MemoryStream
 from converters.dicom.data_elements import PixelData, find_fragments
-from converters.films.pixels import codestream, encoding
+from converters.films.pixels import codestream, encoding, rle
 
 ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
@@ -75,9 +75,14 @@ def _joined(data: bytes, pixel_data: PixelData) -> Frame:
 
 def _has_no_table(parts: list[bytes]) -> bool:
     """Whether the Basic Offset Table is left out: the image begins in the first fragment, and not again."""
-    if not parts or encoding.of_bytes(parts[0]) is None:
+    if not parts or not _begins_image(parts[0]):
         return False
-    return all(encoding.of_bytes(part) is None for part in parts[1:])
+    return not any(map(_begins_image, parts[1:]))
+
+
+def _begins_image(part: bytes) -> bool:
+    """Whether a fragment begins as a codestream or as RLE of 8 or 16 bits; a table's first offset is 0."""
+    return encoding.of_bytes(part) is not None or any(rle.is_rle(part, width) for width in (1, 2))
 
 
 def _to_its_end(data: bytes, fragments: list[tuple[int, int]], parts: list[bytes]) -> bytes | None:

@@ -21,7 +21,12 @@ _MAMMOGRAPHY = (
     uid.DigitalMammographyXRayImageStorageForPresentation,
     uid.DigitalMammographyXRayImageStorageForProcessing,
 )
-_GENERAL = (uid.SecondaryCaptureImageStorage, uid.ComputedRadiographyImageStorage)
+_GENERAL = (
+    uid.SecondaryCaptureImageStorage,
+    uid.ComputedRadiographyImageStorage,
+    uid.DigitalXRayImageStorageForPresentation,
+    uid.DigitalXRayImageStorageForProcessing,
+)
 
 
 def is_mammogram(header: Dataset) -> bool:
