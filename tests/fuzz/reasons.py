@@ -20,7 +20,9 @@ _KIND = frozenset(
     {"not-a-mammogram", "sop-class", "tomosynthesis", "frames", "burned-in", "for-processing", "pixel-format"}
 )
 _HEADER = frozenset({"damaged-header", "too-costly", "no-uid", "cut-short"})
-ANY = _PIXELS | _KIND | _HEADER | {"spacing", "same-uid", "contested", "not-dicom", "damaged-file"}
+ANY = (
+    _PIXELS | _KIND | _HEADER | {"spacing", "same-uid", "contested", "not-dicom", "damaged-file", "too-large"}
+)
 """What an element that is lost, or read as another, may lead to."""
 
 MAY: dict[str, frozenset[str]] = {
