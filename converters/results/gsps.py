@@ -131,15 +131,12 @@ def _unit(source: Dataset, keyword: str) -> str:
 def _table(table: LookUpTable, source: Dataset | None) -> Dataset:
     """A LUT as it was read: of 16-bit words, with the number of entries and of bits that there are.
 
-    The three values of LUT Descriptor (0028,3002) have one representation: a signed one if the first value
-    mapped is negative (PS3.3 C.11.1.1).
+    LUT Descriptor (0028,3002) is signed if the first value mapped is negative (PS3.3 C.11.1.1).
     """
     item = Dataset()
-    entries, vr = table.entries.size % _WORDS, "US"
-    if table.first < 0:
-        vr = "SS"
-        entries -= _WORDS if entries >= _WORDS // 2 else 0
-    descriptor = [entries, table.first, table.bits]
+    vr = "SS" if table.first < 0 else "US"
+    # The number of entries is unsigned whatever the VR, and is written so.
+    descriptor = [table.entries.size % _WORDS, table.first, table.bits]
     item.add(DataElement("LUTDescriptor", vr, descriptor, already_converted=True))
     explanation = clean(str((source or Dataset()).get("LUTExplanation") or ""))
     if explanation:

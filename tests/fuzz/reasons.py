@@ -20,9 +20,8 @@ _KIND = frozenset(
     {"not-a-mammogram", "sop-class", "tomosynthesis", "frames", "burned-in", "for-processing", "pixel-format"}
 )
 _HEADER = frozenset({"damaged-header", "too-costly", "no-uid", "cut-short"})
-ANY = (
-    _PIXELS | _KIND | _HEADER | {"spacing", "same-uid", "contested", "not-dicom", "damaged-file", "too-large"}
-)
+_OTHERS = frozenset({"spacing", "same-uid", "contested", "not-dicom", "damaged-file", "too-large"})
+ANY = _PIXELS | _KIND | _HEADER | _OTHERS
 """What an element that is lost, or read as another, may lead to."""
 
 MAY: dict[str, frozenset[str]] = {
@@ -38,7 +37,7 @@ MAY: dict[str, frozenset[str]] = {
     "pixels: label": _PIXELS | {"damaged-header"},
     "image: size": _PIXELS | {"pixel-format", "spacing"},
     "image: bits": _PIXELS | {"pixel-format", "not-a-mammogram"},
-    "image: spacing": frozenset({"spacing"}),
+    "image: spacing": frozenset({"spacing", "pixel-format"}),
     "image: window": frozenset({"gray-scale", "for-processing"}),
     "image: rescale": frozenset({"gray-scale"}),
     "image: LUT": frozenset({"gray-scale", "too-costly"}),

@@ -72,10 +72,14 @@ def _luts() -> FileDataset:
     return film
 
 
+_SPACING = [0.8, 0.8]
+"""mm; of a picture so small, by which it may be a whole film."""
+
+
 def _capture() -> FileDataset:
     film = mammogram(name="mutant", SOPClassUID=SecondaryCaptureImageStorage)
     film.ConversionType = "DF"
-    film.NominalScannedPixelSpacing = film.ImagerPixelSpacing
+    film.NominalScannedPixelSpacing = _SPACING
     film.Laterality = film.ImageLaterality
     del film.ImagerPixelSpacing, film.ImageLaterality, film.PresentationIntentType
     return film
@@ -83,7 +87,7 @@ def _capture() -> FileDataset:
 
 def _computed() -> FileDataset:
     film = mammogram(breast(bits=12), name="mutant", SOPClassUID=ComputedRadiographyImageStorage)
-    film.PixelSpacing = film.ImagerPixelSpacing
+    film.PixelSpacing = film.ImagerPixelSpacing = _SPACING
     film.PixelAspectRatio = [1, 1]
     del film.PresentationIntentType
     return film
