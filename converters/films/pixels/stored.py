@@ -147,7 +147,9 @@ def stored_pixels(file: FileBytes, dicom: DicomFile) -> StoredPixels:
             try:
                 stored = _as(true, frame, dicom, expected)
             except CodestreamError as error:
-                raise error if frame.whole else CodestreamError.of(CUT_SHORT) from error
+                if frame.whole:
+                    raise
+                raise CodestreamError.of(CUT_SHORT) from error
     except (*MALFORMED, OSError) as error:
         what = syntax.name if true is None else true.value
         detail = f"its pixels ({what}) cannot be decoded"
