@@ -12,6 +12,8 @@ from converters.films.read import stored_values_of
 from converters.films.study_input import FilmSource
 
 _DAMAGED = "damaged"
+_UNDECODABLE = frozenset({"compressed-image", "cut-short", "transfer-syntax"})
+"""Why pixels cannot be decoded, here or anywhere."""
 
 
 def as_films(files: Sequence[FilmSource]) -> list[list[FilmSource]]:
@@ -39,7 +41,7 @@ def _stored_values(source: FilmSource) -> str:
     try:
         return stored_values_of(source.path, source.sha256)
     except FilmError as error:
-        return _DAMAGED if error.reason.code == "compressed-image" else ""
+        return _DAMAGED if error.reason.code in _UNDECODABLE else ""
 
 
 def contradiction(path: Path, sop_instance_uid: str | None, files: Iterable[str]) -> FilmSource:
