@@ -106,7 +106,7 @@ def rule(header: Dataset) -> Rule | None:
         return by_technique
     if kinds.is_part_of_breast(header):
         return "spot view"
-    if sop_class(header) in CAPTURES and _is_secondary(header):
+    if sop_class(header) in CAPTURES and (_is_secondary(header) or kinds.why_no_capture(header)):
         return "secondary picture"
     return None
 
@@ -169,11 +169,11 @@ def _why_no_general_film(header: Dataset) -> Reason | None:
         return Reason("not-a-mammogram", f"states {what}: neither the modality MG nor a view of the breast")
     if sop_class(header) not in CAPTURES:
         return None
-    why = kinds.why_no_capture(header)
-    if why:
-        return Reason("not-a-mammogram", why)
-    # A picture made from a film may be described by its view as well.
+    # What states breast and view belongs to the study, and is listed; a description alone may be a picture's.
     stated = film_header.view_of_exposure(header) is not None and film_header.laterality(header) is not None
+    why = kinds.why_no_capture(header)
+    if why and not stated:
+        return Reason("not-a-mammogram", why)
     if _is_secondary(header) and not stated and rule(header) in (None, "secondary picture"):
         return Reason("not-a-mammogram", "a secondary picture made from others, not a film")
     return None

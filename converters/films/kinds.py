@@ -279,15 +279,15 @@ def _names_breast(header: Dataset) -> bool:
 def why_no_capture(header: Dataset) -> str:
     """Why a secondary capture or CR that says that it shows a breast is no film; "" if it may be one.
 
-    By its Series Description, unless it states a breast and its view apart from any description: then it
-    belongs to the study, and its pixels tell.
+    By its Series Description. Pages come as secondary captures; in that of a CR film the words say what it is
+    for.
     """
-    if film_header.view_of_exposure(header) is not None and film_header.laterality(header) is not None:
-        return ""
     said = _series_description(header)
     if _SAYS_CUT_OUT.search(said):
         return "a mask, or a part cut out of a film, by its description"
-    return "a page or a captured screen, by its description" if _SAYS_PAGE.search(said) else ""
+    if sop_class(header) == ComputedRadiographyImageStorage or not _SAYS_PAGE.search(said):
+        return ""
+    return "a page or a captured screen, by its description"
 
 
 # --- what it is compared with ---

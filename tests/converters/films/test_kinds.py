@@ -32,6 +32,7 @@ SC = SecondaryCaptureImageStorage
 BTO = BreastTomosynthesisImageStorage
 DX = DigitalXRayImageStorageForPresentation
 CR = ComputedRadiographyImageStorage
+NO_VIEW: dict[str, object] = {"ViewCodeSequence": None, "ViewPosition": None}
 
 
 def coded(value: str) -> Dataset:
@@ -182,12 +183,26 @@ JUDGED: list[tuple[str, dict[str, object], str, str | None, str]] = [
     ("MG that says secondary", {"ImageType": ["DERIVED", "SECONDARY"]}, "film", None, ""),
     (
         "a mask",
-        {"SOPClassUID": SC, "SeriesDescription": "ROI mask images"},
+        {"SOPClassUID": SC, "SeriesDescription": "ROI mask images", **NO_VIEW},
         "no film",
         None,
         "a mask",
     ),
-    ("a crop", {"SOPClassUID": SC, "SeriesDescription": "cropped images"}, "no film", None, "cut out"),
+    (
+        "a crop",
+        {"SOPClassUID": SC, "SeriesDescription": "cropped images", **NO_VIEW},
+        "no film",
+        None,
+        "cut out",
+    ),
+    (
+        "a crop of a stated view",
+        {"SOPClassUID": SC, "SeriesDescription": "cropped images"},
+        "film",
+        "secondary picture",
+        "",
+    ),
+    ("CR for CAD", {"SOPClassUID": CR, "SeriesDescription": "R CC MAMMO CAD"}, "film", None, ""),
     ("a whole film", {"SOPClassUID": SC, "SeriesDescription": "full mammogram images"}, "film", None, ""),
     (
         "a crop that does not say so",
@@ -196,8 +211,20 @@ JUDGED: list[tuple[str, dict[str, object], str, str | None, str]] = [
         None,
         "fewer than a whole film has",
     ),
-    ("a dose page", {"SOPClassUID": SC, "SeriesDescription": "Dose report"}, "no film", None, "a page"),
-    ("a screen", {"SOPClassUID": SC, "SeriesDescription": "Screen Save"}, "no film", None, "captured screen"),
+    (
+        "a dose page",
+        {"SOPClassUID": SC, "SeriesDescription": "Dose report", **NO_VIEW},
+        "no film",
+        None,
+        "a page",
+    ),
+    (
+        "a screen",
+        {"SOPClassUID": SC, "SeriesDescription": "Screen Save", **NO_VIEW},
+        "no film",
+        None,
+        "captured screen",
+    ),
     (
         "tomosynthesis in a CT object",
         {"SOPClassUID": CTImageStorage, "Manufacturer": "HOLOGIC, Inc.", "Modality": "CT"},

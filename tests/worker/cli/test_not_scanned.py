@@ -48,9 +48,17 @@ UNSEEN: dict[str, Callable[[Path], None]] = {
     "white": lambda path: blank(path, 255),
     "no breast": speckled,
     "a step window": lambda path: change(path, WindowCenter="300", WindowWidth="1"),
-    "a window elsewhere": lambda path: change(path, WindowCenter="4000", WindowWidth="100"),
     "a slope without end": lambda path: change(path, RescaleSlope="1e308", RescaleIntercept="1e308"),
 }
+
+
+def test_a_window_elsewhere_gives_way_to_the_films_own_range(pair: list[Path], local: Run) -> None:
+    change(pair[0], WindowCenter="4000", WindowWidth="100")
+    answer = local("scan", pair[0].parent, "--out", "out", "--json")
+    assert answer.code == 0
+    (film,) = (film for film in answer.json["results"][0]["films"] if film["file"] == pair[0].name)
+    assert film["status"] == "scanned"
+    assert any("its window 4000/100" in warning for warning in film["warnings"])
 
 
 @pytest.mark.parametrize("kind", sorted(UNSEEN))
