@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from converters.films import header as film_header
 from converters.films.identity import Identity
 from converters.results import film_facts
 from converters.results.patients import identity_of
@@ -79,7 +80,9 @@ def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
 
 def _is_plain_specimen(film: FilmResult) -> bool:
     """Whether it was excluded as a specimen and names no view: a word in a description hides no breast."""
-    return isinstance(film, ExcludedFilm) and film.rule == "specimen" and film_facts.view(film) is None
+    if not isinstance(film, ExcludedFilm) or film.rule != "specimen" or film.header is None:
+        return False
+    return film_header.view_of_exposure(film.header) is None
 
 
 def _projection(film: FilmResult) -> _Projection | None:
