@@ -2,7 +2,7 @@
 
 An answer that is given before the body has come (no token, too large, too many) would be lost if the
 connection were simply closed: the client is still sending and sees a reset. So the rest is read and
-thrown away for a moment; then the connection is closed whatever comes.
+thrown away for a moment, before the answer ends; then the connection is closed whatever comes.
 """
 
 from __future__ import annotations
@@ -103,9 +103,11 @@ class _Exchange:
                 message = {**message, "body": b""}
             self._sent += len(message.get("body", b""))
             if not message.get("more_body", False) and not self._all_received and not self._gone:
-                await self._send({**message, "more_body": True})
+                # A proxy that has the whole answer stops passing the body on: the last byte has to wait.
+                body = message.get("body", b"")
+                await self._send({**message, "body": body[:-1], "more_body": True})
                 await self._drain()
-                message = {"type": "http.response.body", "body": b"", "more_body": False}
+                message = {**message, "body": body[-1:]}
         await self._send(message)
 
     def _note(self, message: MutableMapping[str, Any]) -> None:

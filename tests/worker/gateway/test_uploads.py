@@ -1,7 +1,9 @@
 """How much may be sent, and in which form."""
 
 import fcntl
+import json
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,20 @@ def test_an_upload_without_an_end_is_cut_off_at_the_limit(strict: Any, client: A
 
 def test_the_client_of_an_upload_that_is_a_little_too_large_gets_to_read_why(client: Any) -> None:
     assert "bytes" in problem(client.submit(("film.dcm", bytes(LIMIT + (1 << 20)))), 413)["detail"]
+
+
+def test_a_client_that_goes_on_sending_after_it_was_refused_gets_the_whole_answer(client: Any) -> None:
+    """Also through a proxy, which passes no more of a body on once it has the whole of the answer."""
+    piece = bytes((LIMIT + (1 << 20)) // 40)
+    with connect(client.url) as connection:
+        connection.sendall(head(client, f"Content-Length: {40 * len(piece)}") + piece)
+        answer = connection.recv(65536)
+        for _ in range(39):
+            connection.sendall(piece)
+            time.sleep(0.04)  # what a slow line needs
+        answer += b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert "bytes" in json.loads(answer.partition(b"\r\n\r\n")[2])["detail"]
 
 
 @pytest.mark.parametrize(
