@@ -15,8 +15,9 @@ The rules, in the order in which they are applied:
 *Excluded* (part of the study, listed with the rule, not scanned; :func:`rule`):
   specimens; tomosynthesis, and images of one that are not 2-D mammograms; stereotactic images, and others of
   a biopsy; subtraction, sum and high-energy images of a contrast examination; spot compression and
-  magnification views, which show a part of the breast; secondary pictures that state breast and view; and,
-  once the films of a study are known (`converters.films.studies`), a For Processing image whose For
+  magnification views by their code or name, which show a part of the breast (one that is magnified by its
+  factor or distances alone is scanned, as a partial view); secondary pictures that state breast and view;
+  and, once the films of a study are known (`converters.films.studies`), a For Processing image whose For
   Presentation image of the same breast and view is in the study.
 
 *A film that cannot be used* (listed as failed, with the reason):

@@ -4,10 +4,10 @@ These places say which kind it is, in this order; the first that says something 
 
 1. *A specimen*: View Code Sequence (CID 4014), a specimen's own attributes (PS3.3 C.7.6.22), else the word in
    Image Type, Body Part Examined, View Position or a description.
-2. *Image Type* (0008,0008) from its third value on (PS3.3 C.8.11.7.1.4, C.8.21.6.1.1): stereotactic and
-   biopsy; made from a tomosynthesis (GENERATED_2D, TOMO_2D); contrast (SUBTRACTION, ADDITION, HIGH_ENERGY,
-   LOW_ENERGY, PRE_CONTRAST, POST_CONTRAST); tomosynthesis. A derived image of a tomosynthesis that a
-   description names as a synthetic one is that.
+2. *Image Type* (0008,0008), whichever of its values says it (PS3.3 C.8.11.7.1.4, C.8.21.6.1.1):
+   stereotactic and biopsy; made from a tomosynthesis (GENERATED_2D, TOMO_2D); contrast (SUBTRACTION,
+   ADDITION, HIGH_ENERGY, LOW_ENERGY, PRE_CONTRAST, POST_CONTRAST); tomosynthesis. A derived image of a
+   tomosynthesis that a description names as a synthetic one is that.
 3. *SOP class*: tomosynthesis, also as some makers wrap it into another class: with Hologic's private group,
    or as CT images of a mammography unit.
 4. *Descriptions*: Series Description, Acquisition Device Processing Description, Derivation Description; and
