@@ -125,6 +125,23 @@ def prevalence_text(prevalence: float | None) -> str:
     return f"Probabilities hold where {100 * prevalence:.3g} % of films are abnormal."
 
 
+def limits_text(study: Study) -> str:
+    """What holds back a result, a line each: films that were not scanned, then warnings.
+
+    A warning that every scanned film has stands there once.
+    """
+    scanned = [film for film in study.films if not film.failed]
+    shared = (
+        [text for text in scanned[0].warnings if all(text in film.warnings for film in scanned)]
+        if scanned
+        else []
+    )
+    lines = [f"Not scanned: {film.name}: {film.reason}" for film in study.films if film.failed]
+    lines += [*study.warnings, *shared]
+    lines += [f"{film.name}: {text}" for film in scanned for text in film.warnings if text not in shared]
+    return "\n".join(dict.fromkeys(lines))
+
+
 def default_threshold(study: Study) -> float:
     """Where the slider begins: the operating point, or below the least finding that is to be presented."""
     if study.threshold is not None:

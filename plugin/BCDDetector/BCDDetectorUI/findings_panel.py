@@ -48,8 +48,9 @@ class FindingsPanel:
         self._filling = True
         try:
             ui.thresholdSlider.value = session.state.threshold
-            table = session.table
-            ui.prevalenceLabel.text = rules.prevalence_text(nodes.info(table).prevalence if table else None)
+            study = nodes.info(session.table) if session.table else None
+            ui.prevalenceLabel.text = rules.prevalence_text(study.prevalence if study else None)
+            ui.limitsLabel.text = rules.limits_text(study) if study else ""
             ui.heatMapCheck.checked = session.state.heat_map
             ui.opacitySlider.value = session.state.opacity
             self._fill(chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,24 @@ def test_where_abnormal_films_are_rare_no_probability_looks_like_none():
     assert (percent(0.62), percent(0.039), percent(0.0)) == ("62%", "3.9%", "0%")
     assert rules.prevalence_text(0.005) == "Probabilities hold where 0.5 % of films are abnormal."
     assert rules.prevalence_text(None) == ""
+
+
+def test_what_holds_back_a_result_is_said_once_each(case):
+    folder, _ = case("one-film-failed")
+    study = read_result(folder)
+    (unseen,) = (film for film in study.films if film.failed)
+    seen = next(film for film in study.films if not film.failed)
+    own = replace(seen, laterality="R", view="CC", warnings=("shared", "blurred"))
+    study = replace(
+        study, films=(unseen, replace(seen, warnings=("shared",)), own), warnings=("NOT LOOKED AT: L CC",)
+    )
+    assert rules.limits_text(study).split("\n") == [
+        f"Not scanned: {unseen.name}: {unseen.reason}",
+        "NOT LOOKED AT: L CC",
+        "shared",
+        "R CC: blurred",
+    ]
+    assert rules.limits_text(replace(study, films=(unseen,), warnings=())).startswith("Not scanned: ")
 
 
 def test_a_line_on_a_result_says_what_is_missing(case):

@@ -41,6 +41,15 @@ def test_the_panel_says_where_the_probabilities_hold(panel, scanned, load):
     assert panel.ui.prevalenceLabel.text == ""
 
 
+def test_the_panel_shows_what_holds_the_result_back(panel, scanned):
+    told = panel.ui.limitsLabel.text.split("\n")
+    of_films = {text for film in scanned.films for text in film.warnings}
+    assert of_films and all(any(line.endswith(text) for line in told) for text in of_films)
+    panel.scene.Clear(0)
+    panel.widget.refresh()
+    assert panel.ui.limitsLabel.text == ""
+
+
 def test_the_threshold_hides_and_shows_without_a_new_scan(panel, scanned, gateway):
     calls = len(gateway.calls)
     panel.ui.thresholdSlider.value = 0.2
