@@ -13,6 +13,7 @@ from typing import Any
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 
 from . import films, nodes, side_rules, spacing_rules
 from .errors import InputError
@@ -85,7 +86,7 @@ def _sizes(header: Dataset) -> spacing_rules.Sizes:
         rows=int(_number(header, "Rows") or 1),
         columns=int(_number(header, "Columns") or 1),
         spacings={
-            keyword: _numbers(header, keyword) or (None if _values(header, keyword) else ())
+            keyword: _numbers(header, keyword) or (None if _text(header, keyword) else ())
             for keyword in spacing_rules.KEYWORDS
             if keyword in header
         },
@@ -98,11 +99,16 @@ def _sizes(header: Dataset) -> spacing_rules.Sizes:
 
 
 def _values(header: Dataset, keyword: str) -> list[Any]:
-    """The values of an element, empty ones at its end left out; none if pydicom cannot read it."""
+    """The values of an element, empty ones at its end left out; numbers that pydicom cannot read as texts."""
     try:
         value = header.get(keyword)
     except (ValueError, TypeError, ArithmeticError):
-        return []
+        written = header.get_item(Tag(keyword)).value
+        value = (
+            written.decode("ascii", "replace").strip(" \0").split("\\")
+            if isinstance(written, bytes)
+            else None
+        )
     found = list(value) if isinstance(value, (MultiValue, list)) else [value]
     while found and found[-1] in (None, ""):
         found.pop()
@@ -118,12 +124,17 @@ def _text(header: Dataset, keyword: str) -> str:
 
 
 def _numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
-    """The values of a numeric element; none if one of them is not a finite number."""
+    """The values of a numeric element that are finite numbers."""
+    return tuple(found for found in map(_finite, _values(header, keyword)) if found is not None)
+
+
+def _finite(value: Any) -> float | None:
+    """A number, also one with a comma for its point; None if it is none."""
     try:
-        found = tuple(float(value) for value in _values(header, keyword))
+        found = float(value.strip(" \0").replace(",", ".") if isinstance(value, str) else value)
     except (TypeError, ValueError, OverflowError):
-        return ()
-    return found if all(map(math.isfinite, found)) else ()
+        return None
+    return found if math.isfinite(found) else None
 
 
 def _number(header: Dataset, keyword: str) -> float | None:
@@ -142,7 +153,7 @@ def window(header: Dataset) -> tuple[float, float] | None:
     found = _stated(header)
     if found is None or header.get("PhotometricInterpretation") != "MONOCHROME1":
         return found
-    slope, intercept = float(header.get("RescaleSlope") or 1), float(header.get("RescaleIntercept") or 0)
+    slope, intercept = _number(header, "RescaleSlope") or 1.0, _number(header, "RescaleIntercept") or 0.0
     bits, signed = int(header.BitsStored), bool(header.PixelRepresentation)
     least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     total = slope * (least + most) + 2 * intercept  # a value and the one it is turned into add up to this
@@ -151,10 +162,12 @@ def window(header: Dataset) -> tuple[float, float] | None:
 
 
 def _stated(header: Dataset) -> tuple[float, float] | None:
-    center, width = _first(header.get("WindowCenter")), _first(header.get("WindowWidth"))
-    if center is not None and width is not None and width >= 1:
-        if str(header.get("VOILUTFunction") or "LINEAR") == "LINEAR":
-            center, width = center - 0.5, max(width - 1, 1e-6)
+    windows = zip(map(_finite, _values(header, "WindowCenter")), map(_finite, _values(header, "WindowWidth")))
+    for center, width in windows:
+        if center is None or width is None or width <= 0:
+            continue
+        if width > 1 and (_text(header, "VOILUTFunction") or "LINEAR") == "LINEAR":  # else LINEAR_EXACT
+            center, width = center - 0.5, width - 1
         return center - width / 2, center + width / 2
     tables = header.get("VOILUTSequence")
     if tables:
@@ -163,14 +176,10 @@ def _stated(header: Dataset) -> tuple[float, float] | None:
     return None
 
 
-def _first(value: Any) -> float | None:
-    if value is None or value == "":
-        return None
-    return float(value if isinstance(value, (int, float, str)) else value[0])
-
-
 def load(scene: Any, path: Path) -> Any:
     """Load a film as a volume of its own, in axial position, without a patient's body around it.
+
+    A film whose header does not say how large its pixels are has pixels of 1 mm, and a name that says so.
 
     Raises:
         InputError: the file cannot be read.
@@ -181,12 +190,14 @@ def load(scene: Any, path: Path) -> Any:
     storage.SetFileName(str(path))
     storage.SetSingleFile(1)
     storage.SetCenterImage(0)
-    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name(header)))
+    pair = spacing(header)
+    called = name(header) if pair else f"{name(header)} (pixel size unknown)"
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(called))
     if not storage.ReadData(volume):
         scene.RemoveNode(volume)
         raise InputError("the film's pixels cannot be read by Slicer", str(path))
     # Columns to the right, rows downwards in an axial view; positions mean nothing on a projection.
-    rows, columns = spacing(header) or (1.0, 1.0)
+    rows, columns = pair or (1.0, 1.0)
     volume.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
     volume.SetSpacing(columns, rows, 1.0)
     volume.SetOrigin(0.0, 0.0, 0.0)

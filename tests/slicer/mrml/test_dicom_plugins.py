@@ -55,6 +55,7 @@ def test_four_views_of_one_series_are_four_volumes(world, case, database):
     assert {uid for volume in volumes for uid in nodes.film_uids(volume)} == set(films)
     # 0.2 mm would make 48 x 36 mm, which no mammogram has: not believed here as little as by the detector
     assert volumes[0].GetSpacing() == (1.0, 1.0, 1.0)
+    assert all(volume.GetName().endswith("(pixel size unknown)") for volume in volumes)
     side_by_side = [world.composite(name).GetBackgroundVolumeID() for name in ("Red", "Yellow")]
     assert side_by_side == [volume.GetID() for volume in volumes]
     assert world.node("Yellow").GetOrientation() == "Axial"

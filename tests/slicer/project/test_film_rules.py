@@ -77,6 +77,21 @@ def test_a_file_is_shown_as_it_is_taken(tmp_path, elements, name, spacing):
         assert (shown.name(header), shown.spacing(header)) == (name, pytest.approx(spacing))
 
 
+def test_numbers_that_are_not_written_as_they_should_be_are_read_as_the_detector_reads_them(tmp_path):
+    film = mammogram(
+        breast(512, 512), ImagerPixelSpacing=[0.375, 0.375], EstimatedRadiographicMagnificationFactor=None
+    )
+    film.WindowCenter, film.WindowWidth = [77.25, 2047.5], [66.25, 4000]
+    film.save_as(tmp_path / "film.dcm", enforce_file_format=True)
+    content = (tmp_path / "film.dcm").read_bytes()
+    for right, wrong in ((b"0.375", b"0,375"), (b"2047.5", b"2047,5"), (b"66.25", b"wide ")):
+        content = content.replace(right, wrong)
+    (tmp_path / "film.dcm").write_bytes(content)
+    header = pydicom.dcmread(tmp_path / "film.dcm", stop_before_pixels=True)
+    assert taken(read_header(tmp_path / "film.dcm"))[1] == shown.spacing(header) == (0.375, 0.375)
+    assert shown.window(header) == (2047 - 3999 / 2, 2047 + 3999 / 2)
+
+
 texts = st.sampled_from(
     ["", "L", "R", "RMLO", "LEFT CC", "L ML", "AT", "5 ML", "BILATERAL", "medio-lateral oblique"]
 )
