@@ -14,7 +14,7 @@ from bcd_model.detector.marks import Mark, abnormal_score, cluster_marks, find_m
 from bcd_model.detector.model import Model
 from bcd_model.detector.pyramid import STRIDE, Pyramid, build_pyramid, region_window
 from bcd_model.detector.second_stage import MARKS, candidates
-from bcd_model.detector.windows import scan_level
+from bcd_model.detector.sliding_window import scan_level
 from bcd_model.errors import FilmError
 from bcd_model.words import (
     Film,

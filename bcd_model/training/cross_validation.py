@@ -19,7 +19,7 @@ from bcd_model.detector.backbone import Backbone, imagenet_backbone
 from bcd_model.detector.calibration import SCORE_FLOOR
 from bcd_model.detector.marks import Mark, cluster_marks, find_marks, merge
 from bcd_model.detector.second_stage import RECIPE, VIEWS, Features, Heads, candidates, describe, fit_heads
-from bcd_model.detector.windows import scan_level
+from bcd_model.detector.sliding_window import scan_level
 from bcd_model.errors import UsageError
 from bcd_model.evaluation.hits import CENTRE
 from bcd_model.evaluation.scored_films import MARKS_PER_FILM, ScoredFilm, ScoredMark

@@ -18,15 +18,13 @@ from torch.nn import functional
 
 from bcd_model import digests
 from bcd_model.checkpoint import Origin, load_checkpoint, save_checkpoint
-from bcd_model.detector.marks import abnormal_score
 from bcd_model.detector.network import ScanningBCDCNN, initialise
-from bcd_model.detector.peaks import local_maxima
-from bcd_model.detector.pyramid import STEPS_MM, STRIDE, build_pyramid
-from bcd_model.detector.windows import scan_level
+from bcd_model.detector.pyramid import STEPS_MM, build_pyramid
 from bcd_model.digests import film_digest, lines_digest, truth_digest
 from bcd_model.duplicates import check_given_once
 from bcd_model.errors import TruthError
-from bcd_model.training.windows import Place, TrainingFilm, WindowSampler
+from bcd_model.training.hard_negatives import hard_negatives
+from bcd_model.training.windows import TrainingFilm, WindowSampler
 from bcd_model.weights import SECOND_STAGE_KEY
 from bcd_model.words import AnnotatedFilm
 
@@ -40,8 +38,6 @@ def named(progress: Progress, network: str) -> Progress:
 
 _WARM_UP = 100
 _FINAL_RATE = 0.02
-_HARD_PER_LEVEL = 8
-_HARD_SCORE = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +147,9 @@ def train_network(
     loss_average = 0.0
     for step in range(first, config.steps):
         if step in config.mining:
-            sampler.hard = mine(network, sampler, films=config.mined_films, seed=config.seed, step=step)
+            sampler.hard = hard_negatives(
+                network, sampler, films=config.mined_films, seed=config.seed, step=step
+            )
             progress(f"step {step}: {len(sampler.hard)} hard negatives")
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _rate(step, config.steps)
@@ -172,29 +170,6 @@ def train_network(
                 hard = torch.tensor(sampler.hard, dtype=torch.int32).reshape(-1, 4)
                 save_checkpoint(checkpoint, origin, done, network, optimizer, hard=hard)
     return network.eval()
-
-
-def mine(network: ScanningBCDCNN, sampler: WindowSampler, *, films: int, seed: int, step: int) -> list[Place]:
-    """Return hard negatives: the windows of normal tissue that the network holds most suspicious.
-
-    At most 8 local maxima a level of each film searched, away from every lesion.
-
-    Args:
-        films: how many are searched; which ones follows from ``seed`` and ``step``.
-    """
-    network.eval()
-    rng = np.random.default_rng([seed, step, 1])
-    count = min(films, len(sampler.films))
-    hard: list[Place] = []
-    for film in sorted(rng.choice(len(sampler.films), size=count, replace=False)):
-        for index, level in enumerate(sampler.films[film].pyramid.levels):
-            free = np.zeros_like(level.inside)
-            free[tuple(sampler.clear[film][index].T)] = True
-            score = abnormal_score(scan_level(network, level))
-            peaks = local_maxima(score, free & (score > _HARD_SCORE))
-            order = np.argsort(-score[tuple(peaks.T)], kind="stable")[:_HARD_PER_LEVEL]
-            hard += [(int(film), index, int(u) * STRIDE, int(v) * STRIDE) for u, v in peaks[order]]
-    return hard
 
 
 def _rate(step: int, steps: int) -> float:

@@ -19,7 +19,7 @@ from bcd_model.detector.calibration import SCORE_FLOOR, Calibration, fit_calibra
 from bcd_model.detector.model import save_model
 from bcd_model.detector.network import ScanningBCDCNN
 from bcd_model.detector.second_stage import SecondStage
-from bcd_model.detector.windows import scan_level
+from bcd_model.detector.sliding_window import scan_level
 from bcd_model.errors import TruthError
 from bcd_model.evaluation import froc
 from bcd_model.evaluation.hits import CENTRE

@@ -13,8 +13,7 @@ from pydicom.valuerep import format_number_as_ds
 from bcd_model.words import Point
 from converters.dicom.file import text
 from converters.films.pixels.lookup_tables import LookUpTable
-from converters.results import film_facts, labels, wording
-from converters.results.labels import Box
+from converters.results import film_facts, wording
 from converters.results.modules import (
     PRESENTATION,
     clean,
@@ -22,6 +21,8 @@ from converters.results.modules import (
     new_object,
     series_references,
 )
+from converters.results.pictures import labels
+from converters.results.pictures.labels import Box
 from converters.results.study_result import Reference, ScannedFilm, StudyResult
 
 _WORDS = 1 << 16

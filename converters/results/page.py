@@ -24,8 +24,8 @@ from converters.product import PRODUCT, SOFTWARE_VERSION
 from converters.results import film_facts, wording
 from converters.results.modules import moment, study_header
 from converters.results.outcome import coverage
-from converters.results.page_picture import Picture, picture, polygon
 from converters.results.patients import identity_of
+from converters.results.pictures.page_picture import Picture, picture, polygon
 from converters.results.study_result import FilmResult, ScannedFilm, StudyResult
 
 if TYPE_CHECKING:

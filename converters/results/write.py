@@ -15,9 +15,9 @@ from bcd_model.reasons import Reason
 from converters.dicom.file import quiet
 from converters.results import film_facts, page, result_json
 from converters.results.gsps import build_presentation
-from converters.results.heat_map import build_heat_map
-from converters.results.overlay import build_overlay
 from converters.results.patients import by_patient
+from converters.results.pictures.heat_map import build_heat_map
+from converters.results.pictures.overlay import build_overlay
 from converters.results.sr.cad_sr import build_cad_sr
 from converters.results.sr.measurement_sr import build_measurement_sr
 from converters.results.study_result import FilmResult, ScannedFilm, StudyResult, failed

@@ -40,8 +40,8 @@ from pydicom.uid import (
 
 from converters.dicom.data_elements import inflated
 from converters.dicom.file import load, parse_dicom
-from converters.films.pixels import gdcm, rle
-from converters.films.pixels.codestream import Expected
+from converters.films.codecs import gdcm, rle
+from converters.films.codecs.codestream import Expected
 from converters.films.pixels.stored import stored_pixels
 from tests.support.mammograms import breast, encoded, mammogram, recoded
 from tests.support.second_decoders import DCMTK, OPENJPH, by_dcmtk, by_openjph, htj2k, is_there

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bcd_model.detector.model import load_model
 from bcd_model.detector.pyramid import build_pyramid
 from bcd_model.detector.scan import Scanner
-from bcd_model.detector.windows import scan_level
+from bcd_model.detector.sliding_window import scan_level
 from bcd_model.words import Film
 from converters.mias.collection import read_collection
 from converters.mias.phantom import write_phantom

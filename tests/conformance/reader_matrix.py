@@ -38,7 +38,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from converters.films.pixels.encoding import ENCAPSULATED_UNCOMPRESSED
+from converters.films.codecs.encoding import ENCAPSULATED_UNCOMPRESSED
 from tests.support import jpegs
 from tests.support.codestreams import picture
 from tests.support.film_tree import encode, tree_of

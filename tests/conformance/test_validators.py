@@ -18,8 +18,8 @@ from converters.films.read import read_film
 from converters.films.studies import find_studies
 from converters.mias.to_dicom import convert_mias
 from converters.results import film_facts
-from converters.results.heat_map import on_film
 from converters.results.patients import by_patient
+from converters.results.pictures.heat_map import on_film
 from converters.results.study_result import ScannedFilm
 from converters.results.write import write_results
 from tests.conformance import validators

@@ -26,8 +26,8 @@ from bcd_model.words import Finding
 from converters.films.studies import find_studies
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
-from converters.results.heat_map import MAXIMUM, on_film
-from converters.results.overlay import draw
+from converters.results.pictures.heat_map import MAXIMUM, on_film
+from converters.results.pictures.overlay import draw
 from converters.results.study_result import ScannedFilm
 from converters.results.wording import film_caption, presented
 from worker.study.scan import new_job, scan_study

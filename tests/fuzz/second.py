@@ -42,9 +42,9 @@ from pydicom.uid import JPEGExtended12Bit
 from bcd_model.errors import BcdError
 from converters.dicom.data_elements import DicomFile, inflated
 from converters.dicom.file import FileBytes, load, parse_dicom
-from converters.films.pixels import codestream, encoding
-from converters.films.pixels.encoding import Encoding
-from converters.films.pixels.frame import frame_of
+from converters.films.codecs import codestream, encoding
+from converters.films.codecs.encoding import Encoding
+from converters.films.codecs.frame import frame_of
 from converters.films.pixels.stored import stored_pixels
 from converters.films.read import why_unusable
 from tests.fuzz.mutators import mutant

@@ -43,7 +43,7 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import RLELossless
 
 from bcd_model.errors import BcdError, InputError
-from converters.films.pixels.encoding import of_bytes
+from converters.films.codecs.encoding import of_bytes
 from converters.films.studies import Discovery, find_studies
 from converters.results.study_result import FailedFilm, FilmResult
 from tests.fuzz.mutators import Mutant

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 from pydicom.dataset import Dataset
 
-from converters.results.labels import Box
-from converters.results.overlay import draw
+from converters.results.pictures.labels import Box
+from converters.results.pictures.overlay import draw
 from converters.results.study_result import ScannedFilm, StudyResult
 from converters.results.wording import film_caption, presented
 

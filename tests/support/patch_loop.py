@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bcd_model.detector.pyramid import STRIDE, Level
-from bcd_model.detector.windows import Logits
+from bcd_model.detector.sliding_window import Logits
 from bcd_model.words import CLASSES, WINDOW
 
 

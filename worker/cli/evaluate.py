@@ -12,6 +12,7 @@ import typer
 from bcd_model.errors import OutputError, UsageError
 from bcd_model.evaluation.evaluate import assess
 from bcd_model.evaluation.hits import HitRule, RuleName
+from bcd_model.evaluation.report.drawing import check_pictures_can_be_drawn
 from bcd_model.evaluation.report.files import PICTURES, REPORT, draw_pictures, make_texts
 from bcd_model.evaluation.report.markdown import figure_text
 from converters.atomic import write_atomically
@@ -19,7 +20,6 @@ from converters.films.studies import StudyInput
 from worker.cli.shared.console import note, say, say_json, say_table, warn
 from worker.cli.shared.figures import counted
 from worker.cli.shared.options import JSON
-from worker.cli.shared.pictures import check_pictures_can_be_drawn
 from worker.cli.shared.progress import film_progress
 from worker.cli.shared.studies import read_studies
 from worker.settings import load_settings

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from bcd_model.errors import BcdError, TruthError, UsageError
+from bcd_model.evaluation.report.drawing import check_pictures_can_be_drawn
 from bcd_model.words import Precision
 from converters.mias.collection import INFO_FILE, MiasFilm, read_collection
 from worker.cli.shared.console import note, say
 from worker.cli.shared.figures import duration
 from worker.cli.shared.folder import held
-from worker.cli.shared.pictures import check_pictures_can_be_drawn
 from worker.cli.shared.progress import Lines
 
 if TYPE_CHECKING:

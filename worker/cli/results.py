@@ -9,7 +9,7 @@ import typer
 
 from bcd_model.errors import InputError, UsageError
 from converters.results.result_json import read_result
-from worker.cli.shared import readings
+from worker.cli.shared import batch_results
 from worker.cli.shared.console import say, say_json
 from worker.cli.shared.options import ALL, BATCH, JSON
 from worker.cli.shared.result import PROBABILITIES, show_result
@@ -39,9 +39,9 @@ def results(
     if as_csv and as_json:
         raise UsageError("--csv and --json are two answers", "choose one")
     if batch is not None:
-        readings.show_batch(batch, as_csv=as_csv, as_json=as_json)
+        batch_results.show_batch(batch, as_csv=as_csv, as_json=as_json)
     elif as_csv:
-        readings.show_csv(job or "")
+        batch_results.show_csv(job or "")
     else:
         _show_study(job or "", everything=everything, as_json=as_json)
 
@@ -77,7 +77,7 @@ def _result_of(job: str) -> tuple[Path, dict[str, Any]]:
         standing = Standing(None, standing.folder, result["job_id"])  # replaced since it was looked at
     if not record.final:
         raise InputError(f"job {record.job_id} is {record.description}", "wait until it is done")
-    if standing.other is not None and readings.has_result(record):
+    if standing.other is not None and batch_results.has_result(record):
         message = f"the result of job {record.job_id} is gone: {standing.explained()}"
         raise InputError(message, f"bcd-admin results {standing.other} shows that one")
     reason = f": {record.why(with_place=True)}" if record.reason else ", and its result is gone"

@@ -1,1 +1,1 @@
-"""Pixel Data to gray values: codestreams, layout, the gray scale."""
+"""Stored values to gray values: layout, padding, the gray scale, and what the pixels show."""

@@ -16,11 +16,12 @@ from bcd_model.errors import FilmError, about
 from bcd_model.reasons import Reason
 from converters.dicom.data_elements import DicomFile, PixelData, inflated
 from converters.dicom.file import MALFORMED, FileBytes, integer, quiet
-from converters.films.pixels import codestream, decoding, encoding, layout, rle
-from converters.films.pixels.codestream import CUT_SHORT, CodestreamError, Expected
-from converters.films.pixels.encoding import Encoding
-from converters.films.pixels.frame import ITEM, Frame, frame_of
-from converters.films.pixels.gdcm import IncompleteError
+from converters.films.codecs import codestream, decoding, encoding, rle
+from converters.films.codecs.codestream import CUT_SHORT, CodestreamError, Expected
+from converters.films.codecs.encoding import Encoding
+from converters.films.codecs.frame import ITEM, Frame, frame_of
+from converters.films.codecs.gdcm import IncompleteError
+from converters.films.pixels import layout
 
 Stored = npt.NDArray[np.integer]
 

@@ -4,7 +4,7 @@ import torch
 
 from bcd_model.detector.network import ScanningBCDCNN, initialise
 from bcd_model.detector.pyramid import build_pyramid
-from bcd_model.detector.windows import scan_level
+from bcd_model.detector.sliding_window import scan_level
 from bcd_model.paper.networks import BCDCNN
 from bcd_model.words import WINDOW
 from tests.support.blob_films import blob_film

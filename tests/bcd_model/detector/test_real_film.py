@@ -11,7 +11,7 @@ import torch
 
 from bcd_model.detector.model import load_model
 from bcd_model.detector.pyramid import build_pyramid
-from bcd_model.detector.windows import scan_level
+from bcd_model.detector.sliding_window import scan_level
 from converters.mias.collection import read_collection
 from tests.support.patch_loop import patch_loop
 

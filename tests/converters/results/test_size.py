@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from converters.films import header as film_header
 from converters.results.gsps import build_presentation
-from converters.results.overlay import build_overlay
+from converters.results.pictures.overlay import build_overlay
 from converters.results.sr.cad_sr import build_cad_sr
 from tests.support import result_builder as build
 

@@ -15,7 +15,7 @@ from bcd_model.words import WINDOW
 from converters.films.studies import find_studies
 from converters.mias.pgm import write_pgm
 from converters.mias.to_dicom import convert_mias
-from converters.results.overlay import COLORS
+from converters.results.pictures.overlay import COLORS
 from tests.support.blob_films import blob_film, make_blob_model
 from worker.study.publish import publish
 from worker.study.scan import new_job, scan_study

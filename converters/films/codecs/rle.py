@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from converters.films.pixels import codestream
-from converters.films.pixels.codestream import CodestreamError, Expected
+from converters.films.codecs import codestream
+from converters.films.codecs.codestream import CodestreamError, Expected
 
 _HEADER = 64
 _SEGMENTS = 15

@@ -24,7 +24,7 @@ from pydicom.uid import (
     UncompressedTransferSyntaxes,
 )
 
-from converters.films.pixels import codestream
+from converters.films.codecs import codestream
 
 ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 """PS3.5 A.4.11: native pixels in fragments."""

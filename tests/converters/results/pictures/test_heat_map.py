@@ -12,7 +12,7 @@ import pytest
 
 from bcd_model.words import HeatMap
 from converters.product import RESEARCH
-from converters.results.heat_map import build_heat_map, on_film
+from converters.results.pictures.heat_map import build_heat_map, on_film
 from tests.support import result_builder as build
 
 

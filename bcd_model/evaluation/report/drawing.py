@@ -1,4 +1,4 @@
-"""What commands that draw pictures need, before they begin to work for hours."""
+"""What drawing the pictures of a report needs: looked for before hours of work."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ from pydicom.uid import (
 
 from bcd_model.errors import FilmError
 from converters.dicom.bounds import INFLATED_BYTES
-from converters.films.pixels.encoding import ENCAPSULATED_UNCOMPRESSED
-from converters.films.pixels.frame import WRONG_LENGTH
+from converters.films.codecs.encoding import ENCAPSULATED_UNCOMPRESSED
+from converters.films.codecs.frame import WRONG_LENGTH
 from converters.films.pixels.stored import HIGH_BIT, NO_END
 from converters.films.read import read_film
 from converters.films.studies import find_studies

@@ -15,9 +15,10 @@ from PIL import Image
 from pydicom.uid import JPEGLSLossless
 
 from converters.dicom.file import quiet
-from converters.results import overlay, wording
-from converters.results.labels import outline_mask
-from converters.results.overlay import COLORS, build_overlay, draw
+from converters.results import wording
+from converters.results.pictures import overlay
+from converters.results.pictures.labels import outline_mask
+from converters.results.pictures.overlay import COLORS, build_overlay, draw
 from tests.support import result_builder as build
 
 coordinate = st.floats(-3, 23, allow_nan=False).map(lambda v: round(v, 3))

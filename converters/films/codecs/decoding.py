@@ -21,17 +21,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.films.pixels import gdcm
-from converters.films.pixels.gdcm import IncompleteError
+from converters.films.codecs import gdcm
+from converters.films.codecs.gdcm import IncompleteError
 
 GDCM = "gdcm"
-"""In place of a transfer syntax: :func:`converters.films.pixels.gdcm.decode`."""
+"""In place of a transfer syntax: :func:`converters.films.codecs.gdcm.decode`."""
 
 _BOOT = """
 import json, sys
 request = json.loads(sys.argv[1])
 sys.path[:] = request["path"]
-from converters.films.pixels.decoding import answer
+from converters.films.codecs.decoding import answer
 answer(request)
 """
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from converters.results.gsps import build_presentation
-from converters.results.labels import end_for_caption, font_of, place, size_of, tie
+from converters.results.pictures.labels import end_for_caption, font_of, place, size_of, tie
 from tests.support import result_builder as build
 from tests.support.label_geometry import Collisions, count, letters_on_outlines, of_state, sampled
 

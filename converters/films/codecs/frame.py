@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from converters.dicom.bounds import MemoryStream
 from converters.dicom.data_elements import PixelData, find_fragments
-from converters.films.pixels import codestream, encoding, rle
+from converters.films.codecs import codestream, encoding, rle
 
 ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"

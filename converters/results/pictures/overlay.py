@@ -19,9 +19,10 @@ from converters import codes
 from converters.dicom.copied import CALIBRATION, as_stored, copied
 from converters.films import header as film_header
 from converters.product import RESEARCH
-from converters.results import film_facts, labels, wording
-from converters.results.labels import Box
+from converters.results import film_facts, wording
 from converters.results.modules import OVERLAY, clean, new_object
+from converters.results.pictures import labels
+from converters.results.pictures.labels import Box
 from converters.results.study_result import Reference, ScannedFilm, StudyResult
 
 Picture = npt.NDArray[np.uint8]
