@@ -35,7 +35,7 @@ from tests.fuzz.target import examine, names, prepare
 
 _OUTCOMES = ("scanned", "failed", "excluded", "refused")
 _THOROUGH = 4
-"""Of so many mutants one is written however it ends, and alone, too: writing takes most of the time."""
+"""Of so many mutants one is put through alone, too, and written however it ends: writing takes long."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work(number: int) -> dict[str, object]:
         thorough = number % _THOROUGH == 0 or options.only is not None
-        return asdict(examine(mutant(number, options.seed), thorough=thorough))
+        return asdict(examine(mutant(number, options.seed), thorough=thorough, twice=thorough))
 
     for report in each(numbers, work, jobs=options.jobs):
         faults = _faults(report)
