@@ -25,6 +25,7 @@ REPORT_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inl
 
 _POLICY = "default-src 'none'; frame-ancestors 'none'"
 _DRAIN_SECONDS = 5.0
+_DRAIN_IDLE_SECONDS = 1.0  # a client that sends nothing more waits for the answer
 _DRAIN_BYTES = 64 << 20
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _CLIENT_GONE = 499  # nginx's number for it; it stands in the log alone
@@ -64,6 +65,7 @@ class _Exchange:
         self._status = 0
         self._received = self._sent = 0
         self._all_received = _has_no_body(scope)
+        self._waits = _waits_before_body(scope)
         self._gone = False
         scope.setdefault("state", {})["request_id"] = self._id
 
@@ -102,13 +104,17 @@ class _Exchange:
             if self._scope["method"] == "HEAD":
                 message = {**message, "body": b""}
             self._sent += len(message.get("body", b""))
-            if not message.get("more_body", False) and not self._all_received and not self._gone:
+            if not message.get("more_body", False) and self._is_sending():
                 # A proxy that has the whole answer stops passing the body on: the last byte has to wait.
                 body = message.get("body", b"")
                 await self._send({**message, "body": body[:-1], "more_body": True})
                 await self._drain()
                 message = {**message, "body": body[-1:]}
         await self._send(message)
+
+    def _is_sending(self) -> bool:
+        """Whether the client has not sent the whole body, and goes on with it as far as is known."""
+        return not (self._all_received or self._gone or (self._waits and self._received == 0))
 
     def _note(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.disconnect":
@@ -129,8 +135,11 @@ class _Exchange:
     async def _drain(self) -> None:
         most = self._received + _DRAIN_BYTES
         with move_on_after(_DRAIN_SECONDS):
-            while not (self._all_received or self._gone) and self._received < most:
-                self._note(await self._receive())
+            while self._is_sending() and self._received < most:
+                with move_on_after(_DRAIN_IDLE_SECONDS) as idle:
+                    self._note(await self._receive())
+                if idle.cancelled_caught:
+                    return
 
     def _log(self, route: object, seconds: float) -> None:
         method = self._scope["method"]
@@ -145,6 +154,11 @@ class _Exchange:
             sent=self._sent,
             seconds=round(seconds, 3),
         )
+
+
+def _waits_before_body(scope: Scope) -> bool:
+    """Whether the client sends its body only if it is told to go on (RFC 9110 10.1.1)."""
+    return dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
 
 
 def _has_no_body(scope: Scope) -> bool:
