@@ -19,6 +19,9 @@ _GRAY_LEVELS = 255
 _LEAST_LEVELS = 8
 _LEAST_BETWEEN = 0.02
 _MOST_WHITE = 0.2
+_MOST_WHITE_APART = 0.6  # an implant may fill most of a breast
+_FLAT = 0.5  # of the spread of the rest
+_FEW = 0.1  # of what is white is in the lowest third of its range
 _LEAST_SPAN = 0.1
 _ENDS = (0.001, 0.999)
 _BRIGHT = 0.25  # air is darker
@@ -61,7 +64,7 @@ def judge(shown: Values, values: Integers, seen: Integers, own: Values) -> Judge
     if between < _LEAST_BETWEEN * not_black:
         return Judgement("no picture", f"makes {1 - between / not_black:.1%} of what is not black white")
     white = int(seen[level == _GRAY_LEVELS].sum()) / max(1, int(seen[level > 0].sum()))
-    if white > _MOST_WHITE:
+    if white > _MOST_WHITE and (white > _MOST_WHITE_APART or not _is_apart(own, seen, level)):
         return Judgement("poor", f"makes {white:.0%} of what is not black saturated white")
     tissue = there & (own > _BRIGHT)
     black = int(seen[tissue & (level == 0)].sum()) / max(1, int(seen[tissue].sum()))
@@ -73,9 +76,31 @@ def judge(shown: Values, values: Integers, seen: Integers, own: Values) -> Judge
     return Judgement("good")
 
 
+def _is_apart(own: Values, seen: Integers, level: Values) -> bool:
+    """Whether what is white is no tissue but something brighter and flatter, as an implant is."""
+    white, rest = (seen > 0) & (level == _GRAY_LEVELS), (seen > 0) & (level > 0) & (level < _GRAY_LEVELS)
+    rest &= own > _BRIGHT
+    if not rest.any():
+        return False
+    low, high = _quantiles(own[white], seen[white], (0.25, 0.75))
+    rest_low, rest_high = _quantiles(own[rest], seen[rest], (0.25, 0.75))
+    least = float(own[white].min())
+    most, _ = _quantiles(own[white], seen[white], (_ENDS[1], 1.0))
+    lowest = white & (own < least + (most - least) / 3)
+    few = int(seen[lowest].sum()) <= _FEW * int(seen[white].sum())
+    return few and high - low < _FLAT * (rest_high - rest_low)
+
+
+def _quantiles(values: Values, counts: Integers, shares: tuple[float, float]) -> tuple[float, float]:
+    """Two quantiles of ``values``, ``counts`` of them each."""
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(counts[order]) / counts.sum()
+    places = (min(int(np.searchsorted(cumulative, share)), values.size - 1) for share in shares)
+    low, high = (float(values[order[place]]) for place in places)
+    return low, high
+
+
 def _span(shown: Values, seen: Integers) -> float:
     """How much of the gray scale all but the outermost pixels take."""
-    order = np.argsort(shown, kind="stable")
-    shares = np.cumsum(seen[order]) / seen.sum()
-    low, high = (shown[order[min(int(np.searchsorted(shares, end)), shown.size - 1)]] for end in _ENDS)
-    return float(high - low)
+    low, high = _quantiles(shown, seen, _ENDS)
+    return high - low

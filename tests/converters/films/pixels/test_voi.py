@@ -234,3 +234,37 @@ def test_padding_does_not_make_a_window_poor() -> None:
     dataset = film(WindowCenter=2048, WindowWidth=4096, PixelPaddingValue=4095)
     assert to_unit_range(stored, dataset).warnings == ()
     assert (pixels(stored, dataset)[:, :60] == 0).all()
+
+
+def with_bright_part(share: float, level: float, spread: float) -> np.ndarray:
+    """A breast, half of the film, of 1500 +- 250, of which ``share`` is at ``level``."""
+    rng = np.random.default_rng(7)
+    stored = rng.normal(60, 10, (400, 300))
+    tissue = rng.normal(1500, 250, (400, 150))
+    tissue[: round(400 * share)] = rng.normal(level, spread, (round(400 * share), 150))
+    stored[:, :150] = tissue
+    return np.clip(stored, 0, 4095).astype(np.uint16)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize(("level", "spread"), [(3600, 60), (3300, 90), (4095, 0)])
+def test_an_implant_may_be_white(share: float, level: float, spread: float, inverse: bool) -> None:
+    """The maker's window shows the tissue beside it; the film's own range would, with half the contrast."""
+    stored, center = with_bright_part(share, level, spread), 1600.0
+    if inverse:
+        stored, center = 4095 - stored, 4096 - center
+    dataset = film(WindowCenter=center, WindowWidth=2000)
+    dataset.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
+    assert to_unit_range(stored, dataset).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("share", "level", "spread"),
+    [(0.5, 2900, 250), (0.4, 2900, 150), (0.25, 3300, 400), (0.9, 3600, 60)],
+    ids=["dense tissue", "somewhat less", "spread out", "nearly all"],
+)
+def test_bright_tissue_may_not(share: float, level: float, spread: float) -> None:
+    dataset = film(WindowCenter=1600, WindowWidth=2000)
+    (remark,) = to_unit_range(with_bright_part(share, level, spread), dataset).warnings
+    assert "of what is not black saturated white: stretched" in remark
