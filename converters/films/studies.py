@@ -465,12 +465,14 @@ def _nothing(paths: Sequence[Path], heap: _Heap) -> NoStudyError:
     if not heap.folders and len(paths) == len(passed) == 1 and passed[0].path == paths[0]:
         alone = passed[0].reason
         return NoStudyError(alone.detail, alone.remedy or _CONVERT, where, passed)
-    reasons = sorted({str(skipped.reason) for skipped in passed})
-    why = f": {reasons[0]}" if len(reasons) == 1 else f", for example: {reasons[0]}" if reasons else ""
+    reasons = sorted({skipped.reason for skipped in passed}, key=str)
+    first = reasons[0].detail if reasons else ""
+    why = f": {first}" if len(reasons) == 1 else f", for example: {first}" if reasons else ""
+    remedy = reasons[0].remedy if len(reasons) == 1 else ""
     if not heap.folders:
-        return NoStudyError(f"no DICOM file among {_count(passed)}{why}", _CONVERT, where, passed)
+        return NoStudyError(f"no DICOM file among {_count(passed)}{why}", remedy or _CONVERT, where, passed)
     what = "no mammogram that can be used" if heap.unplaced else "no mammogram"
-    return NoStudyError(f"{what} among {_count(passed)}{why}", "give mammograms", where, passed)
+    return NoStudyError(f"{what} among {_count(passed)}{why}", remedy or "give mammograms", where, passed)
 
 
 def _unopened(error: OSError) -> Reason:
