@@ -106,8 +106,7 @@ def examine(mutant: Mutant, *, thorough: bool, scanner: StandIn | None = None, t
 
     Args:
         scanner: by default a `StandIn` for each study.
-        thorough: whether its result alone is written, too, and that beside the good film where the mutant
-            was not scanned. Writing takes nearly all of the time.
+        thorough: whether its results are written. Writing takes most of the time.
         twice: whether it is put through alone even where it was scanned beside the good film: the same
             pixels are read and the same objects are written once more.
     """
@@ -173,7 +172,7 @@ def _find(folder: Path, verdict: Verdict, where: str) -> Discovery | None:
 def _through(
     found: Discovery, results: Path, verdict: Verdict, where: str, *, write: bool, scanner: StandIn | None
 ) -> list[FilmResult]:
-    """Scan every study; write all, or those in which the mutant was scanned beside the good film."""
+    """Scan every study, and write it."""
     scanner = StandIn() if scanner is None else scanner
     films: list[FilmResult] = []
     for skipped in (*found.skipped, *found.unplaced):
@@ -188,8 +187,7 @@ def _through(
             result = scan_study(study, scanner, new_job(study, scanner), broke=broke)
             films += result.films
             step = "writing"
-            scanned = any(f.file == MUTANT and f.outcome == "scanned" for f in result.films)
-            if write or (where == "beside" and scanned):
+            if write:
                 publish(result, results)
         except Exception as error:
             if isinstance(error, BcdError):
