@@ -16,7 +16,7 @@ from converters.films import header as film_header
 from converters.films import kinds
 from converters.films.acceptance import Verdict, judge
 from converters.films.odd_values import odd_values
-from converters.films.pixels.content import why_no_film
+from converters.films.pixels.content import why_mask, why_page
 from converters.films.pixels.grayscale import Transformations, to_unit_range
 from converters.films.pixels.inversion import INVERTED, looks_inverted
 from converters.films.pixels.stored import StoredPixels, pixel_digest, stored_pixels, why_undecodable
@@ -63,7 +63,7 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
         FilmError: the file is not a film, or one that cannot be used; the message says why.
     """
     header, stored = dicom.header, _stored(file, dicom)
-    no_film = why_no_film(stored)
+    no_film = why_mask(stored)
     if no_film:
         raise FilmError.of(no_film, file.name)
     try:
@@ -75,6 +75,9 @@ def film_of(file: FileBytes, dicom: DicomFile) -> DicomFilm:
     except MemoryError as error:
         detail = "there is not enough memory for its pixels"
         raise FilmError(detail, place=file.name, code="no-memory") from error
+    no_film = why_page(stored, gray.pixels)
+    if no_film:
+        raise FilmError.of(no_film, file.name)
     film = Film(
         pixels=gray.pixels,
         spacing=spacing,

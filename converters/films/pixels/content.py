@@ -1,8 +1,9 @@
-"""Whether stored pixels can be a film at all, whatever the header says: not a mask, not a page of text."""
+"""Whether pixels can be a film at all, whatever the header says: not a mask, not a page of text."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from bcd_model.reasons import Reason
 from converters.films.pixels.stored import Stored, StoredPixels
@@ -22,28 +23,42 @@ _LEAST_CHANGES = 4.0
 _CHANGES_BY_MIDDLE = 120.0
 
 
-def why_no_film(stored: StoredPixels) -> Reason | None:
-    """Why pixels are those of no film; None if they may be.
+def why_mask(stored: StoredPixels) -> Reason | None:
+    """Why pixels are those of a mask; None if they may be a film's.
 
     Pixels of one value alone are left to those who look at what a film shows.
     """
-    step = max(1, round(max(stored.values.shape) / _SIDE))
+    return MASK if np.ptp(stored.values) and _has_few_values(stored) else None
+
+
+def why_page(stored: StoredPixels, shown: npt.NDArray[np.float32]) -> Reason | None:
+    """Why pixels are those of a page of text; None if they may be a film's.
+
+    A page is one in its stored values and as it is shown. The stored values alone do not tell: those of a
+    digital film may be far from those of the air around it, and close together.
+
+    Args:
+        shown: (rows, columns) in [0, 1], by the film's gray scale.
+    """
+    step = max(1, round(max(shown.shape) / _SIDE))
     # Whole rows: what lies between two columns that are looked at may be a stroke.
-    looked_at = _image_bits(stored.values[::step], stored.bits)
+    by_value = _image_bits(stored.values[::step], stored.bits)
+    return PAGE if _is_text(by_value) and _is_text(shown[::step]) else None
+
+
+def _is_text(looked_at: npt.NDArray[np.generic]) -> bool:
     low, high = (float(value) for value in np.quantile(looked_at, _RANGE))
     if high <= low:
         low, high = float(looked_at.min()), float(looked_at.max())
     if high <= low:
-        return None
-    if _has_few_values(stored):
-        return MASK
+        return False
     scaled = (looked_at.astype(np.float32) - low) / (high - low)
     middle = float(np.mean((scaled > _MIDDLE[0]) & (scaled < _MIDDLE[1])))
     if middle >= _MOST_MIDDLE:
-        return None
+        return False
     bright = scaled > 0.5
     changes = float(np.mean(np.count_nonzero(bright[:, 1:] != bright[:, :-1], axis=1)))
-    return PAGE if changes >= _LEAST_CHANGES + _CHANGES_BY_MIDDLE * middle else None
+    return changes >= _LEAST_CHANGES + _CHANGES_BY_MIDDLE * middle
 
 
 def _has_few_values(stored: StoredPixels) -> bool:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from converters.films.pixels.content import MASK, PAGE, why_no_film
+from bcd_model.reasons import Reason
+from converters.films.pixels.content import MASK, PAGE, why_mask, why_page
 from converters.films.pixels.stored import StoredPixels
 from tests.support.mammograms import breast
 from tests.support.pages import page
@@ -22,6 +23,13 @@ MIAS = os.environ.get("BCD_MIAS_DIR")
 
 def stored(values: npt.NDArray[np.integer], bits: int = 8) -> StoredPixels:
     return StoredPixels(values, bits)
+
+
+def why_no_film(pixels: StoredPixels) -> Reason | None:
+    """Shown by the full range of its values."""
+    low, high = int(pixels.values.min()), int(pixels.values.max())
+    shown = (pixels.values.astype(np.float32) - low) / max(1, high - low)
+    return why_mask(pixels) or why_page(pixels, shown)
 
 
 @settings(max_examples=40, deadline=None)
@@ -46,6 +54,15 @@ def test_a_breast_is_no_page(number: int, bits: int) -> None:
 
 def test_a_film_of_one_value_is_called_blank_by_others() -> None:
     assert why_no_film(stored(np.full((64, 64), 7, np.uint8))) is None
+
+
+def test_a_digital_film_far_from_its_air_is_no_page() -> None:
+    """Its values are 0 or far above; speckled where tissue ends. The window shows what lies between them."""
+    pixels = breast(256, 200, bits=12).astype(np.int32)
+    speckled = np.random.default_rng(3).random(pixels.shape) < 0.2
+    values = np.where((pixels < 600) | (speckled & (pixels < 1700)), 0, 3000 + pixels // 8).astype(np.uint16)
+    film = stored(values, 12)
+    assert why_page(film, np.clip((values.astype(np.float32) - 3000) / 512, 0, 1)) is None
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int16])
