@@ -157,7 +157,7 @@ class _Exchange:
 
 
 def _waits_before_body(scope: Scope) -> bool:
-    """Whether the client sends its body only if it is told to go on (RFC 9110 10.1.1)."""
+    """Whether the client sends its body only after a 100 Continue (RFC 9110 10.1.1)."""
     return dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
 
 

@@ -245,8 +245,8 @@ class StoredRecords:
     def _only(self, start: str, matches: list[str]) -> Record:
         if len(matches) > 1:
             named = ", ".join(matches[:_NAMED]) + (", ..." if matches[_NAMED:] else "")
-            message = f"{start!r} may be {len(matches)} jobs ({named})"
-            raise UsageError(message, "give the id of one, or more of it")
+            message = f"{start!r} stands for {len(matches)} jobs ({named})"
+            raise UsageError(message, "give the whole id of one; bcd-admin jobs lists them")
         record = self.get(matches[0])
         if record is None:
             message = f"the record of job {matches[0]} is gone or cannot be read"

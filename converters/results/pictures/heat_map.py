@@ -82,8 +82,9 @@ def _segment(result: StudyResult, film: FilmResult) -> Dataset:
     segment.SegmentNumber = 1
     segment.SegmentLabel = "P(abnormal)"
     segment.SegmentDescription = clean(
-        f"Probability of a benign or malignant abnormality; findings are reported from "
-        f"{wording.operating_point(result.operating_point)}. {RESEARCH}."
+        f"Probability of a benign or malignant abnormality, by the scanning network alone; "
+        f"{wording.prevalence(result.operating_point.prevalence)}. Those of findings may rest on a second "
+        f"stage too: do not compare them, or their threshold, with this map. {RESEARCH}."
     )
     segment.SegmentAlgorithmType = "AUTOMATIC"
     segment.SegmentAlgorithmName = name

@@ -49,6 +49,6 @@ def test_a_client_that_stops_gets_its_whole_answer() -> None:
 
 
 def test_no_body_is_awaited_of_a_client_that_asks_first() -> None:
-    """It sends none before it is told to go on (RFC 9110 10.1.1)."""
+    """It sends none before a 100 Continue (RFC 9110 10.1.1)."""
     pieces = [piece(), piece(), piece(last=True)]
     assert exchange({"content-length": "300", "expect": "100-continue"}, pieces) == (b"too large", 0)

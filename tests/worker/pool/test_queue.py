@@ -251,7 +251,7 @@ def test_a_studys_result_is_that_of_the_job_whose_result_stands(admin: Any, pati
     (third,) = admin("submit", patients[0], "--out", "third", "--json", BCD_THRESHOLD="0.997").json["jobs"]
     answer = admin("results", uid)
     assert answer.code == 2
-    assert f"may be 2 jobs ({third['job_id']}, {second['job_id']})" in answer.error
+    assert f"stands for 2 jobs ({third['job_id']}, {second['job_id']})" in answer.error
 
 
 def test_a_result_that_cannot_be_read_is_told_so(near: Any, patients: list[Path], tmp_path: Path) -> None:

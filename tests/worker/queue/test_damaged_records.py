@@ -503,4 +503,4 @@ def test_it_is_not_passed_over_where_two_jobs_are_of_one_study(night: Night) -> 
         client.hset(f"bcd:job:{night.damaged}", "study_instance_uid", uid)
     answer = night.site("cancel", uid)
     assert answer.code == 2
-    assert f"'{uid}' may be 2 jobs" in answer.err
+    assert f"'{uid}' stands for 2 jobs" in answer.err

@@ -98,7 +98,7 @@ PROBABILITIES = (
     "P(abnormal) of a finding: BENIGN and MALIGNANT together; LIKELIER: which of the two has more of it. "
     "A film's own probability (film_probability in --json) is calibrated apart, and differs from them."
 )
-FINDING_COLUMNS = ("  #", "ROW", "COLUMN", "RADIUS", "LIKELIER", "NORMAL", "BENIGN", "MALIGNANT")
+FINDING_COLUMNS = ("  #", "ROW", "COLUMN", "RADIUS PX", "LIKELIER", "NORMAL", "BENIGN", "MALIGNANT")
 
 
 def finding_row(number: int, finding: Mapping[str, Any]) -> Sequence[object]:

@@ -22,7 +22,8 @@ _BATCHES_NAMED = 5
 def check_selection(command: str, ids: Sequence[str], batch: str | None) -> None:
     """Raise UsageError unless either jobs or a batch are named."""
     if bool(ids) == (batch is not None):
-        wrong = "takes a job's id or --batch NAME, not both" if ids else "needs a job's id or --batch NAME"
+        named = "a job's id, a Study Instance UID"
+        wrong = f"takes {named} or --batch NAME, not both" if ids else f"needs {named} or --batch NAME"
         raise UsageError(f"{command} {wrong}", "bcd-admin jobs lists them")
 
 
