@@ -27,6 +27,8 @@ A text names a breast or a view by whole words alone, and one that names two of 
 - views: CC, MLO, LMO, ML, LM, XCCL, XCCM, XCC, FB, SIO, ISO; with the breast before them (RMLO, LTCC), with
   the abbreviation of a modifier behind them (CCID); or spelled out (medio-lateral oblique). AT, CV and TAN
   count where a text names no other view and says nothing else. Behind a number, CC and ML are volumes.
+- ML and LM with the word oblique beside them, whatever stands for its umlaut, are MLO and LMO.
+- XCC L is XCCL where the text names the breast elsewhere (R XCC L); else L is the breast, as R is in XCC R.
 - in a description, ML, LM, FB and ISO count beside the breast alone (L ML); AT, CV and TAN do not count.
 - breasts: left, right, and the words of other languages; L, R, LT, RT beside a view or the word breast, or in
   a text that says nothing else.
@@ -109,34 +111,47 @@ _KNOWN = _BREASTS | _ALSO_MODIFIERS | {*_LETTERS, *_SIDES, "VIEW", "PROJECTION",
 _SPELLED = "\x01"
 """Before the abbreviation of what was spelled out, and is no other word by chance."""
 _WORDS = re.compile(rf"{_SPELLED}?[^\W_]+")
-_LABEL = re.compile(
-    r"(?P<side>LEFT|RIGHT|LT|RT|L|R)?(?P<view>XCC[LM]?|MLO|LMO|CC|ML|LM|FB|SIO|ISO)"
-    r"(?:ID|AT|CV|TAN|R[LMIS]|NP|SPOT|MAG)?"
-)
+_SIDE = r"(?:LEFT|RIGHT|LT|RT|L|R)"
+_MODIFIER = r"(?:ID|AT|CV|TAN|R[LMIS]|NP|SPOT|MAG)"
+_LABEL = re.compile(rf"(?P<side>{_SIDE})?(?P<view>XCC[LM]?|MLO|LMO|CC|ML|LM|FB|SIO|ISO){_MODIFIER}?")
 _NEED_A_SIDE = frozenset({"ML", "LM", "FB", "ISO"})
 """In a description: millilitres, the name of a standard and the like."""
 _VOLUMES = frozenset({"CC", "ML"})
 
-_CC = r"[CK]R[AÁ]N[IE]O[- ]?[CK]AUDAL[EIS]*"
-_ML = r"MEDI(?:O|AL)[- ]?LATERALE?"
-_LM = r"LATER(?:O|AL)[- ]?MEDIALE?"
-_OBLIQUE = r"(?:OBL(?:I[QCK]\w*)?|SCHR(?:Ä|AE?)G\w*)"
+_MARKED = r"\S{1,3}"
+"""A vowel that may have a mark, also in another character set than the text is decoded by."""
+_CC = rf"[CK]R{_MARKED}N[IE]O[- ]?[CK]AUDAL[EIS]*"
+_ML = rf"M{_MARKED}DI(?:O|AL)[- ]?LAT{_MARKED}RALE?"
+_LM = rf"LAT{_MARKED}R(?:O|AL)[- ]?M{_MARKED}DIALE?"
+_ANY_CC, _ANY_ML, _ANY_LM = rf"(?:{_CC}|CC)", rf"(?:{_ML}|ML{_MODIFIER}?)", rf"(?:{_LM}|LM{_MODIFIER}?)"
+_OBLIQUE = rf"(?:OBL(?:{_MARKED}[QCK]\w*)?|SCHR{_MARKED}G\w*)"
 _THEN = r"[-\s,;/(]{1,3}"
 """Between a view and that it is oblique."""
-_TO = r"(?:LATERAL|MEDIAL)"
+_APART = r"[- ]{1,3}"
+_TO_L, _TO_M = r"LAT(?:ERAL(?:LY)?)?", r"MED(?:IAL(?:LY)?)?"
 _SL, _IM = r"SUPERO[- ]?LATERAL", r"INFERO[- ]?MEDIAL"
+_BREAST_APART = tuple(
+    (re.compile(pattern), apart)
+    for pattern, apart in (
+        (rf"\b({_SIDE})(?=(?:ML|LM){_MODIFIER}?{_THEN}(?:{_OBLIQUE}|O)\b)", r"\1 "),
+        (rf"\b({_SIDE})(?=CC EXAGGERATED\b|XCC{_APART}(?:[LM]|{_TO_L}|{_TO_M})\b)", r"\1 "),
+        (rf"\b({_ANY_ML}|{_ANY_LM}){_THEN}({_SIDE})(?={_THEN}{_OBLIQUE}\b)", r"\2 \1"),
+        (rf"\b({_OBLIQUE}|EXAGGERATED)[- ]({_SIDE})[- ]?(?=(?:{_ANY_ML}|{_ANY_LM}|CC)\b)", r"\2 \1 "),
+    )
+)
+"""Takes the breast out of what is one phrase for the rest (LML OBL, ML L OBL)."""
 _PHRASES = tuple(
     (re.compile(rf"\b(?:{pattern})\b"), name)
     for pattern, name in (
         (rf"{_SL}[- ](?:TO[- ])?{_IM}(?:[- ]{_OBLIQUE})?", "SIO"),
         (rf"{_IM}[- ](?:TO[- ])?{_SL}(?:[- ]{_OBLIQUE})?", "ISO"),
-        (rf"LATERAL(?:LY)? EXAGGERATED {_CC}|EXAGGERATED {_CC} LATERAL(?:LY)?", "XCCL"),
-        (rf"MEDIAL(?:LY)? EXAGGERATED {_CC}|EXAGGERATED {_CC} MEDIAL(?:LY)?", "XCCM"),
-        (rf"{_CC} EXAGGERATED LATERAL(?:LY)?|X-?CC[- ]L(?:ATERAL)?", "XCCL"),
-        (rf"{_CC} EXAGGERATED MEDIAL(?:LY)?|X-?CC[- ]M(?:EDIAL)?", "XCCM"),
-        (rf"EXAGGERATED (?:{_CC}|CC)|(?:{_CC}|CC) EXAGGERATED|X-CC", "XCC"),
-        (rf"(?:{_ML}|ML){_THEN}(?:{_OBLIQUE}|O\b)|{_OBLIQUE} {_ML}", "MLO"),
-        (rf"(?:{_LM}|LM){_THEN}(?:{_OBLIQUE}|O\b)|{_OBLIQUE} {_LM}", "LMO"),
+        (rf"LATERAL(?:LY)? EXAGGERATED {_ANY_CC}|EXAGGERATED {_ANY_CC} LATERAL(?:LY)?", "XCCL"),
+        (rf"MEDIAL(?:LY)? EXAGGERATED {_ANY_CC}|EXAGGERATED {_ANY_CC} MEDIAL(?:LY)?", "XCCM"),
+        (rf"{_ANY_CC} EXAGGERATED LATERAL(?:LY)?|X-?CC{_APART}{_TO_L}|X-CCL", "XCCL"),
+        (rf"{_ANY_CC} EXAGGERATED MEDIAL(?:LY)?|X-?CC{_APART}(?:M|{_TO_M})|X-CCM", "XCCM"),
+        (rf"EXAGGERATED {_ANY_CC}|{_ANY_CC} EXAGGERATED|X-CC", "XCC"),
+        (rf"{_ANY_ML}{_THEN}(?:{_OBLIQUE}|O\b)|{_OBLIQUE}[- ]{_ANY_ML}", "MLO"),
+        (rf"{_ANY_LM}{_THEN}(?:{_OBLIQUE}|O\b)|{_OBLIQUE}[- ]{_ANY_LM}", "LMO"),
         (_ML, "ML"),
         (_LM, "LM"),
         (_CC, "CC"),
@@ -146,6 +161,8 @@ _PHRASES = tuple(
         (r"TANGENTIAL", "TAN"),
     )
 )
+_XCC_L = re.compile(rf"\bXCC{_APART}L\b")
+_XCC_BREAST = re.compile(rf"\bXCC{_APART}[LR]\b")
 _MOST_CHARACTERS = 1024
 """Of a text that are looked at; LO holds 64."""
 
@@ -275,7 +292,7 @@ def read(text: str, described: bool = False) -> tuple[str, str]:
     Args:
         described: whether it is a description, in which a short word may mean something else.
     """
-    words = [_word(each) for each in _WORDS.findall(_abbreviated(text[:_MOST_CHARACTERS].upper()))]
+    words = _words(_abbreviated(text[:_MOST_CHARACTERS].upper()))
     words = [
         word._replace(view="") if _is_no_view(word, words, at, described) else word
         for at, word in enumerate(words)
@@ -307,6 +324,10 @@ class _Word(NamedTuple):
     view: str = ""
     breast: bool = False
     known: bool = False
+
+
+def _words(text: str) -> list[_Word]:
+    return [_word(each) for each in _WORDS.findall(text)]
 
 
 def _word(text: str) -> _Word:
@@ -341,9 +362,17 @@ def _around(words: list[_Word], at: int) -> list[_Word]:
 def _abbreviated(text: str) -> str:
     """``text`` with the views that are spelled out as their abbreviations, marked."""
     text = " ".join(text.replace("_", " ").replace(_SPELLED, " ").split())
+    for pattern, apart in _BREAST_APART:
+        text = pattern.sub(apart, text)
     for pattern, name in _PHRASES:
         text = pattern.sub(f" {_SPELLED}{name} ", text)
+    if _XCC_L.search(text) and any(map(_names_breast, _words(_XCC_BREAST.sub(" ", text)))):
+        text = _XCC_L.sub(" XCCL ", text)
     return text
+
+
+def _names_breast(word: _Word) -> bool:
+    return bool(word.side or word.letter) or word.text in _BOTH_SIDES
 
 
 def _laterality(value: str) -> str:

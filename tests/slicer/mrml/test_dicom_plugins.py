@@ -87,6 +87,47 @@ def test_a_film_looks_as_its_header_says(world, case, tmp_path, photometric, slo
     np.testing.assert_allclose(gray(volume), wanted, atol=1e-3)
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("window", [(1000, 500), None])
+def test_an_inverse_presentation_shape_is_shown_once(world, case, tmp_path, photometric, window):
+    _, films = case("two-films")
+    document = pydicom.dcmread(next(iter(films.values())))
+    document.PhotometricInterpretation = photometric
+    document.WindowCenter, document.WindowWidth = window or (None, None)
+    pictures = {}
+    for shape in ("IDENTITY", "INVERSE"):
+        document.PresentationLUTShape = shape
+        write(document, tmp_path / f"{shape}.dcm")
+        volume = mammogram.load(world.scene, tmp_path / f"{shape}.dcm")
+        colors = volume.GetDisplayNode().GetColorNode()
+        shades = np.array([colors.GetLookupTable().GetTableValue(at)[0] for at in (0, 255)])
+        pictures[shape] = shades[0] + gray(volume) * (shades[1] - shades[0])
+    wanted = pictures["IDENTITY"] if photometric == "MONOCHROME1" else 1 - pictures["IDENTITY"]
+    np.testing.assert_allclose(pictures["INVERSE"], wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("bits", ["BitsStored", "BitsAllocated"])
+def test_a_film_with_a_header_that_cannot_be_used_leaves_nothing_half_made(
+    world, case, database, tmp_path, bits
+):
+    """It is loaded with Slicer's own window, or not at all."""
+    _, films = case("two-films")
+    document = pydicom.dcmread(next(iter(films.values())))
+    document.PhotometricInterpretation = "MONOCHROME1"
+    document.RescaleSlope, document.RescaleIntercept = 1, 0
+    document.VOILUTSequence = [pydicom.Dataset()]
+    document.WindowCenter, document.WindowWidth = None, None
+    del document[bits]
+    document.save_as(tmp_path / "film.dcm", enforce_file_format=True)
+    reader = plugin("BCDMammogramDICOMPlugin")
+    (loadable,) = reader.examineForImport([[str(tmp_path / "film.dcm")]])
+    volume = reader.load(loadable)
+    nodes_left = world.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+    assert nodes_left == (volume is not None)
+    if volume is not None:
+        assert volume.GetDisplayNode().GetAutoWindowLevel()
+
+
 def test_what_is_no_mammogram_is_left_to_others(case, database, tmp_path):
     _, films = case("finding")
     document = pydicom.dcmread(next(iter(films.values())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -54,8 +55,28 @@ def coded(value: str, meaning: str = "", **elements: object) -> Dataset:
         ("LMO", "", "LMO"),
         ("LLMO", "L", "LMO"),
         ("RXCCL", "R", "XCCL"),
-        ("XCC-L", "", "XCCL"),
+        ("XCC L", "L", "XCC"),
+        ("XCC-L", "L", "XCC"),
+        ("X-CC L", "L", "XCC"),
+        ("XCC R", "R", "XCC"),
+        ("XCC LEFT", "L", "XCC"),
+        ("XCC L BREAST", "L", "XCC"),
+        ("XCC L, XCC R", "", "XCC"),
         ("R XCC L", "R", "XCCL"),
+        ("L XCC L", "L", "XCCL"),
+        ("RIGHT XCC-L", "R", "XCCL"),
+        ("RXCC L", "R", "XCCL"),
+        ("LTXCC-L", "L", "XCCL"),
+        ("XCC L R", "R", "XCCL"),
+        ("R exaggerated craniocaudal L", "R", "XCCL"),
+        ("BILATERAL XCC L", "", "XCCL"),
+        ("XCC M", "", "XCCM"),
+        ("L XCC M", "L", "XCCM"),
+        ("XCCL", "", "XCCL"),
+        ("X-CCL", "", "XCCL"),
+        ("XCC LATERAL", "", "XCCL"),
+        ("XCC-LATERAL", "", "XCCL"),
+        ("RCC exaggerated laterally", "R", "XCCL"),
         ("XCC", "", "XCC"),
         ("CCID", "", "CC"),
         ("RMLOID", "R", "MLO"),
@@ -68,6 +89,19 @@ def coded(value: str, meaning: str = "", **elements: object) -> Dataset:
         ("SIO", "", "SIO"),
         ("medio-lateral oblique", "", "MLO"),
         ("Left mediolateral oblique", "L", "MLO"),
+        ("L ML OBL", "L", "MLO"),
+        ("LML OBL", "L", "MLO"),
+        ("RML OBL", "R", "MLO"),
+        ("RTML-OBL", "R", "MLO"),
+        ("LML OBLIQUE", "L", "MLO"),
+        ("RML O", "R", "MLO"),
+        ("RLM OBL", "R", "LMO"),
+        ("LLM OBL", "L", "LMO"),
+        ("LM OBL", "", "LMO"),
+        ("LMLID OBL", "L", "MLO"),
+        ("ML L OBL", "L", "MLO"),
+        ("OBL RML", "R", "MLO"),
+        ("médio-latérale oblique", "", "MLO"),
         ("cranio-caudal", "", "CC"),
         ("cranio-caudal exaggerated laterally", "", "XCCL"),
         ("laterally exaggerated craniocaudal", "", "XCCL"),
@@ -117,6 +151,17 @@ def test_a_view_position(text: str, side: str, view: str) -> None:
 )
 def test_a_description(text: str, side: str, view: str) -> None:
     assert read(text, described=True) == (side, view)
+
+
+@pytest.mark.parametrize("word", ["schräg", "SCHRÄG", "schraeg", "schrag", "schräge", "oblíqua"])
+@pytest.mark.parametrize("view", ["L ML", "LML", "L mediolateral"])
+def test_an_oblique_view_whatever_its_umlaut_is_decoded_by(word: str, view: str) -> None:
+    for written in ("utf-8", "latin-1", "cp850"):
+        for read_by in ("latin-1", "ascii", "utf-8"):
+            text = f"{view} {word}".encode(written).decode(read_by, "replace")
+            assert read(text) == read(text.upper(), described=True) == ("L", "MLO"), text
+    decomposed = unicodedata.normalize("NFD", f"{view} {word}")
+    assert read(decomposed) == ("L", "MLO")
 
 
 CONCEPTS = {
