@@ -8,15 +8,17 @@ The rules, in the order in which they are applied:
   not on the list below, unless their modality is MG or they hold a tomosynthesis; this software's own
   pictures; quality control images; images that state no SOP class, and nothing that says breast; secondary
   captures, CR and DX that are in colour, or do not say that they show a breast (`kinds.shows_breast`);
-  secondary captures and CR that are masks, parts cut out of a film, pages or captured screens by their
-  description, or whose Image Type says that they are secondary, unless Conversion Type says that a film was
-  digitised (DF), or they state the breast and the view.
+  secondary captures and CR that are masks or parts cut out of a film by their description, secondary
+  captures that are pages or captured screens by theirs, and those of both whose Image Type says that they
+  are secondary while Conversion Type does not say that a film was digitised (DF); unless they state the
+  breast and the view.
 
 *Excluded* (part of the study, listed with the rule, not scanned; :func:`rule`):
   specimens; tomosynthesis, and images of one that are not 2-D mammograms; stereotactic images, and others of
   a biopsy; subtraction, sum and high-energy images of a contrast examination; spot compression and
   magnification views by their code or name, which show a part of the breast (one that is magnified by its
-  factor or distances alone is scanned, as a partial view); secondary pictures that state breast and view;
+  factor or distances alone is scanned, as a partial view); secondary pictures, by Image Type or description,
+  that state breast and view;
   and, once the films of a study are known (`converters.films.studies`), a For Processing image whose For
   Presentation image of the same breast and view is in the study.
 

@@ -11,9 +11,11 @@ These places say which kind it is, in this order; the first that says something 
 3. *SOP class*: tomosynthesis, also as some makers wrap it into another class: with Hologic's private group,
    or as CT images of a mammography unit.
 4. *Descriptions*: Series Description, Acquisition Device Processing Description, Derivation Description; and
-   Protocol Name where there is no Series Description, as it may be that of the whole examination. The word
-   tomosynthesis counts in secondary captures, CR and DX alone: a 2-D exposure of a combined examination is
-   described so as well.
+   Protocol Name where there is no Series Description, as it may be that of the whole examination. Words of
+   tomosynthesis count in secondary captures, CR and DX alone: a 2-D exposure of a combined examination is
+   described so as well. There the name of a synthetic picture outweighs them, "2D" does not: a slice may have
+   the name of its examination. The subtraction of scatter is a processing of any exposure, not a contrast
+   image.
 """
 
 from __future__ import annotations
@@ -95,18 +97,48 @@ _TOMO = frozenset({"TOMO", "TOMO_PROJ", "TOMOSYNTHESIS"})
 
 _SAYS_SPECIMEN = re.compile(r"\bSPECIMENS?\b")
 _SAYS_STEREO = re.compile(r"\bSTEREO(TAC\w+)?\b|\b(PRE|POST)[- ]?FIRE\b")
-_SAYS_SUBTRACTED = re.compile(r"\b(SUBTRACT(ED|ION)|RECOMBINED|HIGH[- ]ENERGY)\b")
-_SAYS_LOW_ENERGY = re.compile(r"\bLOW[- ]ENERGY\b")
+_ENERGY = r"[- ]?[EÉ]NERG\w*"
+_SAYS_SUBTRACTED = re.compile(
+    r"\b(SUBS?TRA[CKÇ]\w*|SUBTR|SOUSTRA\w*|SOTTRA\w*|SUSTRA\w*|(RE[CK]|RIC)OMBIN\w*|RECOMB|IODINE (MAP|IMAGE)"
+    rf"|(HIGH|HAUTES?|ALTAS?|HOCH){_ENERGY})\b"
+    r"|^(?=.*\b(CES?M|CEDM|SENOBRIGHT|I[- ]VIEW)\b).*\b(SUB|HE)\b",
+    re.MULTILINE,
+)
+_SCATTER = re.compile(
+    r"\bSCATTER(ED)?[- ](RADIATION[- ])?SUBTRACT(ED|ION)\b|\bSUBTRACTION OF (THE )?SCATTER(ED)?\b"
+)
+"""A processing of any exposure."""
+_SAYS_LOW_ENERGY = re.compile(rf"\b(LOW|BASSES?|BASS[AE]|BAI?[JX]AS?|NIEDRIG|NIEDER){_ENERGY}\b")
 _SAYS_SYNTHETIC = re.compile(
-    r"\b([CSG][- ]?VIEW|V-?PREVIEW|(INTELLIGENT|INSIGHT|GENERATED|SYN(TH)?|[IS])[- ]?2D|2D[- ]?GENERATED"
-    r"|SYNTH(ETIC|ESI[SZ]ED|ETISCH\w*|[EÉ]TIQUE)?|SINT[EÉ]TIC[AO])\b"
+    r"\b([CSG][- ]?VIEW|V-?PREVIEW|(INTELLIGENT|INSIGHT|GENERATED|SYN(TH)?|[IS])[- ]?2-?D|2-?D[- ]?GENERATED"
+    r"|SYNTH(ETIC|ESI[SZ]ED|ETISCH\w*|[EÉ]TIQUE)?|SINT[EÉ]TI[CZ]\w*)\b"
 )
-_SAYS_TOMO = re.compile(r"\b(TOMO\w*|DBT|3D)\b")
-_SAYS_2D = re.compile(r"\b2D\b")
+_TOMO_SYNTH = re.compile(r"\bTOMO[- ]SYNTH\b(?![- ]?2-?D)")
+"""An abbreviation of tomosynthesis, not of a synthetic picture."""
+_SIDE, _VIEW = r"(?:LEFT|RIGHT|LT|RT|L|R)", r"(?:XCC[LM]?|MLO|LMO|CC|ML|LM)"
+_VOLUME = r"(?:TOMO\w*|DBT\w*|3[- ]?D(?!IMENSIONS\b)\w*|COMBO\w*|SENOCLAIRE|(?:SMART)?SLICES?|SLABS?)"
+_SAYS_TOMO = re.compile(rf"\b{_SIDE}?{_VIEW}?{_VOLUME}\b")
+_AND = r"(?:/|\b(?:AND|WITH|PLUS|UND|MIT|ET|AVEC)\b)"
+_SAYS_BOTH = re.compile(rf"\b{_VOLUME} ?{_AND}|{_AND} ?{_VOLUME}\b|\b{_VOLUME}\b.*[+&]|[+&].*\b{_VOLUME}\b")
+"""A tomosynthesis and another picture."""
+_SAYS_SLICES = re.compile(r"\b((SMART)?SLICES?|SLABS?|STACKS?|PLANES?|SCHICHT\w*|COUPES?|CORTES?)\b")
+_FROM_SLICES = re.compile(r"\bFROM\b.*\b(SLICES|SLABS|STACKS?|PLANES)\b")
+"""What a synthetic picture was made of."""
+_FACTOR = r"(?:1[.,][2-9]|[23][.,]\d)\d*"
+"""Of a magnification; 1.0 is a contact view's."""
 _SAYS_SPOT = re.compile(
-    r"\b(LEFT|RIGHT|LT|RT|L|R)?(XCC[LM]?|MLO|LMO|CC|ML|LM)?(SPOT\w*|MAG(S|VIEW\w*|NIF\w+)?)\b"
+    rf"\b{_SIDE}?{_VIEW}?((?<!FOCAL )SPOT\w*|MAG(S|VIEWS|N|NI|NIF\w+)?|MAG[- ]?X?(?!1[.,]0)\d[\d.,]*X?"
+    rf"|M[- ]?{_FACTOR}X?|MAG{_SIDE}?{_VIEW})\b"
+    rf"|\b{_SIDE}?{_VIEW}[- ]?MAGVIEW$"
+    rf"|\b{_SIDE}[- ]?M{_VIEW}\b|\b{_SIDE}S{_VIEW}\b"
+    rf"|\b{_FACTOR} ?X\b(?! ?\d)|(?<!\d )\bX ?{_FACTOR}\b"
+    r"|\b(VERGR(Ö|OE|O)SS\w*|AGRANDI\w*|AMPLIA([DÇ]\w*|CAO)|INGRANDI\w*|CONE[- ]?DOWN|CONED)\b",
+    re.MULTILINE,
 )
-"""Also behind a view, as in View Position "RCCSPOT"."""
+"""Also around a view, as in View Position "RCCSPOT" and "LMAGCC", and by ACR's letters ("RMCC", "RSMLO").
+
+MagView is a reporting software, unless it ends a text behind a view.
+"""
 _SAYS_DISPLACED = re.compile(r"\bIMPLANTS?[- ]DISPLACED\b|\bEKLUND\b|\b[RL]?(CC|MLO|ML|LM|XCCL)[- ]?ID\b")
 _SAYS_CUT_OUT = re.compile(r"\b(MASKS?|ROIS?|CROP(S|PED)?|PATCH(ES)?)\b")
 _SAYS_PAGE = re.compile(
@@ -160,7 +192,7 @@ def technique(header: Dataset) -> Technique:
         return stated
     if _is_tomosynthesis(header, said):
         return "tomosynthesis"
-    if _SAYS_SUBTRACTED.search(_series_description(header)):  # "scatter subtraction" is a processing
+    if _SAYS_SUBTRACTED.search(_SCATTER.sub("", said)):
         return "contrast"
     by_description: tuple[tuple[re.Pattern[str], Technique], ...] = (
         (_SAYS_STEREO, "stereotactic"),
@@ -175,7 +207,7 @@ def _by_image_type(image_type: tuple[str, ...], said: str) -> Technique:
     stated = set(image_type)
     if any(map(_BIOPSY.fullmatch, stated)):
         return "stereotactic"
-    if stated & _GENERATED or (stated & _TOMO and "DERIVED" in stated and _SAYS_SYNTHETIC.search(said)):
+    if stated & _GENERATED or (stated & _TOMO and "DERIVED" in stated and _names_synthetic(said)):
         return "synthetic"
     if stated & _CONTRAST:
         return "contrast"
@@ -186,11 +218,22 @@ def _by_image_type(image_type: tuple[str, ...], said: str) -> Technique:
     return "contrast agent" if stated & _AGENT else ""
 
 
-def _is_specimen(header: Dataset) -> bool:
+def _names_synthetic(said: str) -> bool:
+    """Whether the descriptions ``said`` name a synthetic picture, and no slices but those it was made of."""
+    slices = _SAYS_SLICES.search(_FROM_SLICES.sub("", said))
+    return bool(_SAYS_SYNTHETIC.search(said)) and not slices
+
+
+def is_coded_specimen(header: Dataset) -> bool:
+    """Whether the view's code or a specimen's own attributes say that it is one, not a word alone."""
     views = {text(item, "CodeValue") for item in items(header, "ViewCodeSequence")}
     if views & _SPECIMEN_VIEWS or items(header, "SpecimenDescriptionSequence"):
         return True
-    if text(header, "ContainerIdentifier"):
+    return bool(text(header, "ContainerIdentifier"))
+
+
+def _is_specimen(header: Dataset) -> bool:
+    if is_coded_specimen(header):
         return True
     words = (*texts(header, "ImageType"), text(header, "BodyPartExamined"), text(header, "ViewPosition"))
     return bool(_SAYS_SPECIMEN.search(" ".join((*words, _descriptions(header)))))
@@ -202,9 +245,8 @@ def _is_tomosynthesis(header: Dataset, said: str) -> bool:
     if stated in TOMOSYNTHESIS or _has_hologic_payload(header):
         return True
     if stated in GENERAL:
-        series = _series_description(header)  # a protocol names a whole examination: "2D/3D combo"
-        is_2d = _SAYS_SYNTHETIC.search(said) or _SAYS_2D.search(series)
-        return bool(_SAYS_TOMO.search(series)) and not is_2d
+        is_2d = _names_synthetic(said) and not _SAYS_BOTH.search(said)
+        return bool(_SAYS_TOMO.search(said)) and not is_2d
     by_unit = text(header, "Modality") == "MG" or "HOLOGIC" in text(header, "Manufacturer")
     return stated in _VOLUMES and (by_unit or text(header, "PositionerType") == "MAMMOGRAPHIC")
 
@@ -219,19 +261,23 @@ def _has_hologic_payload(header: Dataset) -> bool:
     return is_image and stated not in MAMMOGRAPHY
 
 
-def _series_description(header: Dataset) -> str:
-    return text(header, "SeriesDescription").replace("_", " ")
+def _described(header: Dataset, keyword: str) -> str:
+    return " ".join(" ".join(texts(header, keyword)).replace("_", " ").split())
+
+
+def _series(header: Dataset) -> str:
+    """Series Description; without one Protocol Name, which may be that of the whole examination."""
+    return _described(header, "SeriesDescription") or _described(header, "ProtocolName")
 
 
 def _descriptions(header: Dataset) -> str:
     """What is said of the picture in words, in capitals, each description on a line of its own."""
-    series = text(header, "SeriesDescription")
     found = (
-        series or text(header, "ProtocolName"),
-        text(header, "AcquisitionDeviceProcessingDescription"),
-        text(header, "DerivationDescription"),
+        _series(header),
+        _described(header, "AcquisitionDeviceProcessingDescription"),
+        _described(header, "DerivationDescription"),
     )
-    return "\n".join(found).replace("_", " ")
+    return _TOMO_SYNTH.sub("TOMOSYNTHESIS", "\n".join(found))
 
 
 def is_wrapped_tomosynthesis(header: Dataset) -> bool:
@@ -279,10 +325,10 @@ def _names_breast(header: Dataset) -> bool:
 def why_no_capture(header: Dataset) -> str:
     """Why a secondary capture or CR that says that it shows a breast is no film; "" if it may be one.
 
-    By its Series Description. Pages come as secondary captures; in that of a CR film the words say what it is
-    for.
+    By its Series Description, or Protocol Name without one. Pages come as secondary captures; of a CR film
+    the words say what it is for, and if it is a page its pixels show that.
     """
-    said = _series_description(header)
+    said = _series(header)
     if _SAYS_CUT_OUT.search(said):
         return "a mask, or a part cut out of a film, by its description"
     if sop_class(header) == ComputedRadiographyImageStorage or not _SAYS_PAGE.search(said):
@@ -320,11 +366,11 @@ def is_for_processing(header: Dataset) -> bool:
 def is_part_of_breast(header: Dataset) -> bool:
     """Whether the view is a spot compression or a magnification.
 
-    By View Modifier Code (CID 4015), else by the word in View Position, Series Description or Paddle
-    Description (0018,11A4).
+    By View Modifier Code (CID 4015), else by the word in View Position, Paddle Description (0018,11A4),
+    Acquisition Device Processing Description, Series Description or, without one, Protocol Name.
     """
-    words = (text(header, each) for each in ("ViewPosition", "SeriesDescription", "PaddleDescription"))
-    said = "\n".join(words).replace("_", " ")
+    places = ("ViewPosition", "PaddleDescription", "AcquisitionDeviceProcessingDescription")
+    said = "\n".join((_series(header), *(_described(header, each) for each in places)))
     return not _PARTIAL.isdisjoint(modifiers(header)) or bool(_SAYS_SPOT.search(said))
 
 

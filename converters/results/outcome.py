@@ -1,7 +1,8 @@
 """How far a study was looked at: the one place that decides it, for every object and every summary.
 
-A study is looked at as a whole if each of its films was scanned, or is a specimen that states no view, or was
-excluded by a rule while a scanned film shows the same breast of the same patient in the same view.
+A study is looked at as a whole if each of its films was scanned, or is a plain specimen, or was excluded by a
+rule while a scanned film shows the same breast of the same patient in the same view. A specimen by its code
+or its own attributes is plain if it states no view; one by a word, if nothing names its breast or view.
 A film that failed, or a view that no scanned film shows, leaves it looked at in part.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from converters.films import header as film_header
+from converters.films import kinds
 from converters.films.identity import Identity
 from converters.results import film_facts
 from converters.results.patients import identity_of
@@ -64,7 +66,7 @@ def coverage(result: StudyResult) -> Coverage:
 def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
     """The films that were not scanned and whose view no scanned film shows.
 
-    A specimen that states no view of a breast is none of them beside a film that was scanned.
+    A plain specimen is none of them beside a film that was scanned.
     """
     scanned = [film for film in result.films if film.outcome == "scanned"]
     whole = [film for film in scanned if not film_facts.is_partial(film)]
@@ -79,10 +81,12 @@ def uncovered(result: StudyResult) -> tuple[FilmResult, ...]:
 
 
 def _is_plain_specimen(film: FilmResult) -> bool:
-    """Whether it was excluded as a specimen and names no view: a word in a description hides no breast."""
+    """Whether it was excluded as a specimen and shows no breast: "L CC after specimen" may show one."""
     if not isinstance(film, ExcludedFilm) or film.rule != "specimen" or film.header is None:
         return False
-    return film_header.view_of_exposure(film.header) is None
+    if kinds.is_coded_specimen(film.header):
+        return film_header.view_of_exposure(film.header) is None
+    return not film_facts.projection(film)
 
 
 def _projection(film: FilmResult) -> _Projection | None:

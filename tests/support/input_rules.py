@@ -27,8 +27,9 @@ from pydicom.uid import (
 from bcd_model.errors import FilmError
 from converters.films.read import read_film
 from converters.films.studies import find_studies
-from tests.support.exams import SYNTHETIC, exposure, save
+from tests.support.exams import SHAPE, SYNTHETIC, exposure, save
 from tests.support.mammograms import code, encoded
+from tests.support.pages import page
 
 Outcome = Literal["scanned", "failed", "excluded", "passed over"]
 FILE = "it.dcm"
@@ -81,6 +82,10 @@ def _colour(film: FileDataset) -> None:
 
 def _mask(film: FileDataset) -> None:
     film.PixelData = ((film.pixel_array > 100) * np.uint8(255)).tobytes()
+
+
+def _page(film: FileDataset) -> None:
+    film.PixelData = page(size=11, lines=15, dark=True, shape=SHAPE).tobytes()
 
 
 def _text(film: FileDataset) -> None:
@@ -148,6 +153,22 @@ EXAMPLES = (
         "a projection of a tomosynthesis", "excluded", {"ImageType": ["ORIGINAL", "PRIMARY", "TOMO_PROJ"]}
     ),
     Example("a Secondary Capture with Hologic's group 7E01", "excluded", SC, _hologic),
+    Example(
+        "a Secondary Capture `L MLO Tomo slices 2D/3D`",
+        "excluded",
+        {**SC, "SeriesDescription": "L MLO Tomo slices 2D/3D"},
+    ),
+    Example(
+        "DX with Derivation Description `Tomosynthesis slice 23`",
+        "excluded",
+        {**DX, "DerivationDescription": "Tomosynthesis slice 23"},
+    ),
+    Example(
+        "a Secondary Capture `L MLO Tomo C-View`", "scanned", {**SC, "SeriesDescription": "L MLO Tomo C-View"}
+    ),
+    Example(
+        "an exposure For Presentation `2D/3D COMBO`", "scanned", {"SeriesDescription": "L MLO 2D/3D COMBO"}
+    ),
     Example("stereotactic", "excluded", {"ImageType": ["ORIGINAL", "PRIMARY", "STEREO_MINUS"]}),
     Example(
         "subtraction of a contrast examination",
@@ -158,6 +179,14 @@ EXAMPLES = (
         "its low-energy image",
         "scanned",
         {"ImageType": ["ORIGINAL", "PRIMARY", "POST_CONTRAST", "LOW_ENERGY"]},
+    ),
+    Example(
+        "an exposure with Derivation Description `Recombined, high energy`",
+        "excluded",
+        {"DerivationDescription": "Recombined, high energy"},
+    ),
+    Example(
+        "an exposure `scatter subtraction`", "scanned", {"SeriesDescription": "L MLO scatter subtraction"}
     ),
     Example("a specimen", "excluded", {"BodyPartExamined": "SPECIMEN"}),
     Example(
@@ -170,6 +199,8 @@ EXAMPLES = (
         "excluded",
         {"ViewModifierCodeSequence": [code("399163009", "magnification")]},
     ),
+    Example("magnification by name (`LMAGCC`, `M1.8`)", "excluded", {"SeriesDescription": "L MLO M1.8"}),
+    Example("`MagView import L MLO`", "scanned", {"SeriesDescription": "MagView import L MLO"}),
     Example(
         "magnification by its factor alone, 1.8",
         "scanned",
@@ -195,6 +226,21 @@ EXAMPLES = (
     Example(
         "Secondary Capture `CAD report`", "passed over", {**SC, **NO_VIEW, "SeriesDescription": "CAD report"}
     ),
+    Example(
+        "Secondary Capture with Protocol Name `Dose report` alone",
+        "passed over",
+        {**SC, **NO_VIEW, "SeriesDescription": "", "ProtocolName": "Dose report"},
+    ),
+    Example(
+        "Secondary Capture `CAD report` that states breast and view",
+        "excluded",
+        {**SC, "SeriesDescription": "CAD report"},
+    ),
+    Example(
+        "CR `ROI L MLO` that states breast and view", "excluded", {**CR, "SeriesDescription": "ROI L MLO"}
+    ),
+    Example("CR `L MLO CAD`", "scanned", {**CR, "SeriesDescription": "L MLO CAD"}),
+    Example("CR `Dose report`, a page of text", "failed", {**CR, "SeriesDescription": "Dose report"}, _page),
     Example("Secondary Capture in colour", "passed over", SC, _colour),
     Example("DX with modality MG", "scanned", DX),
     Example(

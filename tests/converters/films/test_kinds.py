@@ -58,6 +58,33 @@ def hologic(film: Dataset) -> Dataset:
 
 # --- Image Type, SOP class, descriptions: in this order ---
 
+
+def processing(said: str) -> dict[str, object]:
+    return {"AcquisitionDeviceProcessingDescription": said}
+
+
+SLICES: list[dict[str, object]] = [
+    {"SeriesDescription": "L MLO", "DerivationDescription": "Tomosynthesis slice 23"},
+    {"SeriesDescription": "", "ProtocolName": "Tomosynthesis"},
+    {"SeriesDescription": "", "ProtocolName": "2D/3D COMBO"},
+    {"SeriesDescription": "L MLO", **processing("TOMO")},
+    {"SeriesDescription": "L MLO 2D", "DerivationDescription": "plane of a tomosynthesis"},
+    {"SeriesDescription": "L MLO 2D/3D Tomo slices"},
+    {"SeriesDescription": "L MLO DBT 2D+3D"},
+    {"SeriesDescription": "L MLO 2D Tomo"},
+    {"SeriesDescription": "LMLOTOMO"},
+    {"SeriesDescription": "L MLO Tomo synth"},
+    {"SeriesDescription": "L MLO Tomo + C-View"},
+    {"SeriesDescription": "L MLO C-View/TomoHD"},
+    {"SeriesDescription": "L MLO C-View", "DerivationDescription": "Tomosynthesis slice 23"},
+    {"SeriesDescription": "L MLO Tomosynthese, Schicht 23"},
+    {"SeriesDescription": "L MLO slab 10 mm"},
+    {"SeriesDescription": "L MLO 3DQuorum SmartSlices"},
+    {"SeriesDescription": "L MLO SenoClaire"},
+    {"SeriesDescription": "L MLO 3-D"},
+]
+"""Descriptions of a slice in an object of any part of the body."""
+
 TECHNIQUES: list[tuple[dict[str, object], str]] = [
     ({}, ""),
     ({"ImageType": ["ORIGINAL", "PRIMARY", ""]}, ""),
@@ -104,12 +131,42 @@ TECHNIQUES: list[tuple[dict[str, object], str]] = [
     ({"SeriesDescription": "L CC TomoHD"}, ""),  # a 2-D exposure of a combined examination
     ({"SOPClassUID": SC, "SeriesDescription": "L CC Tomosynthesis Reconstruction"}, "tomosynthesis"),
     ({"SOPClassUID": SC, "SeriesDescription": "L CC Tomo C-View"}, "synthetic"),
+    *(({"SOPClassUID": sop_class, **said}, "tomosynthesis") for sop_class in (SC, CR, DX) for said in SLICES),
+    ({"SOPClassUID": SC, "SeriesDescription": "L CC C-View", **processing("TOMO")}, "synthetic"),
+    ({"SOPClassUID": SC, "SeriesDescription": "L CC 3D Synthetic 2D"}, "synthetic"),
+    (
+        {"SOPClassUID": SC, "SeriesDescription": "L CC C-View"}
+        | {"DerivationDescription": "Synthesized from 60 tomosynthesis slices"},
+        "synthetic",
+    ),
+    ({"SOPClassUID": DX, "SeriesDescription": "L CC", "ProtocolName": "2D/3D COMBO"}, ""),
+    ({"SOPClassUID": DX, "SeriesDescription": "L CC 2D", "ManufacturerModelName": "3Dimensions"}, ""),
+    ({"SOPClassUID": DX, "SeriesDescription": "L CC, symptomology"}, ""),
+    ({"SeriesDescription": "2D/3D COMBO"}, ""),
+    ({"SeriesDescription": "L CC", **processing("TOMO")}, ""),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMO"], "SeriesDescription": "Tomo synth"}, "tomosynthesis"),
     ({"SOPClassUID": CTImageStorage, "Modality": "MG"}, "tomosynthesis"),
     ({"SOPClassUID": CTImageStorage, "Modality": "CT", "Manufacturer": "HOLOGIC, Inc."}, "tomosynthesis"),
     ({"SOPClassUID": CTImageStorage, "Modality": "CT", "BodyPartExamined": "BREAST"}, ""),
     ({"SeriesDescription": "Stereotactic pair"}, "stereotactic"),
     ({"SeriesDescription": "L CC recombined"}, "contrast"),
+    ({"SeriesDescription": "L CC", "DerivationDescription": "Recombined, high energy"}, "contrast"),
+    ({"SeriesDescription": "L CC", "DerivationDescription": "Dual-energy subtraction"}, "contrast"),
+    ({"SeriesDescription": "L CC", "DerivationDescription": "Low and\nhigh  energy"}, "contrast"),
+    ({"SeriesDescription": "L CC", **processing("HIGH ENERGY")}, "contrast"),
+    ({"SeriesDescription": "", "ProtocolName": "CESM recombined"}, "contrast"),
+    ({"SeriesDescription": "L CC", "ProtocolName": "CESM recombined"}, ""),
+    ({"SeriesDescription": "L CC CESM_HE"}, "contrast"),
+    ({"SeriesDescription": "L CC CEM sub"}, "contrast"),
+    ({"SeriesDescription": "L CC Substracted"}, "contrast"),
+    ({"SeriesDescription": "L CC Subtraktion"}, "contrast"),
+    ({"SeriesDescription": "CC gauche, haute énergie"}, "contrast"),
+    ({"SeriesDescription": "L CC scatter subtraction"}, ""),
+    ({"SeriesDescription": "L CC", **processing("Scatter-Subtracted")}, ""),
+    ({"DerivationDescription": "Scatter correction, subtraction of scatter"}, ""),
+    ({"DerivationDescription": "Scatter subtraction; recombined"}, "contrast"),
     ({"SeriesDescription": "L CC low energy"}, "low energy"),
+    ({"SeriesDescription": "L CC basse énergie"}, "low energy"),
     ({"ViewCodeSequence": [coded("127457009")]}, "specimen"),
     ({"ViewCodeSequence": [coded("G-8310")]}, "specimen"),
     ({"SpecimenDescriptionSequence": [Dataset()]}, "specimen"),
@@ -137,6 +194,9 @@ def test_no_text_is_too_odd_to_be_judged(text: str, keyword: str) -> None:
 
 
 # --- which are films ---
+
+SECONDARY = ("film", "secondary picture", "")
+TAKEN: tuple[str, str | None, str] = ("film", None, "")
 
 JUDGED: list[tuple[str, dict[str, object], str, str | None, str]] = [
     ("a mammogram of class DX", {"SOPClassUID": DX}, "film", None, ""),
@@ -251,6 +311,23 @@ JUDGED: list[tuple[str, dict[str, object], str, str | None, str]] = [
         None,
         "",
     ),
+    (
+        "a page by its protocol",
+        {"SOPClassUID": SC, "SeriesDescription": "", "ProtocolName": "Dose report", **NO_VIEW},
+        "no film",
+        None,
+        "a page",
+    ),
+    (
+        "a page of the protocol alone",
+        {"SOPClassUID": SC, "SeriesDescription": "left", "ProtocolName": "Dose report"},
+        "film",
+        None,
+        "",
+    ),
+    ("a page of a stated view", {"SOPClassUID": SC, "SeriesDescription": "CAD report"}, *SECONDARY),
+    ("a part of a CR", {"SOPClassUID": CR, "SeriesDescription": "ROI L MLO"}, *SECONDARY),
+    ("a CR page, which its pixels fail", {"SOPClassUID": CR, "SeriesDescription": "Dose report"}, *TAKEN),
     ("a spot view by its name", {"SeriesDescription": "L CC Spot"}, "film", "spot view", ""),
     ("a spot view by its paddle", {"PaddleDescription": "7.5CM SPOT CONTACT"}, "film", "spot view", ""),
     ("magnified by its name", {"SeriesDescription": "L ML MAG"}, "film", "spot view", ""),
@@ -275,6 +352,70 @@ def test_a_tomosynthesis_that_hologic_wraps_is_excluded_by_its_name_with_pixels_
         film = hologic(mammogram(SOPClassUID=SC, ImageType=["DERIVED", "PRIMARY"], **elements))
         assert judge(film).kind == "unusable"
         assert rule(film) == "tomosynthesis"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "L CC MAG",
+        "L CC MAG1.8X",
+        "L CC MAG 1,8",
+        "L CC MAGx2",
+        "L CC MAG2",
+        "L CC M1.8",
+        "LCCM1.5X",
+        "L CC 1.8x",
+        "L CC x1.8",
+        "LMAGCC",
+        "MAGCC",
+        "MAGLMLO",
+        "LMAG",
+        "RCCMAG",
+        "R CC mag view",
+        "R CC mag-views",
+        "RMCC",
+        "L MML",
+        "RSMLO",
+        "MagView import L MLO MAG",
+        "L CC MagView",
+        "L CC Magnified",
+        "L CC magn.",
+        "L CC, Vergrößerung",
+        "CC gauche agrandi",
+        "L MLO coned",
+        "LSPOTCC",
+    ],
+)
+def test_a_part_of_the_breast_is_one_by_its_name(said: str) -> None:
+    for place in ("SeriesDescription", "AcquisitionDeviceProcessingDescription", "PaddleDescription"):
+        assert kinds.is_part_of_breast(header(**{place: said}))
+    assert kinds.is_part_of_breast(header(ProtocolName=said))
+    assert not kinds.is_part_of_breast(header(ProtocolName=said, SeriesDescription="L CC"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "MagView import L MLO",
+        "L MLO MagView import",
+        "MAGVIEW L MLO",
+        "L CC MAG1.0X",
+        "L CC M1.0",
+        "L CC 1.0x",
+        "L MLO MAGNETOM",
+        "paddle 18x24",
+        "2.5 x 3.1 cm",
+        "10 x 2.5 cm",
+        "small focal spot",
+        "LML",
+        "RMLO",
+        "L LMO",
+        "L MLO 2 x",
+        "MCC Breast Center",
+    ],
+)
+def test_a_name_that_is_no_spot_view(said: str) -> None:
+    assert not kinds.is_part_of_breast(header(SeriesDescription=said))
 
 
 # --- like with like ---

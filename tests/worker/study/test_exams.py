@@ -125,6 +125,65 @@ def test_a_specimen_leaves_no_view_of_the_breast_unseen(tmp_path: Path) -> None:
     assert outcome_of(alone).exit_code == 3
 
 
+WITHOUT: dict[str, object] = dict.fromkeys(("ViewCodeSequence", "ViewPosition", "ImageLaterality"))
+NOWHERE: dict[str, object] = WITHOUT | {"PatientOrientation": None}
+TISSUE: dict[str, object] = {"ViewCodeSequence": [code("127457009", "Tissue specimen")]}
+
+
+@pytest.mark.parametrize(
+    ("elements", "unseen"),
+    [
+        (NOWHERE | {"SeriesDescription": "L CC after specimen"}, ("L CC",)),
+        (NOWHERE | {"SeriesDescription": "", "ProtocolName": "L CC specimen"}, ("L CC",)),
+        (
+            NOWHERE
+            | {"SeriesDescription": "no specimen taken", "AcquisitionDeviceProcessingDescription": "L CC"},
+            ("L CC",),
+        ),
+        (NOWHERE | {"BodyPartExamined": "SPECIMEN", "SeriesDescription": "L CC"}, ("L CC",)),
+        (WITHOUT | {"SeriesDescription": "specimen", "ImageLaterality": "L"}, ("L",)),
+        ({"SeriesDescription": "specimen"}, ("L CC",)),
+        ({"SeriesDescription": "specimen", "ImageLaterality": "R"}, ()),  # a scanned film shows it
+        (NOWHERE | {"SeriesDescription": "specimen"}, ()),
+        (NOWHERE | {"BodyPartExamined": "SPECIMEN", "SeriesDescription": ""}, ()),
+        (NOWHERE | TISSUE | {"SeriesDescription": "L CC specimen"}, ()),
+        (NOWHERE | {"ContainerIdentifier": "7", "SeriesDescription": "L CC specimen"}, ()),
+        (WITHOUT | TISSUE | {"ViewPosition": "CC", "ImageLaterality": "L"}, ("L CC",)),
+    ],
+)
+def test_a_specimen_by_a_word_hides_no_breast(
+    tmp_path: Path, elements: dict[str, object], unseen: tuple[str, ...]
+) -> None:
+    films = {"film.dcm": exposure("R", "CC"), "odd.dcm": exposure("L", "CC", name="odd", **elements)}
+    result, _, _ = scanned(films, tmp_path)
+    assert outcomes(result) == {"film.dcm": "scanned", "odd.dcm": "specimen"}
+    assert coverage(result).unseen == unseen
+    assert outcome_of(result).exit_code == (1 if unseen else 0)
+
+
+CAPTURE: dict[str, object] = {"SOPClassUID": SecondaryCaptureImageStorage}
+
+
+@pytest.mark.parametrize(
+    ("elements", "rule", "why"),
+    [
+        ({"DerivationDescription": "Recombined, high energy"}, "contrast", "contrast agent, not the tissue"),
+        (CAPTURE | {"SeriesDescription": "L MLO 2D/3D Tomo slices"}, "tomosynthesis", "2-D or synthetic 2-D"),
+        (CAPTURE | {"DerivationDescription": "Tomosynthesis slice 23"}, "tomosynthesis", "C-View"),
+        ({"SeriesDescription": "LMAGCC"}, "spot view", "a part of the breast"),
+        (CAPTURE | {"SeriesDescription": "CAD report"}, "secondary picture", "Image Type or description"),
+    ],
+)
+def test_a_description_that_takes_a_picture_out_leaves_its_view_unseen(
+    tmp_path: Path, elements: dict[str, object], rule: str, why: str
+) -> None:
+    films = {"odd.dcm": exposure("L", "CC", name="odd", **elements), "film.dcm": exposure("R", "CC")}
+    result, _, _ = scanned(films, tmp_path)
+    assert outcomes(result) == {"odd.dcm": rule, "film.dcm": "scanned"}
+    assert (outcome_of(result).exit_code, coverage(result).unseen) == (1, ("L CC",))
+    assert why in str(outcome_of(result).reason)
+
+
 @pytest.mark.parametrize(
     ("image_type", "rule"),
     [
