@@ -158,7 +158,8 @@ class _Exchange:
 
 def _waits_before_body(scope: Scope) -> bool:
     """Whether the client sends its body only after a 100 Continue (RFC 9110 10.1.1)."""
-    return dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
+    expected: bytes = dict(scope["headers"]).get(b"expect", b"")
+    return expected.lower() == b"100-continue"
 
 
 def _has_no_body(scope: Scope) -> bool:

@@ -46,7 +46,7 @@ def why_page(stored: StoredPixels, shown: npt.NDArray[np.float32]) -> Reason | N
     return PAGE if _is_text(by_value) and _is_text(shown[::step]) else None
 
 
-def _is_text(looked_at: npt.NDArray[np.generic]) -> bool:
+def _is_text(looked_at: Stored | npt.NDArray[np.float32]) -> bool:
     low, high = (float(value) for value in np.quantile(looked_at, _RANGE))
     if high <= low:
         low, high = float(looked_at.min()), float(looked_at.max())
