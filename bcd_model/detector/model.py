@@ -89,7 +89,10 @@ def _loaded(info: WeightsInfo, content: bytes) -> Model:
             Calibration(**info.metadata["heat_calibration"]),
             _second_stage(second),
         )
-    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+    except SafetensorError as error:
+        remedy = "copy it again, or leave BCD_MODEL unset for the shipped weights"
+        raise ModelError("is damaged or cut short", remedy, info.path) from error
+    except (LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelError(
             "holds no weights of this version's network", "train it again with 'bcd-admin train'", info.path
         ) from error

@@ -121,8 +121,8 @@ def match_truth(studies: Iterable[StudyInput], paths: Sequence[Path]) -> Annotat
             )
     if not films and not unusable:
         raise InputError(
-            f"names none of the films ({len(without)} of other SOP Instance UIDs)",
-            "name the truth of these DICOM files",
+            f"has the truth of none of these {len(without)} films",
+            "give the one that names their SOP Instance UIDs",
             named,
         )
     absent = sorted(film.name for uid, film in truth.items() if uid not in seen)

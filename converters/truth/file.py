@@ -23,7 +23,7 @@ TRUTH_FILE = "truth.json"
 SCHEMA_VERSION = 1
 
 _FARTHEST = 1e6  # pixels
-_REMEDY = "docs/reference/truth-json.md says what it holds; convert the films again to make a new one"
+_REMEDY = "correct it: docs/reference/truth-json.md says what it holds"
 
 
 def _on_a_film(lesion: Lesion) -> Lesion:

@@ -66,7 +66,8 @@ def _read(file: Path) -> Film:
     try:
         return read_film(file).film
     except FilmError as error:
-        raise FilmError.of(replace(error.reason, remedy=error.reason.remedy or _REMEDY)) from error
+        remedy = error.reason.remedy or "copy or export it again"
+        raise FilmError.of(replace(error.reason, remedy=remedy, place=str(file))) from error
 
 
 def _read_pgm(file: Path) -> Film:

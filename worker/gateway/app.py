@@ -148,6 +148,7 @@ def _problem_of_http(request: Request, error: HTTPException) -> ProblemError:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of one route only
         headers["Allow"] = ", ".join(sorted(_methods(request)))
+        return ProblemError(error.status_code, f"this address takes {headers['Allow']}", headers)
     return ProblemError(error.status_code, HTTPStatus(error.status_code).phrase.lower(), headers)
 
 

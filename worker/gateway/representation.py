@@ -121,7 +121,8 @@ def _range(request: Request, version: Mapping[str, str], size: int) -> tuple[int
         if last is not None and last < first:
             return None
     if start >= end:
-        raise ProblemError(416, f"it has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
+        detail = f"the range begins behind the end of the file, which has {size} bytes"
+        raise ProblemError(416, detail, headers={"Content-Range": f"bytes */{size}"})
     return start, end
 
 

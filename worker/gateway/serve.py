@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import resource
@@ -111,6 +112,9 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(place[:2], family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError, OverflowError) as error:
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            remedy = "give another --port (BCD_GATEWAY_PORT)"
+            raise SettingsError(f"port {port} of {address} is in use", remedy) from None
         reason = getattr(error, "strerror", None) or error
         message = f"the gateway cannot listen on {address} port {port}: {reason}"
         raise SettingsError(message, "correct BCD_GATEWAY_ADDRESS or BCD_GATEWAY_PORT") from None

@@ -201,6 +201,8 @@ def _output_errors(path: Path) -> Iterator[None]:
             errno.ENOSPC: "free space on this disk or give another --out",
             errno.EDQUOT: "free space or give another --out",
             errno.ENOENT: "mount its share, or submit again if it was deleted",
+            errno.EEXIST: "give another --out",
+            errno.ENOTDIR: "give another --out",
         }.get(error.errno or 0, "give another --out or correct its permissions")
         in_place = error.errno in (errno.EEXIST, errno.ENOTDIR)
         why = "a file stands where its folder would" if in_place else error.strerror

@@ -85,6 +85,14 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
         load_model(path)
 
 
+def test_weights_that_are_cut_short_are_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    whole = read_info().path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=r"w\.safetensors: is damaged or cut short; copy it again"):
+        load_model(path)
+
+
 NOT_OURS = r"w\.safetensors: is not a BCD weight file of this version: {} .*; name a file made by"
 
 

@@ -106,7 +106,7 @@ def test_truth_of_other_films_is_refused(films: tuple[Path, Path], tmp_path: Pat
     truth = read_truth(films[1] / "truth.json")
     other = tmp_path / "other.json"
     write_truth(other, {f"{uid}.9": film for uid, film in truth.items()})
-    with pytest.raises(InputError, match=r"other\.json: names none of the films \(4 "):
+    with pytest.raises(InputError, match=r"other\.json: has the truth of none of these 4 films"):
         match_truth(studies(films[1]), [other])
 
 

@@ -454,7 +454,7 @@ def test_unusable_data_is_refused_by_name_before_any_scan(site: Path, local: Any
         (("--dicom", dicom, "--truth", tmp_path / "no.json"), 2, "no.json: does not exist"),
         (("--dicom", tmp_path / "empty", "--truth", broken), 3, "broken.json"),
         (("--dicom", dicom, "--truth", broken), 3, "broken.json"),
-        (("--dicom", dicom, "--truth", other), 3, "other.json: names none of the films"),
+        (("--dicom", dicom, "--truth", other), 3, "other.json: has the truth of none of these"),
         (("--dicom", dicom, "--truth", parted), 3, "parted.json: puts the films of study"),
         (("--dicom", dicom, "--truth", normal), 3, "no film has a lesion with a place"),
         (("--dicom", dicom, "--truth", moved), 3, "is outside its"),

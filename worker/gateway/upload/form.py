@@ -218,4 +218,5 @@ def _stated_length(request: Request, most_bytes: int) -> int:
 
 
 def _too_large(most_bytes: int) -> ProblemError:
-    return ProblemError(413, f"the upload has more than {most_bytes} bytes; send fewer films at once")
+    remedy = "send fewer films at once, or raise BCD_GATEWAY_UPLOAD_BYTES"
+    return ProblemError(413, f"the upload has more than {most_bytes} bytes; {remedy}")
