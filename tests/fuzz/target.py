@@ -470,6 +470,8 @@ def prepare() -> None:
     good_film()
     warnings.simplefilter("ignore")  # of what looks at the results; what this software says is watched
     config.settings.reading_validation_mode = config.IGNORE
+    # What is imported at first need is imported here, once, and not by every child.
+    examine(Mutant(0, good_film(), "", (), (), same_sop=True), thorough=True)
 
 
 def names(faults: Sequence[tuple[str, str]]) -> list[str]:
