@@ -28,6 +28,9 @@ DOCUMENTS = {"cad_sr.dcm": build_cad_sr, "measurement_sr.dcm": build_measurement
 PICTURES = {"presentation": build_presentation, "overlay": build_overlay, "heatmap": build_heat_map}
 """What there is one of for a film: by folder."""
 
+_GROUP_LENGTH = slice(140, 144)
+_MEDIA_UID, _SOP_UID = b"\x02\0\x03\0", b"\x08\0\x18\0"
+
 
 def document_name(name: str, patient: int) -> str:
     """The file of a document: ``cad_sr.dcm``; ``cad_sr-2.dcm`` of the second patient of a study."""
@@ -113,9 +116,28 @@ def _named(result: StudyResult, file: Dataset) -> bytes:
     One job may come to say something else: a film can be read the second time, a file bears
     another name. An archive keeps the first object of a UID, so the second must have its own.
     """
-    content = hashlib.sha256(_encode(file)).hexdigest()
-    file.SOPInstanceUID = result.uid("object", str(file.SOPInstanceUID), content)
-    return _encode(file)
+    data, first = _encode(file), str(file.SOPInstanceUID)
+    return with_sop_uid(data, first, result.uid("object", first, hashlib.sha256(data).hexdigest()))
+
+
+def with_sop_uid(data: bytes, old: str, new: str) -> bytes:
+    """A file in Explicit VR Little Endian with another SOP Instance UID: writing it anew takes far longer.
+
+    Args:
+        data: the file, as pydicom writes it: its File Meta Information begins with the length of that.
+        old: its SOP Instance UID.
+    """
+    meta = int.from_bytes(data[_GROUP_LENGTH], "little")
+    end = _GROUP_LENGTH.stop + meta
+    head = data[_GROUP_LENGTH.stop : end].replace(_element(_MEDIA_UID, old), _element(_MEDIA_UID, new), 1)
+    body = data[end:].replace(_element(_SOP_UID, old), _element(_SOP_UID, new), 1)
+    return data[: _GROUP_LENGTH.start] + len(head).to_bytes(4, "little") + head + body
+
+
+def _element(tag: bytes, uid: str) -> bytes:
+    value = uid.encode()
+    value += bytes(len(value) % 2)
+    return tag + b"UI" + len(value).to_bytes(2, "little") + value
 
 
 def _encode(file: Dataset) -> bytes:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bcd_model.errors import OutputError
 from converters.dicom.file import quiet
-from converters.results.write import write_results
+from converters.results.write import with_sop_uid, write_results
 from tests.support import result_builder as build
+from tests.support.mammograms import code, encoded, mammogram
 
 
 def written(folder):
@@ -49,6 +52,19 @@ def test_file_names_its_object(tmp_path):
     for path in tmp_path.rglob("*.dcm"):
         file = pydicom.dcmread(path)
         assert file.file_meta.MediaStorageSOPInstanceUID == file.SOPInstanceUID
+
+
+@given(
+    st.from_regex(r"[12]\.[1-9][0-9]{0,50}", fullmatch=True),
+    st.from_regex(r"[12]\.[1-9][0-9]{0,60}", fullmatch=True),
+)
+def test_a_file_gets_another_uid_as_if_it_had_been_written_with_it(old, new):
+    def written(uid):
+        film = mammogram(SOPInstanceUID=uid, ReferencedImageSequence=[code("1", old)])
+        film.file_meta.MediaStorageSOPInstanceUID = uid
+        return encoded(film)
+
+    assert with_sop_uid(written(old), old, new) == written(new)
 
 
 def test_odd_values_of_the_header_are_not_quoted_anywhere(tmp_path, recwarn, capfd):
