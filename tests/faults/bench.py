@@ -56,6 +56,7 @@ FULL = Numbers()
 QUICK = Numbers(
     small=2,
     slow_films=4,
+    slow_side=768,
     submitted=24,
     studies=60,
     kills=5,

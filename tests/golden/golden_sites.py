@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from converters.mias.collection import read_collection
 from converters.mias.phantom import write_phantom
 from converters.mias.to_dicom import convert_mias
 from tests.golden.golden_content import Names, of_answer, of_results, rounded
+from tests.support.length import long
 
 HERE = Path(__file__).parent
 MIAS_STUDIES = 20
+MIAS_STUDIES_IN_SHORT = 7
 
 
 def demo(work: Path) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def four_views(work: Path) -> dict[str, Any]:
 
 
 def mias(work: Path) -> dict[str, Any]:
-    """Twenty studies of MIAS, evenly over the collection."""
+    """Twenty studies of MIAS, evenly over the collection; in short the first of them by their UIDs."""
     collection = Path(os.environ["BCD_MIAS_DIR"]).resolve()
     films = read_collection(collection).films
     patients = sorted({film.patient for film in films})
@@ -73,9 +76,16 @@ def mias(work: Path) -> dict[str, Any]:
     for path in (collection / "Info.txt", *(film.path for film in films if film.patient in chosen)):
         (work / "films" / path.name).symlink_to(path)
     convert_mias(work / "films", work / "dicom")
+    by_uid = sorted((_study_uid(work / "dicom" / patient), patient) for patient in chosen)
+    scanned = by_uid if long() else by_uid[:MIAS_STUDIES_IN_SHORT]
     site = _Site(work)
-    site.run("scan", *(f"dicom/{patient}" for patient in chosen), "--out", "results")
+    site.run("scan", *(f"dicom/{patient}" for _, patient in scanned), "--out", "results")
     return of_results(work / "results", Names())
+
+
+def _study_uid(folder: Path) -> str:
+    header = pydicom.dcmread(next(folder.rglob("*.dcm")), stop_before_pixels=True)
+    return str(header.StudyInstanceUID)
 
 
 SITES: dict[str, Callable[[Path], dict[str, Any]]] = {"demo": demo, "four_views": four_views, "mias": mias}
@@ -131,8 +141,15 @@ def paths_of(name: str) -> list[Path]:
 
 
 def golden(name: str) -> dict[str, Any]:
-    """The golden content of ``name``."""
+    """The golden content of ``name``: as much of it as `content` makes."""
     found: dict[str, Any] = {}
     for path in paths_of(name):
         found |= json.loads(path.read_text())
-    return found
+    if name != "mias" or long():
+        return found
+    studies = accumulate(key.endswith("/result.json") for key in found)
+    return {
+        key: value
+        for (key, value), study in zip(found.items(), studies, strict=True)
+        if study <= MIAS_STUDIES_IN_SHORT
+    }

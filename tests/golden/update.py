@@ -6,12 +6,14 @@ Only for a change that is meant to change results; the changelog says which.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from tests.golden.golden_sites import HERE, SITES, content, paths_of
+from tests.support.length import LONG
 
 _MOST = 900_000  # characters of one file
 
@@ -34,6 +36,7 @@ def write(name: str, found: dict[str, Any]) -> list[Path]:
 
 
 if __name__ == "__main__":
+    os.environ[LONG] = "1"
     for name in sys.argv[1:] or SITES:
         with tempfile.TemporaryDirectory() as work:
             found = content(name, Path(work))

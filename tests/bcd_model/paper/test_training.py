@@ -36,7 +36,9 @@ class _KilledError(Exception):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "precision"), [("S1", "float32"), ("S1f", "bfloat16"), ("S3", "float32")])
+@pytest.mark.parametrize(
+    ("name", "precision"), [("S1", "float32"), ("S1f", "float32"), ("S5", "bfloat16"), ("S3", "float32")]
+)
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     name: str, precision: Precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,12 @@
+"""The suite's two lengths: with ``BCD_TESTS_LONG=1``, as in ``.ci/run``, it tries more of each kind."""
+
+from __future__ import annotations
+
+import os
+
+LONG = "BCD_TESTS_LONG"
+
+
+def long() -> bool:
+    """Whether the suite is to be long."""
+    return bool(os.environ.get(LONG))
