@@ -77,8 +77,8 @@ def _trouble(error: RedisError) -> tuple[str, str, bool]:
     if isinstance(error, ReadOnlyError) or "-READONLY" in text:
         return "is a read-only replica", "name the primary in BCD_BROKER_URL", True
     cause = error.__context__
-    told = cause.strerror if isinstance(cause, OSError) else ""  # the client's own text repeats the address
-    line = told or " ".join(text.split()).rstrip(".") or type(error).__name__
+    why = cause.strerror if isinstance(cause, OSError) else ""  # the client's own text repeats the address
+    line = why or " ".join(text.split()).rstrip(".") or type(error).__name__
     if isinstance(error, RedisConnectionError | RedisTimeoutError | BusyLoadingError):
         return f"does not answer: {line}", "start Redis or correct BCD_BROKER_URL", True
     return f"refuses: {line}", "see bcd-admin doctor and Redis's log", False

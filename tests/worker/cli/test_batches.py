@@ -51,7 +51,7 @@ def test_either_a_job_or_a_batch(local: Any, command: str) -> None:
     for arguments in ((), ("0123", "--batch", "night")):
         answer = local(command, *arguments)
         assert answer.code == 2
-        assert "a job's id or --batch NAME" in answer.error
+        assert "a job's id, a Study Instance UID or --batch NAME" in answer.error
 
 
 # Submitting

@@ -444,7 +444,7 @@ def test_the_doctor_loads_the_weights(local: Any, tmp_path: Path) -> None:
     assert local("model", BCD_MODEL=str(damaged)).code == 0
     answer = local("doctor", BCD_MODEL=str(damaged))
     assert answer.code == 3
-    assert re.search(r"^fail +model: .*damaged.safetensors: holds no weights", answer.out, re.MULTILINE)
+    assert re.search(r"^fail +model: .*damaged.safetensors: is damaged", answer.out, re.MULTILINE)
 
 
 def test_no_jobs_yet(local: Any) -> None:
