@@ -404,16 +404,15 @@ BOMBS["a window of 1e308"] = partial(
 
 _WHOLE = frozenset(name for name in BOMBS if name.endswith(" of 8190 x 8190 pixels"))
 """The largest films that are taken: they are read and shown as a whole."""
-_WHOLE_SECONDS = 15.0
+_WHOLE_SECONDS = 15.0  # also for those of a size of metres, which go through the scan's own resampling
 
 
 def blast(names: Sequence[str], jobs: int) -> Iterator[dict[str, object]]:
     """What came of each bomb: name, size of the file, outcome, faults, why it was ended, seconds, bytes."""
     prepare()
     yield from _blast([name for name in names if name not in _SPACED | _WHOLE], jobs)
-    children.SECONDS, bound = _WHOLE_SECONDS, children.SECONDS
+    children.SECONDS = _WHOLE_SECONDS
     yield from _blast([name for name in names if name in _WHOLE], jobs)
-    children.SECONDS = bound
     # Only now: children of a process that has torch start slowly, and its import is no part of a bomb.
     import bcd_model.detector.pyramid  # noqa: F401
 
