@@ -22,7 +22,7 @@ SEED = 20
 @linux
 @pytest.mark.timeout(900)  # half a minute on two idle cores
 def test_damaged_films_cost_no_more_than_themselves() -> None:
-    jobs, mutants = len(os.sched_getaffinity(0)), 500 if long() else 150
+    jobs, mutants = len(os.sched_getaffinity(0)), 300 if long() else 150
     options = ["--mutants", str(mutants), "--seed", str(SEED), "--jobs", str(jobs)]
     command = [sys.executable, "-m", "tests.fuzz.run", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

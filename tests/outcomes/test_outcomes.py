@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.outcomes.made_studies import KINDS, made_study
-from tests.support.length import long
 
 ROOT = Path(__file__).parents[2]
-STUDIES, PART = 200 if long() else 100, 50
+STUDIES, PART = 100, 50
 
 
 @pytest.mark.parametrize("first", range(0, STUDIES, PART))
