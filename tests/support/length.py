@@ -1,10 +1,10 @@
-"""The suite's two lengths: with ``BCD_TESTS_LONG=1``, as in ``.ci/run``, it tries more of each kind."""
+"""The suite's two lengths: with ``LONG_TESTS=1``, as in ``.ci/run``, it tries more of each kind."""
 
 from __future__ import annotations
 
 import os
 
-LONG = "BCD_TESTS_LONG"
+LONG = "LONG_TESTS"
 
 
 def long() -> bool:
