@@ -233,7 +233,7 @@ def test_jobs_are_found_by_the_beginning_of_their_id_or_by_their_study(records: 
     for number in range(16):  # two of 18 ids begin with the same of 16 digits
         submit(records, make_record(f"1.13.{number}"))
     first = Counter(record.job_id[0] for record in records.listing()).most_common(1)[0][0]
-    with pytest.raises(UsageError, match="the id of one"):
+    with pytest.raises(UsageError, match="the whole id of one"):
         records.find(first)
     with pytest.raises(UsageError, match="empty"):
         records.find("")
