@@ -28,7 +28,7 @@ def why_mask(stored: StoredPixels) -> Reason | None:
 
     Pixels of one value alone are left to those who look at what a film shows.
     """
-    return MASK if np.ptp(stored.values) and _has_few_values(stored) else None
+    return MASK if _has_few_values(stored) and np.ptp(stored.values) else None
 
 
 def why_page(stored: StoredPixels, shown: npt.NDArray[np.float32]) -> Reason | None:
