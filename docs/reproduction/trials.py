@@ -31,7 +31,7 @@ from bcd_model.paper.report.summary import Group
 from bcd_model.paper.runs import Options, Run
 from bcd_model.paper.systems import PROTOCOLS, SYSTEMS, Protocol
 from bcd_model.paper.training import DivergedError
-from bcd_model.words import WINDOW, AnnotatedFilm, Film, Region
+from bcd_model.words import WINDOW, AnnotatedFilm, Film, Precision, Region
 from converters.mias.collection import read_collection
 
 Films = Sequence[AnnotatedFilm]
@@ -120,14 +120,20 @@ TRIALS: dict[str, Callable[[Films], list[PaperCrop]]] = {
 }
 
 
-def measure(crops: Sequence[PaperCrop], protocol: Protocol, seeds: Sequence[int], steps: int) -> Group:
+def measure(
+    crops: Sequence[PaperCrop],
+    protocol: Protocol,
+    seeds: Sequence[int],
+    steps: int,
+    precision: Precision = "bfloat16",
+) -> Group:
     """Train and test as ``bcd-admin reproduce`` does.
 
     Raises:
         DivergedError: nothing comes of a network.
     """
     chosen = select(crops, "all")
-    options = Options(steps, "bfloat16", threads=1)
+    options = Options(steps, precision, threads=1)
     outcomes = []
     for seed in seeds:
         for split in splits(chosen, SYSTEM, protocol, seed):
