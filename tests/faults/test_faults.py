@@ -31,6 +31,10 @@ _IN_LONG = (
     "Redis's disk full",
     "worker stopped",
     "worker killed, another one there",
+    "submit killed",
+    "Redis killed",
+    "message lost",
+    "result deleted",
 )
 """Tests of the worker have these in other forms."""
 
@@ -69,7 +73,7 @@ def test_nothing_is_lost_and_nothing_doubled(name: str, folder: Path, outcomes: 
 
 def test_every_result_is_that_of_an_undisturbed_run(folder: Path, outcomes: list[Outcome]) -> None:
     before = [len(outcome.doubled) + len(outcome.problems) for outcome in outcomes]
-    compare_with_undisturbed(outcomes, folder / "undisturbed", QUICK, most=3)
+    compare_with_undisturbed(outcomes, folder / "undisturbed", QUICK, most=1)
     assert sum(len(studies) for outcome in outcomes for studies in outcome.roots.values()) > 0
     after = [len(outcome.doubled) + len(outcome.problems) for outcome in outcomes]
     assert after == before, "\n".join(map(told, outcomes))

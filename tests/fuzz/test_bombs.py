@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 _LIKE_OTHERS = re.compile(
     r".* (70|700) deep, .*|120,000 empty nested .*|.* of 5477 x 5477 pixels"
-    r"|(Imager|NominalScanned)PixelSpacing of 2 mm on 2800 rows|PixelSpacing of 2 mm on 2048 rows"
+    r"|.*PixelSpacing of 2 mm on 2800 rows|PixelSpacing of 2 mm on 2048 rows|JPEG(-LS)? of 8190 x 8190 pixels"
     r"|.* of (1000 x 1040|8190 x 8190) pixels in 8 KB|a (Patient ID|Study Description) of .*"
 )
 """Smaller than others of their kind; `tests.fuzz.bombs` has them."""

@@ -11,7 +11,7 @@ import pytest
 from tests.outcomes.made_studies import KINDS, made_study
 
 ROOT = Path(__file__).parents[2]
-STUDIES, PART = 100, 50
+STUDIES, PART = 64, 32
 
 
 @pytest.mark.parametrize("first", range(0, STUDIES, PART))

@@ -1,4 +1,4 @@
-"""The suite's two lengths: with ``LONG_TESTS=1``, as in ``.ci/run``, it tries more of each kind."""
+"""The suite's two lengths: with ``LONG_TESTS=1`` it tries more of each kind."""
 
 from __future__ import annotations
 

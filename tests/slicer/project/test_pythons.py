@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.length import long
+
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parents[1]
 BUILD = ROOT / "build" / "slicer-pythons"
-# As Slicer ships them: 5.8, 5.10, 5.12.
-PYTHONS = [("3.9", "2.4.4"), ("3.12", "2.4.4"), ("3.12", "3.0.1")]
+# As Slicer ships them: 5.8, 5.12, and between the two 5.10.
+PYTHONS = [("3.9", "2.4.4"), ("3.12", "3.0.1"), *([("3.12", "2.4.4")] if long() else [])]
 
 
 def interpreter(version: str) -> str | None:

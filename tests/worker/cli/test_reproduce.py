@@ -45,25 +45,25 @@ def mias(tmp_path: Path) -> Path:
 
 def test_the_whole_table_in_a_smoke_run(local: Callable[..., Any], mias: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    answer = local("reproduce", "--mias", mias, "--out", out, "--quick", "--steps", 1)
+    paper = ("--protocol", "paper")  # by patient there are five times as many networks
+    answer = local("reproduce", "--mias", mias, "--out", out, "--quick", "--steps", 1, *paper)
     assert answer.code == 0, answer.err
     assert answer.out == f"{out / 'report.md'}\n"
-    assert "network 102 of 102" in answer.err
     results = json.loads((out / "results.json").read_text())
-    for protocol in ("paper", "patient"):
-        done = [(group["system"], group["subset"]) for group in results[protocol]]
-        three = ["all", "mass", "calcification"]
-        expected = [("S1", s) for s in three] + [("S2", "all"), ("S3", "all")]
-        expected += [(system, s) for system in ("S4", "S5") for s in three] + [("S1r", "all"), ("S1u", "all")]
-        expected += [("S1f", s) for s in three] + [("S1fr", "all")]
-        assert done == expected
+    done = [(group["system"], group["subset"]) for group in results["paper"]]
+    three = ["all", "mass", "calcification"]
+    expected = [("S1", s) for s in three] + [("S2", "all"), ("S3", "all")]
+    expected += [(system, s) for system in ("S4", "S5") for s in three] + [("S1r", "all"), ("S1u", "all")]
+    expected += [("S1f", s) for s in three] + [("S1fr", "all")]
+    assert done == expected
+    assert f"network {len(expected)} of {len(expected)}" in answer.err
     assert results["comparable"] is False
     assert "Not comparable" in (out / "report.md").read_text()
 
 
 def test_killed_and_started_again_it_gives_the_same_bytes(admin: Any, mias: Path, tmp_path: Path) -> None:
     arguments = ["reproduce", "--mias", mias, "--system", "S5", "--subset", "all", "--protocol", "paper"]
-    arguments += ["--seeds", 1, "--steps", 300]  # the only checkpoint is that of step 200
+    arguments += ["--seeds", 1, "--steps", 210]  # the only checkpoint is that of step 200
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert admin(*arguments, "--out", whole).code == 0
     process = subprocess.Popen(
