@@ -7,18 +7,18 @@ The rules, in the order in which they are applied:
   objects without pixels (SR, presentation states, segmentations, ...); images of a SOP class that is
   not on the list below, unless their modality is MG or they hold a tomosynthesis; this software's own
   pictures; quality control images; images that state no SOP class, and nothing that says breast; secondary
-  captures, CR and DX that are in colour, or do not say that they show a breast (`kinds.shows_breast`);
-  secondary captures and CR that are masks or parts cut out of a film by their description, secondary
-  captures that are pages or captured screens by theirs, and those of both whose Image Type says that they
-  are secondary while Conversion Type does not say that a film was digitised (DF); unless they state the
-  breast and the view.
+  captures, CR and DX that do not say that they show a breast (`kinds.shows_breast`), or are pictures in
+  colour that Image Type calls secondary; and, unless they state the breast and the view: those in colour;
+  secondary captures and CR that are masks or parts cut out of a film by their description; secondary captures
+  that are pages or captured screens by theirs; those of both whose Image Type says that they are secondary.
+  What Conversion Type calls a digitised film (DF) is neither page nor secondary.
 
 *Excluded* (part of the study, listed with the rule, not scanned; :func:`rule`):
   specimens; tomosynthesis, and images of one that are not 2-D mammograms; stereotactic images, and others of
   a biopsy; subtraction, sum and high-energy images of a contrast examination; spot compression and
   magnification views by their code or name, which show a part of the breast (one that is magnified by its
-  factor or distances alone is scanned, as a partial view); secondary pictures, by Image Type or description,
-  that state breast and view;
+  factor or distances alone is scanned, as a partial view); secondary pictures, by Image Type, description or
+  colour, that state breast and view;
   and, once the films of a study are known (`converters.films.studies`), a For Processing image whose For
   Presentation image of the same breast and view is in the study.
 
@@ -26,10 +26,10 @@ The rules, in the order in which they are applied:
   no SOP Instance UID; a SOP Class UID that is missing or malformed; an image with the modality MG of a
   SOP class that is not read; more than one frame, or a number of frames that cannot be read; pixels that
   are not one monochrome sample of 8 to 16 bits; burned-in annotation; For Processing without a window or
-  VOI LUT; fewer pixels than the network's window needs, or, in a secondary capture without a spacing, than a
-  whole film has; more than any detector has; and, once the pixels of a study are read, those that are a mask
-  or a page of text (`converters.films.pixels.content`), and a picture that stands under several patients
-  (`worker.study.scan`).
+  VOI LUT; fewer pixels than the network's window needs, or, in a secondary capture or CR without a spacing,
+  than a whole film has; more than any detector has; and, once the pixels of a study are read, those that are
+  a mask or a page of text (`converters.films.pixels.content`), and a picture that stands under several
+  patients (`worker.study.scan`).
 """
 
 from __future__ import annotations
@@ -109,9 +109,8 @@ def rule(header: Dataset) -> Rule | None:
         return by_technique
     if kinds.is_part_of_breast(header):
         return "spot view"
-    if sop_class(header) in CAPTURES and (_is_secondary(header) or kinds.why_no_capture(header)):
-        return "secondary picture"
-    return None
+    is_picture = _is_secondary(header) or _is_colour(header) or bool(kinds.why_no_capture(header))
+    return "secondary picture" if sop_class(header) in CAPTURES and is_picture else None
 
 
 def says_nothing(header: Dataset) -> bool:
@@ -129,6 +128,10 @@ def _is_secondary(header: Dataset) -> bool:
     """Whether Image Type (0008,0008) says that the picture was made from others, not from a film."""
     image_type = texts(header, "ImageType")
     return len(image_type) > 1 and image_type[1] == "SECONDARY" and text(header, "ConversionType") != "DF"
+
+
+def _is_colour(header: Dataset) -> bool:
+    return (integer(header, "SamplesPerPixel") or 1) != 1
 
 
 def _is_unread_mammogram(header: Dataset, sop_class: str) -> bool:
@@ -165,15 +168,16 @@ def _why_no_general_film(header: Dataset) -> Reason | None:
     """Why an image of a SOP class of any part of the body is no mammogram; None if it is one."""
     if is_ours(header):
         return Reason("not-a-mammogram", "a result of this software")
-    if (integer(header, "SamplesPerPixel") or 1) != 1:
-        return Reason("not-a-mammogram", "a colour picture, not a film")
     if not kinds.shows_breast(header):
         what = "another part than the breast" if kinds.names_another_part(header) else "no breast"
         return Reason("not-a-mammogram", f"states {what}: neither the modality MG nor a view of the breast")
+    # What states breast and view belongs to the study, and is listed; a description alone may be a picture's.
+    view = film_header.view_of_exposure(header) or film_header.view_of_processing(header)
+    stated = view is not None and film_header.laterality(header) is not None
+    if _is_colour(header) and (not stated or _is_secondary(header)):
+        return Reason("not-a-mammogram", "a colour picture, not a film")
     if sop_class(header) not in CAPTURES:
         return None
-    # What states breast and view belongs to the study, and is listed; a description alone may be a picture's.
-    stated = film_header.view_of_exposure(header) is not None and film_header.laterality(header) is not None
     why = kinds.why_no_capture(header)
     if why and not stated:
         return Reason("not-a-mammogram", why)

@@ -14,8 +14,8 @@ These places say which kind it is, in this order; the first that says something 
    Protocol Name where there is no Series Description, as it may be that of the whole examination. Words of
    tomosynthesis count in secondary captures, CR and DX alone: a 2-D exposure of a combined examination is
    described so as well. There the name of a synthetic picture outweighs them, "2D" does not: a slice may have
-   the name of its examination. The subtraction of scatter is a processing of any exposure, not a contrast
-   image.
+   the name of its examination. In class MG a derived image is one if it is described as a slice. The
+   subtraction of scatter, offset and the like is a processing of any exposure, not a contrast image.
 """
 
 from __future__ import annotations
@@ -93,10 +93,15 @@ _BIOPSY = re.compile(r"STEREO\w*|(PRE|POST)_?FIRE\w*|POST_?(BIOPSY|MARKER)\w*|TO
 _GENERATED = frozenset({"GENERATED_2D", "TOMO_2D"})
 _CONTRAST = frozenset({"SUBTRACTION", "ADDITION", "HIGH_ENERGY"})
 _AGENT = frozenset({"PRE_CONTRAST", "POST_CONTRAST"})
-_TOMO = frozenset({"TOMO", "TOMO_PROJ", "TOMOSYNTHESIS"})
+_TOMO = re.compile(r"TOMO(?!_(2D|SCOUT))(_\w+)?|TOMOSYNTHESIS\w*")
 
-_SAYS_SPECIMEN = re.compile(r"\bSPECIMENS?\b")
-_SAYS_STEREO = re.compile(r"\bSTEREO(TAC\w+)?\b|\b(PRE|POST)[- ]?FIRE\b")
+_SAYS_SPECIMEN = re.compile(
+    r"\b(E?SP[EÉ]CIMENE?S?|PR[ÄA]E?PARAT\w*|PI[EÈ]CES? OP[EÉ]RATOIRES?|PIEZAS? QUIR[UÚ]RGICAS?"
+    r"|PE[CÇ]AS? CIR[UÚ]RGICAS?|PEZZ[OI] OPERATORI[OI]?)\b"
+)
+_SAYS_STEREO = re.compile(
+    r"(?<!POST )(?<!POST-)\b(E?ST[EÉ]R[EÉ]O([- ]?TA[CKXSZ]\w*)?)\b|\b(PRE|POST)[- ]?FIRE\b"
+)
 _ENERGY = r"[- ]?[EÉ]NERG\w*"
 _SAYS_SUBTRACTED = re.compile(
     r"\b(SUBS?TRA[CKÇ]\w*|SUBTR|SOUSTRA\w*|SOTTRA\w*|SUSTRA\w*|(RE[CK]|RIC)OMBIN\w*|RECOMB|IODINE (MAP|IMAGE)"
@@ -104,10 +109,15 @@ _SAYS_SUBTRACTED = re.compile(
     r"|^(?=.*\b(CES?M|CEDM|SENOBRIGHT|I[- ]VIEW)\b).*\b(SUB|HE)\b",
     re.MULTILINE,
 )
-_SCATTER = re.compile(
-    r"\bSCATTER(ED)?[- ](RADIATION[- ])?SUBTRACT(ED|ION)\b|\bSUBTRACTION OF (THE )?SCATTER(ED)?\b"
+_TAKEN_AWAY = r"(?:SCATTER\w*|OFFSET|BACKGROUND|DARK|GRID|NOISE|PEDESTAL|BIAS|GHOST\w*|LAG|TREND)"
+_CORRECTION = re.compile(
+    rf"\b{_TAKEN_AWAY}\b[^,;.\n]{{0,30}}\bSUBTR\w*|\bSUBTR\w* OF (?:THE )?{_TAKEN_AWAY}\b"
 )
-"""A processing of any exposure."""
+"""The subtraction of scatter, of the detector's offset and the like: a processing of any exposure."""
+_ALIGNED = re.compile(
+    rf"\bLOW{_ENERGY}\b[^,;.&+\n]*\b(?:REGISTERED|ALIGNED|MATCHED|WARPED) (?:TO|WITH) (?:THE )?HIGH{_ENERGY}"
+)
+"""A low-energy image that was only laid over the other."""
 _SAYS_LOW_ENERGY = re.compile(rf"\b(LOW|BASSES?|BASS[AE]|BAI?[JX]AS?|NIEDRIG|NIEDER){_ENERGY}\b")
 _SAYS_SYNTHETIC = re.compile(
     r"\b([CSG][- ]?VIEW|V-?PREVIEW|(INTELLIGENT|INSIGHT|GENERATED|SYN(TH)?|[IS])[- ]?2-?D|2-?D[- ]?GENERATED"
@@ -116,22 +126,35 @@ _SAYS_SYNTHETIC = re.compile(
 _TOMO_SYNTH = re.compile(r"\bTOMO[- ]SYNTH\b(?![- ]?2-?D)")
 """An abbreviation of tomosynthesis, not of a synthetic picture."""
 _SIDE, _VIEW = r"(?:LEFT|RIGHT|LT|RT|L|R)", r"(?:XCC[LM]?|MLO|LMO|CC|ML|LM)"
-_VOLUME = r"(?:TOMO\w*|DBT\w*|3[- ]?D(?!IMENSIONS\b)\w*|COMBO\w*|SENOCLAIRE|(?:SMART)?SLICES?|SLABS?)"
+_VOLUME = (
+    r"(?:TOMO\w*(?! DETECTOR\b)|DBT\w*|3-?D(?!IMENSIONS\b)\w*|3 D(?:IM\w*)?(?!\w)|COMBO\w*|SENOCLAIRE"
+    r"|(?:SMART)?SLICES?|SLABS?)"
+)
+_NO_VOLUME = re.compile(
+    rf"\b(?:NON?|WITHOUT|W/O|OHNE|SANS|SIN|SENZA|SEM)[- ]{_VOLUME}\b"
+    rf"|\b{_VOLUME} (?:DETECTOR\w*|NOISE|DENOIS\w*|FILTER\w*|CALIBRAT\w*|CORRECT\w*)"
+)
+"""That it is none; or a correction that is named after it."""
 _SAYS_TOMO = re.compile(rf"\b{_SIDE}?{_VIEW}?{_VOLUME}\b")
 _AND = r"(?:/|\b(?:AND|WITH|PLUS|UND|MIT|ET|AVEC)\b)"
 _SAYS_BOTH = re.compile(rf"\b{_VOLUME} ?{_AND}|{_AND} ?{_VOLUME}\b|\b{_VOLUME}\b.*[+&]|[+&].*\b{_VOLUME}\b")
 """A tomosynthesis and another picture."""
 _SAYS_SLICES = re.compile(r"\b((SMART)?SLICES?|SLABS?|STACKS?|PLANES?|SCHICHT\w*|COUPES?|CORTES?)\b")
+_SAYS_A_SLICE = re.compile(r"\b(TOMO\w*|DBT|3-?D)\b[^\n]*\b(SLICES?|SLABS?)\b(?! FROM\b)|\bSLICE ?#? ?\d+\b")
+"""Of a derived image: one of those of a tomosynthesis, not an exposure beside them."""
 _FROM_SLICES = re.compile(r"\bFROM\b.*\b(SLICES|SLABS|STACKS?|PLANES)\b")
 """What a synthetic picture was made of."""
 _FACTOR = r"(?:1[.,][2-9]|[23][.,]\d)\d*"
-"""Of a magnification; 1.0 is a contact view's."""
+"""Of a magnification, not of a contact view (1.0)."""
+_NO_FOCUS = r"(?<!FOCAL )(?<!FOCAL-)(?<!SMALL )(?<!FINE )(?<!LARGE )(?<!BROAD )"
+"""The spot of the tube."""
+_NO_MAG = r"(?<!NO )(?<!NON )(?<!NON-)(?<!WITHOUT )"
 _SAYS_SPOT = re.compile(
-    rf"\b{_SIDE}?{_VIEW}?((?<!FOCAL )SPOT\w*|MAG(S|VIEWS|N|NI|NIF\w+)?|MAG[- ]?X?(?!1[.,]0)\d[\d.,]*X?"
-    rf"|M[- ]?{_FACTOR}X?|MAG{_SIDE}?{_VIEW})\b"
+    rf"\b{_SIDE}?{_VIEW}?({_NO_FOCUS}SPOT\w*"
+    rf"|{_NO_MAG}MAG(S|VIEWS|N|NI|NIF\w+)?(?![- :=]*X? ?1(?:[.,]0+)?X?\b)|MAG[- ]?X?(?!1[.,]0)\d[\d.,]*X?"
+    rf"|MAG{_SIDE}?{_VIEW})\b"
     rf"|\b{_SIDE}?{_VIEW}[- ]?MAGVIEW$"
     rf"|\b{_SIDE}[- ]?M{_VIEW}\b|\b{_SIDE}S{_VIEW}\b"
-    rf"|\b{_FACTOR} ?X\b(?! ?\d)|(?<!\d )\bX ?{_FACTOR}\b"
     r"|\b(VERGR(Ö|OE|O)SS\w*|AGRANDI\w*|AMPLIA([DÇ]\w*|CAO)|INGRANDI\w*|CONE[- ]?DOWN|CONED)\b",
     re.MULTILINE,
 )
@@ -139,14 +162,21 @@ _SAYS_SPOT = re.compile(
 
 MagView is a reporting software, unless it ends a text behind a view.
 """
+_SAYS_FACTOR = re.compile(
+    rf"\b{_SIDE}?{_VIEW}?M[- ]?{_FACTOR}X?\b|\b{_FACTOR} ?X\b(?! ?\d)|(?<!\d )\bX ?{_FACTOR}\b"
+)
+"""A magnification by its factor alone."""
+_NAMES_VIEW = re.compile(rf"\b{_SIDE}?{_VIEW}")
 _SAYS_DISPLACED = re.compile(r"\bIMPLANTS?[- ]DISPLACED\b|\bEKLUND\b|\b[RL]?(CC|MLO|ML|LM|XCCL)[- ]?ID\b")
-_SAYS_CUT_OUT = re.compile(r"\b(MASKS?|ROIS?|CROP(S|PED)?|PATCH(ES)?)\b")
+_SAYS_CUT_OUT = re.compile(r"\b((?<!UNSHARP )(?<!UNSHARP-)MASKS?|ROIS?|CROP(S|PED)?|PATCH(ES)?)\b")
 _SAYS_PAGE = re.compile(
     r"\b(REPORTS?|(DOSE|EXAM|PATIENT)[- ](SHEET|SUMMARY|PAGE|PROTOCOL|INFO\w*)"
-    r"|SCREEN[- ]?(SAVES?|SHOTS?|CAPTURES?)|WORKSHEET|REQUISITION|CAD)\b"
+    r"|SCREEN[- ]?(SAVES?|SHOTS?|CAPTURES?)|WORKSHEET|REQUISITION)\b"
 )
+_SAYS_CAD = re.compile(r"(?<!W )(?<!W/)(?<!WITH )(?<!FOR )\bCAD\b")
 
-_PARTIAL = frozenset({"399055006", "399163009"})
+_SPOT = "399055006"
+_PARTIAL = frozenset({_SPOT, "399163009"})
 """Spot compression and magnification (CID 4015)."""
 _DISPLACED = "399209000"
 _SNOMED_CT = {
@@ -168,9 +198,29 @@ _SNOMED_CT = {
 """View modifiers (CID 4015) by their older SNOMED-RT codes."""
 
 _BREAST_CODES = frozenset({"76752008", "T-04000"})
-_BREAST = re.compile(r"BREAST|MAMM|BRUST|MAMA\b|SENO\b|SEIN\b")
-_NOT_A_PART = frozenset({"", "CHEST", "THORAX", "AXILLA", "OTHER", "UNKNOWN"})
+_BREAST = re.compile(
+    r"BREAST|MAMM|BR(U|Ü|UE)ST|BORST|\bMAMO|\bMAMAS?\b|\bSENO\b(?! (PARA|FRONT))|\bSEI(N|O)S?\b|\bMM?G\b"
+)
+_NOT_A_PART = frozenset(
+    {
+        "",
+        "CHEST",
+        "THORAX",
+        "TORAX",
+        "TÓRAX",
+        "PECHO",
+        "AXILLA",
+        "OTHER",
+        "UNKNOWN",
+        "NONE",
+        "N/A",
+        "NA",
+        "DEFAULT",
+    }
+) | {"SENI", "SENOS"}  # breasts, and sinuses
 """What Body Part Examined may say of a mammogram beside the breast."""
+_OF_THE_BREAST = frozenset({"MLO", "LMO", "XCC", "XCCL", "XCCM"})
+"""Views of no other part."""
 _ALSO_OF_LIMBS = frozenset({"ML", "LM", "AT", "CV", "TAN"})
 
 
@@ -192,7 +242,7 @@ def technique(header: Dataset) -> Technique:
         return stated
     if _is_tomosynthesis(header, said):
         return "tomosynthesis"
-    if _SAYS_SUBTRACTED.search(_SCATTER.sub("", said)):
+    if _SAYS_SUBTRACTED.search(_ALIGNED.sub("LOW ENERGY", _CORRECTION.sub("", said))):
         return "contrast"
     by_description: tuple[tuple[re.Pattern[str], Technique], ...] = (
         (_SAYS_STEREO, "stereotactic"),
@@ -204,14 +254,14 @@ def technique(header: Dataset) -> Technique:
 
 def _by_image_type(image_type: tuple[str, ...], said: str) -> Technique:
     """What Image Type says, ``said`` being the descriptions."""
-    stated = set(image_type)
+    stated = {"TOMO" if _TOMO.fullmatch(each) else each for each in image_type}
     if any(map(_BIOPSY.fullmatch, stated)):
         return "stereotactic"
-    if stated & _GENERATED or (stated & _TOMO and "DERIVED" in stated and _names_synthetic(said)):
+    if stated & _GENERATED or ("TOMO" in stated and "DERIVED" in stated and _names_synthetic(said)):
         return "synthetic"
     if stated & _CONTRAST:
         return "contrast"
-    if stated & _TOMO:
+    if "TOMO" in stated:
         return "tomosynthesis"
     if "LOW_ENERGY" in stated:
         return "low energy"
@@ -244,7 +294,10 @@ def _is_tomosynthesis(header: Dataset, said: str) -> bool:
     stated = sop_class(header)
     if stated in TOMOSYNTHESIS or _has_hologic_payload(header):
         return True
+    if stated in MAMMOGRAPHY and "DERIVED" in texts(header, "ImageType"):
+        return bool(_SAYS_A_SLICE.search(said)) and not _names_synthetic(said)
     if stated in GENERAL:
+        said = _NO_VOLUME.sub("", said)
         is_2d = _names_synthetic(said) and not _SAYS_BOTH.search(said)
         return bool(_SAYS_TOMO.search(said)) and not is_2d
     by_unit = text(header, "Modality") == "MG" or "HOLOGIC" in text(header, "Manufacturer")
@@ -302,7 +355,9 @@ def shows_breast(header: Dataset) -> bool:
     if _names_breast(header):
         of_any_part = CAPTURES - {ComputedRadiographyImageStorage}
         return film_header.view(header) is not None or sop_class(header) not in of_any_part
-    view = film_header.view_of_exposure(header)
+    view = film_header.view_of_exposure(header) or film_header.view_of_processing(header)
+    if view in _OF_THE_BREAST:
+        return True
     return view not in {None, *_ALSO_OF_LIMBS} and text(header, "BodyPartExamined") in _NOT_A_PART
 
 
@@ -325,15 +380,16 @@ def _names_breast(header: Dataset) -> bool:
 def why_no_capture(header: Dataset) -> str:
     """Why a secondary capture or CR that says that it shows a breast is no film; "" if it may be one.
 
-    By its Series Description, or Protocol Name without one. Pages come as secondary captures; of a CR film
-    the words say what it is for, and if it is a page its pixels show that.
+    By its Series Description, or Protocol Name without one. Pages come as secondary captures;
+    of a CR or digitised film the words say what it is for, and if it is a page its pixels show that.
     """
     said = _series(header)
     if _SAYS_CUT_OUT.search(said):
         return "a mask, or a part cut out of a film, by its description"
-    if sop_class(header) == ComputedRadiographyImageStorage or not _SAYS_PAGE.search(said):
+    if sop_class(header) == ComputedRadiographyImageStorage or text(header, "ConversionType") == "DF":
         return ""
-    return "a page or a captured screen, by its description"
+    is_page = _SAYS_PAGE.search(said) or _SAYS_CAD.search(_described(header, "SeriesDescription"))
+    return "a page or a captured screen, by its description" if is_page else ""
 
 
 # --- what it is compared with ---
@@ -369,9 +425,13 @@ def is_part_of_breast(header: Dataset) -> bool:
     By View Modifier Code (CID 4015), else by the word in View Position, Paddle Description (0018,11A4),
     Acquisition Device Processing Description, Series Description or, without one, Protocol Name.
     """
-    places = ("ViewPosition", "PaddleDescription", "AcquisitionDeviceProcessingDescription")
+    places = ("ViewPosition", "PaddleDescription")
     said = "\n".join((_series(header), *(_described(header, each) for each in places)))
-    return not _PARTIAL.isdisjoint(modifiers(header)) or bool(_SAYS_SPOT.search(said))
+    processed = _described(header, "AcquisitionDeviceProcessingDescription")
+    if _NAMES_VIEW.search(processed):  # else a factor may be a gain
+        said = f"{said}\n{processed}"
+    by_word = _SAYS_SPOT.search(f"{said}\n{processed}") or _SAYS_FACTOR.search(said)
+    return not _PARTIAL.isdisjoint(modifiers(header)) or bool(by_word)
 
 
 def is_partial(header: Dataset) -> bool:
@@ -384,18 +444,36 @@ def is_partial(header: Dataset) -> bool:
 def modifiers(header: Dataset) -> tuple[str, ...]:
     """Codes of the view's modifiers, in SNOMED CT.
 
-    They are nested in the view's code (PS3.3 C.8.11.7), or at the top level, where some makers put them. An
-    implant displaced is also given by View Position ("MLOID") and the descriptions.
+    They are nested in the view's code (PS3.3 C.8.11.7), or at the top level, where some makers put them. A
+    maker's own code counts by its meaning. An implant displaced is also given by View Position ("MLOID") and
+    the descriptions.
     """
     found = {
-        text(modifier, "CodeValue")
+        _modifier(modifier)
         for item in (header, *items(header, "ViewCodeSequence"))
         for modifier in items(item, "ViewModifierCodeSequence")
     } - {""}
     said = "\n".join((text(header, "ViewPosition"), _descriptions(header)))
     if _SAYS_DISPLACED.search(said):
         found.add(_DISPLACED)
-    return tuple(sorted({_SNOMED_CT.get(code, code) for code in found}))
+    return tuple(sorted(found))
+
+
+def is_displaced(header: Dataset) -> bool:
+    """Whether the view shows the tissue before an implant, which is displaced."""
+    return _DISPLACED in modifiers(header)
+
+
+def _modifier(item: Dataset) -> str:
+    """A view modifier's code in SNOMED CT; the one that its meaning names if it is none of CID 4015."""
+    code = text(item, "CodeValue")
+    code = _SNOMED_CT.get(code, code)
+    if code in _SNOMED_CT.values():
+        return code
+    meaning = _described(item, "CodeMeaning")
+    if _SAYS_SPOT.search(meaning):
+        return _SPOT
+    return _DISPLACED if _SAYS_DISPLACED.search(meaning) else code
 
 
 # --- how unlike the training films it is ---
@@ -444,7 +522,7 @@ def _unlike_technique(header: Dataset) -> list[str]:
         found.append("the low-energy image of a contrast examination")
     elif how == "contrast agent" or values(header, "ContrastBolusAgent"):
         found.append("taken with contrast agent")
-    if _DISPLACED in modifiers(header):
+    if is_displaced(header):
         found.append("implant displaced")
     if is_partial(header):
         found.append("a part of the breast")

@@ -47,6 +47,11 @@ def is_partial(film: FilmResult) -> bool:
     return film.header is not None and kinds.is_partial(film.header)
 
 
+def is_displaced(film: FilmResult) -> bool:
+    """Whether the film shows the tissue before an implant, which is displaced."""
+    return film.header is not None and kinds.is_displaced(film.header)
+
+
 def orientation(film: FilmResult) -> tuple[str, str] | None:
     """Patient Orientation (0020,0020): where the rows and the columns run to; None if unknown.
 

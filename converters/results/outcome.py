@@ -1,8 +1,9 @@
 """How far a study was looked at: the one place that decides it, for every object and every summary.
 
 A study is looked at as a whole if each of its films was scanned, or is a plain specimen, or was excluded by a
-rule while a scanned film shows the same breast of the same patient in the same view. A specimen by its code
-or its own attributes is plain if it states no view; one by a word, if nothing names its breast or view.
+rule while a scanned film shows the same breast of the same patient in the same view, an implant displaced in
+both or in neither. A specimen by its code or its own attributes is plain if it states no view; one by a word,
+if nothing names its breast or view.
 A film that failed, or a view that no scanned film shows, leaves it looked at in part.
 """
 
@@ -21,8 +22,8 @@ from converters.results.study_result import ExcludedFilm, FilmResult, ScannedFil
 Extent = Literal["all", "some", "none"]
 """How much of a study was looked at."""
 
-_Projection = tuple[Identity, str, str]
-"""Patient, side and view."""
+_Projection = tuple[Identity, str, str, bool]
+"""Patient, side and view; whether an implant is displaced, as the two show other tissue."""
 
 NOT_STATED = "a view that is not stated"
 
@@ -91,4 +92,6 @@ def _is_plain_specimen(film: FilmResult) -> bool:
 
 def _projection(film: FilmResult) -> _Projection | None:
     patient, side, view = identity_of(film), film_facts.laterality(film), film_facts.view(film)
-    return (patient, side, view) if patient is not None and side is not None and view is not None else None
+    if patient is None or side is None or view is None:
+        return None
+    return patient, side, view, film_facts.is_displaced(film)

@@ -241,7 +241,13 @@ EXAMPLES = (
     ),
     Example("CR `L MLO CAD`", "scanned", {**CR, "SeriesDescription": "L MLO CAD"}),
     Example("CR `Dose report`, a page of text", "failed", {**CR, "SeriesDescription": "Dose report"}, _page),
-    Example("Secondary Capture in colour", "passed over", SC, _colour),
+    Example("Secondary Capture in colour", "excluded", SC, _colour),
+    Example(
+        "Secondary Capture in colour, without breast and view",
+        "passed over",
+        {**SC, **NO_BREAST, "SeriesDescription": "Summary"},
+        _colour,
+    ),
     Example("DX with modality MG", "scanned", DX),
     Example(
         "CR, View Position `MLO`, no body part", "scanned", {**CR, "Modality": "CR", "ViewCodeSequence": None}

@@ -47,6 +47,7 @@ from converters.results.study_result import (
     StudyResult,
 )
 from converters.uids import make_uid
+from tests.support.mammograms import code
 from tests.support.reasons import because
 
 STUDY = make_uid("tests", "study")
@@ -191,6 +192,15 @@ def excluded(
     head = header(number, laterality=laterality, view=view)
     uid = str(head.SOPInstanceUID)
     return ExcludedFilm(file=f"film{number}.dcm", sop_instance_uid=uid, header=head, rule=rule)
+
+
+def displaced(film: FilmResult) -> FilmResult:
+    """``film`` with an implant displaced."""
+    head = copy.deepcopy(film.header)
+    if head is None:
+        raise ValueError("an unreadable film has no modifier")
+    head.ViewModifierCodeSequence = [code("399209000", "Implant Displaced")]
+    return dataclasses.replace(film, header=head)
 
 
 def of_another(film: FilmResult) -> FilmResult:

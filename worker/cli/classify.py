@@ -20,6 +20,7 @@ from worker.settings import load_settings
 from worker.study.scanner import load_scanner
 
 _REMEDY = "name one film, PGM or DICOM"
+_NOT_DAMAGED = frozenset({"not-a-mammogram", "sop-class", "pixel-format", "burned-in", "frames"})
 
 
 def classify(
@@ -66,7 +67,8 @@ def _read(file: Path) -> Film:
     try:
         return read_film(file).film
     except FilmError as error:
-        remedy = error.reason.remedy or "copy or export it again"
+        is_damaged = error.reason.code not in _NOT_DAMAGED
+        remedy = error.reason.remedy or ("copy or export it again" if is_damaged else "give a mammogram")
         raise FilmError.of(replace(error.reason, remedy=remedy, place=str(file))) from error
 
 

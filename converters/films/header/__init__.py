@@ -28,6 +28,7 @@ __all__ = [
     "spacing_source",
     "view",
     "view_of_exposure",
+    "view_of_processing",
     "why_no_spacing",
 ]
 
@@ -57,6 +58,11 @@ def view_of_exposure(header: Dataset) -> str | None:
     stated = _stated(header)
     alone = Stated(views=stated.views, view_position=stated.view_position)
     return side_rules.view(side_rules.said(alone)) or None
+
+
+def view_of_processing(header: Dataset) -> str | None:
+    """The view by Acquisition Device Processing Description (0018,1400), where some CR systems put it."""
+    return side_rules.view(side_rules.said(Stated(processing=_stated(header).processing))) or None
 
 
 def _said(header: Dataset) -> tuple[Said, ...]:

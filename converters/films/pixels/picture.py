@@ -33,7 +33,8 @@ class Judgement:
     """What a gray scale makes of a film.
 
     Attributes:
-        why: what is odd about it, as a clause that goes on after what it is about; "" if it is good.
+        why: what is odd about it, as a clause that goes on after what it is about; of a good one only that an
+            implant may be what is white.
     """
 
     kind: Kind
@@ -64,8 +65,9 @@ def judge(shown: Values, values: Integers, seen: Integers, own: Values) -> Judge
     if between < _LEAST_BETWEEN * not_black:
         return Judgement("no picture", f"makes {1 - between / not_black:.1%} of what is not black white")
     white = int(seen[level == _GRAY_LEVELS].sum()) / max(1, int(seen[level > 0].sum()))
+    saturated = f"makes {white:.0%} of what is not black saturated white"
     if white > _MOST_WHITE and (white > _MOST_WHITE_APART or not _is_apart(own, seen, level)):
-        return Judgement("poor", f"makes {white:.0%} of what is not black saturated white")
+        return Judgement("poor", saturated)
     tissue = there & (own > _BRIGHT)
     black = int(seen[tissue & (level == 0)].sum()) / max(1, int(seen[tissue].sum()))
     if black > _MOST_BLACK:
@@ -73,7 +75,7 @@ def judge(shown: Values, values: Integers, seen: Integers, own: Values) -> Judge
     span = _span(shown, seen)
     if span < _LEAST_SPAN:
         return Judgement("poor", f"shows the film in {span:.0%} of the gray scale")
-    return Judgement("good")
+    return Judgement("good", f"{saturated}, as an implant is" if white > _MOST_WHITE else "")
 
 
 def _is_apart(own: Values, seen: Integers, level: Values) -> bool:

@@ -7,7 +7,7 @@ placeholder. What each makes of the film's own pixels decides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -133,6 +133,8 @@ def choose(gray: GrayValues, header: Dataset, *, stretch: bool) -> Choice:
         judgement = _judged(gray, unit, seen, bright)
         if judgement.kind == "good":
             passed.pop(candidate.name, None)  # a window that is good by another function
+            if judgement.why:
+                candidate = replace(candidate, remarks=(*candidate.remarks, judgement.why))
             return _of_file(candidate, unit, f"shown by its {candidate.name}" if passed else "", passed)
         passed.setdefault(candidate.name, judgement.why)
         narrow.append(isinstance(candidate.voi, Window) and candidate.voi.width <= 1)

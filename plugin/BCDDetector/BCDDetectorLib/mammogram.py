@@ -204,7 +204,7 @@ def window(header: Dataset) -> Range | None:
     used = bool(slope) and intercept is not None  # by the detector, whose values these are
     held = (slope or 1.0, intercept or 0.0)
     possible = _rescaled(stored, held if used else (1.0, 0.0))
-    for found in (*_tables(header, possible), *_windows(header)):
+    for found in (*_tables(header, possible), *_windows(header, possible)):
         shown = found if used else _rescaled(found, held)
         if _is_turned(header):
             total = sum(_rescaled(stored, held))  # a value and the one it is turned into add up to this
@@ -289,8 +289,8 @@ def _entries(item: Dataset, count: int) -> Any:
     return np.frombuffer(data[0][: len(data[0]) // 2 * 2], np.dtype("<u2"))[:count]
 
 
-def _windows(header: Dataset) -> list[Range]:
-    """What each window shows as black and white, of those that can be used."""
+def _windows(header: Dataset, possible: Range) -> list[Range]:
+    """What each window shows as black and white, of those that can be used and show a possible value."""
     function = _code(header, "VOILUTFunction").replace(" ", "_")
     linear = function == "LINEAR" or function not in _FUNCTIONS
     found = []
@@ -301,7 +301,9 @@ def _windows(header: Dataset) -> list[Range]:
             continue
         if width > 1 and linear:  # else LINEAR_EXACT
             center, width = center - 0.5, width - 1
-        found.append((center - width / 2, center + width / 2))
+        low, high = center - width / 2, center + width / 2
+        if low < possible[1] and high > possible[0]:
+            found.append((low, high))
     return found
 
 

@@ -24,12 +24,15 @@ Acquisition Protocol Description (0018,9424)           yes     yes
 
 A text names a breast or a view by whole words alone, and one that names two of either names none:
 
-- views: CC, MLO, LMO, ML, LM, XCCL, XCCM, XCC, FB, SIO, ISO; with the breast before them (RMLO, LTCC), with
-  the abbreviation of a modifier behind them (CCID); or spelled out (medio-lateral oblique). AT, CV and TAN
-  count where a text names no other view and says nothing else. Behind a number, CC and ML are volumes.
+- views: CC, MLO, LMO, ML, LM, XCCL, XCCM, XCC, FB, SIO, ISO; with the breast before them (RMLO, LTCC), also
+  with a magnification or spot between (RMCC, LSMLO); with the abbreviation of a modifier behind them (CCID);
+  or spelled out (medio-lateral oblique). AT, CV and TAN count where a text names no other view and says
+  nothing else. Behind a number, CC and ML are volumes.
 - ML and LM with the word oblique beside them, whatever stands for its umlaut, are MLO and LMO.
-- XCC L is XCCL where the text names the breast elsewhere (R XCC L); else L is the breast, as R is in XCC R.
-- in a description, ML, LM, FB and ISO count beside the breast alone (L ML); AT, CV and TAN do not count.
+- XCC L is XCCL where the text or a place before it names the breast (R XCC L); else L is the breast, as R is
+  in XCC R.
+- in a description or a processing, ML, LM, FB and ISO count beside the breast alone (L ML); AT, CV and TAN do
+  not count.
 - breasts: left, right, and the words of other languages; L, R, LT, RT beside a view or the word breast, or in
   a text that says nothing else.
 """
@@ -84,27 +87,11 @@ _SIDE_CODES = {
 BOTH = "B"
 
 _LETTERS = {"L": "L", "LT": "L", "R": "R", "RT": "R"}
-_SIDES = {
-    "LEFT": "L",
-    "LINKS": "L",
-    "LINKE": "L",
-    "GAUCHE": "L",
-    "IZQUIERDA": "L",
-    "IZQUIERDO": "L",
-    "ESQUERDA": "L",
-    "SINISTRA": "L",
-    "RIGHT": "R",
-    "RECHTS": "R",
-    "RECHTE": "R",
-    "DROIT": "R",
-    "DROITE": "R",
-    "DERECHA": "R",
-    "DERECHO": "R",
-    "DIREITA": "R",
-    "DESTRA": "R",
-}
+_LEFT = "LEFT LINKS LINKE LINKER GAUCHE IZQUIERDA IZQUIERDO ESQUERDA ESQUERDO SINISTRA SINISTRO"
+_RIGHT = "RIGHT RECHTS RECHTE RECHTER DROIT DROITE DERECHA DERECHO DIREITA DIREITO DESTRA DESTRO"
+_SIDES = {**dict.fromkeys(_LEFT.split(), "L"), **dict.fromkeys(_RIGHT.split(), "R")}
 _BOTH_SIDES = frozenset({"BOTH", "BILAT", "BILATERAL", "BEIDE", "BEIDSEITS"})
-_BREASTS = frozenset({"BREAST", "BREASTS", "MAMMA", "MAMA", "BRUST", "SEIN", "SENO"})
+_BREASTS = frozenset({"BREAST", "BREASTS", "MAMMA", "MAMA", "BRUST", "SEIN", "SENO", "SEIO"})
 _KNOWN = _BREASTS | _ALSO_MODIFIERS | {*_LETTERS, *_SIDES, "VIEW", "PROJECTION", "MAMMO", "MAMMOGRAPHY"}
 """A text of these and of views alone says nothing else."""
 
@@ -113,7 +100,9 @@ _SPELLED = "\x01"
 _WORDS = re.compile(rf"{_SPELLED}?[^\W_]+")
 _SIDE = r"(?:LEFT|RIGHT|LT|RT|L|R)"
 _MODIFIER = r"(?:ID|AT|CV|TAN|R[LMIS]|NP|SPOT|MAG)"
-_LABEL = re.compile(rf"(?P<side>{_SIDE})?(?P<view>XCC[LM]?|MLO|LMO|CC|ML|LM|FB|SIO|ISO){_MODIFIER}?")
+_LABEL = re.compile(
+    rf"(?P<side>{_SIDE})?(?:(?<=[LRT])[MS]|MAG|SPOT)?(?P<view>XCC[LM]?|MLO|LMO|CC|ML|LM|FB|SIO|ISO){_MODIFIER}?"
+)
 _NEED_A_SIDE = frozenset({"ML", "LM", "FB", "ISO"})
 """In a description: millilitres, the name of a standard and the like."""
 _VOLUMES = frozenset({"CC", "ML"})
@@ -213,8 +202,13 @@ def said(stated: Stated) -> tuple[Said, ...]:
         Said("Anatomic Region Sequence", _side_of_region(stated.regions), ""),
         Said("Body Part Examined", read(stated.body_part)[0], ""),
         Said("View Code Sequence", _one(side for side, _ in codes), views[0] if views else ""),
-        Said("View Position", *read(stated.view_position)),
-        Said("Acquisition Device Processing Description", *read(stated.processing)),
+    ]
+    known = any(place.side for place in places)
+    places += [
+        Said("View Position", *read(stated.view_position, known=known)),
+        Said(
+            "Acquisition Device Processing Description", *read(stated.processing, described=True, known=known)
+        ),
         Said("Series Description", *read(stated.series, described=True)),
         Said("Protocol Name", *read(stated.protocol, described=True)),
         Said("Acquisition Protocol Description", *read(stated.acquisition, described=True)),
@@ -286,13 +280,14 @@ def directions_of(orientation: tuple[str, ...]) -> tuple[str, ...]:
     return orientation if valid else ()
 
 
-def read(text: str, described: bool = False) -> tuple[str, str]:
+def read(text: str, described: bool = False, known: bool = False) -> tuple[str, str]:
     """The breast and the view that a text names; "" for what it does not name, or names twice over.
 
     Args:
         described: whether it is a description, in which a short word may mean something else.
+        known: whether something else names the breast already.
     """
-    words = _words(_abbreviated(text[:_MOST_CHARACTERS].upper()))
+    words = _words(_abbreviated(text[:_MOST_CHARACTERS].upper(), known))
     words = [
         word._replace(view="") if _is_no_view(word, words, at, described) else word
         for at, word in enumerate(words)
@@ -359,14 +354,14 @@ def _around(words: list[_Word], at: int) -> list[_Word]:
     return words[max(at - 1, 0) : at] + words[at + 1 : at + 2]
 
 
-def _abbreviated(text: str) -> str:
+def _abbreviated(text: str, known: bool) -> str:
     """``text`` with the views that are spelled out as their abbreviations, marked."""
     text = " ".join(text.replace("_", " ").replace(_SPELLED, " ").split())
     for pattern, apart in _BREAST_APART:
         text = pattern.sub(apart, text)
     for pattern, name in _PHRASES:
         text = pattern.sub(f" {_SPELLED}{name} ", text)
-    if _XCC_L.search(text) and any(map(_names_breast, _words(_XCC_BREAST.sub(" ", text)))):
+    if _XCC_L.search(text) and (known or any(map(_names_breast, _words(_XCC_BREAST.sub(" ", text))))):
         text = _XCC_L.sub(" XCCL ", text)
     return text
 

@@ -165,6 +165,50 @@ TECHNIQUES: list[tuple[dict[str, object], str]] = [
     ({"SeriesDescription": "L CC", **processing("Scatter-Subtracted")}, ""),
     ({"DerivationDescription": "Scatter correction, subtraction of scatter"}, ""),
     ({"DerivationDescription": "Scatter subtraction; recombined"}, "contrast"),
+    *(
+        ({"DerivationDescription": said}, "")
+        for said in (
+            "Offset subtraction, gain correction",
+            "Background subtraction",
+            "Dark field subtracted",
+            "Grid line subtraction",
+            "Scatter correction (subtraction)",
+        )
+    ),
+    ({"DerivationDescription": "Low energy image registered to high energy image"}, "low energy"),
+    ({"DerivationDescription": "Low energy image, high energy image"}, "contrast"),
+    *(
+        ({"SOPClassUID": sop_class, **said}, "")
+        for sop_class in (CR, DX)
+        for said in (
+            {"SeriesDescription": "3 days post op"},
+            {"SeriesDescription": "MAMA 3 DERECHA"},
+            {"SeriesDescription": "L MLO, 3 Dec"},
+            {"SeriesDescription": "L MLO 2D without Tomo"},
+            {"SeriesDescription": "L MLO non-tomo"},
+            {"DerivationDescription": "3D noise reduction"},
+            {"DerivationDescription": "Tomo detector calibration"},
+            processing("TOMO detector"),
+        )
+    ),
+    ({"SOPClassUID": DX, "SeriesDescription": "L MLO 3 D"}, "tomosynthesis"),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMO_RECON"]}, "tomosynthesis"),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS_SL"]}, "tomosynthesis"),
+    (
+        {"ImageType": ["DERIVED", "PRIMARY"], "SeriesDescription": "L MLO Tomosynthesis slices"},
+        "tomosynthesis",
+    ),
+    ({"ImageType": ["DERIVED", "PRIMARY"], "DerivationDescription": "slice 7"}, "tomosynthesis"),
+    ({"ImageType": ["DERIVED", "PRIMARY"], "SeriesDescription": "L MLO TomoHD"}, ""),
+    ({"ImageType": ["ORIGINAL", "PRIMARY"], "SeriesDescription": "L MLO tomo slices"}, ""),
+    ({"SeriesDescription": "Stéréotaxie"}, "stereotactic"),
+    ({"SeriesDescription": "stereotaktisch"}, "stereotactic"),
+    ({"SeriesDescription": "Estereotaxia"}, "stereotactic"),
+    ({"SeriesDescription": "L MLO post stereo biopsy"}, ""),
+    ({"SeriesDescription": "Präparateradiographie"}, "specimen"),
+    ({"SeriesDescription": "pièce opératoire"}, "specimen"),
+    ({"SeriesDescription": "Especimen"}, "specimen"),
+    ({"SeriesDescription": "Pieza quirúrgica"}, "specimen"),
     ({"SeriesDescription": "L CC low energy"}, "low energy"),
     ({"SeriesDescription": "L CC basse énergie"}, "low energy"),
     ({"ViewCodeSequence": [coded("127457009")]}, "specimen"),
@@ -328,6 +372,66 @@ JUDGED: list[tuple[str, dict[str, object], str, str | None, str]] = [
     ("a page of a stated view", {"SOPClassUID": SC, "SeriesDescription": "CAD report"}, *SECONDARY),
     ("a part of a CR", {"SOPClassUID": CR, "SeriesDescription": "ROI L MLO"}, *SECONDARY),
     ("a CR page, which its pixels fail", {"SOPClassUID": CR, "SeriesDescription": "Dose report"}, *TAKEN),
+    *(
+        (f"CR of {part}", {"SOPClassUID": CR, "Modality": "CR", "BodyPartExamined": part}, *TAKEN)
+        for part in ("MAMAS", "SEINS", "SENOS", "SENI", "BORST", "PECHO", "TORAX", "NA", "HAND")
+    ),
+    (
+        "CR of sinuses",
+        {"SOPClassUID": CR, "Modality": "CR", "BodyPartExamined": "SENI PARANASALI", **NO_VIEW},
+        "no film",
+        None,
+        "another part",
+    ),
+    (
+        "CR with its view where Fuji has it",
+        {"SOPClassUID": CR, "Modality": "CR", **processing("L-MLO"), **NO_VIEW},
+        *TAKEN,
+    ),
+    (
+        "a film in colour of a stated view",
+        {"SOPClassUID": SC, "SamplesPerPixel": 3},
+        "unusable",
+        *SECONDARY[1:],
+    ),
+    (
+        "a colour picture",
+        {"SOPClassUID": SC, "SamplesPerPixel": 3, **NO_VIEW},
+        "no film",
+        None,
+        "colour",
+    ),
+    (
+        "a picture of CAD",
+        {"SOPClassUID": SC, "SeriesDescription": "L MLO CAD", **NO_VIEW},
+        "no film",
+        None,
+        "a page",
+    ),
+    (
+        "a digitised film for CAD",
+        {"SOPClassUID": SC, "ConversionType": "DF", "SeriesDescription": "L MLO CAD", **NO_VIEW},
+        *TAKEN,
+    ),
+    ("screening with CAD", {"SOPClassUID": SC, "SeriesDescription": "MAMMO SCREENING W CAD"}, *TAKEN),
+    (
+        "screening with CAD by its protocol",
+        {"SOPClassUID": SC, "SeriesDescription": "", "ProtocolName": "MAMMO SCREENING BILATERAL W CAD"},
+        *TAKEN,
+    ),
+    ("unsharp mask", {"SOPClassUID": CR, "SeriesDescription": "L MLO unsharp mask", **NO_VIEW}, *TAKEN),
+    (
+        "a secondary picture with its view where Fuji has it",
+        {"SOPClassUID": CR, "ImageType": ["DERIVED", "SECONDARY"], **processing("L-MLO"), **NO_VIEW},
+        *SECONDARY,
+    ),
+    (
+        "a secondary picture in colour, of a stated view",
+        {"SOPClassUID": SC, "ImageType": ["DERIVED", "SECONDARY"], "SamplesPerPixel": 3},
+        "no film",
+        None,
+        "colour",
+    ),
     ("a spot view by its name", {"SeriesDescription": "L CC Spot"}, "film", "spot view", ""),
     ("a spot view by its paddle", {"PaddleDescription": "7.5CM SPOT CONTACT"}, "film", "spot view", ""),
     ("magnified by its name", {"SeriesDescription": "L ML MAG"}, "film", "spot view", ""),
@@ -407,6 +511,12 @@ def test_a_part_of_the_breast_is_one_by_its_name(said: str) -> None:
         "2.5 x 3.1 cm",
         "10 x 2.5 cm",
         "small focal spot",
+        "L CC small spot",
+        "Focal-spot L CC",
+        "No mag L CC",
+        "MAG 1.0",
+        "MAG-1.0",
+        "MAGNIFICATION 1.0",
         "LML",
         "RMLO",
         "L LMO",
@@ -416,6 +526,17 @@ def test_a_part_of_the_breast_is_one_by_its_name(said: str) -> None:
 )
 def test_a_name_that_is_no_spot_view(said: str) -> None:
     assert not kinds.is_part_of_breast(header(SeriesDescription=said))
+
+
+@pytest.mark.parametrize("said", ["Gamma 1.5x", "GAIN 1.5X", "EDGE 2.5X", "CONTRAST M2.3", "MAG 1.0"])
+def test_the_factor_of_a_processing_is_no_magnification(said: str) -> None:
+    assert not kinds.is_part_of_breast(header(**processing(said)))
+
+
+@pytest.mark.parametrize("modifier", [("SPT", "Spot compression"), ("", "Magnification"), ("X", "Spot view")])
+def test_a_modifier_by_its_makers_code_is_what_it_means(modifier: tuple[str, str]) -> None:
+    local = code(*modifier, "99VENDOR")
+    assert kinds.is_part_of_breast(header(ViewModifierCodeSequence=[local]))
 
 
 # --- like with like ---
@@ -441,6 +562,7 @@ def test_only_films_that_were_taken_alike_are_of_one_kind(one: str, other: str) 
     "elements",
     [
         {"ViewModifierCodeSequence": [code("R-102D5", "Implant Displaced", "SRT")]},
+        {"ViewModifierCodeSequence": [code("ID", "Implant displaced", "99VENDOR")]},
         {"ViewPosition": "MLOID"},
         {"SeriesDescription": "L MLO ID"},
         {"SeriesDescription": "L MLO, implant displaced"},

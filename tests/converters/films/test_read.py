@@ -209,7 +209,7 @@ def test_minimal_header(save_film: SaveFilm) -> None:
             "film",
             "",
         ),
-        ({"SOPClassUID": SecondaryCaptureImageStorage, "SamplesPerPixel": 3}, "no film", "colour"),
+        ({"SOPClassUID": SecondaryCaptureImageStorage, "SamplesPerPixel": 3}, "unusable", "colour"),
         ({"QualityControlImage": "YES"}, "no film", "quality control"),
         ({"Modality": "OT"}, "film", ""),  # the class says mammography
         ({"SOPClassUID": SecondaryCaptureImageStorage, "Modality": "RG"}, "film", ""),  # the view does

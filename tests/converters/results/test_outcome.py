@@ -27,6 +27,8 @@ found = build.finding((50, 40))
         ([build.scanned(1), build.excluded(2, view="CC")], "111243", "111223", "some", ["L CC"]),
         ([build.scanned(1), build.excluded(2, view=None)], "111243", "111223", "some", ["L"]),
         ([build.excluded(1)], "111245", "111224", "none", ["L MLO"]),
+        # an implant displaced shows other tissue
+        ([build.scanned(1), build.displaced(build.excluded(2))], "111243", "111223", "some", ["L MLO"]),
         # a finding that no report can point to is a finding all the same
         ([build.scanned(1), build.without_series(2)], "111242", "111222", "all", []),
     ],

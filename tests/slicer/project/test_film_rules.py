@@ -128,13 +128,22 @@ def read_back(film, folder, *changes: tuple[bytes, bytes]) -> tuple[Dataset, Dat
     "wrong", [b"0.3_5", b"3_5.0", b"1_000", b"0x0.3", b"0.3.5", b"--0.3", b"infin", b"  nan"]
 )
 def test_what_only_python_takes_for_a_number_is_none(tmp_path, wrong):
-    film = mammogram(breast(512, 512), ImagerPixelSpacing=None, PixelSpacing=["0.375", "0.375"])
+    film = mammogram(breast(512, 512, bits=12), ImagerPixelSpacing=None, PixelSpacing=["0.375", "0.375"])
     film.WindowCenter, film.WindowWidth = [1111, 2000], ["0.375", "1000"]
     ours, theirs = read_back(film, tmp_path, (b"0.375", wrong))
     with quiet():
         assert taken(ours)[1] is None
         assert shown.spacing(theirs) is None
         assert shown.window(theirs) == (1999.5 - 999 / 2, 1999.5 + 999 / 2)
+
+
+@pytest.mark.parametrize("beyond", [20000, -500])
+def test_a_window_beyond_all_values_is_passed_over(tmp_path, beyond):
+    film = mammogram(breast(512, 512, bits=12), WindowCenter=[beyond, 2048], WindowWidth=[100, 4096])
+    ours, theirs = read_back(film, tmp_path)
+    stored = breast(512, 512, bits=12)
+    assert str(to_unit_range(stored, ours).transformations.voi) == "window 2048/4096"
+    assert shown.window(theirs) == (0, 4095)
 
 
 @pytest.mark.parametrize("width", [0.5, 1, 2, 400])

@@ -13,6 +13,7 @@ from pydicom.sr.codedict import codes
 
 from converters.films import header as film_header
 from converters.films.header.side_rules import read
+from tests.support.mammograms import mammogram
 
 SIDES = {"L": "LEFT", "R": "RIGHT"}
 VIEWS = ["CC", "MLO", "ML", "LM", "LMO", "XCCL", "XCCM", "FB", "SIO", "ISO"]
@@ -59,6 +60,14 @@ def coded(value: str, meaning: str = "", **elements: object) -> Dataset:
         ("XCC-L", "L", "XCC"),
         ("X-CC L", "L", "XCC"),
         ("XCC R", "R", "XCC"),
+        ("RMCC", "R", "CC"),
+        ("LMML", "L", "ML"),
+        ("RSMLO", "R", "MLO"),
+        ("LSCC", "L", "CC"),
+        ("RMAGCC", "R", "CC"),
+        ("SENO SINISTRO CC", "L", "CC"),
+        ("SEIO ESQUERDO CC", "L", "CC"),
+        ("RECHTER MLO", "R", "MLO"),
         ("XCC LEFT", "L", "XCC"),
         ("XCC L BREAST", "L", "XCC"),
         ("XCC L, XCC R", "", "XCC"),
@@ -218,6 +227,17 @@ def test_every_view_of_the_standard_is_known_by_its_code_and_by_its_meaning(name
 )
 def test_a_breast_in_each_place(elements: dict[str, object], side: str | None) -> None:
     assert film_header.laterality(header(**elements)) == side
+
+
+def test_an_l_behind_xcc_is_lateral_where_the_breast_is_known() -> None:
+    film = mammogram(laterality="R", view="XCC L", ViewCodeSequence=None, PatientOrientation=None)
+    assert (film_header.laterality(film), film_header.view(film)) == ("R", "XCCL")
+    assert film_header.contradictions(film) == ()
+
+
+def test_the_name_of_a_processing_is_no_view() -> None:
+    film = mammogram(AcquisitionDeviceProcessingDescription="MUSICA ISO")
+    assert film_header.contradictions(film) == ()
 
 
 def test_a_description_does_not_make_a_view_of_the_exposure() -> None:

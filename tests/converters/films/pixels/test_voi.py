@@ -250,13 +250,19 @@ def with_bright_part(share: float, level: float, spread: float) -> np.ndarray:
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
 @pytest.mark.parametrize(("level", "spread"), [(3600, 60), (3300, 90), (4095, 0)])
 def test_an_implant_may_be_white(share: float, level: float, spread: float, inverse: bool) -> None:
-    """The maker's window shows the tissue beside it; the film's own range would, with half the contrast."""
+    """The maker's window shows the tissue beside it; the film's own range would, with half the contrast.
+
+    That it may be dense tissue is said: flat and bright, that looks the same.
+    """
     stored, center = with_bright_part(share, level, spread), 1600.0
     if inverse:
         stored, center = 4095 - stored, 4096 - center
     dataset = film(WindowCenter=center, WindowWidth=2000)
     dataset.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
-    assert to_unit_range(stored, dataset).warnings == ()
+    gray = to_unit_range(stored, dataset)
+    assert gray.transformations.voi is not None
+    said = [remark.partition("% ")[2] for remark in gray.warnings]
+    assert said == ["of what is not black saturated white, as an implant is"] * (share > 0.1)
 
 
 @pytest.mark.parametrize(
