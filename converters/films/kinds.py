@@ -93,15 +93,16 @@ _BIOPSY = re.compile(r"STEREO\w*|(PRE|POST)_?FIRE\w*|POST_?(BIOPSY|MARKER)\w*|TO
 _GENERATED = frozenset({"GENERATED_2D", "TOMO_2D"})
 _CONTRAST = frozenset({"SUBTRACTION", "ADDITION", "HIGH_ENERGY"})
 _AGENT = frozenset({"PRE_CONTRAST", "POST_CONTRAST"})
-_TOMO = re.compile(r"TOMO(?!_(2D|SCOUT))(_\w+)?|TOMOSYNTHESIS\w*")
+_TOMO = re.compile(r"TOMO(SYNTHESIS)?(_(PROJ|RECON|SL)\w*)?")
 
 _SAYS_SPECIMEN = re.compile(
     r"\b(E?SP[EÉ]CIMENE?S?|PR[ÄA]E?PARAT\w*|PI[EÈ]CES? OP[EÉ]RATOIRES?|PIEZAS? QUIR[UÚ]RGICAS?"
     r"|PE[CÇ]AS? CIR[UÚ]RGICAS?|PEZZ[OI] OPERATORI[OI]?)\b"
 )
 _SAYS_STEREO = re.compile(
-    r"(?<!POST )(?<!POST-)\b(E?ST[EÉ]R[EÉ]O([- ]?TA[CKXSZ]\w*)?)\b|\b(PRE|POST)[- ]?FIRE\b"
+    r"\b(?!(?<=POST.)STEREO\w* (BIOP|CLIP|MARK))E?ST[EÉ]R[EÉ]O([- ]?TA[CKXSZ]\w*)?\b|\b(PRE|POST)[- ]?FIRE\b"
 )
+"""Not what was taken after a biopsy, of the whole breast."""
 _ENERGY = r"[- ]?[EÉ]NERG\w*"
 _SAYS_SUBTRACTED = re.compile(
     r"\b(SUBS?TRA[CKÇ]\w*|SUBTR|SOUSTRA\w*|SOTTRA\w*|SUSTRA\w*|(RE[CK]|RIC)OMBIN\w*|RECOMB|IODINE (MAP|IMAGE)"
@@ -109,13 +110,16 @@ _SAYS_SUBTRACTED = re.compile(
     r"|^(?=.*\b(CES?M|CEDM|SENOBRIGHT|I[- ]VIEW)\b).*\b(SUB|HE)\b",
     re.MULTILINE,
 )
-_TAKEN_AWAY = r"(?:SCATTER\w*|OFFSET|BACKGROUND|DARK|GRID|NOISE|PEDESTAL|BIAS|GHOST\w*|LAG|TREND)"
+_CESM = re.compile(r"\b(CES?M|CEDM|SENOBRIGHT|I[- ]VIEW)\b")
+_TAKEN_AWAY = r"(?:SCATTER\w*|OFFSET|BACKGROUND|DARK|GRID|(?<!LOW )NOISE|PEDESTAL|BIAS|GHOST\w*|LAG|TREND)"
 _CORRECTION = re.compile(
-    rf"\b{_TAKEN_AWAY}\b[^,;.\n]{{0,30}}\bSUBTR\w*|\bSUBTR\w* OF (?:THE )?{_TAKEN_AWAY}\b"
+    rf"\b{_TAKEN_AWAY}(?:[- ](?:RADIATION|FIELD|LINE|IMAGE|CORRECTION)S?)*[- (]{{1,3}}SUBTR\w*"
+    rf"|\bSUBTR\w* OF (?:THE )?{_TAKEN_AWAY}\b"
 )
 """The subtraction of scatter, of the detector's offset and the like: a processing of any exposure."""
 _ALIGNED = re.compile(
-    rf"\bLOW{_ENERGY}\b[^,;.&+\n]*\b(?:REGISTERED|ALIGNED|MATCHED|WARPED) (?:TO|WITH) (?:THE )?HIGH{_ENERGY}"
+    rf"\bLOW{_ENERGY}(?: (?:IMAGE|PICTURE|VIEW))? (?:REGISTERED|ALIGNED|MATCHED|WARPED)"
+    rf" (?:TO|WITH) (?:THE )?HIGH{_ENERGY}"
 )
 """A low-energy image that was only laid over the other."""
 _SAYS_LOW_ENERGY = re.compile(rf"\b(LOW|BASSES?|BASS[AE]|BAI?[JX]AS?|NIEDRIG|NIEDER){_ENERGY}\b")
@@ -127,12 +131,12 @@ _TOMO_SYNTH = re.compile(r"\bTOMO[- ]SYNTH\b(?![- ]?2-?D)")
 """An abbreviation of tomosynthesis, not of a synthetic picture."""
 _SIDE, _VIEW = r"(?:LEFT|RIGHT|LT|RT|L|R)", r"(?:XCC[LM]?|MLO|LMO|CC|ML|LM)"
 _VOLUME = (
-    r"(?:TOMO\w*(?! DETECTOR\b)|DBT\w*|3-?D(?!IMENSIONS\b)\w*|3 D(?:IM\w*)?(?!\w)|COMBO\w*|SENOCLAIRE"
+    r"(?:TOMO\w*|DBT\w*|3-?D(?!IMENSIONS\b)\w*|3 D(?:IM\w*)?(?!\w)|COMBO\w*|SENOCLAIRE"
     r"|(?:SMART)?SLICES?|SLABS?)"
 )
 _NO_VOLUME = re.compile(
     rf"\b(?:NON?|WITHOUT|W/O|OHNE|SANS|SIN|SENZA|SEM)[- ]{_VOLUME}\b"
-    rf"|\b{_VOLUME} (?:DETECTOR\w*|NOISE|DENOIS\w*|FILTER\w*|CALIBRAT\w*|CORRECT\w*)"
+    r"|\b(?:TOMO\w*|3-?D) (?:DETECTOR|NOISE REDUCTION|DENOISING|CALIBRATION)\b"
 )
 """That it is none; or a correction that is named after it."""
 _SAYS_TOMO = re.compile(rf"\b{_SIDE}?{_VIEW}?{_VOLUME}\b")
@@ -140,21 +144,25 @@ _AND = r"(?:/|\b(?:AND|WITH|PLUS|UND|MIT|ET|AVEC)\b)"
 _SAYS_BOTH = re.compile(rf"\b{_VOLUME} ?{_AND}|{_AND} ?{_VOLUME}\b|\b{_VOLUME}\b.*[+&]|[+&].*\b{_VOLUME}\b")
 """A tomosynthesis and another picture."""
 _SAYS_SLICES = re.compile(r"\b((SMART)?SLICES?|SLABS?|STACKS?|PLANES?|SCHICHT\w*|COUPES?|CORTES?)\b")
-_SAYS_A_SLICE = re.compile(r"\b(TOMO\w*|DBT|3-?D)\b[^\n]*\b(SLICES?|SLABS?)\b(?! FROM\b)|\bSLICE ?#? ?\d+\b")
+_SAYS_A_SLICE = re.compile(r"\b(TOMO\w*|DBT|3-?D)\b[^\n]*\b(SLICES?|SLABS?)\b|\bSLICE ?#? ?\d+\b(?! ?MM)")
 """Of a derived image: one of those of a tomosynthesis, not an exposure beside them."""
 _FROM_SLICES = re.compile(r"\bFROM\b.*\b(SLICES|SLABS|STACKS?|PLANES)\b")
 """What a synthetic picture was made of."""
 _FACTOR = r"(?:1[.,][2-9]|[23][.,]\d)\d*"
 """Of a magnification, not of a contact view (1.0)."""
-_NO_FOCUS = r"(?<!FOCAL )(?<!FOCAL-)(?<!SMALL )(?<!FINE )(?<!LARGE )(?<!BROAD )"
-"""The spot of the tube."""
-_NO_MAG = r"(?<!NO )(?<!NON )(?<!NON-)(?<!WITHOUT )"
+_NOT = r"(?<!NO )(?<!NON )(?<!NON-)(?<!WITHOUT )"
+_NO_FOCUS = (
+    r"(?<!FOCAL )(?<!FOCAL-)"
+    r"(?:(?<!SMALL )(?<!FINE )(?<!LARGE )(?<!BROAD )|(?=SPOT\w* (?:COMPR|CONTACT|VIEW|PADDLE|MAG|CONE)))"
+)
+"""Not the spot of the tube."""
+_ANY_VIEW = r"(?:XCC[LM]?|MLO|LMO|CC|ML|LM|FB|SIO|ISO)(?:ID|AT|CV|TAN|R[LMIS]|NP)?"
 _SAYS_SPOT = re.compile(
-    rf"\b{_SIDE}?{_VIEW}?({_NO_FOCUS}SPOT\w*"
-    rf"|{_NO_MAG}MAG(S|VIEWS|N|NI|NIF\w+)?(?![- :=]*X? ?1(?:[.,]0+)?X?\b)|MAG[- ]?X?(?!1[.,]0)\d[\d.,]*X?"
-    rf"|MAG{_SIDE}?{_VIEW})\b"
+    rf"\b{_SIDE}?{_VIEW}?({_NOT}{_NO_FOCUS}SPOT\w*"
+    rf"|{_NOT}MAG(S|VIEWS|N|NI|NIF\w+)?(?![- :=]*X? ?1(?:[.,]0+)?X?(?![.,]?\w|-\d))"
+    rf"|MAG[- ]?X?(?!1[.,]0)\d[\d.,]*X?|(?:MAG|SPOT){_SIDE}?{_ANY_VIEW})\b"
     rf"|\b{_SIDE}?{_VIEW}[- ]?MAGVIEW$"
-    rf"|\b{_SIDE}[- ]?M{_VIEW}\b|\b{_SIDE}S{_VIEW}\b"
+    rf"|\b{_SIDE}[- ]?M{_ANY_VIEW}\b|\b{_SIDE}S{_ANY_VIEW}\b"
     r"|\b(VERGR(Ö|OE|O)SS\w*|AGRANDI\w*|AMPLIA([DÇ]\w*|CAO)|INGRANDI\w*|CONE[- ]?DOWN|CONED)\b",
     re.MULTILINE,
 )
@@ -166,14 +174,21 @@ _SAYS_FACTOR = re.compile(
     rf"\b{_SIDE}?{_VIEW}?M[- ]?{_FACTOR}X?\b|\b{_FACTOR} ?X\b(?! ?\d)|(?<!\d )\bX ?{_FACTOR}\b"
 )
 """A magnification by its factor alone."""
+_SPOT_PADDLE = re.compile(rf"(?<!FOCAL )(?<!FOCAL-){_NOT}\bSPOT")
+"""A paddle has no focus."""
 _NAMES_VIEW = re.compile(rf"\b{_SIDE}?{_VIEW}")
-_SAYS_DISPLACED = re.compile(r"\bIMPLANTS?[- ]DISPLACED\b|\bEKLUND\b|\b[RL]?(CC|MLO|ML|LM|XCCL)[- ]?ID\b")
+_SAYS_DISPLACED = re.compile(
+    rf"{_NOT}\bIMPLANTS?[- ]DISPLACED\b|\bEKLUND\b|\b{_SIDE}?[MS]?{_VIEW}[-, (]{{0,2}}ID\b"
+)
 _SAYS_CUT_OUT = re.compile(r"\b((?<!UNSHARP )(?<!UNSHARP-)MASKS?|ROIS?|CROP(S|PED)?|PATCH(ES)?)\b")
 _SAYS_PAGE = re.compile(
     r"\b(REPORTS?|(DOSE|EXAM|PATIENT)[- ](SHEET|SUMMARY|PAGE|PROTOCOL|INFO\w*)"
     r"|SCREEN[- ]?(SAVES?|SHOTS?|CAPTURES?)|WORKSHEET|REQUISITION)\b"
 )
-_SAYS_CAD = re.compile(r"(?<!W )(?<!W/)(?<!WITH )(?<!FOR )\bCAD\b")
+_SAYS_CAD = re.compile(
+    r"(?<!W )(?<!W/)(?<!WITH )(?<!FOR )\bCAD\b|\bCAD (MARK|OVERLAY|RESULT|REPORT)\w*"
+    r"|\b(RESULTS?|VIEW) (WITH|FOR) CAD\b"
+)
 
 _SPOT = "399055006"
 _PARTIAL = frozenset({_SPOT, "399163009"})
@@ -199,7 +214,8 @@ _SNOMED_CT = {
 
 _BREAST_CODES = frozenset({"76752008", "T-04000"})
 _BREAST = re.compile(
-    r"BREAST|MAMM|BR(U|Ü|UE)ST|BORST|\bMAMO|\bMAMAS?\b|\bSENO\b(?! (PARA|FRONT))|\bSEI(N|O)S?\b|\bMM?G\b"
+    r"BREAST|MAMM|\bBR(UST|ÜSTE?|UESTE?)\b|\bBORST(EN)?\b|\bMAMO|\bMAMAS?\b"
+    r"|\b(SENO|SEINS?|SEIOS?)\b(?! (DA FACE|PARA|MAXIL|FRONT|ESFEN|ETM))|\bMM?G\b"
 )
 _NOT_A_PART = frozenset(
     {
@@ -219,8 +235,6 @@ _NOT_A_PART = frozenset(
     }
 ) | {"SENI", "SENOS"}  # breasts, and sinuses
 """What Body Part Examined may say of a mammogram beside the breast."""
-_OF_THE_BREAST = frozenset({"MLO", "LMO", "XCC", "XCCL", "XCCM"})
-"""Views of no other part."""
 _ALSO_OF_LIMBS = frozenset({"ML", "LM", "AT", "CV", "TAN"})
 
 
@@ -242,7 +256,10 @@ def technique(header: Dataset) -> Technique:
         return stated
     if _is_tomosynthesis(header, said):
         return "tomosynthesis"
-    if _SAYS_SUBTRACTED.search(_ALIGNED.sub("LOW ENERGY", _CORRECTION.sub("", said))):
+    corrected = "\n".join(
+        line if _CESM.search(line) else _CORRECTION.sub("", line) for line in said.split("\n")
+    )
+    if _SAYS_SUBTRACTED.search(_ALIGNED.sub("LOW ENERGY", corrected)):
         return "contrast"
     by_description: tuple[tuple[re.Pattern[str], Technique], ...] = (
         (_SAYS_STEREO, "stereotactic"),
@@ -295,7 +312,8 @@ def _is_tomosynthesis(header: Dataset, said: str) -> bool:
     if stated in TOMOSYNTHESIS or _has_hologic_payload(header):
         return True
     if stated in MAMMOGRAPHY and "DERIVED" in texts(header, "ImageType"):
-        return bool(_SAYS_A_SLICE.search(said)) and not _names_synthetic(said)
+        slices = _SAYS_A_SLICE.search(_NO_VOLUME.sub("", _FROM_SLICES.sub("", said)))
+        return bool(slices) and not _names_synthetic(said)
     if stated in GENERAL:
         said = _NO_VOLUME.sub("", said)
         is_2d = _names_synthetic(said) and not _SAYS_BOTH.search(said)
@@ -356,7 +374,7 @@ def shows_breast(header: Dataset) -> bool:
         of_any_part = CAPTURES - {ComputedRadiographyImageStorage}
         return film_header.view(header) is not None or sop_class(header) not in of_any_part
     view = film_header.view_of_exposure(header) or film_header.view_of_processing(header)
-    if view in _OF_THE_BREAST:
+    if view in film_header.OF_THE_BREAST:
         return True
     return view not in {None, *_ALSO_OF_LIMBS} and text(header, "BodyPartExamined") in _NOT_A_PART
 
@@ -388,7 +406,7 @@ def why_no_capture(header: Dataset) -> str:
         return "a mask, or a part cut out of a film, by its description"
     if sop_class(header) == ComputedRadiographyImageStorage or text(header, "ConversionType") == "DF":
         return ""
-    is_page = _SAYS_PAGE.search(said) or _SAYS_CAD.search(_described(header, "SeriesDescription"))
+    is_page = _SAYS_PAGE.search(said) or _SAYS_CAD.search(said)
     return "a page or a captured screen, by its description" if is_page else ""
 
 
@@ -430,7 +448,11 @@ def is_part_of_breast(header: Dataset) -> bool:
     processed = _described(header, "AcquisitionDeviceProcessingDescription")
     if _NAMES_VIEW.search(processed):  # else a factor may be a gain
         said = f"{said}\n{processed}"
-    by_word = _SAYS_SPOT.search(f"{said}\n{processed}") or _SAYS_FACTOR.search(said)
+    by_word = (
+        _SAYS_SPOT.search(f"{said}\n{processed}")
+        or _SAYS_FACTOR.search(said)
+        or _SPOT_PADDLE.search(_described(header, "PaddleDescription"))
+    )
     return not _PARTIAL.isdisjoint(modifiers(header)) or bool(by_word)
 
 

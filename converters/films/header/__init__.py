@@ -20,6 +20,7 @@ from converters.films.header.spacing_rules import ASSUMED_LONG_SIDE, MOST_STEP, 
 __all__ = [
     "ASSUMED_LONG_SIDE",
     "MOST_STEP",
+    "OF_THE_BREAST",
     "aspect_ratio",
     "contradictions",
     "is_magnified",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 _SAME_RATIO: Final = 0.02
+OF_THE_BREAST: Final = frozenset({"MLO", "LMO", "XCC", "XCCL", "XCCM"})
+"""Views of no other part."""
 
 
 def laterality(header: Dataset) -> Laterality | None:
@@ -61,8 +64,12 @@ def view_of_exposure(header: Dataset) -> str | None:
 
 
 def view_of_processing(header: Dataset) -> str | None:
-    """The view by Acquisition Device Processing Description (0018,1400), where some CR systems put it."""
-    return side_rules.view(side_rules.said(Stated(processing=_stated(header).processing))) or None
+    """The view by Acquisition Device Processing Description (0018,1400), where some CR systems put it.
+
+    One that other parts of the body have as well, or none at all, counts only beside the breast (L-CC).
+    """
+    side, view = side_rules.read(_stated(header).processing, described=True)
+    return view if view and (view in OF_THE_BREAST or (side and view == "CC")) else None
 
 
 def _said(header: Dataset) -> tuple[Said, ...]:

@@ -207,7 +207,8 @@ def said(stated: Stated) -> tuple[Said, ...]:
     places += [
         Said("View Position", *read(stated.view_position, known=known)),
         Said(
-            "Acquisition Device Processing Description", *read(stated.processing, described=True, known=known)
+            "Acquisition Device Processing Description",
+            *read(stated.processing, described=True, known=known, terse=True),
         ),
         Said("Series Description", *read(stated.series, described=True)),
         Said("Protocol Name", *read(stated.protocol, described=True)),
@@ -280,14 +281,16 @@ def directions_of(orientation: tuple[str, ...]) -> tuple[str, ...]:
     return orientation if valid else ()
 
 
-def read(text: str, described: bool = False, known: bool = False) -> tuple[str, str]:
+def read(text: str, described: bool = False, known: bool = False, terse: bool = False) -> tuple[str, str]:
     """The breast and the view that a text names; "" for what it does not name, or names twice over.
 
     Args:
         described: whether it is a description, in which a short word may mean something else.
         known: whether something else names the breast already.
+        terse: whether it is no description where it says nothing but breast and view.
     """
     words = _words(_abbreviated(text[:_MOST_CHARACTERS].upper(), known))
+    described = described and not (terse and all(word.known or word.view for word in words))
     words = [
         word._replace(view="") if _is_no_view(word, words, at, described) else word
         for at, word in enumerate(words)

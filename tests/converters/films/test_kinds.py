@@ -177,6 +177,18 @@ TECHNIQUES: list[tuple[dict[str, object], str]] = [
     ),
     ({"DerivationDescription": "Low energy image registered to high energy image"}, "low energy"),
     ({"DerivationDescription": "Low energy image, high energy image"}, "contrast"),
+    ({"DerivationDescription": "Low energy subtracted image aligned to high energy"}, "contrast"),
+    ({"DerivationDescription": "Scatter corrected dual energy subtraction"}, "contrast"),
+    ({"DerivationDescription": "Low noise subtraction image"}, "contrast"),
+    ({"SeriesDescription": "CESM L CC background subtracted"}, "contrast"),
+    ({"SOPClassUID": DX, "DerivationDescription": "Tomosynthesis filtered back projection"}, "tomosynthesis"),
+    ({"SOPClassUID": DX, "SeriesDescription": "L MLO DBT corrected"}, "tomosynthesis"),
+    *(
+        ({"ImageType": ["DERIVED", "PRIMARY"], "DerivationDescription": said}, "")
+        for said in ("2D image computed from tomosynthesis slices", "DBT exam, no slices", "Slice 1 mm")
+    ),
+    ({"ImageType": ["DERIVED", "PRIMARY", "TOMO_C_VIEW"]}, ""),
+    ({"SeriesDescription": "POST STEREO PAIR +15"}, "stereotactic"),
     *(
         ({"SOPClassUID": sop_class, **said}, "")
         for sop_class in (CR, DX)
@@ -376,6 +388,33 @@ JUDGED: list[tuple[str, dict[str, object], str, str | None, str]] = [
         (f"CR of {part}", {"SOPClassUID": CR, "Modality": "CR", "BodyPartExamined": part}, *TAKEN)
         for part in ("MAMAS", "SEINS", "SENOS", "SENI", "BORST", "PECHO", "TORAX", "NA", "HAND")
     ),
+    *(
+        (
+            f"CR of {part}",
+            {"SOPClassUID": CR, "Modality": "CR", "BodyPartExamined": part, **NO_VIEW},
+            "no film",
+            None,
+            "another part",
+        )
+        for part in ("BORSTWERVEL", "SEIO MAXILAR", "SEIOS DA FACE", "BRUSTBEIN")
+    ),
+    (
+        "CR of a knee",
+        {"SOPClassUID": CR, "Modality": "CR", "BodyPartExamined": "", **processing("Knee CC"), **NO_VIEW},
+        "no film",
+        None,
+        "no breast",
+    ),
+    *(
+        (
+            f"a picture: {said}",
+            {"SOPClassUID": SC, "SeriesDescription": said, **NO_VIEW},
+            "no film",
+            None,
+            "a page",
+        )
+        for said in ("MLO WITH CAD OVERLAY", "results for CAD")
+    ),
     (
         "CR of sinuses",
         {"SOPClassUID": CR, "Modality": "CR", "BodyPartExamined": "SENI PARANASALI", **NO_VIEW},
@@ -488,6 +527,17 @@ def test_a_tomosynthesis_that_hologic_wraps_is_excluded_by_its_name_with_pixels_
         "CC gauche agrandi",
         "L MLO coned",
         "LSPOTCC",
+        "L CC MAGNIFICATION 1.8",
+        "L CC MAGNIFICATION: 1.8",
+        "L CC MAG=1.5",
+        "L CC MAGN 1,8",
+        "SMALL SPOT COMPRESSION",
+        "LARGE SPOT CONTACT",
+        "RMCCID",
+        "LSMLORL",
+        "RMAGCCID",
+        "RMISO",
+        "LSSIO",
     ],
 )
 def test_a_part_of_the_breast_is_one_by_its_name(said: str) -> None:
@@ -517,6 +567,11 @@ def test_a_part_of_the_breast_is_one_by_its_name(said: str) -> None:
         "MAG 1.0",
         "MAG-1.0",
         "MAGNIFICATION 1.0",
+        "MAGNIFICATION 1",
+        "LMLOID",
+        "LSIO",
+        "RISO",
+        "L CC no spot",
         "LML",
         "RMLO",
         "L LMO",
@@ -566,6 +621,9 @@ def test_only_films_that_were_taken_alike_are_of_one_kind(one: str, other: str) 
         {"ViewPosition": "MLOID"},
         {"SeriesDescription": "L MLO ID"},
         {"SeriesDescription": "L MLO, implant displaced"},
+        {"ViewPosition": "LTMLOID"},
+        {"SeriesDescription": "L MLO (ID)"},
+        {"SeriesDescription": "LXCC, ID"},
     ],
 )
 def test_an_implant_displaced_is_one_however_it_is_said(elements: dict[str, object]) -> None:

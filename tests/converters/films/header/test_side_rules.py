@@ -235,6 +235,10 @@ def test_an_l_behind_xcc_is_lateral_where_the_breast_is_known() -> None:
     assert film_header.contradictions(film) == ()
 
 
+def test_a_processing_that_says_nothing_but_a_view_is_one() -> None:
+    assert film_header.view(header(AcquisitionDeviceProcessingDescription="ML")) == "ML"
+
+
 def test_the_name_of_a_processing_is_no_view() -> None:
     film = mammogram(AcquisitionDeviceProcessingDescription="MUSICA ISO")
     assert film_header.contradictions(film) == ()
