@@ -104,13 +104,14 @@ _SAYS_STEREO = re.compile(
 )
 """Not what was taken after a biopsy, of the whole breast."""
 _ENERGY = r"[- ]?[EÉ]NERG\w*"
+_CONTRAST_EXAM = r"\b(CES?M|CEDM|SENOBRIGHT|I[- ]VIEW)\b"
 _SAYS_SUBTRACTED = re.compile(
     r"\b(SUBS?TRA[CKÇ]\w*|SUBTR|SOUSTRA\w*|SOTTRA\w*|SUSTRA\w*|(RE[CK]|RIC)OMBIN\w*|RECOMB|IODINE (MAP|IMAGE)"
     rf"|(HIGH|HAUTES?|ALTAS?|HOCH){_ENERGY})\b"
-    r"|^(?=.*\b(CES?M|CEDM|SENOBRIGHT|I[- ]VIEW)\b).*\b(SUB|HE)\b",
+    rf"|^(?=.*{_CONTRAST_EXAM}).*\b(SUB|HE)\b",
     re.MULTILINE,
 )
-_CESM = re.compile(r"\b(CES?M|CEDM|SENOBRIGHT|I[- ]VIEW)\b")
+_SAYS_CONTRAST_EXAM = re.compile(_CONTRAST_EXAM)
 _TAKEN_AWAY = r"(?:SCATTER\w*|OFFSET|BACKGROUND|DARK|GRID|(?<!LOW )NOISE|PEDESTAL|BIAS|GHOST\w*|LAG|TREND)"
 _CORRECTION = re.compile(
     rf"\b{_TAKEN_AWAY}(?:[- ](?:RADIATION|FIELD|LINE|IMAGE|CORRECTION)S?)*[- (]{{1,3}}SUBTR\w*"
@@ -257,7 +258,7 @@ def technique(header: Dataset) -> Technique:
     if _is_tomosynthesis(header, said):
         return "tomosynthesis"
     corrected = "\n".join(
-        line if _CESM.search(line) else _CORRECTION.sub("", line) for line in said.split("\n")
+        line if _SAYS_CONTRAST_EXAM.search(line) else _CORRECTION.sub("", line) for line in said.split("\n")
     )
     if _SAYS_SUBTRACTED.search(_ALIGNED.sub("LOW ENERGY", corrected)):
         return "contrast"

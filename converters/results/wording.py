@@ -17,7 +17,7 @@ RULES: Mapping[Rule, str] = {
     " (C-View, Intelligent 2D, S-View, Insight 2D)",
     "for processing": "For Processing: the For Presentation image of this view is taken in its place",
     "spot view": "a spot compression or magnification view: it shows a part of the breast",
-    "secondary picture": "a secondary picture made from others, by its Image Type or description",
+    "secondary picture": "a secondary picture made from others, by its Image Type, description or colour",
     "specimen": "a specimen: it is not in the breast",
     "stereotactic": "a stereotactic image, or another one of a biopsy: it shows a part of the breast",
     "contrast": "a subtraction or high-energy image of a contrast examination:"

@@ -171,7 +171,11 @@ CAPTURE: dict[str, object] = {"SOPClassUID": SecondaryCaptureImageStorage}
         (CAPTURE | {"SeriesDescription": "L MLO 2D/3D Tomo slices"}, "tomosynthesis", "2-D or synthetic 2-D"),
         (CAPTURE | {"DerivationDescription": "Tomosynthesis slice 23"}, "tomosynthesis", "C-View"),
         ({"SeriesDescription": "LMAGCC"}, "spot view", "a part of the breast"),
-        (CAPTURE | {"SeriesDescription": "CAD report"}, "secondary picture", "Image Type or description"),
+        (
+            CAPTURE | {"SeriesDescription": "CAD report"},
+            "secondary picture",
+            "Image Type, description or colour",
+        ),
     ],
 )
 def test_a_description_that_takes_a_picture_out_leaves_its_view_unseen(
